@@ -1,0 +1,1 @@
+"""One renderer per output file: functions `render(profile, out)`."""
