@@ -1,0 +1,180 @@
+"""What /proc tells about one process: parsers that take text, and one reader of it all.
+
+Fields are those of proc(5). What belongs to the process itself (its names, its command line) is
+hostile: it is bounded and decoded with replacement characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+# Inode of the initial pid namespace, PROC_PID_INIT_INO in linux/include/linux/proc_ns.h.
+INITIAL_PID_NAMESPACE = "pid:[4026531836]"
+# Task flag of a kernel thread, PF_KTHREAD in linux/include/linux/sched.h.
+KERNEL_THREAD_FLAG = 0x00200000
+# More than any status or cgroup file holds; a command line beyond it is cut.
+READ_LIMIT_BYTES = 1 << 16
+DELETED = " (deleted)"
+
+# A container runtime's 64 digits stand at the end of a path component, bare (docker and
+# kubernetes on cgroup v1) or in a systemd scope (docker-ID.scope, libpod-ID.scope, crio-ID.scope).
+_HEX_ID = re.compile(r"(?:^|[-:])([0-9a-f]{64})(?:\.scope)?$")
+_LXC_NAME = re.compile(r"/lxc(?:\.payload\.|/)([^/]+)")
+_MACHINE_NAME = re.compile(r"/machine-([^/]+)\.scope")
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """The fields of /proc/PID/stat that the profiler uses."""
+
+    name: str
+    state: str  # R, S, D, Z, T, ...
+    parent_pid: int
+    flags: int
+    user_ticks: int
+    system_ticks: int
+    start_ticks: int  # clock ticks since boot; with the pid it identifies a process
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as /proc shows it. Unreadable fields are None."""
+
+    pid: int
+    stat: Stat
+    thread_group: int  # the pid of the process that this id belongs to
+    namespace_pids: tuple[int, ...]  # outermost visible first, the process's own view last
+    uid: int | None
+    seccomp_mode: int | None  # 0 none, 1 strict, 2 filter
+    exe: str | None  # as the process sees it; None: kernel thread, zombie or not permitted
+    exe_deleted: bool
+    command_line: tuple[str, ...]
+    container_id: str | None
+
+    @property
+    def kernel_thread(self) -> bool:
+        """Tell whether this is a thread of the kernel."""
+        return bool(self.stat.flags & KERNEL_THREAD_FLAG)
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether it has ended and only waits for its parent."""
+        return self.stat.state in "ZXx"
+
+
+def parse_stat(text: str) -> Stat:
+    """Return the fields of /proc/PID/stat; the name may hold blanks and parentheses."""
+    opening, closing = text.index("("), text.rindex(")")
+    fields = text[closing + 1 :].split()
+    return Stat(
+        name=text[opening + 1 : closing],
+        state=fields[0],
+        parent_pid=int(fields[1]),
+        flags=int(fields[6]),
+        user_ticks=int(fields[11]),
+        system_ticks=int(fields[12]),
+        start_ticks=int(fields[19]),
+    )
+
+
+def parse_status(text: str) -> dict[str, tuple[str, ...]]:
+    """Return the fields of /proc/PID/status by name, each split at blanks."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {key: tuple(value.split()) for key, colon, value in pairs if colon}
+
+
+def parse_command_line(data: bytes) -> tuple[str, ...]:
+    """Return the arguments of /proc/PID/cmdline."""
+    words = data.decode(errors="replace").rstrip("\0")
+    return tuple(words.split("\0")) if words else ()
+
+
+def parse_container_id(cgroup: str) -> str | None:
+    """Return the container that /proc/PID/cgroup names, None outside of one.
+
+    64 hexadecimal digits for docker, podman, containerd and CRI-O, below kubernetes too; the
+    container's name for LXC and systemd-nspawn.
+    """
+    for line in cgroup.splitlines():
+        path = line.split(":", 2)[-1]
+        for component in reversed(path.split("/")):
+            if found := _HEX_ID.search(component):
+                return found[1]
+        if found := _LXC_NAME.search(path) or _MACHINE_NAME.search(path):
+            return found[1]
+    return None
+
+
+def read_text(path: Path) -> str:
+    """Return the first 64 KiB of a small file, undecodable bytes replaced."""
+    with path.open("rb") as file:
+        return file.read(READ_LIMIT_BYTES).decode(errors="replace")
+
+
+def read_pids(proc: Path = PROC) -> Iterator[int]:
+    """Yield the ids of all processes, ascending."""
+    yield from sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdigit())
+
+
+def read_name(pid: int, proc: Path = PROC) -> str | None:
+    """Return the name of the process's main thread, None when the process is gone."""
+    try:
+        return read_text(proc / str(pid) / "comm").rstrip("\n")
+    except OSError:
+        return None
+
+
+def read_exe(pid: int, proc: Path = PROC) -> tuple[str | None, bool]:
+    """Return the executable as the process sees it, and whether that file was deleted since."""
+    try:
+        path = str((proc / str(pid) / "exe").readlink())
+        root = str((proc / str(pid) / "root").readlink())
+    except OSError:
+        return None, False
+    if root != "/" and path.startswith(root + "/"):  # after chroot(2)
+        path = path.removeprefix(root)
+    return path.removesuffix(DELETED), path.endswith(DELETED)
+
+
+def read_process(pid: int, proc: Path = PROC) -> Process | None:
+    """Return what /proc tells of a process or a thread; None when there is no such id."""
+    folder = proc / str(pid)
+    try:
+        stat = parse_stat(read_text(folder / "stat"))
+        status = parse_status(read_text(folder / "status"))
+        command_line = parse_command_line(_read_bytes(folder / "cmdline"))
+        container_id = parse_container_id(read_text(folder / "cgroup"))
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    exe, exe_deleted = read_exe(pid, proc)
+    uids, seccomp = status.get("Uid", ()), status.get("Seccomp", ())
+    return Process(
+        pid=pid,
+        stat=stat,
+        thread_group=int(status["Tgid"][0]),
+        namespace_pids=tuple(int(inner) for inner in status.get("NSpid", (str(pid),))),
+        uid=int(uids[1]) if len(uids) > 1 else None,  # the effective one
+        seccomp_mode=int(seccomp[0]) if seccomp else None,
+        exe=exe,
+        exe_deleted=exe_deleted,
+        command_line=command_line,
+        container_id=container_id,
+    )
+
+
+def read_namespace(pid: int | str, kind: str, proc: Path = PROC) -> str | None:
+    """Return the name of a namespace of a process, "mnt:[4026531841]"; None if not permitted."""
+    try:
+        return str((proc / str(pid) / "ns" / kind).readlink())
+    except OSError:
+        return None
+
+
+def _read_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(READ_LIMIT_BYTES)
