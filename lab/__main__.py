@@ -1,0 +1,124 @@
+"""The lab's command line: python3 -m lab up|down|status|cli|pid|upgrade."""
+
+import argparse
+import os
+import sys
+
+from lab import instance
+from lab.errors import LabError
+from lab.instance import Instance, Options
+
+
+def describe(running: Instance) -> str:
+    """Return one line about an instance."""
+    options = running.options
+    if not running.running:
+        return f"{running.name}: not running"
+    binary = "packaged binary"
+    if options.buckets is not None:
+        binary = f"MODIFIED COPY of the packaged binary: {options.buckets} taskprocessor buckets"
+    return (
+        f"{running.name}: Asterisk {options.version}, pid {running.pid}, "
+        f"SIP 127.0.0.1:{running.sip_port}/udp, {running.taskprocessor_count()} taskprocessors, "
+        f"{binary}"
+    )
+
+
+def up(arguments: argparse.Namespace) -> None:
+    """Start an instance and say how to reach it."""
+    started = instance.start(
+        Options(
+            arguments.version,
+            arguments.name,
+            arguments.buckets,
+            arguments.taskprocessors,
+            arguments.endpoints,
+            arguments.namespaces,
+        )
+    )
+    print(describe(started))
+    print(f"console: python3 -m lab cli {started.name} 'core show uptime'")
+
+
+def down(arguments: argparse.Namespace) -> None:
+    """Stop one instance, or all."""
+    chosen = instance.read_all() if arguments.name == "all" else [instance.find(arguments.name)]
+    for one in chosen:
+        one.stop()
+        print(f"{one.name}: stopped")
+
+
+def status(_arguments: argparse.Namespace) -> None:
+    """List the instances."""
+    for one in instance.read_all():
+        print(describe(one))
+
+
+def cli(arguments: argparse.Namespace) -> None:
+    """Print what an instance's console answers."""
+    print(instance.find(arguments.name).cli(" ".join(arguments.words)), end="")
+
+
+def pid(arguments: argparse.Namespace) -> None:
+    """Print an instance's pid."""
+    print(instance.find(arguments.name).pid)
+
+
+def upgrade(arguments: argparse.Namespace) -> None:
+    """Replace an instance's binary on disk."""
+    instance.find(arguments.name).upgrade()
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(prog="lab", description="A real Asterisk to profile.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    add = commands.add_parser("up", help="start an Asterisk")
+    add.add_argument("version", choices=("16", "22"))
+    add.add_argument("--name", default="", help="name of the instance (default: the version)")
+    add.add_argument("--buckets", type=int, help="change the taskprocessors' number of buckets")
+    add.add_argument("--taskprocessors", type=int, default=0, help="leak up to this many")
+    add.add_argument("--endpoints", "--peers", type=int, help="endpoints in the configuration")
+    add.add_argument("--namespaces", action="store_true", help="in new mount and pid namespaces")
+    add.set_defaults(run=up)
+
+    add = commands.add_parser("down", help="stop an instance and remove its files")
+    add.add_argument("name", nargs="?", default="all")
+    add.set_defaults(run=down)
+
+    add = commands.add_parser("status", help="list the instances")
+    add.set_defaults(run=status)
+
+    add = commands.add_parser("cli", help="run a command on an instance's console")
+    add.add_argument("name")
+    add.add_argument("words", nargs="+")
+    add.set_defaults(run=cli)
+
+    for name, action, text in (
+        ("pid", pid, "print an instance's pid"),
+        ("upgrade", upgrade, "replace an instance's binary on disk while it runs"),
+    ):
+        add = commands.add_parser(name, help=text)
+        add.add_argument("name")
+        add.set_defaults(run=action)
+    return top
+
+
+def main() -> int:
+    """Run one command and return the exit code."""
+    arguments = parser().parse_args()
+    try:
+        if os.geteuid() != 0:
+            raise LabError("the lab needs root (chroot, device nodes)", "sudo python3 -m lab ...")
+        arguments.run(arguments)
+    except LabError as error:
+        print(f"lab: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
