@@ -1,0 +1,11 @@
+/* Kernel functions by placeholder number; kernel.py turns them into real calls before loading. */
+#pragma once
+
+struct iter_num {
+    u64 opaque; /* struct bpf_iter_num of the kernel, never read by us */
+} __attribute__((aligned(8)));
+
+static int (*iter_num_new)(struct iter_num *iterator, int start, int end) = (void *)0x7e000001;
+static int *(*iter_num_next)(struct iter_num *iterator) = (void *)0x7e000002;
+static void (*iter_num_destroy)(struct iter_num *iterator) = (void *)0x7e000003;
+static bool (*session_is_return)(void *context) = (void *)0x7e000004;

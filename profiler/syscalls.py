@@ -1,0 +1,242 @@
+"""The two system calls that Python and BCC do not offer whole: bpf(2) and perf_event_open(2).
+
+Numbers and layouts are of x86-64 and include/uapi/linux/{bpf,perf_event}.h (Linux 6.18); fields
+added over time are zero where a kernel does not know them. Every function returns a file
+descriptor or raises OSError; nothing here outlives the process, since the kernel removes programs,
+links and events with their last descriptor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_SYS_BPF = 321
+_SYS_PERF_EVENT_OPEN = 298
+
+# enum bpf_cmd
+_BPF_PROG_LOAD = 5
+_BPF_LINK_CREATE = 28
+_BPF_ENABLE_STATS = 32
+
+# enum bpf_prog_type
+PROG_KPROBE = 2  # also uprobes
+PROG_PERF_EVENT = 7
+
+# enum bpf_attach_type
+ATTACH_NONE = 0
+ATTACH_UPROBE_MULTI = 48  # Linux 6.6
+ATTACH_UPROBE_SESSION = 57  # Linux 6.13
+
+_UPROBE_MULTI_RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
+
+_PERF_TYPE_SOFTWARE = 1
+_PERF_COUNT_SW_CPU_CLOCK = 0
+_PERF_FLAG_FD_CLOEXEC = 8
+_PERF_EVENT_IOC_ENABLE = 0x2400
+_PERF_EVENT_IOC_DISABLE = 0x2401
+_PERF_EVENT_IOC_SET_BPF = 0x40042408
+_UPROBE_PMU_TYPE = "/sys/bus/event_source/devices/uprobe/type"
+_UPROBE_PMU_RETURN_BIT = 1  # format/retprobe: config:0
+
+# struct perf_event_attr, flag bits
+_ATTR_DISABLED = 1 << 0
+_ATTR_INHERIT = 1 << 1
+_ATTR_EXCLUDE_GUEST = 1 << 20
+_ATTR_INHERIT_THREAD = 1 << 35  # Linux 5.13: threads inherit, child processes do not
+_ATTR_SIZE = 120  # PERF_ATTR_SIZE_VER6
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+class VerifierError(OSError):
+    """The kernel's verifier rejected a program; `log` is the end of what it said."""
+
+    def __init__(self, number: int, log: str) -> None:
+        super().__init__(number, os.strerror(number))
+        self.log = log
+
+
+def _bpf(command: int, attributes: bytes) -> int:
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    result = int(_libc.syscall(_SYS_BPF, command, buffer, len(attributes)))
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def load_program(
+    instructions: bytes,
+    program_type: int,
+    attach_type: int,
+    name: str,
+    licence: str = "Dual MIT/GPL",
+    log_bytes: int = 1 << 20,
+) -> int:
+    """Load a program and return its descriptor; raises VerifierError or OSError."""
+    code = ctypes.create_string_buffer(instructions, len(instructions))
+    licence_text = ctypes.create_string_buffer(licence.encode())
+    log = ctypes.create_string_buffer(log_bytes)
+
+    def attributes(log_level: int) -> bytes:
+        return struct.pack(
+            "<IIQQIIQII16sII",
+            program_type,
+            len(instructions) // 8,
+            ctypes.addressof(code),
+            ctypes.addressof(licence_text),
+            log_level,
+            log_bytes if log_level else 0,
+            ctypes.addressof(log) if log_level else 0,
+            0,  # kern_version: not checked since Linux 5.0
+            0,
+            name.encode()[:15],
+            0,
+            attach_type,
+        )
+
+    try:
+        return _bpf(_BPF_PROG_LOAD, attributes(0))
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EINVAL, errno.E2BIG):
+            raise
+        number = error.errno
+    # Only a rejected program is loaded again with a log: a log that does not fit is an error too.
+    try:
+        return _bpf(_BPF_PROG_LOAD, attributes(1))
+    except OSError:
+        text = log.value.decode(errors="replace")
+        raise VerifierError(number, text[-4000:]) from None
+
+
+@dataclass(frozen=True, slots=True)
+class UprobePlace:
+    """Where a uprobe goes: offset in the file in bytes, and the cookie its program reads."""
+
+    file_offset: int
+    cookie: int
+
+
+def link_uprobes(
+    program: int,
+    attach_type: int,
+    path: str,
+    places: Sequence[UprobePlace],
+    pid: int,
+    is_return: bool,
+) -> int:
+    """Attach one program at many places of one file through one link; only `pid` is affected.
+
+    With ATTACH_UPROBE_SESSION the program runs at entry and at return, else at one of them.
+    """
+    count = len(places)
+    path_text = ctypes.create_string_buffer(os.fsencode(path))
+    offsets = (ctypes.c_uint64 * count)(*(place.file_offset for place in places))
+    cookies = (ctypes.c_uint64 * count)(*(place.cookie for place in places))
+    flags = _UPROBE_MULTI_RETURN if is_return else 0
+    attributes = struct.pack(
+        "<IIIIQQQQIIIIQ",
+        program,
+        0,
+        attach_type,
+        0,
+        ctypes.addressof(path_text),
+        ctypes.addressof(offsets),
+        0,
+        ctypes.addressof(cookies),
+        count,
+        flags,
+        pid,
+        0,
+        0,
+    )
+    return _bpf(_BPF_LINK_CREATE, attributes)
+
+
+def enable_program_statistics() -> int:
+    """Let the kernel add up run time and count of every program until the descriptor is closed."""
+    return _bpf(_BPF_ENABLE_STATS, struct.pack("<I", 0))
+
+
+def _perf_event_open(attributes: bytes, pid: int, cpu: int) -> int:
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    descriptor = int(
+        _libc.syscall(_SYS_PERF_EVENT_OPEN, buffer, pid, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
+    )
+    if descriptor < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return descriptor
+
+
+def _perf_attributes(
+    event_type: int, config: int, period: int, flags: int, config1: int = 0, config2: int = 0
+) -> bytes:
+    head = struct.pack("<IIQQQQQ", event_type, _ATTR_SIZE, config, period, 0, 0, flags)
+    middle = struct.pack("<IIQQ", 1, 0, config1, config2)  # wakeup_events, bp_type
+    return (head + middle).ljust(_ATTR_SIZE, b"\0")
+
+
+def open_cpu_clock(tid: int, period_ns: int, inherit: bool) -> int:
+    """Open a disabled event that fires each `period_ns` of a thread's CPU time.
+
+    With `inherit`, threads that it starts later are sampled too (by kernels older than 5.13 its
+    child processes as well; programs filter them).
+    """
+    flags = _ATTR_DISABLED | _ATTR_EXCLUDE_GUEST
+    if not inherit:
+        return _perf_event_open(
+            _perf_attributes(_PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_CPU_CLOCK, period_ns, flags),
+            tid,
+            -1,
+        )
+    for inherit_flags in (_ATTR_INHERIT | _ATTR_INHERIT_THREAD, _ATTR_INHERIT):
+        try:
+            return _perf_event_open(
+                _perf_attributes(
+                    _PERF_TYPE_SOFTWARE,
+                    _PERF_COUNT_SW_CPU_CLOCK,
+                    period_ns,
+                    flags | inherit_flags,
+                ),
+                tid,
+                -1,
+            )
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.E2BIG):
+                raise
+    raise OSError(errno.EINVAL, "perf events cannot be inherited by threads")
+
+
+def open_uprobe(path: str, file_offset: int, pid: int, is_return: bool) -> int:
+    """Open a disabled uprobe event on one place of a file, for one process."""
+    with open(_UPROBE_PMU_TYPE) as file:  # noqa: PTH123
+        event_type = int(file.read())
+    path_text = ctypes.create_string_buffer(os.fsencode(path))
+    attributes = _perf_attributes(
+        event_type,
+        _UPROBE_PMU_RETURN_BIT if is_return else 0,
+        1,
+        _ATTR_DISABLED,
+        ctypes.addressof(path_text),
+        file_offset,
+    )
+    return _perf_event_open(attributes, pid, -1)
+
+
+def run_program_on(event: int, program: int) -> None:
+    """Let a perf event run a program each time it fires, and enable it."""
+    fcntl.ioctl(event, _PERF_EVENT_IOC_SET_BPF, program)
+    fcntl.ioctl(event, _PERF_EVENT_IOC_ENABLE, 0)
+
+
+def disable_event(event: int) -> None:
+    """Stop an event; its descriptor stays open."""
+    fcntl.ioctl(event, _PERF_EVENT_IOC_DISABLE, 0)
