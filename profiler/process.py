@@ -20,6 +20,7 @@ KERNEL_THREAD_FLAG = 0x00200000
 # More than any status or cgroup file holds; a command line beyond it is cut.
 READ_LIMIT_BYTES = 1 << 16
 DELETED = " (deleted)"
+ENDED_STATES = ("Z", "X", "x")
 
 # A container runtime's 64 digits stand at the end of a path component, bare (docker and
 # kubernetes on cgroup v1) or in a systemd scope (docker-ID.scope, libpod-ID.scope, crio-ID.scope).
@@ -64,7 +65,7 @@ class Process:
     @property
     def ended(self) -> bool:
         """Tell whether it has ended and only waits for its parent."""
-        return self.stat.state in "ZXx"
+        return self.stat.state in ENDED_STATES
 
 
 def parse_stat(text: str) -> Stat:
@@ -117,7 +118,7 @@ def read_text(path: Path) -> str:
 
 
 def read_pids(proc: Path = PROC) -> Iterator[int]:
-    """Yield the ids of all processes, ascending."""
+    """Yield the numbers that entries of a folder are named by, ascending."""
     yield from sorted(int(entry.name) for entry in proc.iterdir() if entry.name.isdigit())
 
 
@@ -165,6 +166,37 @@ def read_process(pid: int, proc: Path = PROC) -> Process | None:
         command_line=command_line,
         container_id=container_id,
     )
+
+
+def read_tids(pid: int, proc: Path = PROC) -> tuple[int, ...]:
+    """Return the ids of the process's threads, ascending; () when it is gone."""
+    try:
+        return tuple(read_pids(proc / str(pid) / "task"))
+    except OSError:
+        return ()
+
+
+def is_running(pid: int, start_ticks: int, proc: Path = PROC) -> bool:
+    """Tell whether the process that started then still runs: pids are used again."""
+    try:
+        stat = parse_stat(read_text(proc / str(pid) / "stat"))
+    except OSError:
+        return False
+    return stat.start_ticks == start_ticks and stat.state not in ENDED_STATES
+
+
+def read_image(pid: int, proc: Path = PROC) -> tuple[int, ...] | None:
+    """Return numbers that change when the process calls exec, None when it is gone.
+
+    Device and inode of the executable, and where code and stack lie (fields 26 and 28 of
+    /proc/PID/stat), which address randomisation changes when the same file is executed again.
+    """
+    try:
+        status = (proc / str(pid) / "exe").stat()
+        fields = read_text(proc / str(pid) / "stat").rpartition(")")[2].split()
+        return (status.st_dev, status.st_ino, int(fields[23]), int(fields[25]))
+    except OSError:
+        return None
 
 
 def read_namespace(pid: int | str, kind: str, proc: Path = PROC) -> str | None:
