@@ -1,0 +1,112 @@
+/*
+ * Samples the CPU use of one process: user stacks by unwind.h, kernel frames on top.
+ *
+ * Attached to perf events of software or hardware clocks, on every CPU or for every thread.
+ *
+ * -DTARGET_TGID: in the initial pid namespace. -DCPU_KERNEL_FRAMES=0: leave kernel frames out.
+ * -DCPU_TASK_REGISTERS=0: for kernels that lack bpf_task_pt_regs (before 5.15).
+ */
+#include <uapi/linux/bpf_perf_event.h>
+#include "cpu_wire.h"
+#include "unwind.h"
+
+#ifndef CPU_KERNEL_FRAMES
+#define CPU_KERNEL_FRAMES 1
+#endif
+#ifndef CPU_TASK_REGISTERS
+#define CPU_TASK_REGISTERS 1
+#endif
+#ifndef CPU_RING_PAGES
+#define CPU_RING_PAGES 256
+#endif
+
+BPF_PERCPU_ARRAY(cpu_states, struct unwind_state, 1);
+BPF_PERCPU_ARRAY(cpu_counters, u64, CPU_COUNTERS);
+BPF_PROG_ARRAY(cpu_programs, 1);
+BPF_RINGBUF_OUTPUT(cpu_samples, CPU_RING_PAGES);
+
+static __always_inline void cpu_count(u32 counter)
+{
+    u64 *value = cpu_counters.lookup(&counter);
+    if (value)
+      *value += 1;
+}
+
+static __always_inline int cpu_finish(struct unwind_state *state)
+{
+    u64 key;
+    u32 stored = unwind_store(state, &key);
+    if (stored != UNWIND_STORED) {
+        cpu_count(stored == UNWIND_COLLIDED ? CPU_COLLIDED : CPU_LOST);
+        return 0;
+    }
+    struct cpu_sample *sample = cpu_samples.ringbuf_reserve(sizeof(struct cpu_sample));
+    if (!sample) {
+        cpu_count(CPU_LOST);
+        return 0;
+    }
+    sample->time_ns = bpf_ktime_get_ns();
+    sample->stack = key;
+    sample->tid = (u32)bpf_get_current_pid_tgid();
+    sample->cause = state->stack.cause;
+    cpu_samples.ringbuf_submit(sample, 0);
+    cpu_count(state->stack.cause == UNWIND_WHOLE ? CPU_KEPT : CPU_TRUNCATED);
+    return 0;
+}
+
+static __always_inline int cpu_run(void *ctx, struct unwind_state *state)
+{
+    if (unwind_some(state) == UNWIND_MORE) {
+        cpu_programs.call(ctx, 0);
+        unwind_give_up(state);
+    }
+    return cpu_finish(state);
+}
+
+/* The user registers that the kernel saved when the thread entered it: 0, or a cause. */
+static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
+{
+#if CPU_TASK_REGISTERS
+    struct pt_regs regs;
+    void *saved = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+    if (bpf_probe_read_kernel(&regs, sizeof(regs), saved))
+        return UNWIND_NO_REGISTERS;
+    unwind_begin_registers(state, &regs);
+    return UNWIND_MORE;
+#else
+    unwind_begin(state, 0, 0, 0);
+    return UNWIND_NO_REGISTERS;
+#endif
+}
+
+int cpu_continue(struct bpf_perf_event_data *ctx)
+{
+    u32 zero = 0;
+    struct unwind_state *state = cpu_states.lookup(&zero);
+    return state ? cpu_run(ctx, state) : 0;
+}
+
+int cpu_sample(struct bpf_perf_event_data *ctx)
+{
+    u32 zero = 0;
+    struct unwind_state *state = cpu_states.lookup(&zero);
+    cpu_count(CPU_FIRED);
+    if (!state || bpf_get_current_pid_tgid() >> 32 != TARGET_TGID) {
+        cpu_count(CPU_FILTERED);
+        return 0;
+    }
+    u32 cause = UNWIND_MORE;
+    if ((ctx->regs.cs & 3) == 3) { /* user mode: privilege level 3 */
+        unwind_begin_registers(state, &ctx->regs);
+    } else {
+        cause = cpu_begin_in_kernel(state);
+#if CPU_KERNEL_FRAMES
+        int bytes = bpf_get_stack(ctx, state->stack.kernel, sizeof(state->stack.kernel), 0);
+        state->stack.kernel_count = bytes > 0 ? (u32)bytes / 8 : 0;
+#endif
+    }
+    if (!cause)
+        return cpu_run(ctx, state);
+    state->stack.cause = cause;
+    return cpu_finish(state);
+}

@@ -1,0 +1,24 @@
+/* What cpu.bpf.c hands to user space. Mirror: profiler/unwind_wire.py. */
+#ifndef CPU_WIRE_H
+#define CPU_WIRE_H
+
+/* Where every run of the program went: fired is the sum of the others. */
+enum cpu_counter {
+    CPU_FIRED = 0,
+    CPU_KEPT = 1,      /* recorded with a whole stack */
+    CPU_FILTERED = 2,  /* another process */
+    CPU_LOST = 3,      /* ring buffer or stacks map full */
+    CPU_COLLIDED = 4,  /* its stack's key is another stack's */
+    CPU_TRUNCATED = 5, /* recorded with a stack that was cut */
+    CPU_COUNTERS = 6,
+};
+
+/* One observation of a thread on a CPU. */
+struct cpu_sample {
+    u64 time_ns; /* CLOCK_MONOTONIC */
+    u64 stack;   /* key in unwind_stacks */
+    u32 tid;     /* of the initial pid namespace */
+    u32 cause;   /* enum unwind_cause */
+};
+
+#endif

@@ -1,0 +1,375 @@
+/*
+ * Unwinds the user stack of the current thread by the tables that profiler/unwind_table.py makes.
+ *
+ * A program fills a struct unwind_state that lives in a map value (unwind_begin), calls
+ * unwind_some and, as long as that answers UNWIND_MORE, tail-calls itself; then unwind_store puts
+ * the stack under its key. The state must not be shared: uprobe programs can be preempted and
+ * need one per thread, perf_event programs can use one per CPU.
+ *
+ * -DUNWIND_ROWS, UNWIND_BLOCKS, UNWIND_RULES, UNWIND_STACKS: entries of the maps.
+ */
+#include <uapi/linux/ptrace.h>
+#include "unwind_wire.h"
+
+#ifndef UNWIND_FRAMES_PER_CALL
+#define UNWIND_FRAMES_PER_CALL 16 /* x 33 tail calls > UNWIND_MAX_FRAMES */
+#endif
+#ifndef UNWIND_STACKS
+#define UNWIND_STACKS 8192
+#endif
+#ifndef UNWIND_SLOTS
+#define UNWIND_SLOTS 16384
+#endif
+
+#define UNWIND_MMAPABLE 1024 /* BPF_F_MMAPABLE, linux/bpf.h, kernel 5.5 */
+BPF_F_TABLE("array", u32, u64, unwind_rows, UNWIND_ROWS, UNWIND_MMAPABLE);
+BPF_F_TABLE("array", u32, struct unwind_block, unwind_blocks, UNWIND_BLOCKS, UNWIND_MMAPABLE);
+BPF_F_TABLE("array", u32, struct unwind_rule, unwind_rules, UNWIND_RULES, UNWIND_MMAPABLE);
+BPF_F_TABLE("array", u32, struct unwind_mapping, unwind_mappings, 2 * UNWIND_MAX_MAPPINGS,
+                        UNWIND_MMAPABLE);
+BPF_F_TABLE("array", u32, struct unwind_active, unwind_active, 1, UNWIND_MMAPABLE);
+BPF_TABLE("hash", u64, struct unwind_stack, unwind_stacks, UNWIND_STACKS);
+BPF_PERCPU_ARRAY(stack_counters, u64, UNWIND_OUTCOMES); /* of stack_store, by enum unwind_stored */
+/* Original return addresses; whoever attaches a return probe fills it at the function's entry
+ * (only if the slot is not there yet) and deletes it at the return. */
+BPF_TABLE("hash", struct unwind_slot, u64, return_addresses, UNWIND_SLOTS);
+
+#define UNWIND_EXACT 1     /* ip is where execution is, not a return address */
+#define UNWIND_BP_UNKNOWN 2
+#define UNWIND_REGISTERS 4 /* `registers` holds the leaf's */
+
+struct unwind_state {
+    u64 ip, sp, bp;
+    u64 key;           /* hash over the frames so far */
+    u32 flags;
+    u32 mapping;       /* index of the mapping found last */
+    u64 registers[16]; /* the leaf's, by DWARF number */
+    struct unwind_stack stack;
+};
+
+static __always_inline u64 unwind_key(u64 hash, u64 value)
+{
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 32;
+}
+
+static __always_inline u64 unwind_check(u64 hash, u64 value)
+{
+    hash = (hash << 7 | hash >> 57) + value;
+    return (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9ull;
+}
+
+static __always_inline void unwind_begin(struct unwind_state *state, u64 ip, u64 sp, u64 bp)
+{
+    state->ip = ip;
+    state->sp = sp;
+    state->bp = bp;
+    state->key = 0;
+    state->flags = UNWIND_EXACT;
+    state->mapping = ~0u;
+    state->stack.check = 1;
+    state->stack.cause = UNWIND_MORE;
+    state->stack.count = 0;
+    state->stack.kernel_count = 0;
+}
+
+/* As unwind_begin, where the thread will go on after a return to `ip`. */
+static __always_inline void unwind_begin_caller(struct unwind_state *state, u64 ip, u64 sp, u64 bp)
+{
+    unwind_begin(state, ip, sp, bp);
+    state->flags = 0;
+}
+
+/* As unwind_begin; with all registers, prologues that keep the frame in another one can be left. */
+static __always_inline void unwind_begin_registers(struct unwind_state *state, struct pt_regs *regs)
+{
+    unwind_begin(state, regs->ip, regs->sp, regs->bp);
+    state->flags = UNWIND_EXACT | UNWIND_REGISTERS;
+    state->registers[0] = regs->ax;
+    state->registers[1] = regs->dx;
+    state->registers[2] = regs->cx;
+    state->registers[3] = regs->bx;
+    state->registers[4] = regs->si;
+    state->registers[5] = regs->di;
+    state->registers[6] = regs->bp;
+    state->registers[7] = regs->sp;
+    state->registers[8] = regs->r8;
+    state->registers[9] = regs->r9;
+    state->registers[10] = regs->r10;
+    state->registers[11] = regs->r11;
+    state->registers[12] = regs->r12;
+    state->registers[13] = regs->r13;
+    state->registers[14] = regs->r14;
+    state->registers[15] = regs->r15;
+}
+
+static __always_inline struct unwind_mapping *unwind_find_mapping(struct unwind_state *state, u64 pc)
+{
+    u32 at = state->mapping, zero = 0;
+    struct unwind_mapping *mapping = unwind_mappings.lookup(&at);
+    if (mapping && mapping->start <= pc && pc < mapping->end)
+        return mapping;
+    struct unwind_active *active = unwind_active.lookup(&zero);
+    if (!active)
+        return 0;
+    u64 word = *(volatile u64 *)active; /* one load, so that half and count belong together */
+    u32 first = (u32)word & 1 ? UNWIND_MAX_MAPPINGS : 0;
+    u32 low = first, high = first + (u32)(word >> 32);
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < 13 && low < high; i++) { /* 2^12 mappings */
+        u32 middle = (low + high) >> 1;
+        mapping = unwind_mappings.lookup(&middle);
+        if (!mapping)
+            return 0;
+        if (mapping->start <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == first)
+        return 0;
+    at = low - 1;
+    mapping = unwind_mappings.lookup(&at);
+    if (!mapping || pc < mapping->start || pc >= mapping->end)
+        return 0;
+    state->mapping = at;
+    return mapping;
+}
+
+/* The rule word at pc, 0 (UNWIND_KIND_NONE) where there is none. */
+static __always_inline u32 unwind_find_word(struct unwind_mapping *mapping, u64 pc)
+{
+    u64 offset = pc - mapping->base;
+    u64 number = offset >> UNWIND_BLOCK_SHIFT;
+    if (pc < mapping->base || number >= mapping->count)
+        return 0;
+    u32 at = mapping->blocks + (u32)number, word = 0;
+    struct unwind_block *block = unwind_blocks.lookup(&at);
+    if (!block)
+        return 0;
+    u32 first = mapping->rows + block->first;
+    u32 low = first, high = first + block->count;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i <= UNWIND_BLOCK_SHIFT + 1 && low < high; i++) {
+        u32 middle = (low + high) >> 1;
+        u64 *row = unwind_rows.lookup(&middle);
+        if (!row)
+            return 0;
+        if (*row >> 32 <= offset) {
+            word = (u32)*row;
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low != first || !block->first)
+        return word;
+    at = first - 1; /* the rule in force where the block begins */
+    u64 *row = unwind_rows.lookup(&at);
+    return row ? (u32)*row : 0;
+}
+
+/* Puts the original return address in place of a return probe's trampoline: 1 when there is one.
+ * It was in the slot below sp; in the leaf the kernel's trampoline may have pushed three
+ * registers since (arch/x86/kernel/uprobes.c, uretprobe_trampoline_entry, Linux 6.11). */
+static __always_inline int unwind_original_return(struct unwind_state *state)
+{
+    struct unwind_slot slot = {.address = state->sp - 8, .tid = (u32)bpf_get_current_pid_tgid()};
+    u64 *original = return_addresses.lookup(&slot);
+    if (!original && !state->stack.count) {
+        slot.address = state->sp + 16;
+        original = return_addresses.lookup(&slot);
+        if (original)
+            state->sp += 24;
+    }
+    if (!original || *original == state->ip)
+        return 0;
+    state->ip = *original;
+    state->flags &= ~UNWIND_EXACT;
+    return 1;
+}
+
+/* Reads a register of this frame: 0, or a cause. */
+static __always_inline u32 unwind_register(struct unwind_state *state, u8 reg, u64 *value)
+{
+    if (reg == 7) {
+      *value = state->sp;
+    } else if (reg == 6) {
+        if (state->flags & UNWIND_BP_UNKNOWN)
+            return UNWIND_UNSUPPORTED;
+      *value = state->bp;
+    } else {
+        if (state->stack.count != 1 || !(state->flags & UNWIND_REGISTERS))
+            return UNWIND_UNSUPPORTED;
+      *value = state->registers[reg & 15];
+    }
+    return 0;
+}
+
+/* Goes to the caller by a wide rule. */
+static __always_inline u32 unwind_wide(struct unwind_state *state, u32 at, u64 *cfa)
+{
+    struct unwind_rule *rule = unwind_rules.lookup(&at);
+    if (!rule)
+        return UNWIND_UNSUPPORTED;
+    u64 value;
+    u32 cause = unwind_register(state, rule->reg, &value);
+    if (cause)
+        return cause;
+    value += (s64)rule->offset;
+    if (rule->is_memory && bpf_probe_read_user(&value, 8, (void *)value))
+        return UNWIND_UNREADABLE;
+  *cfa = value + (s64)rule->added;
+    u64 place = rule->bp == UNWIND_BP_AT_CFA ? *cfa : state->bp;
+    if (rule->bp == UNWIND_BP_LOST || (rule->bp == UNWIND_BP_AT_BP && state->flags & UNWIND_BP_UNKNOWN))
+        state->flags |= UNWIND_BP_UNKNOWN;
+    else if (rule->bp != UNWIND_BP_SAME) {
+        if (bpf_probe_read_user(&state->bp, 8, (void *)(place + (s64)rule->bp_offset)))
+            return UNWIND_UNREADABLE;
+        state->flags &= ~UNWIND_BP_UNKNOWN;
+    }
+    return 0;
+}
+
+/* Goes from a signal handler's trampoline to what the signal interrupted. Offsets in ucontext_t:
+ * uc_mcontext.gregs from 40, REG_RBP 10, REG_RSP 15, REG_RIP 16 (glibc sys/ucontext.h). */
+static __always_inline u32 unwind_signal(struct unwind_state *state)
+{
+    u64 sp_ip[2];
+    if (bpf_probe_read_user(&state->bp, 8, (void *)(state->sp + 120)) ||
+            bpf_probe_read_user(sp_ip, sizeof(sp_ip), (void *)(state->sp + 160)))
+        return UNWIND_UNREADABLE;
+    state->sp = sp_ip[0];
+    state->ip = sp_ip[1];
+    state->flags = UNWIND_EXACT;
+    return UNWIND_MORE;
+}
+
+/* Reads return address and rbp below the CFA and makes the caller the current frame. */
+static __always_inline u32 unwind_return(struct unwind_state *state, u64 cfa, s32 slot)
+{
+    u64 saved[2];
+    if (cfa <= state->sp)
+        return UNWIND_BACKWARDS;
+    if (bpf_probe_read_user(saved, sizeof(saved), (void *)(cfa - 16)))
+        return UNWIND_UNREADABLE;
+    if (slot == UNWIND_SLOT_LOST) {
+        state->flags |= UNWIND_BP_UNKNOWN;
+    } else if (slot) {
+        if (slot != -2 && bpf_probe_read_user(saved, 8, (void *)(cfa + 8 * (s64)slot)))
+            return UNWIND_UNREADABLE;
+        state->bp = saved[0];
+        state->flags &= ~UNWIND_BP_UNKNOWN;
+    }
+    if (saved[1] < 4096 || saved[1] >> 56)
+        return UNWIND_BAD_ADDRESS;
+    state->ip = saved[1];
+    state->sp = cfa;
+    state->flags &= ~UNWIND_EXACT;
+    return UNWIND_MORE;
+}
+
+/* Records the current frame and goes to its caller: UNWIND_MORE, or why that was the last one. */
+static __always_inline u32 unwind_step(struct unwind_state *state)
+{
+    u32 count = state->stack.count;
+    u64 pc = state->ip, cfa = 0;
+    if (count >= UNWIND_MAX_FRAMES)
+        return UNWIND_TOO_DEEP;
+    if (!(state->flags & UNWIND_EXACT))
+        pc--; /* a call at a function's very end returns to what follows it */
+    struct unwind_mapping *mapping = unwind_find_mapping(state, pc);
+    if (!mapping && unwind_original_return(state))
+        return UNWIND_MORE;
+    state->stack.frames[count & (UNWIND_MAX_FRAMES - 1)] = state->ip;
+    state->stack.count = count + 1;
+    state->key = unwind_key(state->key, state->ip);
+    state->stack.check = unwind_check(state->stack.check, state->ip);
+    if (!mapping)
+        return UNWIND_UNKNOWN_MAPPING;
+    if (!mapping->count)
+        return UNWIND_NO_TABLE;
+
+    u32 word = unwind_find_word(mapping, pc);
+    u32 offset = word & UNWIND_OFFSET_MASK;
+    s32 slot = (s8)(word >> UNWIND_SLOT_SHIFT);
+    switch (word >> UNWIND_KIND_SHIFT) {
+    case UNWIND_KIND_RSP:
+        return unwind_return(state, state->sp + 8 * (u64)offset, slot);
+    case UNWIND_KIND_RBP:
+        if (state->flags & UNWIND_BP_UNKNOWN)
+            return UNWIND_UNSUPPORTED;
+        return unwind_return(state, state->bp + 8 * (u64)offset, slot);
+    case UNWIND_KIND_PLT:
+        cfa = state->sp + 8 * (u64)offset + ((pc & 15) >= slot ? 8 : 0);
+        return unwind_return(state, cfa, 0);
+    case UNWIND_KIND_END:
+        return UNWIND_WHOLE;
+    case UNWIND_KIND_SIGNAL:
+        return unwind_signal(state);
+    case UNWIND_KIND_WIDE: {
+        u32 cause = unwind_wide(state, mapping->rules + offset, &cfa);
+        return cause ? cause : unwind_return(state, cfa, 0);
+    }
+    case UNWIND_KIND_NONE:
+        return UNWIND_NO_RULE;
+    default:
+        return UNWIND_UNSUPPORTED;
+    }
+}
+
+/* Unwinds up to UNWIND_FRAMES_PER_CALL frames: UNWIND_MORE, or the cause, which is stored too. */
+static __always_inline u32 unwind_some(struct unwind_state *state)
+{
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < UNWIND_FRAMES_PER_CALL; i++) {
+        u32 cause = unwind_step(state);
+        if (cause) {
+            state->stack.cause = cause;
+            return cause;
+        }
+    }
+    return UNWIND_MORE;
+}
+
+/* Stores a stack that ended under *key, once for all stacks that are equal. */
+static __always_inline u32 unwind_store(struct unwind_state *state, u64 *key)
+{
+    struct unwind_stack *stack = &state->stack;
+    u64 hash = state->key, check = stack->check;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < UNWIND_MAX_KERNEL_FRAMES && i < stack->kernel_count; i++) {
+        hash = unwind_key(hash, stack->kernel[i & (UNWIND_MAX_KERNEL_FRAMES - 1)]);
+        check = unwind_check(check, stack->kernel[i & (UNWIND_MAX_KERNEL_FRAMES - 1)]);
+    }
+    u64 shape = (u64)stack->cause << 32 | stack->count << 16 | stack->kernel_count;
+    hash = unwind_key(hash, shape);
+    stack->check = unwind_check(check, shape);
+  *key = hash;
+    struct unwind_stack *known = unwind_stacks.lookup(key);
+    if (!known) {
+        if (!unwind_stacks.insert(key, stack))
+            return UNWIND_STORED;
+        known = unwind_stacks.lookup(key); /* another CPU may have been faster */
+        if (!known)
+            return UNWIND_LOST;
+    }
+    return known->check == stack->check ? UNWIND_STORED : UNWIND_COLLIDED;
+}
+
+/* Says that the program could not be continued: no tail call is left, or none was possible. */
+static __always_inline void unwind_give_up(struct unwind_state *state)
+{
+    state->stack.cause = UNWIND_TAIL_CALL;
+}
+
+/* As unwind_store, but returns the key, or 0 after counting what went wrong in stack_counters. */
+static __always_inline u64 stack_store(struct unwind_state *state)
+{
+    u64 key;
+    u32 stored = unwind_store(state, &key);
+    u64 *count = stack_counters.lookup(&stored);
+    if (count)
+        *count += 1;
+    return stored == UNWIND_STORED ? key : 0;
+}

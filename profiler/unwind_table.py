@@ -1,0 +1,211 @@
+"""Compiles a file's call frame information into the table that the kernel unwinds with."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from profiler.cfi import Entry, FrameSection, MalformedFramesError, read_entries
+from profiler.cfi_rules import Programs, RuleWords
+from profiler.elf import Elf
+from profiler.unwind_wire import BLOCK_SHIFT, KIND_BAD, KIND_SHIFT
+
+MAX_ENTRIES = 1 << 21  # frame description entries of one file; libclang-cpp has 83 thousand
+MAX_ROWS = 1 << 23  # rows of one file, 64 MB
+MAX_CODE_BYTES = 1 << 30
+
+_BLOCK_BYTES = 1 << BLOCK_SHIFT
+_LOW = 0xFFFFFFFF
+
+if sys.byteorder != "little":
+    raise ImportError("the tables are those of a little-endian machine")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTable:
+    """Where functions (their parts: hot and cold code apart) begin and end, ascending.
+
+    From the frame description entries, so that stripped files have it too. Addresses are virtual
+    addresses inside the file.
+    """
+
+    starts: array[int]
+    ends: array[int]
+
+    def containing(self, address: int) -> tuple[int, int] | None:
+        """Return [start, end) of the function that has this address."""
+        index = bisect_right(self.starts, address) - 1
+        if index < 0 or address >= self.ends[index]:
+            return None
+        return self.starts[index], self.ends[index]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+@dataclass(frozen=True, slots=True)
+class UnwindTable:
+    """A file's rows as the kernel reads them; see bpf/unwind_wire.h.
+
+    `base` is the virtual address that the rows' offsets count from. `rows`: u64 each; `blocks`:
+    u32 pairs (first row, count), one for each 1024 bytes of code; `rules`: struct unwind_rule each.
+    """
+
+    base: int
+    rows: array[int]
+    blocks: array[int]
+    rules: bytes
+    functions: FunctionTable
+    bad_rows: int
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in the kernel."""
+        return 8 * len(self.rows) + 4 * len(self.blocks) + len(self.rules)
+
+
+EMPTY_FUNCTIONS = FunctionTable(array("Q"), array("Q"))
+EMPTY_TABLE = UnwindTable(0, array("Q"), array("I"), b"", EMPTY_FUNCTIONS, 0)
+
+
+def frame_sections(elf: Elf) -> tuple[FrameSection, ...]:
+    """Return the file's call frame information; ElfError where it cannot be read."""
+    sections = []
+    if elf.eh_frame is not None:
+        address, data = elf.eh_frame
+        unsure = elf.section(".eh_frame") is None
+        sections.append(FrameSection(data, address, ends_at_zero=unsure))
+    debug = elf.section(".debug_frame")
+    if debug is not None:
+        sections.append(FrameSection(elf.data(debug), debug.address, is_debug=True))
+    return tuple(sections)
+
+
+def functions(elf: Elf) -> FunctionTable:
+    """Return the function boundaries of a file without compiling its rules."""
+    ranges = [entry[:2] for entry in _entries(frame_sections(elf), elf.code_ranges)]
+    return _function_table(ranges)
+
+
+def compile_table(
+    sections: Iterable[FrameSection], code_ranges: tuple[tuple[int, int], ...]
+) -> UnwindTable:
+    """Return the table for the entries that describe code in `code_ranges`.
+
+    MalformedFramesError when a section breaks the format or exceeds our bounds.
+    """
+    entries = _entries(sections, code_ranges)
+    if not entries:
+        return EMPTY_TABLE
+    base = entries[0][0] // _BLOCK_BYTES * _BLOCK_BYTES
+    span = entries[-1][1] - base
+    if span > MAX_CODE_BYTES:
+        raise MalformedFramesError(f"code of {span} bytes")
+    rules = RuleWords()
+    rows = array("Q", _rows(entries, base, Programs(rules)))
+    bad = sum(1 for row in rows if row >> KIND_SHIFT & 0xF == KIND_BAD)
+    blocks = _blocks(rows, (span >> BLOCK_SHIFT) + 1)
+    table = _function_table([entry[:2] for entry in entries])
+    return UnwindTable(base, rows, blocks, b"".join(rules.wide), table, bad)
+
+
+def _entries(
+    sections: Iterable[FrameSection], code_ranges: tuple[tuple[int, int], ...]
+) -> list[Entry]:
+    # Sorted, disjoint, not empty, inside the code. Where sections describe a place twice the
+    # earlier section's entry stays; where entries overlap, the one that starts later begins anew.
+    found: dict[int, Entry] = {}
+    for section in sections:
+        for entry in islice(read_entries(section), MAX_ENTRIES):
+            found.setdefault(entry[0], entry)
+    disjoint: list[Entry] = []
+    spans = iter(code_ranges)
+    low, high = next(spans, (0, 0))
+    ordered = sorted(found.values(), key=_start)
+    for index, (start, end, cie, program) in enumerate(ordered):
+        while start >= high and high:
+            low, high = next(spans, (0, 0))
+        if index + 1 < len(ordered) and ordered[index + 1][0] < end:
+            end = ordered[index + 1][0]
+        if low <= start < end <= high:
+            disjoint.append((start, end, cie, program))
+    return disjoint
+
+
+def _start(entry: Entry) -> int:
+    return entry[0]
+
+
+def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
+    # A word 0 row marks code that no entry describes.
+    rows: list[int] = []
+    known = programs.done
+    covered, last = base, 0
+    for start, end, cie, program in entries:
+        if start > covered and last:
+            rows.append((covered - base) << 32)
+            last = 0
+        own = known.get((id(cie), program)) or programs.rows(cie, program)
+        at = (start - base) << 32
+        if own[-1] >> 32 >= end - start:
+            own = tuple(row for row in own if row >> 32 < end - start)
+        rows.extend([at + row for row in own[own[0] & _LOW == last :]])
+        last = own[-1] & _LOW
+        covered = end
+        if len(rows) > MAX_ROWS:
+            raise MalformedFramesError(f"more than {MAX_ROWS} rows")
+    rows.append((covered - base) << 32)
+    return rows
+
+
+def _blocks(rows: array[int], count: int) -> array[int]:
+    # No more than one row at each code byte, so that a block bounds the search for its end.
+    blocks = array("I")
+    first = 0
+    for block in range(1, count + 1):
+        high = min(len(rows), first + _BLOCK_BYTES)
+        after = bisect_left(rows, block << (BLOCK_SHIFT + 32), first, high)
+        blocks.extend((first, after - first))
+        first = after
+    return blocks
+
+
+def _function_table(ranges: list[tuple[int, int]]) -> FunctionTable:
+    return FunctionTable(
+        array("Q", [start for start, _ in ranges]), array("Q", [end for _, end in ranges])
+    )
+
+
+def encode_table(table: UnwindTable) -> bytes:
+    """Return the table as bytes, for the cache."""
+    starts = table.functions.starts
+    sizes = (len(table.rows), len(table.blocks), len(table.rules), len(starts), table.bad_rows)
+    parts = (table.rows, starts, table.functions.ends, table.blocks)
+    head = _HEAD.pack(table.base, *sizes)
+    return b"".join((head, *(part.tobytes() for part in parts), table.rules))
+
+
+_HEAD = struct.Struct("<QQQQQQ")
+
+
+def decode_table(data: bytes) -> UnwindTable | None:
+    """Return the table that encode_table gave these bytes for, None when they are no such bytes."""
+    if len(data) < _HEAD.size:
+        return None
+    base, rows, blocks, rules, functions_, bad = _HEAD.unpack_from(data)
+    sizes = (8 * rows, 8 * functions_, 8 * functions_, 4 * blocks, rules)
+    if len(data) != _HEAD.size + sum(sizes):
+        return None
+    parts: list[bytes] = []
+    at = _HEAD.size
+    for size in sizes:
+        parts.append(data[at : at + size])
+        at += size
+    starts, ends = array("Q", parts[1]), array("Q", parts[2])
+    table = FunctionTable(starts, ends)
+    return UnwindTable(base, array("Q", parts[0]), array("I", parts[3]), parts[4], table, bad)

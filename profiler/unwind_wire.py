@@ -1,0 +1,52 @@
+"""Mirror of bpf/unwind_wire.h: what the unwinder's kernel and user side share.
+
+tests/unit/test_unwind_wire.py compiles the header and compares sizes, offsets and constants.
+"""
+
+from __future__ import annotations
+
+import struct
+
+MAX_FRAMES = 128
+MAX_KERNEL_FRAMES = 128
+MAX_MAPPINGS = 4096
+BLOCK_SHIFT = 10
+
+# enum unwind_cause; the names that people see
+CAUSES = (
+    "unfinished",
+    "whole",
+    "no table",
+    "no rule",
+    "unsupported rule",
+    "unreadable stack",
+    "too deep",
+    "unknown mapping",
+    "bad return address",
+    "stack went backwards",
+    "no registers",
+    "tail call refused",
+)
+WHOLE = 1
+
+# enum unwind_kind
+KIND_NONE, KIND_RSP, KIND_RBP, KIND_PLT, KIND_END, KIND_SIGNAL, KIND_WIDE, KIND_BAD = range(8)
+KIND_SHIFT, SLOT_SHIFT, OFFSET_MASK = 28, 20, 0xFFFFF
+SLOT_LOST = -128
+
+# enum unwind_bp
+BP_SAME, BP_AT_CFA, BP_AT_BP, BP_LOST = range(4)
+
+ROW = struct.Struct("<Q")  # code offset << 32 | word
+WIDE_RULE = struct.Struct("<BBHiii")  # struct unwind_rule
+BLOCK = struct.Struct("<II")  # struct unwind_block
+MAPPING = struct.Struct("<QQQIIII")  # struct unwind_mapping
+ACTIVE = struct.Struct("<II")  # struct unwind_active
+STACK_HEAD = struct.Struct("<QIHH")  # struct unwind_stack up to its frames
+STACK_BYTES = STACK_HEAD.size + 8 * (MAX_FRAMES + MAX_KERNEL_FRAMES)
+SLOT = struct.Struct("<QII")  # struct unwind_slot
+
+
+def word(kind: int, slot: int = 0, offset: int = 0) -> int:
+    """Return a rule word."""
+    return kind << KIND_SHIFT | (slot & 0xFF) << SLOT_SHIFT | offset
