@@ -1,0 +1,850 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Lookups in ao2 containers: which, from where, how long, and how many comparisons each made.
+ *
+ * A lookup is followed by four probes, none of them per comparison:
+ *   lookup            entry and return of __ao2_find and its kin: who asks for what, and the result
+ *   traversal_first   entry of the container's traverse_first: the traversal's own state, which
+ *                     tells the bucket that Asterisk computed
+ *   traversal_end     where the traversal gives up its last node: the node at which it ended. Does
+ *                     not happen when every node was visited.
+ *   traversal_unlock  where the traversal unlocks the container
+ * The comparisons are counted by walking the same nodes in the target's memory, at traversal_end or
+ * traversal_unlock while the container's lock is still held, so that nothing can have changed since
+ * the comparisons were made. Traversals that do not lock (OBJ_NOLOCK: the caller holds the lock) and
+ * visited every node are walked at the lookup's return.
+ * Rules: Asterisk main/astobj2_container.c internal_ao2_traverse(), main/astobj2_hash.c
+ * hash_ao2_find_first()/_next(), main/astobj2_rbtree.c rb_ao2_find_first()/_next(), 13 to 22.
+ */
+#include <uapi/linux/ptrace.h>
+#include "kfuncs.h"
+#include "wire.h"
+#include "unwind.h"
+
+/* enum search_flags, Asterisk include/asterisk/astobj2.h */
+#define OBJ_UNLINK 0x01
+#define OBJ_NODATA 0x02
+#define OBJ_MULTIPLE 0x04
+#define OBJ_NOLOCK 0x10
+#define OBJ_SEARCH_MASK 0xe0
+#define OBJ_SEARCH_OBJECT 0x20
+#define OBJ_SEARCH_KEY 0x40
+#define OBJ_DESCENDING 0x100 /* also set in OBJ_ORDER_POST; hash containers test this bit */
+#define CONTAINER_DUPS_MASK 0x06 /* AO2_CONTAINER_ALLOC_OPT_DUPS_MASK; 0: duplicates are allowed */
+
+/* A call instruction inside a traversal pushes at most this much more than its traverse_first call:
+ * deeper stack pointers belong to a traversal inside a callback. */
+#define SAME_TRAVERSAL_BYTES 64
+#define WALK_BOUND (1 << 21)
+
+enum phase { PHASE_ENTERED, PHASE_TRAVERSING, PHASE_ENDED, PHASE_EXHAUSTED };
+
+/* The head of struct ao2_container and struct ao2_container_hash (release layout). */
+struct container_head {
+    u64 v_table;
+    u64 sort_fn;
+    u64 cmp_fn;
+    u32 options;
+    u32 elements;
+};
+
+/* struct hash_bucket_node; struct rbtree_node shares the first three members. */
+struct node {
+    u64 object; /* 0: emptied, but still linked because somebody stands on it */
+    u64 container;
+    u64 is_linked;
+    u64 next;
+    u64 previous;
+    u32 bucket;
+    u32 unused;
+};
+
+/* struct hash_traversal_state */
+struct traversal_state {
+    u64 sort_fn;
+    u64 argument;
+    u32 bucket_first;
+    u32 bucket_last;
+    u32 flags;
+    u32 descending; /* bit 0 */
+};
+
+struct lookup {
+    u64 entry_sp; /* points to the return address */
+    u64 entry_bp;
+    u64 return_address;
+    u64 window;
+    u64 container;
+    u64 argument;
+    u64 file;
+    u64 function;
+    u64 started_ns;
+    u64 own_ns; /* our own time between start and end */
+    u64 traversal_sp;
+    u64 state; /* struct hash_traversal_state in the target */
+    u64 end_node;
+    u64 end_object;
+    u64 comparisons;
+    struct container_head head;
+    u32 end_bucket;
+    u32 line;
+    u32 flags; /* as the traversal sees them, once it has begun */
+    u32 passed_flags;
+    u32 entry;
+    u32 phase;
+    u32 sort_calls;
+    u32 trapped_comparisons;
+    u32 verdict;
+    u32 has_return;
+    u32 inner_unseen; /* a lookup inside this one was not followed */
+    u32 unused;
+};
+
+struct walk {
+    u64 node;
+    u64 comparisons;
+    u32 bucket;
+    u32 bucket_last;
+    u32 descending;
+    u32 steps;
+    u32 result; /* enum verdict; VERDICT_COUNT: not at an end yet */
+    u32 unused;
+};
+
+struct thread {
+    u32 depth;
+    u32 unused;
+    struct lookup lookups[MAX_DEPTH];
+    struct walk walk;
+    struct lookup_stack_key stack_key;
+    struct lookup_stack stack_weight;
+    struct unwind_state unwind;
+};
+
+BPF_ARRAY(control, struct control, 1);
+BPF_ARRAY(window_state, struct window_state, 1);
+BPF_ARRAY(lookup_counters, u64, LOOKUP_COUNTER_COUNT);
+BPF_ARRAY(empty_thread, struct thread, 1);
+BPF_HASH(threads, u32, struct thread, THREADS);
+BPF_HASH(layouts, u64, struct layout, 64);
+BPF_HASH(unknown_v_tables, u64, u64, 64); /* v_table to the address of a container that has it */
+BPF_HASH(trapped_functions, u64, u32, 1024); /* sort and compare functions with a probe on them */
+BPF_HASH(groups, struct group_key, struct group, GROUPS);
+BPF_HASH(histograms, struct histogram_key, u64, HISTOGRAMS);
+BPF_HASH(lookup_stacks, struct lookup_stack_key, struct lookup_stack, GROUPS);
+BPF_PROG_ARRAY(lookup_tail_calls, 2);
+
+static __always_inline void count_lookup(u32 counter)
+{
+    u64 *value = lookup_counters.lookup(&counter);
+    if (value)
+        __sync_fetch_and_add(value, 1);
+}
+
+static __always_inline struct control *get_control(void)
+{
+    int zero = 0;
+    return control.lookup(&zero);
+}
+
+/* Charge one probe hit to the open window. */
+static __always_inline struct window_state *charge_trap(struct control *c)
+{
+    int zero = 0;
+    struct window_state *w = window_state.lookup(&zero);
+    if (w) {
+        __sync_fetch_and_add(&w->traps, 1);
+        __sync_fetch_and_add(&w->spent_ns, c->trap_ns);
+    }
+    return w;
+}
+
+static __always_inline void leave_flight(void)
+{
+    int zero = 0;
+    struct window_state *w = window_state.lookup(&zero);
+    if (w)
+        __sync_fetch_and_add(&w->in_flight, -1ULL);
+}
+
+static __always_inline struct thread *this_thread(void)
+{
+    u32 tid = bpf_get_current_pid_tgid();
+    return threads.lookup(&tid);
+}
+
+static __always_inline struct thread *this_thread_or_new(void)
+{
+    u32 tid = bpf_get_current_pid_tgid();
+    struct thread *t = threads.lookup(&tid);
+    if (t)
+        return t;
+    int zero = 0;
+    struct thread *empty = empty_thread.lookup(&zero);
+    if (!empty)
+        return NULL;
+    threads.update(&tid, empty);
+    return threads.lookup(&tid);
+}
+
+static __always_inline struct lookup *lookup_at(struct thread *t, u32 index)
+{
+    asm volatile("" : "+r"(index)); /* verifier: else the compiler drops the mask that it proves */
+    return &t->lookups[index & (MAX_DEPTH - 1)];
+}
+
+static __always_inline struct lookup *top_lookup(struct thread *t)
+{
+    return t->depth ? lookup_at(t, t->depth - 1) : NULL;
+}
+
+/* Take away the top lookup, which was not seen to return. */
+static __always_inline void drop_top(struct thread *t, struct lookup *l)
+{
+    count_lookup(l->phase == PHASE_ENTERED ? LOOKUPS_BARE : LOOKUPS_UNFINISHED);
+    leave_flight();
+    t->depth--;
+}
+
+/* Drop lookups of earlier windows, and those whose stack the thread has already left. */
+static __always_inline void settle(struct thread *t, u64 window, u64 sp)
+{
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < MAX_DEPTH; i++) {
+        struct lookup *l = top_lookup(t);
+        if (!l || (l->window == window && l->entry_sp >= sp))
+            return;
+        if (l->window != window)
+            t->depth--; /* user space counted it when it closed that window */
+        else
+            drop_top(t, l);
+    }
+}
+
+/* Read what the entry function was called with. Argument registers: System V ABI, x86-64, 3.2.3;
+ * prototypes: main/astobj2_container.c, Asterisk 14 and later. */
+static __always_inline int read_arguments(struct pt_regs *ctx, struct lookup *l)
+{
+    u64 stacked[3]; /* the return address, then the arguments that do not fit into registers */
+    u64 at = l->entry_sp;
+    l->container = ctx->di;
+    if (bpf_probe_read_user(stacked, sizeof(stacked), (void *)at))
+        return -1;
+    l->return_address = stacked[0];
+    if (l->entry == ENTRY_CALLBACK) {
+        l->passed_flags = ctx->si;
+        l->argument = ctx->cx;
+        l->file = ctx->r9;
+        l->line = stacked[1];
+        l->function = stacked[2];
+        return 0;
+    }
+    if (l->entry == ENTRY_CALLBACK_DATA) {
+        l->passed_flags = ctx->si;
+        l->argument = ctx->cx;
+        l->file = stacked[1];
+        l->line = stacked[2];
+        return bpf_probe_read_user(&l->function, 8, (void *)(at + 24)) ? -1 : 0;
+    }
+    l->argument = ctx->si;
+    l->passed_flags = ctx->dx;
+    l->file = ctx->r8;
+    l->line = ctx->r9;
+    l->function = stacked[1];
+    return 0;
+}
+
+/* Asterisk 13: no file, line and function; the call site is the return address. */
+static __always_inline void forget_call_site(struct lookup *l)
+{
+    l->file = 0;
+    l->line = 0;
+    l->function = l->return_address;
+}
+
+/* Nothing is returned to the caller, and traversal_unlock will see the end. */
+static __always_inline bool needs_return(struct lookup *l)
+{
+    if (l->passed_flags & OBJ_NOLOCK)
+        return true;
+    return !(l->entry == ENTRY_UNLINK || (l->passed_flags & OBJ_NODATA)) || !UNLOCK_SITES;
+}
+
+static __always_inline bool admit(struct control *c, struct window_state *w, u64 now)
+{
+    if (!c->window)
+        return false;
+    if (now < c->admit_until_ns && w->spent_ns < c->allowance_ns)
+        return true;
+    if (!w->closed_ns)
+        w->closed_ns = now;
+    return false;
+}
+
+/* Comparisons that a lookup makes unseen inside another one would be counted for that one. */
+static __always_inline void mark_inner_unseen(struct thread *t, u64 window)
+{
+    struct lookup *outer = t ? top_lookup(t) : NULL;
+    if (outer && outer->window == window)
+        outer->inner_unseen = 1;
+}
+
+/* An entry function was entered. Returns whether its return must be seen. */
+static __always_inline bool enter(struct pt_regs *ctx, u32 entry, u32 stack_bytes)
+{
+    struct control *c = get_control();
+    if (!c)
+        return false;
+    struct window_state *w = charge_trap(c);
+    if (!w)
+        return false;
+    if (!admit(c, w, bpf_ktime_get_ns())) {
+        mark_inner_unseen(this_thread(), c->window);
+        return false;
+    }
+    count_lookup(LOOKUPS_FIRED);
+    struct thread *t = this_thread_or_new();
+    if (!t) {
+        count_lookup(LOOKUPS_THREADS);
+        return false;
+    }
+    u64 sp = ctx->sp + stack_bytes;
+    settle(t, c->window, sp + 1);
+    struct lookup *outer = top_lookup(t);
+    if (t->depth >= MAX_DEPTH) {
+        count_lookup(LOOKUPS_DEPTH);
+        mark_inner_unseen(t, c->window);
+        return false;
+    }
+    struct lookup *l = lookup_at(t, t->depth);
+    __builtin_memset(l, 0, sizeof(*l));
+    l->entry_sp = sp;
+    l->entry_bp = ctx->bp;
+    l->entry = entry;
+    l->window = c->window;
+    if (read_arguments(ctx, l)) {
+        count_lookup(LOOKUPS_UNREADABLE);
+        return false;
+    }
+    if (outer && outer->phase == PHASE_ENTERED && outer->container == l->container &&
+        outer->argument == l->argument) {
+        count_lookup(LOOKUPS_INNER);
+        return false;
+    }
+    if (!CALL_SITE_ARGUMENTS)
+        forget_call_site(l);
+    l->has_return = needs_return(l);
+    t->depth++;
+    __sync_fetch_and_add(&w->admitted, 1);
+    __sync_fetch_and_add(&w->in_flight, 1);
+    l->started_ns = bpf_ktime_get_ns();
+    return l->has_return;
+}
+
+/* Whether a call with this stack pointer is made by the traversal of this lookup itself. */
+static __always_inline bool is_own_call(struct lookup *l, u64 sp)
+{
+    return l->traversal_sp - sp + SAME_TRAVERSAL_BYTES <= 2 * SAME_TRAVERSAL_BYTES;
+}
+
+static __always_inline void traversal_first(struct pt_regs *ctx, struct control *c,
+                                            struct lookup *l)
+{
+    if (l->phase != PHASE_ENTERED || l->container != ctx->di || l->argument != ctx->dx)
+        return;
+    l->phase = PHASE_TRAVERSING;
+    l->flags = ctx->si;
+    l->state = ctx->cx;
+    l->traversal_sp = ctx->sp + 8; /* before the call pushed its return address */
+    if (bpf_probe_read_user(&l->head, sizeof(l->head), (void *)l->container))
+        l->head.v_table = 0;
+    l->own_ns += c->trap_ns;
+}
+
+static __always_inline bool read_bucket(u64 container, struct layout *layout, struct walk *walk)
+{
+    u64 at = container + layout->buckets_offset + (u64)walk->bucket * layout->bucket_bytes;
+    if (walk->descending)
+        at += 8; /* struct bucket list: first, last */
+    return bpf_probe_read_user(&walk->node, 8, (void *)at) == 0;
+}
+
+/* One step of a walk. Returns false at its end, with walk->result set. */
+static __always_inline bool step(struct lookup *l, struct layout *layout, struct walk *walk)
+{
+    struct node node;
+    walk->steps++;
+    if (!walk->node) {
+        if (walk->bucket == walk->bucket_last) {
+            walk->result = l->end_node ? CONTRADICTED_END : VERIFIED;
+            return false;
+        }
+        walk->bucket += walk->descending ? -1 : 1;
+        walk->result = UNVERIFIED_MEMORY;
+        return read_bucket(l->container, layout, walk);
+    }
+    if (bpf_probe_read_user(&node, sizeof(node), (void *)walk->node)) {
+        walk->result = UNVERIFIED_MEMORY;
+        return false;
+    }
+    if (node.container != l->container) {
+        walk->result = CONTRADICTED_NODE;
+        return false;
+    }
+    if (walk->node == l->end_node) {
+        walk->comparisons++;
+        walk->result = VERIFIED;
+        return false;
+    }
+    walk->comparisons += node.object != 0;
+    walk->node = walk->descending ? node.previous : node.next;
+    return true;
+}
+
+/* Whether the elements are what they were when the traversal began: then no node came or went. */
+static __always_inline bool unchanged(struct lookup *l)
+{
+    u32 elements = 0;
+    u32 expected = l->head.elements;
+    if ((l->flags & OBJ_UNLINK) && l->end_node)
+        expected--;
+    if (bpf_probe_read_user(&elements, 4, (void *)(l->container + 28)))
+        return false;
+    return elements == expected;
+}
+
+static __always_inline void finish_walk(struct lookup *l, struct walk *walk)
+{
+    l->comparisons = walk->comparisons;
+    l->verdict = walk->result;
+    if (l->verdict == VERIFIED && !unchanged(l))
+        l->verdict = UNVERIFIED_CHANGE;
+}
+
+/* Decide by lot whether a walk of this many expected nodes fits the budget. */
+static __always_inline bool worth_walking(struct control *c, u64 nodes)
+{
+    u64 cost = nodes * c->node_ns;
+    if (cost <= c->walk_allowance_ns)
+        return true;
+    return (u64)bpf_get_prandom_u32() * (cost >> 10) < (c->walk_allowance_ns << 22);
+}
+
+/* Hash or list, no sort function in play: prepare a walk, or count without one.
+ * Returns whether to walk. */
+static __always_inline bool plan_hash(struct control *c, struct lookup *l, struct layout *layout,
+                                      struct walk *walk, struct traversal_state *state)
+{
+    u32 search = l->flags & OBJ_SEARCH_MASK;
+    bool keyed = search == OBJ_SEARCH_KEY || search == OBJ_SEARCH_OBJECT;
+    u32 buckets = 0;
+    if (bpf_probe_read_user(&buckets, 4, (void *)(l->container + layout->bucket_count_offset)) ||
+        (s32)buckets <= 0) {
+        l->verdict = UNVERIFIED_MEMORY;
+        return false;
+    }
+    bool whole = !keyed || buckets == 1;
+    if (l->phase == PHASE_EXHAUSTED && whole) {
+        l->comparisons = l->head.elements;
+        l->verdict = (l->flags & OBJ_UNLINK) || unchanged(l) ? VERIFIED : UNVERIFIED_CHANGE;
+        return false;
+    }
+    if ((l->flags & OBJ_UNLINK) && (l->flags & OBJ_MULTIPLE)) {
+        l->verdict = UNVERIFIED_RULE; /* visited nodes are gone by now */
+        return false;
+    }
+    u64 expected = l->head.elements / (whole ? 1 : buckets) + 1;
+    if (!worth_walking(c, expected)) {
+        l->verdict = UNVERIFIED_WALK;
+        return false;
+    }
+    walk->descending = (l->flags & OBJ_DESCENDING) != 0;
+    walk->bucket = walk->descending && whole ? buckets - 1 : 0;
+    walk->bucket_last = walk->descending || !whole ? 0 : buckets - 1;
+    if (!whole)
+        walk->bucket = walk->bucket_last = l->end_node ? l->end_bucket : state->bucket_first;
+    walk->result = UNVERIFIED_MEMORY;
+    if (walk->bucket >= buckets || !read_bucket(l->container, layout, walk)) {
+        l->verdict = UNVERIFIED_MEMORY;
+        return false;
+    }
+    return true;
+}
+
+/* Sorted containers and red-black trees: the sort and compare functions have probes of their own. */
+static __always_inline void count_trapped(struct lookup *l)
+{
+    u64 sort_fn = l->head.sort_fn, cmp_fn = l->head.cmp_fn;
+    l->verdict = UNVERIFIED_RULE;
+    if (l->inner_unseen || !trapped_functions.lookup(&sort_fn))
+        return;
+    if (l->entry == ENTRY_FIND || l->entry == ENTRY_WEAKPROXY_FIND) {
+        if (!trapped_functions.lookup(&cmp_fn))
+            return;
+        l->comparisons = l->trapped_comparisons;
+    } else if (l->entry == ENTRY_UNLINK && (l->head.options & CONTAINER_DUPS_MASK)) {
+        l->comparisons = l->end_node != 0; /* at most one object sorts equal */
+    } else {
+        return; /* compared by a callback that has no probe */
+    }
+    l->verdict = VERIFIED;
+}
+
+/* The traversal has just ended. Returns whether a walk is prepared. */
+static __always_inline bool plan_count(struct control *c, struct thread *t, struct lookup *l)
+{
+    struct traversal_state state = {};
+    u64 v_table = l->head.v_table;
+    struct layout *layout = layouts.lookup(&v_table);
+    if (!layout) {
+        unknown_v_tables.update(&v_table, &l->container);
+        l->verdict = UNVERIFIED_LAYOUT;
+        return false;
+    }
+    u32 search = l->flags & OBJ_SEARCH_MASK;
+    if (search && l->head.sort_fn) {
+        count_trapped(l);
+        return false;
+    }
+    if (layout->kind == KIND_RBTREE) {
+        l->comparisons = l->head.elements;
+        l->verdict = l->phase == PHASE_EXHAUSTED && unchanged(l) ? VERIFIED : UNVERIFIED_RULE;
+        return false;
+    }
+    if (bpf_probe_read_user(&state, sizeof(state), (void *)l->state) ||
+        state.argument != l->argument || state.flags != l->flags) {
+        l->verdict = UNVERIFIED_START;
+        return false;
+    }
+    __builtin_memset(&t->walk, 0, sizeof(t->walk));
+    t->walk.result = VERDICT_COUNT;
+    return plan_hash(c, l, layout, &t->walk, &state);
+}
+
+static __always_inline void walk_nodes(struct lookup *l, struct walk *walk)
+{
+    struct iter_num iterator;
+    u64 v_table = l->head.v_table;
+    struct layout *layout = layouts.lookup(&v_table);
+    if (!layout)
+        return;
+    walk->result = TRUNCATED_WALK;
+    iter_num_new(&iterator, 0, WALK_BOUND);
+    while (iter_num_next(&iterator)) {
+        if (!step(l, layout, walk))
+            break;
+        walk->result = TRUNCATED_WALK;
+    }
+    iter_num_destroy(&iterator);
+}
+
+/* Count the comparisons of a traversal that has just ended. */
+static __always_inline void count_comparisons(struct control *c, struct thread *t, struct lookup *l)
+{
+    u64 start = bpf_ktime_get_ns();
+    l->verdict = UNVERIFIED_START;
+    if (plan_count(c, t, l)) {
+        walk_nodes(l, &t->walk);
+        finish_walk(l, &t->walk);
+        int zero = 0;
+        struct window_state *w = window_state.lookup(&zero);
+        if (w) {
+            __sync_fetch_and_add(&w->nodes, t->walk.steps);
+            __sync_fetch_and_add(&w->spent_ns, bpf_ktime_get_ns() - start);
+        }
+    }
+    l->own_ns += bpf_ktime_get_ns() - start;
+}
+
+static __always_inline void traversal_end(struct pt_regs *ctx, struct control *c, struct thread *t,
+                                          struct lookup *l)
+{
+    struct node node;
+    if (l->phase != PHASE_TRAVERSING || (s32)ctx->si != -1 || !is_own_call(l, ctx->sp) ||
+        bpf_probe_read_user(&node, sizeof(node), (void *)ctx->di) || node.container != l->container)
+        return;
+    l->phase = PHASE_ENDED;
+    l->end_node = ctx->di;
+    l->end_object = node.object;
+    l->end_bucket = node.bucket;
+    l->own_ns += c->trap_ns;
+    count_comparisons(c, t, l);
+}
+
+static __always_inline u32 slot_of(u64 value)
+{
+    if (value < EXACT_SLOTS)
+        return value;
+    u32 exponent = 0;
+    u64 rest = value;
+#pragma clang loop unroll(full)
+    for (int shift = 32; shift; shift >>= 1) {
+        if (rest >> shift) {
+            rest >>= shift;
+            exponent += shift;
+        }
+    }
+    return EXACT_SLOTS + (exponent - 7) * OCTAVE_SLOTS + ((value >> (exponent - 5)) & 31);
+}
+
+static __always_inline bool add_to_histogram(u64 group, u32 metric, u64 value)
+{
+    struct histogram_key key = {.group = group, .metric = metric, .slot = slot_of(value)};
+    u64 zero = 0;
+    u64 *count = histograms.lookup_or_try_init(&key, &zero);
+    if (!count)
+        return false;
+    __sync_fetch_and_add(count, 1);
+    return true;
+}
+
+/* Keep the larger value. Several CPUs may store at once, so the result is looked at again. */
+static __always_inline void keep_max(u64 *max, u64 value)
+{
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 3; i++) {
+        if (*(volatile u64 *)max >= value)
+            return;
+        *(volatile u64 *)max = value;
+    }
+}
+
+static __always_inline u64 mix(u64 hash, u64 value)
+{
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL; /* 2^64 divided by the golden ratio */
+    return hash ^ (hash >> 29);
+}
+
+static __always_inline struct group *group_of(struct lookup *l)
+{
+    struct group_key key = {.container = l->container,
+                            .comparator = l->head.cmp_fn,
+                            .file = l->file,
+                            .function = l->function,
+                            .line = l->line,
+                            .flags = l->passed_flags,
+                            .entry = l->entry};
+    struct group *group = groups.lookup(&key);
+    if (group)
+        return group;
+    struct group fresh = {};
+    u64 id = mix(mix(mix(mix(1, key.container), key.comparator), key.file), key.function);
+    id = mix(mix(id, ((u64)key.line << 32) | key.flags), key.entry);
+    fresh.id = id ? id : 1;
+    fresh.v_table = l->head.v_table;
+    fresh.elements_first = l->head.elements;
+    groups.insert(&key, &fresh);
+    return groups.lookup(&key);
+}
+
+static __always_inline void add_verified(struct group *group, struct lookup *l)
+{
+    __sync_fetch_and_add(&group->comparisons_total, l->comparisons);
+    keep_max(&group->comparisons_max, l->comparisons);
+    __sync_fetch_and_add(&group->sort_calls_total, l->sort_calls);
+    keep_max(&group->sort_calls_max, l->sort_calls);
+}
+
+/* Aggregate a finished lookup. Returns false when there was no room for it. */
+static __always_inline bool aggregate(struct lookup *l, u64 duration, bool hit)
+{
+    struct group *group = group_of(l);
+    if (!group || !add_to_histogram(group->id, METRIC_DURATION, duration))
+        return false;
+    if (l->verdict == VERIFIED) {
+        if (!add_to_histogram(group->id, METRIC_COMPARISONS, l->comparisons))
+            return false;
+        if (l->head.sort_fn && !add_to_histogram(group->id, METRIC_SORT_CALLS, l->sort_calls))
+            return false;
+        add_verified(group, l);
+    }
+    if (l->verdict == TRUNCATED_WALK)
+        keep_max(&group->truncated_max, l->comparisons);
+    __sync_fetch_and_add(&group->verdicts[l->verdict < VERDICT_COUNT ? l->verdict : 0], 1);
+    __sync_fetch_and_add(hit ? &group->hits : &group->misses, 1);
+    __sync_fetch_and_add(&group->duration_total_ns, duration);
+    keep_max(&group->duration_max_ns, duration);
+    group->elements_last = l->head.elements;
+    return true;
+}
+
+/* Choose by lot whether to unwind; dear lookups always are. Returns the weight, 0: no. */
+static __always_inline u64 stack_weight(struct control *c, struct lookup *l)
+{
+    if (!c->stack_share)
+        return 0;
+    if (c->stack_share == 1 || l->comparisons * c->node_ns >= c->stack_ns)
+        return 1;
+    return bpf_get_prandom_u32() % c->stack_share ? 0 : c->stack_share;
+}
+
+static __always_inline void unwind_lookup(struct pt_regs *ctx, struct thread *t)
+{
+    u32 result = unwind_some(&t->unwind);
+    if (result == UNWIND_MORE) {
+        lookup_tail_calls.call(ctx, 0);
+        unwind_give_up(&t->unwind);
+    }
+    struct lookup_stack zero = {};
+    t->stack_key.stack = stack_store(&t->unwind);
+    if (!t->stack_key.stack)
+        return;
+    struct lookup_stack *sum = lookup_stacks.lookup_or_try_init(&t->stack_key, &zero);
+    if (!sum)
+        return;
+    __sync_fetch_and_add(&sum->lookups, t->stack_weight.lookups);
+    __sync_fetch_and_add(&sum->comparisons, t->stack_weight.comparisons);
+}
+
+/* The top lookup is over. */
+static __always_inline void commit(struct pt_regs *ctx, struct control *c, struct thread *t,
+                                   struct lookup *l, u64 now, bool hit)
+{
+    u64 taken = now - l->started_ns, own = l->own_ns + c->trap_ns;
+    leave_flight();
+    t->depth--;
+    if (l->phase == PHASE_ENTERED) {
+        count_lookup(LOOKUPS_BARE);
+        return;
+    }
+    if (!aggregate(l, taken > own ? taken - own : 0, hit)) {
+        count_lookup(LOOKUPS_GROUPS);
+        return;
+    }
+    count_lookup(l->verdict == TRUNCATED_WALK ? LOOKUPS_TRUNCATED : LOOKUPS_KEPT);
+    u64 weight = stack_weight(c, l);
+    if (!weight)
+        return;
+    t->stack_key.container = l->container;
+    t->stack_key.comparator = l->head.cmp_fn;
+    t->stack_key.entry = l->entry;
+    t->stack_weight.lookups = weight;
+    t->stack_weight.comparisons = weight * l->comparisons;
+    unwind_begin(&t->unwind, l->return_address, l->entry_sp + 8, l->entry_bp);
+    unwind_lookup(ctx, t);
+}
+
+int lookup_unwind(struct pt_regs *ctx)
+{
+    struct thread *t = this_thread();
+    if (t)
+        unwind_lookup(ctx, t);
+    return 0;
+}
+
+static __always_inline void traversal_unlock(struct pt_regs *ctx, struct control *c,
+                                             struct thread *t, struct lookup *l, u64 now)
+{
+    if (l->phase == PHASE_ENTERED || l->container != ctx->di || !is_own_call(l, ctx->sp))
+        return;
+    if (l->phase == PHASE_TRAVERSING) {
+        l->phase = PHASE_EXHAUSTED;
+        count_comparisons(c, t, l);
+    }
+    l->own_ns += c->trap_ns;
+    if (!l->has_return)
+        commit(ctx, c, t, l, now, l->end_node != 0);
+}
+
+/* Whether what was returned is what the traversal ended at. */
+static __always_inline bool result_fits(struct lookup *l, u64 result)
+{
+    if (l->entry == ENTRY_WEAKPROXY_FIND || (l->flags & OBJ_MULTIPLE))
+        return true; /* the object behind the proxy; an iterator over several objects */
+    if (!result)
+        return l->phase == PHASE_EXHAUSTED || l->end_node; /* a callback may stop without a match */
+    return l->phase == PHASE_ENDED && ((l->flags & OBJ_UNLINK) || result == l->end_object);
+}
+
+static __always_inline void returned(struct pt_regs *ctx, u64 now)
+{
+    struct control *c = get_control();
+    struct thread *t = this_thread();
+    if (!c || !c->window || !t)
+        return;
+    settle(t, c->window, ctx->sp - 8);
+    struct lookup *l = top_lookup(t);
+    if (!l || l->entry_sp + 8 != ctx->sp)
+        return;
+    if (l->phase == PHASE_TRAVERSING) {
+        /* OBJ_NOLOCK and no node to give up: the caller still holds the lock. */
+        l->phase = PHASE_EXHAUSTED;
+        count_comparisons(c, t, l);
+    }
+    u64 result = l->entry == ENTRY_UNLINK ? 0 : ctx->ax;
+    if (l->verdict == VERIFIED && l->phase != PHASE_ENTERED && !result_fits(l, result))
+        l->verdict = CONTRADICTED_RESULT;
+    commit(ctx, c, t, l, now, l->entry == ENTRY_UNLINK ? l->end_node != 0 : result != 0);
+}
+
+/* A sort or compare function was entered: count it for the lookup that is traversing. */
+static __always_inline void compared(struct control *c, struct lookup *l, u64 function)
+{
+    if (l->phase != PHASE_TRAVERSING)
+        return;
+    if (function == l->head.sort_fn)
+        l->sort_calls++;
+    else if (function == l->head.cmp_fn)
+        l->trapped_comparisons++;
+    l->own_ns += c->trap_ns;
+}
+
+/* A probe inside a lookup was hit. */
+static __always_inline void inside(struct pt_regs *ctx, u64 cookie)
+{
+    u64 now = bpf_ktime_get_ns();
+    struct control *c = get_control();
+    if (!c || !charge_trap(c) || !c->window)
+        return;
+    struct thread *t = this_thread();
+    if (!t)
+        return;
+    settle(t, c->window, ctx->sp);
+    struct lookup *l = top_lookup(t);
+    if (!l)
+        return;
+    u32 place = PLACE_OF(cookie);
+    if (place == PLACE_TRAVERSAL_FIRST)
+        traversal_first(ctx, c, l);
+    else if (place == PLACE_TRAVERSAL_END)
+        traversal_end(ctx, c, t, l);
+    else if (place == PLACE_TRAVERSAL_UNLOCK)
+        traversal_unlock(ctx, c, t, l, now);
+    else
+        compared(c, l, VALUE_OF(cookie));
+}
+
+static __always_inline bool entered(struct pt_regs *ctx)
+{
+    u64 cookie = bpf_get_attach_cookie(ctx);
+    if (PLACE_OF(cookie) < ENTRY_COUNT)
+        return enter(ctx, PLACE_OF(cookie), VALUE_OF(cookie));
+    inside(ctx, cookie);
+    return false;
+}
+
+/* Linux 6.13: one program and one link for all probes; the return is trapped only where needed. */
+int lookup_session(struct pt_regs *ctx)
+{
+    if (session_is_return(ctx)) {
+        returned(ctx, bpf_ktime_get_ns());
+        return 0;
+    }
+    return entered(ctx) ? 0 : 1; /* 1: do not run at the function's return */
+}
+
+/* Older kernels: two programs. */
+int lookup_entry(struct pt_regs *ctx)
+{
+    entered(ctx);
+    return 0;
+}
+
+int lookup_return(struct pt_regs *ctx)
+{
+    struct control *c = get_control();
+    if (c)
+        charge_trap(c);
+    returned(ctx, bpf_ktime_get_ns());
+    return 0;
+}
