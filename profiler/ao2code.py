@@ -1,0 +1,206 @@
+"""Finds the parts of Asterisk's ao2 container code in a stripped executable, by its structure.
+
+Pure analysis of instructions: nothing is read from a process. What is looked for is the same in
+Asterisk 13 to 23 (main/astobj2_container.c, internal_ao2_traverse): a loop that calls the
+container's v_table for the first and each next node, then drops its reference to the node it
+stopped at (`__ao2_ref(node, -1, ...)`) and unlocks the container (`__ao2_unlock(container, ...)`).
+Compilers inline and clone that function, so every exported entry's callees are searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from profiler.code_flow import CodeFlow, flow_of
+from profiler.code_image import CodeImage
+from profiler.placement import Site, SiteRefusedError, site_at
+from profiler.x86 import RSI, Instruction
+
+ENTRIES = (
+    "__ao2_find",
+    "__ao2_callback",
+    "__ao2_callback_data",
+    "__ao2_unlink",
+    "__ao2_weakproxy_find",
+)
+_ALLOCATORS = (
+    ("hash", "__ao2_container_alloc_hash"),
+    ("rbtree", "__ao2_container_alloc_rbtree"),
+    ("hash", "__ao2_container_alloc_list"),
+)
+_CALL_DEPTH = 2
+_MAX_FUNCTIONS = 500  # that one search looks into; packaged builds need 60
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What differs between Asterisk 13 and later ones; offsets into the v_table in bytes.
+
+    `call_site_arguments`: the exported functions get the caller's file, line and function.
+    Source: main/astobj2_container_private.h, struct ao2_container_methods; 14 dropped a member.
+    """
+
+    name: str
+    traverse_first: int
+    traverse_next: int
+    cleanup: int
+    slots: int
+    call_site_arguments: bool
+
+
+ASTERISK_14 = Family("14 and later", 0x20, 0x28, 0x30, 8, True)
+ASTERISK_13 = Family("13", 0x28, 0x30, 0x38, 9, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Traversal:
+    """One copy of internal_ao2_traverse, [start, end).
+
+    `entries` are the exported functions that lead to it. At `release_sites` (call of __ao2_ref) rdi
+    is the node that the traversal stopped at, and one of them is passed exactly when it stopped at
+    a node; at `unlock_sites` (call of __ao2_unlock) rdi is the container, and one of them is passed
+    unless the caller asked for OBJ_NOLOCK.
+    """
+
+    start: int
+    end: int
+    entries: tuple[str, ...]
+    release_sites: tuple[Site, ...]
+    unlock_sites: tuple[Site, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VTable:
+    """A table of container methods: its address and the functions for the first and next node."""
+
+    kind: str  # hash (lists are hash containers of one bucket), rbtree
+    address: int
+    traverse_first: int
+    traverse_next: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ao2Code:
+    """What was found; addresses are those inside the file. Parts that were not found are empty."""
+
+    family: Family
+    entries: tuple[tuple[str, int], ...]  # exported name, address
+    traversals: tuple[Traversal, ...]
+    vtables: tuple[VTable, ...]
+
+
+def analyse(image: CodeImage) -> Ao2Code:
+    """Return the ao2 code of an Asterisk executable."""
+    family = ASTERISK_13 if image.exported("__ao2_find_debug") else ASTERISK_14
+    addresses = [(name, image.exported(name)) for name in ENTRIES]
+    entries = tuple((name, address) for name, address in addresses if address is not None)
+    found: dict[int, tuple[CodeFlow, list[str]]] = {}
+    for name, address in entries:
+        for flow in _callees(image, address, _CALL_DEPTH):
+            if _calls_slots(image, flow, family):
+                found.setdefault(flow.start, (flow, []))[1].append(name)
+    traversals = tuple(
+        _traversal(image, flow, tuple(names)) for _, (flow, names) in sorted(found.items())
+    )
+    return Ao2Code(family, entries, traversals, tuple(_vtables(image, family)))
+
+
+def _callees(image: CodeImage, address: int, depth: int) -> Iterator[CodeFlow]:
+    """Yield the function at `address` and what it calls directly, down to `depth`, each once."""
+    seen = {address}
+    level = [address]
+    for remaining in range(depth, -1, -1):
+        following: list[int] = []
+        for start in level:
+            flow = flow_of(image, start)
+            if flow is None:
+                continue
+            yield flow
+            for target in flow.calls() if remaining else ():
+                if target not in seen and len(seen) < _MAX_FUNCTIONS:
+                    seen.add(target)
+                    following.append(target)
+        level = following
+
+
+def _calls_slots(image: CodeImage, flow: CodeFlow, family: Family) -> bool:
+    slots = set(flow.indirect_call_offsets())
+    return family.traverse_first in slots and family.traverse_next in slots
+
+
+def _traversal(image: CodeImage, flow: CodeFlow, entries: tuple[str, ...]) -> Traversal:
+    unlock = image.exported("__ao2_unlock")
+    unlocks = [call for call, target in flow.direct_calls() if target == unlock]
+    releases = _release_calls(image, flow, {call.address for call in unlocks})
+    return Traversal(
+        flow.start,
+        flow.end,
+        entries,
+        _sites(image, releases, "traverse release", "drops the node the traversal stopped at"),
+        _sites(image, unlocks, "traverse unlock", "unlocks the container after the traversal"),
+    )
+
+
+def _release_calls(image: CodeImage, flow: CodeFlow, unlocks: set[int]) -> list[Instruction]:
+    """Return the calls that drop the last node.
+
+    The same function also drops its own iterator container, but after the unlocking or before the
+    locking: only the node's release is followed by the unlocking.
+    """
+    names = ("__ao2_ref", "__ao2_ref_debug")
+    exported = {address for name in names if (address := image.exported(name)) is not None}
+    minus_one = flow.constants(RSI)
+    drops = [
+        (call, target)
+        for call, target in flow.direct_calls()
+        if minus_one.at(call.address) == -1 and flow.reaches(call.end, unlocks)
+    ]
+    found = [call for call, target in drops if target in exported]
+    if found:
+        return found
+    # Built so that the exported function is a wrapper, and local callers skip it (13).
+    local = {
+        target
+        for address in exported
+        if (wrapper := flow_of(image, address)) is not None
+        for target in wrapper.calls()
+    }
+    return [call for call, target in drops if target in local]
+
+
+def _sites(image: CodeImage, calls: list[Instruction], name: str, reason: str) -> tuple[Site, ...]:
+    sites = []
+    for call in calls:
+        try:
+            sites.append(site_at(image, call.address, name, reason))
+        except SiteRefusedError:
+            continue
+    return tuple(sites)
+
+
+def _vtables(image: CodeImage, family: Family) -> Iterator[VTable]:
+    """Yield the method tables that the exported allocators refer to."""
+    seen: set[int] = set()
+    for kind, name in _ALLOCATORS:
+        address = image.exported(name)
+        for flow in _callees(image, address, 1) if address is not None else ():
+            for candidate in flow.data_addresses():
+                if candidate in seen:
+                    continue
+                seen.add(candidate)
+                table = _vtable_at(image, candidate, kind, family)
+                if table is not None:
+                    yield table
+
+
+def _vtable_at(image: CodeImage, address: int, kind: str, family: Family) -> VTable | None:
+    pointers: dict[int, int] = {}
+    for offset in range(0, family.slots * 8, 8):
+        pointer = image.pointer_at(address + offset)
+        function = image.function(pointer) if pointer else None
+        if pointer and function is not None and function.start == pointer:
+            pointers[offset] = pointer
+        elif offset != family.cleanup or pointer:
+            return None
+    return VTable(kind, address, pointers[family.traverse_first], pointers[family.traverse_next])

@@ -1,0 +1,256 @@
+"""Control flow, calls and simple values inside one function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from profiler.code_image import CodeImage
+from profiler.relocations import STUB_BYTES
+from profiler.x86 import (
+    R8,
+    R9,
+    R10,
+    R11,
+    RAX,
+    RBP,
+    RCX,
+    RDI,
+    RDX,
+    RSI,
+    RSP,
+    DecodeError,
+    Flow,
+    Instruction,
+    decode,
+)
+
+_CALLER_SAVED = sum(1 << register for register in (RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11))
+_MAX_PARTS = 8
+_THUNK_BYTES = 48
+_ENDS = (Flow.JUMP, Flow.INDIRECT_JUMP, Flow.RETURN, Flow.TRAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """The known 32-bit values of one register before each instruction, by address."""
+
+    values: dict[int, int]
+
+    def at(self, address: int) -> int | None:
+        """Return the value, sign-extended from 32 bits; None when it is not known."""
+        return self.values.get(address)
+
+
+class CodeFlow:
+    """One function with the parts that the compiler moved away (cold code), as instructions."""
+
+    def __init__(
+        self, image: CodeImage, start: int, end: int, code: dict[int, Instruction]
+    ) -> None:
+        self.start = start
+        self.end = end
+        self._image = image
+        self._code = code  # by address, ascending inside each part
+        self._targets = {i.target for i in code.values() if i.flow in (Flow.JUMP, Flow.BRANCH)}
+
+    def direct_calls(self) -> Iterator[tuple[Instruction, int]]:
+        """Yield (call, destination inside the file), seen through linkage stubs."""
+        for instruction in self._code.values():
+            if instruction.flow is Flow.CALL and instruction.target is not None:
+                destination = self._image.destination(instruction.target)
+                if destination is not None:
+                    yield instruction, destination
+
+    def calls(self) -> Iterator[int]:
+        """Yield the destinations of direct calls, and of jumps that leave the function."""
+        for _, called in self.direct_calls():
+            yield called
+        for instruction in self._code.values():
+            target = instruction.target
+            if instruction.flow not in (Flow.JUMP, Flow.BRANCH) or target is None:
+                continue
+            if target not in self._code:
+                destination = self._image.destination(target)
+                if destination is not None:
+                    yield destination
+
+    def indirect_call_offsets(self) -> Iterator[int]:
+        """Yield d for every call of a function whose address was loaded from d(%reg).
+
+        Either at once (`call *d(%reg)`) or through a register, also by way of a thunk against
+        speculation (`-mindirect-branch=thunk`).
+        """
+        loaded: dict[int, int] = {}
+        for instruction in self._code.values():
+            if instruction.address in self._targets:
+                loaded.clear()
+            register = self._called_register(instruction)
+            if register is not None and register in loaded:
+                yield loaded[register]
+            elif instruction.flow is Flow.INDIRECT_CALL and instruction.memory is not None:
+                memory = instruction.memory
+                if memory.index is None and memory.base not in (None, RSP, RBP):
+                    yield memory.displacement
+            _forget(loaded, instruction)
+            offset = _loaded_offset(instruction)
+            if offset is not None and instruction.first is not None:
+                loaded[instruction.first] = offset
+
+    def _called_register(self, instruction: Instruction) -> int | None:
+        if instruction.flow is Flow.INDIRECT_CALL:
+            return instruction.first
+        if instruction.flow is Flow.CALL and instruction.target is not None:
+            return thunk_register(self._image, instruction.target)
+        return None
+
+    def constants(self, register: int) -> Constants:
+        """Return what is known of a register's value in straight-line code."""
+        known: dict[int, int] = {}
+        values: dict[int, int] = {}
+        pushed: int | None = None
+        for instruction in self._code.values():
+            if instruction.address in self._targets:
+                known.clear()
+            if register in known:
+                values[instruction.address] = known[register]
+            value = _constant(instruction, known, pushed)
+            pushed = instruction.immediate if instruction.mnemonic == "push" else None
+            _forget(known, instruction)
+            if value is not None and instruction.first is not None:
+                known[instruction.first] = value
+            if instruction.flow in _ENDS:
+                known.clear()
+        return Constants(values)
+
+    def reaches(self, start: int, goals: set[int]) -> bool:
+        """Tell whether control can go from `start` to one of the addresses inside this function."""
+        pending, seen = [start], set[int]()
+        while pending:
+            address = pending.pop()
+            instruction = self._code.get(address)
+            if instruction is None or address in seen:
+                continue
+            if address in goals:
+                return True
+            seen.add(address)
+            if instruction.flow in (Flow.JUMP, Flow.BRANCH) and instruction.target is not None:
+                pending.append(instruction.target)
+            if instruction.flow not in _ENDS:
+                pending.append(instruction.end)
+        return False
+
+    def data_addresses(self) -> Iterator[int]:
+        """Yield addresses that the code takes: `lea x(%rip)`, and immediates of 4 bytes or more."""
+        for instruction in self._code.values():
+            if instruction.mnemonic == "lea" and instruction.memory is not None:
+                if instruction.memory.address is not None:
+                    yield instruction.memory.address
+            elif instruction.mnemonic == "mov" and (instruction.immediate or 0) > 0xFFFF:
+                yield instruction.immediate or 0
+
+
+def flow_of(image: CodeImage, start: int) -> CodeFlow | None:
+    """Return the function that starts there with its cold parts; None if it cannot be decoded."""
+    function = image.function(start)
+    if function is None or function.start != start:
+        return None
+    code: dict[int, Instruction] = {}
+    pending, parts = [start], set[int]()
+    while pending and len(parts) < _MAX_PARTS:
+        part = image.function(pending.pop())
+        if part is None or part.start in parts:
+            continue
+        parts.add(part.start)
+        instructions = image.instructions(part)
+        if instructions is None:
+            if part.start == start:
+                return None
+            continue
+        code.update((instruction.address, instruction) for instruction in instructions)
+        pending += _continuations(image, part.start, part.end, instructions)
+    return CodeFlow(image, start, function.end, code)
+
+
+def _continuations(
+    image: CodeImage, start: int, end: int, instructions: tuple[Instruction, ...]
+) -> Iterator[int]:
+    """Yield where conditional jumps leave a part to: cold code, as tail calls are unconditional."""
+    for instruction in instructions:
+        target = instruction.target
+        if instruction.flow is Flow.BRANCH and target is not None and not start <= target < end:
+            yield target
+
+
+def thunk_register(image: CodeImage, address: int) -> int | None:
+    """Return the register that an indirect-branch thunk at `address` jumps to; None: no thunk.
+
+    A thunk stores the register over its return address and returns (GCC and Clang name it
+    __x86_indirect_thunk_REG), or is `jmp *%reg` alone.
+    """
+    size = min(_THUNK_BYTES, image.elf.file_bytes_from(address))
+    code = image.elf.read_at(address, size) if size else None
+    offset, stored = 0, None
+    while code and offset < len(code):
+        try:
+            instruction = decode(code, offset, address + offset)
+        except DecodeError:
+            return None
+        memory = instruction.memory
+        if instruction.flow is Flow.INDIRECT_JUMP:
+            return instruction.first if offset <= STUB_BYTES else None
+        if instruction.mnemonic == "mov" and memory is not None and memory.base == RSP:
+            stored = instruction.second if not memory.displacement else None
+        elif instruction.flow is Flow.RETURN:
+            return stored
+        elif instruction.mnemonic not in ("call", "pause", "lfence", "fence", "jmp", "nop", "int3"):
+            return None
+        offset += instruction.length
+    return None
+
+
+def _forget(values: dict[int, int], instruction: Instruction) -> None:
+    """Remove what the instruction may change; a call changes the caller-saved registers."""
+    if instruction.writes is None:
+        values.clear()
+        return
+    writes = instruction.writes
+    if instruction.flow in (Flow.CALL, Flow.INDIRECT_CALL):
+        writes |= _CALLER_SAVED
+    for register in [register for register in values if writes >> register & 1]:
+        del values[register]
+
+
+def _loaded_offset(instruction: Instruction) -> int | None:
+    """Return d of `mov d(%reg),%reg2`, of 8 bytes, when it does not read the stack."""
+    memory = instruction.memory
+    if instruction.mnemonic != "mov" or memory is None or instruction.first is None:
+        return None
+    if (
+        instruction.operand_bytes != 8
+        or memory.base in (None, RSP, RBP)
+        or memory.index is not None
+    ):
+        return None
+    return memory.displacement
+
+
+def _constant(instruction: Instruction, known: dict[int, int], pushed: int | None) -> int | None:
+    """Return the value that the instruction puts into its first operand's register."""
+    name, first, second = instruction.mnemonic, instruction.first, instruction.second
+    if first is None or instruction.memory is not None:
+        return None
+    if name == "mov":
+        if instruction.immediate is not None:
+            return _signed32(instruction.immediate)
+        return known.get(second) if second is not None else None
+    if name == "or" and instruction.immediate == -1:
+        return -1
+    if name in ("xor", "sub") and first == second:
+        return 0
+    return pushed if name == "pop" else None
+
+
+def _signed32(value: int) -> int:
+    value &= 0xFFFFFFFF
+    return value - (1 << 32) if value >> 31 else value
