@@ -18,8 +18,9 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from lab import cache, configuration, console, patch, process, root
+from lab import cache, configuration, console, module, patch, process, root
 from lab.configuration import SLOTS, VERSIONS, Layout
 from lab.errors import LabError
 
@@ -29,6 +30,8 @@ STATE = "instance.json"
 # 22 with 55,500 endpoints takes two minutes on two slow cores.
 BOOT_SECONDS = 420.0
 CLI_SECONDS = 60.0
+# 55,600 in 7 buckets: each new one is compared with all of its bucket.
+LEAK_SECONDS = 300.0
 STOP_SECONDS = 15.0
 DEVICES = {"null": 3, "zero": 5, "random": 8, "urandom": 9}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -124,6 +127,24 @@ class Instance:
         """Return the number of taskprocessors that `core show taskprocessors` counts."""
         return parse_taskprocessor_count(self.cli("core show taskprocessors"))
 
+    def groundtruth(self, command: str, seconds: float = CLI_SECONDS) -> dict[str, Any]:
+        """Return the answer of the ground-truth module, which is loaded at first use.
+
+        command is what follows `groundtruth` on the console; raise LabError when it is refused.
+        """
+        answer = self.cli(f"groundtruth {command}", seconds)
+        if answer.startswith("No such command"):
+            self.cli(f"module load {module.NAME}", seconds)
+            answer = self.cli(f"groundtruth {command}", seconds)
+        return parse_groundtruth(command, answer)
+
+    def leak(self, total: int) -> None:
+        """Leak taskprocessors until there are at least total of them."""
+        missing = total - self.taskprocessor_count()
+        if missing > 0:
+            kind = " pjsip" if self.options.version == "22" else ""
+            self.groundtruth(f"tps leak {missing}{kind}", LEAK_SECONDS)
+
     def stop(self) -> None:
         """Stop every process of the instance and remove its directory."""
         for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
@@ -159,6 +180,17 @@ def parse_taskprocessor_count(text: str) -> int:
     if match is None:
         raise LabError(f"no count of taskprocessors in {text[-100:]!r}")
     return int(match.group(1))
+
+
+def parse_groundtruth(command: str, answer: str) -> dict[str, Any]:
+    """Return the JSON object in the module's answer; raise LabError for an error or none."""
+    try:
+        value = json.loads(answer.splitlines()[0])
+    except (IndexError, ValueError) as error:
+        raise LabError(f"groundtruth {command}: answered {answer[:200]!r}") from error
+    if not isinstance(value, dict) or "error" in value:
+        raise LabError(f"groundtruth {command}: {answer.strip()[:200]}")
+    return value
 
 
 def module_directory(tree: Path) -> Path:
@@ -220,6 +252,8 @@ def furnish(instance: Instance, packages: Path) -> None:
         write_new(tree / CONFIGURATION / name, text)
     if instance.options.version == "16":
         configuration.write_realtime_peers(tree / configuration.DATABASE.lstrip("/"))
+    library = module.ensure(instance.options.version, packages)
+    shutil.copy2(library, module_directory(tree) / module.NAME)
     if instance.options.buckets is not None:
         (tree / BINARY).unlink()
         patch.copy_with_buckets(packages / BINARY, tree / BINARY, instance.options.buckets)
@@ -308,6 +342,7 @@ def start(options: Options) -> Instance:
         launch(instance)
     try:
         wait_booted(instance)
+        instance.leak(options.taskprocessors)
     except BaseException:
         instance.stop()
         raise

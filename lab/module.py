@@ -1,0 +1,55 @@
+"""The ground-truth module, built for one version of Asterisk."""
+
+import subprocess
+from pathlib import Path
+
+from lab import cache
+from lab.errors import LabError
+
+SOURCES = Path(__file__).parent / "groundtruth"
+NAME = "groundtruth.so"
+FLAGS = (
+    "-std=gnu11",
+    "-O2",
+    "-fPIC",
+    "-shared",
+    # Asterisk brings its libc along; a version of the host's would not be found in an older one.
+    "-nodefaultlibs",
+    "-Wall",
+    "-D_GNU_SOURCE",
+    '-DAST_MODULE="groundtruth"',
+    "-DAST_MODULE_SELF_SYM=__internal_groundtruth_self",
+)
+
+
+def build(packages: Path, target: Path) -> None:
+    """Compile the module with the host's compiler against the headers of asterisk-dev in packages.
+
+    A root has no headers but Asterisk's own, so the host's libc headers are used: the module calls
+    only functions that every libc since Debian 11's has.
+    """
+    sources = sorted(path.name for path in SOURCES.glob("*.c"))
+    command = ["gcc", *FLAGS, "-isystem", str(packages / "usr/include"), *sources]
+    try:
+        done = subprocess.run(
+            [*command, "-o", str(target)], cwd=SOURCES, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise LabError(
+            "no gcc to build the module with", "apt-get install gcc libc6-dev"
+        ) from error
+    if done.returncode:
+        raise LabError(f"the module does not compile:\n{done.stderr.strip()[-2000:]}")
+
+
+def ensure(version: str, packages: Path) -> Path:
+    """Return the module for that version, built again when a source is newer."""
+    target = cache.directory() / "modules" / f"{version}-{NAME}"
+    newest = max(path.stat().st_mtime for path in SOURCES.iterdir())
+    with cache.locked(f"module-{version}"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.stat().st_mtime < newest:
+            fresh = target.with_suffix(".new")
+            build(packages, fresh)
+            fresh.rename(target)
+    return target
