@@ -1,0 +1,33 @@
+"""Folded stacks: `thread;root;...;leaf weight`, one line per distinct stack, heaviest first.
+
+Kernel frames end in `_[k]`. A `;` in a name is written `\\x3b`; line breaks cannot occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TextIO
+
+from profiler.profile import Profile
+from profiler.renderers.lanes import Lane, comparison_lanes, sample_lanes
+
+
+def render(profile: Profile, out: TextIO) -> None:
+    """Write the samples: lanes are threads, weights are samples."""
+    _write(sample_lanes(profile), out)
+
+
+def render_comparisons(profile: Profile, out: TextIO) -> None:
+    """Write the lookups: lanes are containers, weights are comparisons."""
+    _write(comparison_lanes(profile), out)
+
+
+def _write(lanes: Iterable[Lane], out: TextIO) -> None:
+    for lane in lanes:
+        for frames, weight in lane.stacks:
+            names = [_escape(lane.label), *(_escape(*frame) for frame in frames)]
+            out.write(f"{';'.join(names)} {weight}\n")
+
+
+def _escape(label: str, kind: str = "user") -> str:
+    return label.replace(";", "\\x3b") + ("_[k]" if kind == "kernel" else "")

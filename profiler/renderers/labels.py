@@ -1,0 +1,69 @@
+"""Names of things as outputs show them. Names come from the target: none may break an output."""
+
+from __future__ import annotations
+
+from profiler.profile import CallSiteUse, ContainerUse, NamedStack, Thread
+
+LABEL_MAX = 300  # characters; longer names are cut in everything that draws
+
+_ELLIPSIS = "…"
+
+
+def printable(text: str) -> str:
+    r"""Return text on one line: what cannot be printed or turns the direction becomes `\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def clip(text: str, width: int) -> str:
+    """Return printable text of at most `width` characters; a cut one ends in an ellipsis."""
+    shown = printable(text[: width + 1])
+    return shown if len(shown) <= width else shown[: max(width - 1, 0)] + _ELLIPSIS
+
+
+def thread_label(tid: int, thread: Thread | None) -> str:
+    """Return what a thread is called: its role, else its name, and its tid."""
+    name = (thread.role or thread.name) if thread else "thread"
+    return f"{clip(name, LABEL_MAX)} ({tid})"
+
+
+def container_label(container: ContainerUse) -> str:
+    """Return what a container is called: by its name, else by kind and address."""
+    return clip(container.name or f"{container.kind} at {container.address:#x}", LABEL_MAX)
+
+
+def call_site_label(site: CallSiteUse) -> str:
+    """Return "file:line function", or the function alone where Asterisk does not tell the place."""
+    function = clip(site.function, LABEL_MAX)
+    if site.file is None:
+        return function
+    line = "" if site.line is None else f":{site.line}"
+    return f"{clip(site.file, LABEL_MAX)}{line} {function}"
+
+
+def cut_label(cause: str) -> str:
+    """Return the root frame of a stack that was cut."""
+    return f"[stack cut: {clip(cause, LABEL_MAX)}]"
+
+
+def frame_kind(name: str) -> str:
+    """Return what a name in user space rests on: a symbol (user), inference, nothing (unnamed)."""
+    if name.startswith("~"):
+        return "inferred"
+    return "unnamed" if "+0x" in name or name.startswith(("0x", "[")) else "user"
+
+
+def shown_frames(stack: NamedStack) -> tuple[tuple[str, str], ...]:
+    """Return (label, kind) of a stack's frames, root first, under a root that says how it was cut.
+
+    Kinds: user, inferred, unnamed, kernel, cut.
+    """
+    first_kernel = len(stack.frames) - stack.kernel_count
+    frames = [
+        (printable(name), frame_kind(name) if index < first_kernel else "kernel")
+        for index, name in enumerate(stack.frames)
+    ]
+    if stack.cause is not None:
+        frames.insert(0, (cut_label(stack.cause), "cut"))
+    return tuple(frames)

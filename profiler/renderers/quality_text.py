@@ -1,0 +1,132 @@
+"""The part of the terminal report on what was seen, what was lost, and what the run cost."""
+
+from __future__ import annotations
+
+from profiler.profile import Profile, StackQuality
+from profiler.recording import Accounting
+from profiler.renderers import numbers
+from profiler.renderers.labels import clip
+from profiler.renderers.lines import WIDTH, Line, heading, wrapped
+from profiler.renderers.tables import table
+from profiler.renderers.uses import all_lookups
+
+UNNAMED_RATIO_MAX = 0.05  # above it, names are worth a hint
+
+_CAUSES_MAX = 6
+
+
+def lines(profile: Profile) -> list[Line]:
+    """Return the loss accounting, the coverage, the quality of the stacks, and the cost."""
+    return [
+        *heading("SEEN AND LOST", "fired = kept + filtered + lost + collided + truncated"),
+        *_accounting(profile),
+        *_coverage(profile),
+        *_verification(profile),
+        *_stacks("sample stacks", profile.stack_quality),
+        *_stacks("lookup stacks", profile.lookup_stack_quality),
+        *_names(profile),
+        Line(""),
+        cost_line(profile),
+    ]
+
+
+def cost_line(profile: Profile) -> Line:
+    """Return what the run took from the target, and what it was allowed to take."""
+    cost = profile.cost
+    budget = "no budget"
+    if cost.budget_ratio is not None:
+        budget = f"budget {numbers.percent(cost.budget_ratio)}"
+    is_over = cost.budget_ratio is not None and cost.measured_ratio > cost.budget_ratio
+    text = f"cost to asterisk: {numbers.percent(cost.measured_ratio)} of one CPU ({budget})"
+    return Line(text, "bad" if is_over else "good")
+
+
+def coverage(profile: Profile) -> str:
+    """Return one sentence: how much of the lookups was seen, and how many there were."""
+    total, error_ratio = all_lookups(profile)
+    error = "" if error_ratio is None else f" ± {numbers.percent(error_ratio)}"
+    measured = sum(container.lookups.measured for container in profile.containers)
+    return (
+        f"lookup probes were open {numbers.percent(profile.cost.open_ratio)} of the window, "
+        f"{numbers.exact(measured)} lookups measured, ~{numbers.count(total)} estimated{error}"
+    )
+
+
+def _accounting(profile: Profile) -> list[Line]:
+    measurements = (
+        ("samples", profile.sample_accounting),
+        ("lookups", profile.lookup_accounting),
+    )
+    titles = ("", "fired", "kept", "filtered", "lost", "collided", "truncated")
+    rows = [(name, *_parts(accounting)) for name, accounting in measurements]
+    made = [Line(text) for text in table(titles, rows, WIDTH)]
+    made += [
+        Line(f"  The {name} do not add up: this is a defect of ebpf-prof.", "bad")
+        for name, accounting in measurements
+        if not accounting.balanced()
+    ]
+    return made
+
+
+def _parts(accounting: Accounting) -> tuple[str, ...]:
+    return tuple(
+        numbers.column(value)
+        for value in (
+            accounting.fired,
+            accounting.kept,
+            accounting.filtered,
+            accounting.lost,
+            accounting.collided,
+            accounting.truncated,
+        )
+    )
+
+
+def _coverage(profile: Profile) -> list[Line]:
+    return wrapped("  ", coverage(profile)) if profile.containers else []
+
+
+def _verification(profile: Profile) -> list[Line]:
+    counts = [container.lookups for container in profile.containers]
+    if not counts:
+        return []
+    contradicted = sum(count.contradicted for count in counts)
+    text = (
+        f"comparisons counted: {numbers.exact(sum(count.verified for count in counts))} verified, "
+        f"{numbers.exact(sum(count.unverifiable for count in counts))} not verifiable, "
+        f"{numbers.exact(contradicted)} contradicted, "
+        f"{numbers.exact(sum(count.truncated for count in counts))} truncated; "
+        "only verified ones are shown"
+    )
+    return wrapped("  ", text, "bad" if contradicted else "")
+
+
+def _stacks(name: str, quality: StackQuality) -> list[Line]:
+    if not quality.samples:
+        return []
+    if quality.whole == quality.samples:
+        return [Line(f"  {name}: all {numbers.exact(quality.samples)} whole")]
+    causes = sorted(quality.by_cause, key=lambda item: (-item[1], item[0]))
+    shown = [f"{clip(cause, 40)} {numbers.exact(count)}" for cause, count in causes[:_CAUSES_MAX]]
+    if len(causes) > _CAUSES_MAX:
+        shown.append(f"{len(causes) - _CAUSES_MAX} more causes")
+    ratio = numbers.percent(quality.whole / quality.samples)
+    text = (
+        f"{name}: {numbers.exact(quality.whole)} of {numbers.exact(quality.samples)} whole "
+        f"({ratio}); cut by: {', '.join(shown)}"
+    )
+    return wrapped("  ", text)
+
+
+def _names(profile: Profile) -> list[Line]:
+    ratio = profile.unnamed_frames_ratio
+    if ratio is None:
+        return []
+    made = [Line(f"  frames without a name: {numbers.percent(ratio)}")]
+    if ratio > UNNAMED_RATIO_MAX:
+        made += wrapped(
+            "  ",
+            "For names install the debug symbols of asterisk (asterisk-dbgsym or -debuginfo), "
+            "then: ebpf-prof report recording",
+        )
+    return made

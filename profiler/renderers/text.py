@@ -1,0 +1,169 @@
+"""The report on the terminal: 80 columns, worst things first.
+
+Plain text; on a terminal that can, the same text in colour.
+"""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from profiler.profile import Profile
+from profiler.renderers import lookup_text, numbers, quality_text
+from profiler.renderers.labels import clip
+from profiler.renderers.lines import WIDTH, Line, heading, wrapped
+from profiler.renderers.tables import table
+
+_ROWS_MAX = 10
+_FINDINGS_MAX = 5
+_STYLES = {"heading": "bold", "bad": "bold red", "good": "green", "dim": "dim"}
+_ASCII = str.maketrans({"█": "#", "±": "+/-", "…": "~"} | dict.fromkeys("▏▎▍▌▋▊▉", "|"))
+
+
+def render(profile: Profile, out: TextIO) -> None:
+    """Write the report; in colour only if `out` is a terminal and NO_COLOR is not set."""
+    lines = report(profile)
+    if not _speaks_unicode(out):
+        lines = [Line(line.text.translate(_ASCII), line.style) for line in lines]
+    if not out.isatty():
+        out.writelines(f"{line.text}\n" for line in lines)
+        return
+    console = Console(file=out, width=WIDTH, highlight=False, markup=False, emoji=False)
+    for line in lines:
+        console.print(Text(line.text, _STYLES.get(line.style, "")), soft_wrap=True)
+
+
+def report(profile: Profile) -> list[Line]:
+    """Return the lines of the report, none wider than 80 columns."""
+    return [
+        *_title(profile),
+        *_findings(profile),
+        *_warnings(profile),
+        *_threads(profile),
+        *_sockets(profile),
+        *lookup_text.lines(profile),
+        *_growth(profile),
+        *quality_text.lines(profile),
+    ]
+
+
+def _speaks_unicode(out: TextIO) -> bool:
+    return (out.encoding or "utf-8").lower().replace("-", "") == "utf8"
+
+
+def _title(profile: Profile) -> list[Line]:
+    version = f" {profile.target.version}" if profile.target.version else ""
+    began = profile.started_at.replace("T", " ").replace("Z", " UTC")
+    title = (
+        f"asterisk{clip(version, 20)} (pid {profile.target.pid}), "
+        f"{profile.window.duration_s:.1f} s from {clip(began, 32)}, "
+        f"{profile.frequency_hz:g} samples/s"
+    )
+    lines = wrapped(title, style="heading")
+    if profile.target.exited:
+        lines += wrapped("The process ended while it was recorded.", style="bad")
+    elif profile.stopped_by != "duration":
+        lines += wrapped(f"Ended early: {profile.stopped_by}.", style="bad")
+    return lines
+
+
+def _findings(profile: Profile) -> list[Line]:
+    lines = heading("FINDINGS")
+    if not profile.samples and not profile.containers:
+        return [*lines, Line("  Nothing was measured.", "bad")]
+    if not profile.findings:
+        return [*lines, Line("  Nothing stands out.", "good")]
+    for finding in sorted(profile.findings, key=lambda finding: finding.rank)[:_FINDINGS_MAX]:
+        share = ""
+        if finding.cpu_ratio is not None:
+            share = f" ({numbers.percent(finding.cpu_ratio)} of one CPU)"
+        lines += wrapped(f"{finding.rank:>2}. ", f"{clip(finding.title, 160)}{share}", "bad")
+        for evidence in finding.evidence:
+            lines += wrapped("    ", clip(evidence, 300))
+        lines += wrapped("    -> ", clip(finding.advice, 300))
+    left_out = len(profile.findings) - _FINDINGS_MAX
+    return lines + ([Line(f"    and {left_out} more in report.html")] if left_out > 0 else [])
+
+
+def _warnings(profile: Profile) -> list[Line]:
+    if not profile.warnings:
+        return []
+    lines = heading("WARNINGS")
+    for warning in profile.warnings:
+        lines += wrapped("  - ", clip(warning, 300))
+    return lines
+
+
+def _threads(profile: Profile) -> list[Line]:
+    lines = heading("HOT THREADS", "CPU over the window, waits = ready but waiting for a CPU")
+    if not profile.threads:
+        return [*lines, Line("  No thread ran.", "dim")]
+    rows = [
+        (
+            clip(thread.role or thread.name, WIDTH),
+            clip(thread.name, 16),
+            str(thread.tid),
+            numbers.percent_cell(thread.cpu_ratio),
+            numbers.percent_cell(thread.run_delay_ratio),
+            numbers.column(thread.samples),
+        )
+        for thread in profile.threads[:_ROWS_MAX]
+    ]
+    titles = ("thread", "name", "tid", "CPU", "waits", "samples")
+    lines += [Line(text) for text in table(titles, rows, WIDTH)]
+    rest = profile.threads[_ROWS_MAX:]
+    if rest:
+        share = numbers.percent(sum(thread.cpu_ratio for thread in rest))
+        lines.append(Line(f"  and {len(rest)} more, together {share}", "dim"))
+    return lines
+
+
+def _sockets(profile: Profile) -> list[Line]:
+    if not profile.sockets:
+        return []
+    lines = heading("UDP SOCKETS", "a queue that stays full, or drops: the process cannot keep up")
+    rows = [
+        (
+            clip(socket.local, WIDTH),
+            numbers.size(socket.receive_queue_bytes_max),
+            numbers.size(socket.receive_queue_bytes_mean),
+            numbers.column(socket.drops),
+        )
+        for socket in sorted(
+            profile.sockets,
+            key=lambda socket: (-socket.drops, -socket.receive_queue_bytes_max, socket.local),
+        )[:_ROWS_MAX]
+    ]
+    titles = ("socket", "queue max", "queue mean", "drops")
+    return lines + [Line(text) for text in table(titles, rows, WIDTH)]
+
+
+def _growth(profile: Profile) -> list[Line]:
+    minutes = profile.window.duration_s / 60
+    grown = [
+        (container, container.elements_end - container.elements_start)
+        for container in profile.containers
+        if container.elements_start is not None and container.elements_end is not None
+    ]
+    changed = sorted(
+        (item for item in grown if item[1]), key=lambda item: (-abs(item[1]), item[0].address)
+    )
+    if not grown or minutes <= 0:
+        return []
+    lines = heading("GROWTH", "elements at the start and at the end of the window")
+    if not changed:
+        return [*lines, Line("  No container grew or shrank.", "good")]
+    rows = [
+        (
+            lookup_text.container_name(container),
+            numbers.column(container.elements_start),
+            numbers.column(container.elements_end),
+            numbers.change(delta),
+            numbers.change(delta / minutes),
+        )
+        for container, delta in changed[:_ROWS_MAX]
+    ]
+    titles = ("container", "start", "end", "change", "per minute")
+    return lines + [Line(text) for text in table(titles, rows, WIDTH)]

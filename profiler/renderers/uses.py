@@ -1,0 +1,136 @@
+"""What lookups cost in one container or from one call site, in the same words for both."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from profiler.profile import CallSiteUse, ContainerUse, Profile, Quantiles
+from profiler.renderers import numbers
+from profiler.renderers.labels import LABEL_MAX, call_site_label, clip, container_label, printable
+
+_SEARCHES = {
+    "key": "by key",
+    "partial": "by partial key",
+    "object": "by object",
+    "scan": "scanning every bucket",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LookupUse:
+    """Lookups of one container or one call site; estimates are for the whole window."""
+
+    label: str
+    place: str  # what kind of container it is, or which container the call site searches
+    container: int  # index into Profile.containers
+    measured: int
+    estimated_total: float
+    error_ratio: float | None  # half of the 95 % interval, of the estimate
+    hit_ratio: float | None
+    estimated_duration_ns: float
+    estimated_comparisons: float | None
+    comparisons: Quantiles
+    sort_calls: Quantiles
+    duration_ns: Quantiles
+
+
+def container_uses(profile: Profile) -> tuple[LookupUse, ...]:
+    """Return one use for each container, most time first."""
+    uses = (_container_use(item, index) for index, item in enumerate(profile.containers))
+    return tuple(sorted(uses, key=lambda use: -use.estimated_duration_ns))
+
+
+def call_site_uses(profile: Profile) -> tuple[LookupUse, ...]:
+    """Return one use for each pair of call site and container, most time first."""
+    uses = (
+        _call_site_use(site, container, index)
+        for index, container in enumerate(profile.containers)
+        for site in container.call_sites
+    )
+    return tuple(sorted(uses, key=lambda use: -use.estimated_duration_ns))
+
+
+def by_comparisons(uses: tuple[LookupUse, ...]) -> tuple[LookupUse, ...]:
+    """Return the uses with the most comparisons first; those not counted come last."""
+    return tuple(sorted(uses, key=lambda use: -(use.estimated_comparisons or 0.0)))
+
+
+def shape(container: ContainerUse) -> str | None:
+    """Return how many elements are spread over how many buckets, or None if nobody knows."""
+    if container.elements_start is None and container.elements_end is None:
+        return None
+    start, end = container.elements_start, container.elements_end
+    elements = numbers.column(end if start is None or start == end else start)
+    if start is not None and end is not None and start != end:
+        elements += f" to {numbers.column(end)}"
+    text = f"{elements} elements"
+    if container.buckets is not None:
+        text += f" in {numbers.exact(container.buckets)} buckets"
+    if container.chain.mean is not None:
+        text += f", chain {_mean(container.chain.mean)} on average"
+    if container.chain.max is not None:
+        text += f", {numbers.exact(container.chain.max)} at most"
+    return text
+
+
+def all_lookups(profile: Profile) -> tuple[float, float | None]:
+    """Return the estimated number of all lookups, and half of its 95 % interval as a ratio."""
+    counts = [container.lookups for container in profile.containers]
+    total = math.fsum(count.estimated_total for count in counts)
+    halves = ((count.estimated_high - count.estimated_low) / 2 for count in counts)
+    error = math.sqrt(math.fsum(half * half for half in halves))
+    return total, error / total if total > 0 else None
+
+
+def _container_use(container: ContainerUse, index: int) -> LookupUse:
+    counts = container.lookups
+    width = counts.estimated_high - counts.estimated_low
+    return LookupUse(
+        label=container_label(container),
+        place=_place(container),
+        container=index,
+        measured=counts.measured,
+        estimated_total=counts.estimated_total,
+        error_ratio=width / 2 / counts.estimated_total if counts.estimated_total > 0 else None,
+        hit_ratio=counts.hit_ratio,
+        estimated_duration_ns=container.estimated_duration_ns,
+        estimated_comparisons=_counted(container.comparisons, container.estimated_comparisons),
+        comparisons=container.comparisons,
+        sort_calls=container.sort_calls,
+        duration_ns=container.duration_ns,
+    )
+
+
+def _call_site_use(site: CallSiteUse, container: ContainerUse, index: int) -> LookupUse:
+    estimate = site.estimated_total
+    search = _SEARCHES.get(site.search, printable(site.search))
+    return LookupUse(
+        label=call_site_label(site),
+        place=f"in {container_label(container)}, {search}",
+        container=index,
+        measured=site.measured,
+        estimated_total=estimate,
+        error_ratio=None,
+        hit_ratio=site.hit_ratio,
+        estimated_duration_ns=estimate * (site.duration_ns.mean or 0.0),
+        estimated_comparisons=_counted(site.comparisons, estimate * (site.comparisons.mean or 0)),
+        comparisons=site.comparisons,
+        sort_calls=site.sort_calls,
+        duration_ns=site.duration_ns,
+    )
+
+
+def _place(container: ContainerUse) -> str:
+    place = f"{printable(container.kind)} at {container.address:#x}"
+    if container.allocated_at is not None:
+        place += f", made by {clip(container.allocated_at, LABEL_MAX)}"
+    return place
+
+
+def _counted(measured: Quantiles, estimate: float) -> float | None:
+    return None if measured.mean is None else estimate
+
+
+def _mean(value: float) -> str:
+    return numbers.count(value) if value >= 100 else numbers.short(value)
