@@ -185,11 +185,11 @@ def parse_taskprocessor_count(text: str) -> int:
 def parse_groundtruth(command: str, answer: str) -> dict[str, Any]:
     """Return the JSON object in the module's answer; raise LabError for an error or none."""
     try:
-        value = json.loads(answer.splitlines()[0])
+        value: dict[str, Any] = json.loads(answer.splitlines()[0])
     except (IndexError, ValueError) as error:
         raise LabError(f"groundtruth {command}: answered {answer[:200]!r}") from error
-    if not isinstance(value, dict) or "error" in value:
-        raise LabError(f"groundtruth {command}: {answer.strip()[:200]}")
+    if "error" in value:
+        raise LabError(f"groundtruth {command}: {value.get('error')}")
     return value
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from lab.errors import LabError
 
 ENVIRONMENT = "EBPF_PROF_LAB_MIRROR"
-# apt reads both forms of its configuration (one-line and deb822) for us; see apt-get(8), indextargets.
+# apt reads both forms of its configuration (one-line and deb822) for us: apt-get(8), indextargets.
 FORMAT = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
 
 

@@ -48,6 +48,8 @@ struct box {
 	int buckets;
 	unsigned int lock;
 	int users;
+	/* A run changes it: at most one does. */
+	int changing;
 	/* Elements in traversal order, one reference each. */
 	struct item **items;
 	/* For each of them, its place in its chain, from 1; a list and a tree are one chain. */

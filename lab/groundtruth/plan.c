@@ -8,12 +8,27 @@
 
 #include "asterisk/utils.h"
 
-/* At most this many elements of a container can be nested lookups' own (they add none). */
+/* A lookup can make this many comparisons more than its container had elements at first. */
 #define SLOTS_SPARE (CHURNERS_MAX * CHURN_BATCH + 1024)
 
 AST_MUTEX_DEFINE_STATIC(table);
 static struct run *runs[RUNS_MAX];
 static int last_number;
+
+void run_release(struct run *run)
+{
+	if (run->box) {
+		if (run->changing) {
+			run->box->changing = 0;
+		}
+		box_put(run->box);
+		run->box = NULL;
+	}
+	if (run->inner) {
+		box_put(run->inner);
+		run->inner = NULL;
+	}
+}
 
 static void free_run(struct run *run)
 {
@@ -31,12 +46,7 @@ static void free_run(struct run *run)
 	if (run->wanted != run->absent) {
 		ast_free(run->wanted);
 	}
-	if (run->box) {
-		box_put(run->box);
-	}
-	if (run->inner) {
-		box_put(run->inner);
-	}
+	run_release(run);
 	ast_mutex_destroy(&run->lock);
 	ast_cond_destroy(&run->changed);
 	ast_free(run);
@@ -83,6 +93,9 @@ static const char *find_danger(const struct run *run, long long depth)
 	if (run->box->lock == AO2_ALLOC_OPT_LOCK_NOLOCK && changes && run->threads + run->churners > 1) {
 		return "several threads would change a container without a lock";
 	}
+	if (changes && run->box->changing) {
+		return "another run changes the container";
+	}
 	if (!run->inner) {
 		return NULL;
 	}
@@ -122,7 +135,7 @@ static const char *read_numbers(struct ast_cli_args *a, struct run *run, long lo
 	return NULL;
 }
 
-static const char *prepare_workers(struct run *run, long long depth, long long every, int nest_hit)
+static const char *prepare_workers(struct run *run, long long every, int nest_hit)
 {
 	struct worker *worker;
 	int i, level;
@@ -133,7 +146,7 @@ static const char *prepare_workers(struct run *run, long long depth, long long e
 		worker->run = run;
 		worker->number = i;
 		worker->inner = run->inner ? run->inner->container : NULL;
-		worker->nest_depth = run->inner ? depth : 1;
+		worker->nest_depth = run->depth;
 		worker->nest_every = every;
 		worker->nest_key = "nowhere";
 		if (nest_hit && run->inner && run->inner->count) {
@@ -173,13 +186,19 @@ static const char *plan(struct ast_cli_args *a, struct run *run)
 	if (!run->box || (inner && !run->inner)) {
 		return "no such container";
 	}
+	ast_copy_string(run->container, run->box->name, sizeof(run->container));
+	run->address = run->box->container;
+	run->depth = run->inner ? depth : 1;
 	registry_lock();
 	reason = find_danger(run, depth);
 	if (!reason) {
 		reason = choose_wanted(run, at);
 	}
+	if (!reason && (run->churners || run->search->changes)) {
+		run->changing = run->box->changing = 1;
+	}
 	registry_unlock();
-	return reason ? reason : prepare_workers(run, depth, every, nest && !strcmp(nest, "hit"));
+	return reason ? reason : prepare_workers(run, every, nest && !strcmp(nest, "hit"));
 }
 
 /* Start the threads; they wait for the supervisor. Cut the plan short if some do not start. */

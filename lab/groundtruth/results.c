@@ -100,13 +100,13 @@ void run_print(struct ast_cli_args *a, const struct run *run)
 		"\"address\": \"%p\", \"search\": \"%s\", \"entry\": \"%s\", \"file\": \"searches.c\", "
 		"\"line\": %d, \"function\": \"%s\", \"threads\": %d, \"changes\": %llu, "
 		"\"elapsed_ns\": %lld, \"lookups_per_second\": %.1f, ",
-		run->number, run->done ? "done" : "running", run->box->name, run->box->container,
+		run->number, run->done ? "done" : "running", run->container, run->address,
 		run->search->name, run->search->entry, run->workers[0].line,
 		S_OR(run->workers[0].function, ""), run->threads, changes, (long long) elapsed,
 		elapsed > 0 ? SUM(run, 0, lookups) * 1e9 / elapsed : 0.0);
 	add_level(&text, run, 0);
 	ast_str_append(&text, 0, ", \"nested\": [");
-	for (depth = 1; run->inner && depth < run->workers[0].nest_depth; depth++) {
+	for (depth = 1; depth < run->depth; depth++) {
 		ast_str_append(&text, 0, depth > 1 ? ", {" : "{");
 		add_level(&text, run, depth);
 		ast_str_append(&text, 0, "}");

@@ -11,6 +11,8 @@
 
 #include "asterisk/utils.h"
 
+#define STEP 7919
+
 int64_t now_ns(void)
 {
 	struct timespec now;
@@ -47,6 +49,8 @@ void *search_thread(void *data)
 	struct worker *worker = data;
 	struct run *run = worker->run;
 	uint64_t i, next = (uint64_t) worker->number * run->wanted_count / run->threads;
+	/* A step without a common factor: each is looked for once before any is again. */
+	uint64_t step = run->wanted_count % STEP ? STEP : 1;
 
 	prctl(PR_SET_NAME, "gt-search");
 	wait_for_go(run);
@@ -56,7 +60,7 @@ void *search_thread(void *data)
 			pace(run->start_ns, i, run->rate);
 		}
 		run->search->find(worker, run->box, run->wanted[next % run->wanted_count]);
-		next++;
+		next += step;
 	}
 	searching = NULL;
 	ast_mutex_lock(&run->lock);
@@ -70,7 +74,8 @@ void *search_thread(void *data)
 static void churn(struct run *run, int number)
 {
 	struct item *own[CHURN_BATCH] = { NULL };
-	uint64_t i;
+	/* Searches that take elements out themselves do not share them with us. */
+	uint64_t i, own_count = run->search->changes ? 0 : run->box->count / run->churners;
 
 	for (i = 0; !stopped(run); i++) {
 		struct item **place = &own[i / 2 % CHURN_BATCH];
@@ -78,12 +83,12 @@ static void churn(struct run *run, int number)
 		if (run->churn_rate) {
 			pace(run->start_ns, i, run->churn_rate);
 		}
-		if (i % 2 && run->box->count) {
-			struct item *item = run->box->items[(i * 7919 + number) % run->box->count];
+		if (i % 2 && own_count > 0) {
+			/* No other thread takes this one out, so it is in, and is put back once. */
+			uint64_t index = i * STEP % own_count * run->churners + number;
 
-			if (ao2_unlink(run->box->container, item)) {
-				item_link(run->box, item);
-			}
+			ao2_unlink(run->box->container, run->box->items[index]);
+			item_link(run->box, run->box->items[index]);
 		} else if (*place) {
 			ao2_unlink(run->box->container, *place);
 			ao2_ref(*place, -1);
@@ -141,6 +146,7 @@ void supervise(struct run *run)
 		box_order(run->box);
 	}
 	registry_unlock();
+	run_release(run);
 	ast_mutex_lock(&run->lock);
 	run->done = 1;
 	ast_mutex_unlock(&run->lock);

@@ -17,8 +17,13 @@
 
 struct run {
 	int number;
+	/* Both are let go when the run is done; what is printed then is kept beside them. */
 	struct box *box;
 	struct box *inner;
+	char container[NAME_BYTES];
+	const void *address;
+	int depth;
+	int changing;
 	const struct search *search;
 	/* What is looked for: elements of the box, or names that are absent. */
 	struct item **wanted;
@@ -55,6 +60,8 @@ struct churner {
 	int number;
 };
 
+/* Let go of the containers, so that they can be changed or freed. */
+void run_release(struct run *run);
 void *search_thread(void *worker);
 /* Takes and frees a struct churner. */
 void *churn_thread(void *churner);

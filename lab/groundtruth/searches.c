@@ -64,26 +64,31 @@ SEARCH scan(struct worker *worker, struct box *box, struct item *wanted)
 	return found != NULL;
 }
 
-/* Let go of an iterator over what was found; return whether that was anything. */
-static int drop_found(struct ao2_iterator *found)
+/* Return whether an iterator over what was found has anything. */
+static int any_found(struct ao2_iterator *found)
 {
-	int any = found && ao2_iterator_count(found) > 0;
+	return found && ao2_iterator_count(found) > 0;
+}
 
+static void drop_found(struct ao2_iterator *found)
+{
 	if (found) {
 		ao2_iterator_destroy(found);
 	}
-	return any;
 }
 
 SEARCH find_multiple(struct worker *worker, struct box *box, struct item *wanted)
 {
 	const enum search_flags flags = OBJ_SEARCH_KEY | OBJ_MULTIPLE;
 	struct ao2_iterator *found;
+	int any;
 
 	lookup_begin(worker);
 	HERE(worker), found = ao2_find(box->container, wanted->name, flags);
-	lookup_end(worker, found != NULL);
-	return drop_found(found);
+	any = any_found(found);
+	lookup_end(worker, any);
+	drop_found(found);
+	return any;
 }
 
 static int see_all(void *object, void *argument, int flags)
@@ -121,11 +126,14 @@ SEARCH callback_all(struct worker *worker, struct box *box, struct item *wanted)
 SEARCH callback_match_all(struct worker *worker, struct box *box, struct item *wanted)
 {
 	struct ao2_iterator *found;
+	int any;
 
 	lookup_begin(worker);
 	HERE(worker), found = ao2_callback(box->container, OBJ_MULTIPLE, match_all, NULL);
-	lookup_end(worker, found != NULL);
-	return drop_found(found);
+	any = any_found(found);
+	lookup_end(worker, any);
+	drop_found(found);
+	return any;
 }
 
 SEARCH callback_key(struct worker *worker, struct box *box, struct item *wanted)
