@@ -1,10 +1,12 @@
-"""The lab's command line: python3 -m lab up|down|status|cli|pid|upgrade."""
+"""The lab's command line: python3 -m lab up|down|status|cli|pid|upgrade|traffic."""
 
 import argparse
+import json
 import os
 import sys
 
 from lab import instance
+from lab import traffic as sip
 from lab.errors import LabError
 from lab.instance import Instance, Options
 
@@ -24,7 +26,7 @@ def describe(running: Instance) -> str:
     )
 
 
-def up(arguments: argparse.Namespace) -> None:
+def up(arguments: argparse.Namespace) -> int:
     """Start an instance and say how to reach it."""
     started = instance.start(
         Options(
@@ -38,35 +40,48 @@ def up(arguments: argparse.Namespace) -> None:
     )
     print(describe(started))
     print(f"console: python3 -m lab cli {started.name} 'core show uptime'")
+    return 0
 
 
-def down(arguments: argparse.Namespace) -> None:
+def down(arguments: argparse.Namespace) -> int:
     """Stop one instance, or all."""
     chosen = instance.read_all() if arguments.name == "all" else [instance.find(arguments.name)]
     for one in chosen:
         one.stop()
         print(f"{one.name}: stopped")
+    return 0
 
 
-def status(_arguments: argparse.Namespace) -> None:
+def status(_arguments: argparse.Namespace) -> int:
     """List the instances."""
     for one in instance.read_all():
         print(describe(one))
+    return 0
 
 
-def cli(arguments: argparse.Namespace) -> None:
+def cli(arguments: argparse.Namespace) -> int:
     """Print what an instance's console answers."""
     print(instance.find(arguments.name).cli(" ".join(arguments.words)), end="")
+    return 0
 
 
-def pid(arguments: argparse.Namespace) -> None:
+def pid(arguments: argparse.Namespace) -> int:
     """Print an instance's pid."""
     print(instance.find(arguments.name).pid)
+    return 0
 
 
-def upgrade(arguments: argparse.Namespace) -> None:
+def upgrade(arguments: argparse.Namespace) -> int:
     """Replace an instance's binary on disk."""
     instance.find(arguments.name).upgrade()
+    return 0
+
+
+def traffic(arguments: argparse.Namespace) -> int:
+    """Send SIP traffic; return 1 when a call failed."""
+    summary = sip.run(arguments.kind, instance.find(arguments.to), arguments.rate, arguments.count)
+    print(json.dumps(summary.as_dict()))
+    return 0 if summary.complete else 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -102,6 +117,13 @@ def parser() -> argparse.ArgumentParser:
         add = commands.add_parser(name, help=text)
         add.add_argument("name")
         add.set_defaults(run=action)
+
+    add = commands.add_parser("traffic", help="send SIP traffic to an instance and count")
+    add.add_argument("kind", choices=sip.KINDS)
+    add.add_argument("--rate", type=float, default=50, help="per second")
+    add.add_argument("--count", type=int, default=500)
+    add.add_argument("--to", default="16", help="name of the instance")
+    add.set_defaults(run=traffic)
     return top
 
 
@@ -111,13 +133,13 @@ def main() -> int:
     try:
         if os.geteuid() != 0:
             raise LabError("the lab needs root (chroot, device nodes)", "sudo python3 -m lab ...")
-        arguments.run(arguments)
+        code: int = arguments.run(arguments)
     except LabError as error:
         print(f"lab: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"hint: {error.hint}", file=sys.stderr)
         return 1
-    return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 VERSIONS = ("16", "22")
 # A slot is one instance of a version; each has ports of its own.
 SLOTS = 9
+PORTS_PER_SLOT = 10
 SIP_PORTS = {"16": 15060, "22": 25060}
 RTP_PORTS = {"16": 16000, "22": 26000}
 RTP_PORTS_PER_SLOT = 1000
@@ -99,7 +100,7 @@ class Layout:
     @property
     def sip_port(self) -> int:
         """Return the UDP port that the instance answers SIP on."""
-        return SIP_PORTS[self.version] + 10 * self.slot
+        return SIP_PORTS[self.version] + PORTS_PER_SLOT * self.slot
 
     @property
     def rtp_ports(self) -> tuple[int, int]:

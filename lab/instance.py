@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -21,7 +22,7 @@ from types import TracebackType
 from typing import Any
 
 from lab import cache, configuration, console, module, patch, process, root
-from lab.configuration import SLOTS, VERSIONS, Layout
+from lab.configuration import PORTS_PER_SLOT, SIP_PORTS, SLOTS, VERSIONS, Layout
 from lab.errors import LabError
 
 BINARY = "usr/sbin/asterisk"
@@ -218,11 +219,21 @@ def find(name: str) -> Instance:
     raise LabError(f"the lab has no instance {name}", "python3 -m lab status")
 
 
+def port_is_free(port: int) -> bool:
+    """Return whether nobody (of another lab directory, say) has the UDP port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_slot(version: str, instances: list[Instance]) -> int:
     """Return the lowest slot that no instance of the version has."""
     taken = {instance.slot for instance in instances if instance.options.version == version}
     for slot in range(SLOTS):
-        if slot not in taken:
+        if slot not in taken and port_is_free(SIP_PORTS[version] + PORTS_PER_SLOT * slot):
             return slot
     raise LabError(f"{SLOTS} instances of {version} run already", "python3 -m lab down all")
 
@@ -250,6 +261,8 @@ def furnish(instance: Instance, packages: Path) -> None:
         (tree / name).mkdir(parents=True, exist_ok=True)
     for name, text in configuration.render(instance.layout).items():
         write_new(tree / CONFIGURATION / name, text)
+    # Asterisk looks its own host name up at start; no name server is asked.
+    write_new(tree / "etc/hosts", f"127.0.0.1 localhost {socket.gethostname()}\n")
     if instance.options.version == "16":
         configuration.write_realtime_peers(tree / configuration.DATABASE.lstrip("/"))
     library = module.ensure(instance.options.version, packages)

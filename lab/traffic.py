@@ -1,0 +1,173 @@
+"""SIP traffic to one instance, by sipp, on the loopback address only."""
+
+import csv
+import io
+import math
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab import process, root
+from lab.configuration import traffic_users
+from lab.errors import LabError
+from lab.instance import Instance
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+KINDS = ("register", "options", "calls")
+RATE_MAX = 5000
+COUNT_MAX = 1_000_000
+# How long calls may take after the last one began: retransmissions of an overloaded Asterisk.
+GRACE_SECONDS = 40
+SECONDS_MAX = 1800
+# The port that sipp would send media from; it never does.
+MEDIA_PORT = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What sipp counted over the whole run.
+
+    response_ms is the mean time from request to 200, which sipp measures in whole milliseconds:
+    0 is less than one.
+    """
+
+    kind: str
+    instance: str
+    asked: int
+    successful: int
+    failed: int
+    retransmissions: int
+    rate_hz: float
+    duration_s: float
+    response_ms: float
+
+    @property
+    def complete(self) -> bool:
+        """Return whether every call that was asked for succeeded."""
+        return self.successful == self.asked and self.failed == 0
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields by name."""
+        return asdict(self)
+
+
+def parse_clock(text: str) -> float:
+    """Return the seconds in a duration of sipp's, HH:MM:SS:micros."""
+    hours, minutes, seconds, micros = (int(part) for part in text.split(":"))
+    return hours * 3600 + minutes * 60 + seconds + micros / 1e6
+
+
+def parse_moment(text: str) -> float:
+    """Return the seconds since the epoch in a time stamp of sipp's, DATE, TIME and EPOCH by tabs."""
+    return float(text.split("\t")[2])
+
+
+def parse_statistics(text: str, kind: str, instance: str, asked: int) -> Summary:
+    """Return the last line of a sipp statistics file (-trace_stat) as a summary."""
+    rows = [row for row in csv.DictReader(io.StringIO(text), delimiter=";") if row]
+    if not rows:
+        raise LabError("sipp wrote no statistics")
+    last = rows[-1]
+    try:
+        return Summary(
+            kind=kind,
+            instance=instance,
+            asked=asked,
+            successful=int(last["SuccessfulCall(C)"]),
+            failed=int(last["FailedCall(C)"]),
+            retransmissions=int(last["Retransmissions(C)"]),
+            rate_hz=float(last["CallRate(C)"]),
+            duration_s=round(
+                parse_moment(last["CurrentTime"]) - parse_moment(last["StartTime"]), 3
+            ),
+            response_ms=parse_clock(last["ResponseTimeanswer(C)"]) * 1000,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LabError(f"sipp's statistics cannot be read: {error!r}") from error
+
+
+def free_port() -> int:
+    """Return a UDP port of the loopback address that nobody had a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def time_limit(rate: float, count: int) -> int:
+    """Return after how many seconds sipp gives up."""
+    return min(SECONDS_MAX, math.ceil(count / rate) + GRACE_SECONDS)
+
+
+def prefix() -> tuple[list[str], Path]:
+    """Return how to start sipp (the host's, else the lab's own), and the root that it sees."""
+    if shutil.which("sipp"):
+        return ["sipp"], Path("/")
+    tree = root.ensure("sipp")
+    return ["chroot", str(tree), "/usr/bin/sipp"], tree
+
+
+def arguments(place: str, target_port: int, rate: float, count: int) -> list[str]:
+    """Return sipp's arguments; place is the directory of its files as sipp sees it."""
+    return [
+        "-sf", f"{place}/scenario.xml",
+        "-inf", f"{place}/users.csv",
+        "-i", "127.0.0.1",
+        "-p", str(free_port()),
+        "-mi", "127.0.0.1",
+        "-mp", str(MEDIA_PORT),
+        "-r", str(rate),
+        "-m", str(count),
+        "-l", "50000",
+        "-timeout", f"{time_limit(rate, count)}s",
+        "-nostdin",
+        "-trace_stat", "-stf", f"{place}/statistics.csv", "-fd", "1",
+        "-trace_err", "-error_file", f"{place}/errors",
+        f"127.0.0.1:{target_port}",
+    ]  # fmt: skip
+
+
+def run(kind: str, instance: Instance, rate: float, count: int) -> Summary:
+    """Send count requests or calls of a kind at rate per second and wait for the end."""
+    if kind not in KINDS:
+        raise LabError(f"no traffic of kind {kind!r}", f"one of {', '.join(KINDS)}")
+    if not 0 < rate <= RATE_MAX or not 0 < count <= COUNT_MAX:
+        raise LabError("rate or count out of bounds", f"at most {RATE_MAX} and {COUNT_MAX}")
+    users = traffic_users(instance.options.version, instance.options.endpoints or 0)
+    if not users:
+        raise LabError(f"{instance.name} has no endpoints", "lab up 22 --endpoints 100")
+    command, tree = prefix()
+    place = Path(tempfile.mkdtemp(prefix="lab-sipp-", dir=tree / "tmp"))
+    try:
+        shutil.copy(SCENARIOS / f"{kind}.xml", place / "scenario.xml")
+        (place / "users.csv").write_text("SEQUENTIAL\n" + "".join(f"{u};\n" for u in users))
+        inside = "/" + str(place.relative_to(tree))
+        command += arguments(inside, instance.sip_port, rate, count)
+        output = execute(command, time_limit(rate, count) + GRACE_SECONDS)
+        statistics = place / "statistics.csv"
+        if not statistics.exists():
+            raise LabError(f"sipp failed: {output.strip()[-300:]}")
+        return parse_statistics(statistics.read_text(), kind, instance.name, count)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def execute(command: list[str], seconds: float) -> str:
+    """Run sipp and return what it said; kill it when it outlives its own time limit."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env={"TERM": "dumb", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    ) as sipp:
+        try:
+            return sipp.communicate(timeout=seconds)[1]
+        except BaseException:
+            process.send([sipp.pid], signal.SIGKILL)
+            raise
