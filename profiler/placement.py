@@ -6,9 +6,13 @@ branch_setup_xol_ops takes nop, jmp, call and conditional jumps with a relative 
 prefix); every other one is stepped out of line with a second trap, at ten times the price. Longer
 nops are emulated by recent kernels only, so they count as stepped here.
 
-Linux 6.18 turns a probe on the five bytes `0f 1f 44 00 00` into a call ("uprobes/x86: Add support
-to optimize uprobes"), which overwrites the red zone below the stack pointer. Such a place is
-refused but at a function's first instruction, where nothing of value lies below rsp.
+Two kinds of place make the kernel change what the target computes, and are refused:
+
+- The five bytes `0f 1f 44 00 00`: Linux 6.18 turns a probe on them into a call (commit ba2bfc97b462
+  "uprobes/x86: Add support to optimize uprobes"), which overwrites the red zone below rsp. Allowed
+  at a function's first instruction only, where nothing of value lies there.
+- AVX instructions: branch_setup_xol_ops looks at the opcode byte without its map, takes vpor (eb)
+  for jmp, vpsubsb (e8) for call, vpcmpeqb (74) for je, and emulates that. Seen on 6.18.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ _REFUSED = frozenset(
     ("in", "ins", "out", "outs", "int", "int1", "int3", "iret", "hlt", "ljmp", "lcall")
     + ("syscall", "sysenter", "sysret", "sysexit", "ud0", "ud1", "ud2")
 )
+_MISTAKEN = "avx"
 
 
 class SiteRefusedError(ProbeError):
@@ -153,6 +158,8 @@ def _refuse_unprobeable(instruction: Instruction, name: str, at_entry: bool) -> 
             raise SiteRefusedError(f"{where} has a prefix that the kernel refuses")
         if byte not in _OTHER_PREFIXES:
             break
+    if instruction.mnemonic == _MISTAKEN:
+        raise SiteRefusedError(f"{where} may be taken for another instruction by the kernel")
     if instruction.mnemonic in _REFUSED:
         raise SiteRefusedError(f"{where} is an instruction that the kernel refuses")
 

@@ -30,6 +30,9 @@ __all__ = ["DecodeError", "Flow", "Instruction", "Memory", "decode", "decode_all
 RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 = range(16)
 
 
+_STACK_OPERATIONS = frozenset(("push", "pop", "pushf", "popf"))
+
+
 class Flow(Enum):
     """Where execution continues; every kind but STRAIGHT ends a straight line."""
 
@@ -187,6 +190,9 @@ def _read_operands(reader: Reader, form: Form, opcode: int, modrm: ModRM) -> _Op
         elif kind == "S":
             result.immediate = reader.signed(1)
         elif kind == "J":
+            if reader.opsize and not reader.w:
+                # Intel ignores the prefix, AMD takes a 16-bit displacement; no compiler emits it.
+                raise DecodeError("branch of 16-bit operand size")
             result.relative = reader.signed(1 if size == 1 else 4)
         elif kind == "O":
             result.absolute = reader.signed(4 if reader.address32 else 8)
@@ -210,8 +216,9 @@ def _decode_legacy(reader: Reader, opcode_map: int, opcode: int, address: int) -
     if operands.absolute is not None:
         memory = Memory(None, None, 1, 0, _wrap(operands.absolute), reader.segment)
     registers = operands.registers
-    size = _size(reader, form.operands[0][1:] if form.operands else "v")
     mnemonic = _mnemonic(reader, form, opcode_map, opcode, modrm)
+    letter = form.operands[0][1:] if form.operands else "v"
+    size = _size(reader, "s" if mnemonic in _STACK_OPERATIONS else letter)
     writes = 0 if mnemonic in ("nop", "pause") else _writes(reader, form, registers)
     flow = _FLOWS.get(mnemonic, Flow.STRAIGHT)
     if form.operands == ("Eq",) and flow in (Flow.JUMP, Flow.CALL):

@@ -18,7 +18,7 @@ def text(instruction: Instruction) -> str:
         return f"{name} {instruction.target:#x}"
     star = "*" if instruction.flow in (Flow.INDIRECT_CALL, Flow.INDIRECT_JUMP) else ""
     parts = [star + part for part in _operands(instruction)]
-    if instruction.memory is not None and instruction.first is None and name != "lea":
+    if instruction.memory is not None and instruction.first is None and not star:
         name += _SUFFIXES.get(instruction.operand_bytes, "")
     return f"{name} {','.join(reversed(parts))}" if parts else name
 

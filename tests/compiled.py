@@ -1,0 +1,53 @@
+"""Builds small C and assembler programs with gcc, and opens what it made as a code image."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from profiler.code_image import CodeImage
+from profiler.elf import Elf
+from profiler.symtab import read_symtab
+from profiler.unwind_table import functions
+
+
+def build(
+    folder: Path, source: str, *flags: str, suffix: str = ".c", compiler: str = "gcc"
+) -> Path:
+    """Compile one source text into a program and return its path."""
+    text, program = folder / f"program{suffix}", folder / "program"
+    text.write_text(source)
+    subprocess.run([compiler, *flags, "-o", program, text], check=True)
+    return program
+
+
+def assemble(folder: Path, body: str, *flags: str) -> CodeImage:
+    """Assemble functions into a shared library; `body` uses the macros FUNCTION(name) and END."""
+    lines = [".text"]
+    name = ""
+    for line in body.strip().splitlines():
+        word = line.strip()
+        if word.startswith("FUNCTION "):
+            name = word.split()[1]
+            lines += [f".globl {name}", f".type {name},@function", ".p2align 4", f"{name}:"]
+            lines.append(".cfi_startproc")
+        elif word == "END":
+            lines += [".cfi_endproc", f".size {name},.-{name}"]
+        else:
+            lines.append(line)
+    source = "\n".join(lines) + '\n.section .note.GNU-stack,"",@progbits\n'
+    program = build(folder, source, "-shared", "-nostdlib", "-Wl,-Bsymbolic", *flags, suffix=".s")
+    return image_of(program)
+
+
+def image_of(path: Path) -> CodeImage:
+    """Open a file as a code image."""
+    elf = Elf.from_bytes(path.read_bytes())
+    return CodeImage(elf, functions(elf))
+
+
+def symbols_of(path: Path) -> dict[str, int]:
+    """Return name and address of every function in the full symbol table."""
+    table = read_symtab(Elf.from_bytes(path.read_bytes()))
+    assert table is not None
+    return {table.name(index): table.values[index] for index in table.functions()}
