@@ -49,6 +49,8 @@ def down(arguments: argparse.Namespace) -> int:
     for one in chosen:
         one.stop()
         print(f"{one.name}: stopped")
+    if arguments.name == "all":
+        instance.sweep()
     return 0
 
 

@@ -90,11 +90,10 @@ FIXED = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What an instance's configuration depends on; modules is the package's module directory."""
+    """What an instance's configuration depends on."""
 
     version: str
     slot: int
-    modules: str
     endpoints: int
 
     @property
@@ -109,12 +108,12 @@ class Layout:
         return first, first + RTP_PORTS_PER_SLOT - 1
 
 
-def asterisk_conf(layout: Layout) -> str:
+def asterisk_conf(modules: str) -> str:
     """Return asterisk.conf: the directories of Debian's package, a quiet console."""
     return (
         "[directories]\n"
         "astetcdir => /etc/asterisk\n"
-        f"astmoddir => {layout.modules}\n"
+        f"astmoddir => {modules}\n"
         "astvarlibdir => /var/lib/asterisk\n"
         "astdbdir => /var/lib/asterisk\n"
         "astkeydir => /var/lib/asterisk\n"
@@ -200,12 +199,12 @@ def traffic_users(version: str, endpoints: int) -> list[str]:
     return [f"u{number:06d}" for number in range(endpoints)]
 
 
-def render(layout: Layout) -> dict[str, str]:
-    """Return the text of every file of /etc/asterisk, by name."""
+def render(layout: Layout, modules: str) -> dict[str, str]:
+    """Return the text of every file of /etc/asterisk, by name; modules is where modules are."""
     first, last = layout.rtp_ports
     files = {
         **FIXED,
-        "asterisk.conf": asterisk_conf(layout),
+        "asterisk.conf": asterisk_conf(modules),
         "modules.conf": modules_conf(layout.version),
         "rtp.conf": f"[general]\nrtpstart = {first}\nrtpend = {last}\n",
     }

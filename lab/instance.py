@@ -13,7 +13,6 @@ import re
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import time
 from dataclasses import asdict, dataclass, replace
@@ -21,12 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lab import cache, configuration, console, module, patch, process, root
+from lab import cache, console, module, process, root, tree
 from lab.configuration import PORTS_PER_SLOT, SIP_PORTS, SLOTS, VERSIONS, Layout
 from lab.errors import LabError
 
-BINARY = "usr/sbin/asterisk"
-CONFIGURATION = "etc/asterisk"
 STATE = "instance.json"
 # 22 with 55,500 endpoints takes two minutes on two slow cores.
 BOOT_SECONDS = 420.0
@@ -34,7 +31,6 @@ CLI_SECONDS = 60.0
 # 55,600 in 7 buckets: each new one is compared with all of its bucket.
 LEAK_SECONDS = 300.0
 STOP_SECONDS = 15.0
-DEVICES = {"null": 3, "zero": 5, "random": 8, "urandom": 9}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
@@ -84,17 +80,14 @@ class Instance:
         """Return the instance's root directory."""
         return self.directory / "root"
 
-    @property
     def layout(self) -> Layout:
-        """Return what the configuration was made of."""
-        modules = "/" + str(module_directory(self.root).relative_to(self.root))
-        version, endpoints = self.options.version, self.options.endpoints or 0
-        return Layout(version, self.slot, modules, endpoints)
+        """Return what the configuration is made of."""
+        return Layout(self.options.version, self.slot, self.options.endpoints or 0)
 
     @property
     def sip_port(self) -> int:
         """Return the UDP port on 127.0.0.1 that answers SIP."""
-        return self.layout.sip_port
+        return self.layout().sip_port
 
     @property
     def pids(self) -> list[int]:
@@ -158,7 +151,7 @@ class Instance:
 
     def upgrade(self) -> None:
         """Replace the binary on disk by a fresh copy while it runs, as a package upgrade does."""
-        binary = self.root / BINARY
+        binary = self.root / tree.BINARY
         fresh = binary.with_name("asterisk.dpkg-new")
         shutil.copy2(binary, fresh)
         fresh.rename(binary)
@@ -194,21 +187,26 @@ def parse_groundtruth(command: str, answer: str) -> dict[str, Any]:
     return value
 
 
-def module_directory(tree: Path) -> Path:
-    """Return the directory of Asterisk's modules in a root."""
-    for candidate in ("usr/lib/asterisk/modules", "usr/lib/x86_64-linux-gnu/asterisk/modules"):
-        if (tree / candidate).is_dir():
-            return tree / candidate
-    raise LabError(f"no modules of Asterisk in {tree}")
-
-
 def read_all() -> list[Instance]:
     """Return every instance that has a directory, running or not, by name."""
     found = []
     for state in sorted(cache.instances().glob(f"*/{STATE}")):
-        value = json.loads(state.read_text())
+        try:
+            value = json.loads(state.read_text())
+        except (FileNotFoundError, ValueError):
+            # it is being stopped or started at this moment
+            continue
         found.append(Instance(Options(**value["options"]), value["slot"]))
     return found
+
+
+def sweep() -> None:
+    """Remove what a lab that was killed while it started an instance left behind."""
+    with cache.locked("instances"):
+        known = {instance.name for instance in read_all()}
+        for directory in cache.instances().glob("*"):
+            if directory.name not in known:
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def find(name: str) -> Instance:
@@ -238,40 +236,6 @@ def free_slot(version: str, instances: list[Instance]) -> int:
     raise LabError(f"{SLOTS} instances of {version} run already", "python3 -m lab down all")
 
 
-def write_new(path: Path, text: str) -> None:
-    """Write a file of its own, never through a hard link into the packages."""
-    path.unlink(missing_ok=True)
-    path.write_text(text)
-
-
-def furnish(instance: Instance, packages: Path) -> None:
-    """Make the instance's root: links to the packages, devices, configuration, database, binary."""
-    tree = instance.root
-    subprocess.run(["cp", "-al", packages, tree], check=True)
-    for name, minor in DEVICES.items():
-        os.mknod(tree / "dev" / name, stat.S_IFCHR | 0o666, os.makedev(1, minor))
-        (tree / "dev" / name).chmod(0o666)
-    for name in (
-        CONFIGURATION,
-        "run/asterisk",
-        "var/lib/asterisk/keys",
-        "var/log/asterisk",
-        "var/spool/asterisk",
-    ):
-        (tree / name).mkdir(parents=True, exist_ok=True)
-    for name, text in configuration.render(instance.layout).items():
-        write_new(tree / CONFIGURATION / name, text)
-    # Asterisk looks its own host name up at start; no name server is asked.
-    write_new(tree / "etc/hosts", f"127.0.0.1 localhost {socket.gethostname()}\n")
-    if instance.options.version == "16":
-        configuration.write_realtime_peers(tree / configuration.DATABASE.lstrip("/"))
-    library = module.ensure(instance.options.version, packages)
-    shutil.copy2(library, module_directory(tree) / module.NAME)
-    if instance.options.buckets is not None:
-        (tree / BINARY).unlink()
-        patch.copy_with_buckets(packages / BINARY, tree / BINARY, instance.options.buckets)
-
-
 def launch(instance: Instance) -> None:
     """Start Asterisk in the instance's root, in a session of its own, and return at once."""
     namespaces = [
@@ -287,10 +251,10 @@ def launch(instance: Instance) -> None:
     command += [
         "chroot",
         str(instance.root),
-        f"/{BINARY}",
+        f"/{tree.BINARY}",
         "-f",
         "-C",
-        f"/{CONFIGURATION}/asterisk.conf",
+        f"/{tree.CONFIGURATION}/asterisk.conf",
     ]
     with (instance.directory / "output").open("wb") as output:
         subprocess.run(
@@ -351,7 +315,7 @@ def start(options: Options) -> Instance:
         instance.directory.mkdir(parents=True)
         state = {"options": asdict(options), "slot": instance.slot}
         (instance.directory / STATE).write_text(json.dumps(state) + "\n")
-        furnish(instance, packages)
+        tree.furnish(instance.root, packages, instance.layout(), options.buckets)
         launch(instance)
     try:
         wait_booted(instance)

@@ -62,7 +62,7 @@ def parse_clock(text: str) -> float:
 
 
 def parse_moment(text: str) -> float:
-    """Return the seconds since the epoch in a time stamp of sipp's, DATE, TIME and EPOCH by tabs."""
+    """Return the seconds since the epoch in a time stamp of sipp: DATE, TIME, EPOCH by tabs."""
     return float(text.split("\t")[2])
 
 
