@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from profiler import thread_use
 from profiler.recording import ThreadUse
-from profiler.taskstats import ThreadTime
+from profiler.taskstats import ThreadExit, ThreadTime
 from profiler.thread_use import ThreadAccount, ThreadUses, read_schedstat, thread_uses
 
 SOURCE = r"""
@@ -305,3 +305,63 @@ def test_unattributed(process: int | None, expected: int | None) -> None:
 
 def test_a_thread_that_is_gone_has_no_schedstat() -> None:
     assert read_schedstat(os.getpid(), 2**22 + 1) is None
+
+
+class ScriptedTimes:
+    """Stands in for TaskTimes: exits arrive, one list for each call, between the readings."""
+
+    overflows = 0
+
+    def __init__(self, exits: list[list[ThreadExit]]) -> None:
+        self.cpu_ns = {1: 100, 2: 100}
+        self.exits = exits
+
+    def listen(self, pid: int) -> int:
+        return -1
+
+    def read_exits(self) -> list[ThreadExit]:
+        return self.exits.pop(0)
+
+    def thread(self, tid: int) -> ThreadTime:
+        if tid not in self.cpu_ns:
+            raise ProcessLookupError
+        return at(tid, self.cpu_ns[tid])
+
+    def process_cpu_ns(self, pid: int) -> int:
+        return sum(self.cpu_ns.values())
+
+    def close(self) -> None:
+        pass
+
+
+def ended(tid: int, cpu_ns: int, tgid: int | None = 1) -> ThreadExit:
+    return ThreadExit(at(tid, cpu_ns), tgid, None)
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedTimes:
+    times = ScriptedTimes([])
+    monkeypatch.setattr(thread_use, "TaskTimes", lambda: times)
+    monkeypatch.setattr(thread_use, "read_tids", lambda pid: tuple(times.cpu_ns))
+    return times
+
+
+def test_ends_around_the_two_snapshots_are_counted_once(scripted: ScriptedTimes) -> None:
+    # Before the window: 9. At its start, already read: 2. At its end, already read: 1.
+    scripted.exits = [[ended(9, 50), ended(2, 103)], [], [ended(1, 131), ended(4, 5)]]
+    uses = ThreadUses(1)
+    uses.start()
+    scripted.cpu_ns = {1: 130, 3: 7}
+    account = uses.finish()
+
+    assert {use.tid: use.cpu_ns for use in account.threads} == {1: 30, 2: 3, 3: 7, 4: 5}
+
+
+def test_ends_of_other_processes_are_not_ours(scripted: ScriptedTimes) -> None:
+    scripted.exits = [[], [ended(7, 1, tgid=8), ended(6, 1, tgid=None), ended(5, 3, tgid=None)], []]
+    uses = ThreadUses(1)
+    uses.start()
+    uses._known |= {5}  # told by observe(tids)
+    account = uses.finish()
+
+    assert {use.tid: use.cpu_ns for use in account.threads} == {1: 0, 2: 0, 5: 3}
