@@ -1,11 +1,11 @@
-"""The lab's command line: python3 -m lab up|down|status|cli|pid|upgrade|traffic."""
+"""The lab's command line: python3 -m lab up|down|status|cli|pid|upgrade|traffic|fetch."""
 
 import argparse
 import json
 import os
 import sys
 
-from lab import instance
+from lab import instance, root
 from lab import traffic as sip
 from lab.errors import LabError
 from lab.instance import Instance, Options
@@ -40,6 +40,13 @@ def up(arguments: argparse.Namespace) -> int:
     )
     print(describe(started))
     print(f"console: python3 -m lab cli {started.name} 'core show uptime'")
+    return 0
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Unpack the packages now, so that nothing has to be downloaded later."""
+    for kind in root.KINDS if arguments.kind == "all" else [arguments.kind]:
+        print(f"{kind}: {root.ensure(kind)}")
     return 0
 
 
@@ -99,6 +106,10 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--endpoints", "--peers", type=int, help="endpoints in the configuration")
     add.add_argument("--namespaces", action="store_true", help="in new mount and pid namespaces")
     add.set_defaults(run=up)
+
+    add = commands.add_parser("fetch", help="download and unpack only")
+    add.add_argument("kind", nargs="?", choices=[*root.KINDS, "all"], default="all")
+    add.set_defaults(run=fetch)
 
     add = commands.add_parser("down", help="stop an instance and remove its files")
     add.add_argument("name", nargs="?", default="all")

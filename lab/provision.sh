@@ -1,0 +1,58 @@
+#!/bin/bash
+# Prepares a Debian 12 machine (or a newer Debian) for ebpf-prof and its lab, from a checkout:
+#   lab/provision.sh run     what profiling and the lab need
+#   lab/provision.sh test    and what the tests need
+#   lab/provision.sh vm      and Asterisk 16 and 22 unpacked, ebpf-prof and the lab on the PATH
+# Needs root. Does nothing that is done already; starts nothing.
+set -euo pipefail
+
+purpose=${1:-run}
+case $purpose in run | test | vm) ;; *)
+    echo "usage: $0 run|test|vm" >&2
+    exit 2
+    ;;
+esac
+if [ "$(id -u)" != 0 ]; then
+    echo "$0 needs root: sudo $0 $purpose" >&2
+    exit 1
+fi
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$repository"
+
+# gcc, libc6-dev: the ground-truth module. debian-archive-keyring: the packages' signatures.
+# sip-tester is left out: the lab unpacks sipp itself.
+packages=(python3 python3-venv python3-bpfcc gcc libc6-dev make debian-archive-keyring ca-certificates)
+
+missing=()
+for package in "${packages[@]}"; do
+    state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$state" = "install ok installed" ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    export DEBIAN_FRONTEND=noninteractive
+    for attempt in 1 2 3; do
+        if apt-get -qq -o Acquire::Retries=3 update &&
+            apt-get -qq -y --no-install-recommends install "${missing[@]}"; then
+            break
+        fi
+        [ "$attempt" -lt 3 ] || exit 1
+        sleep 2
+    done
+fi
+
+# The distribution's Python, because that is the one that has bcc.
+[ -x .venv/bin/python ] || /usr/bin/python3 -m venv --system-site-packages .venv
+wanted=.
+[ "$purpose" = run ] || wanted='.[test]'
+stamp=.venv/provisioned-$([ "$purpose" = run ] && echo run || echo test)
+if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 -e "$wanted"
+    touch "$stamp"
+fi
+
+if [ "$purpose" = vm ]; then
+    .venv/bin/python -m lab fetch
+    ln -sfn "$repository/.venv/bin/ebpf-prof" /usr/local/bin/ebpf-prof
+    printf '#!/bin/sh\ncd %q && exec .venv/bin/python -m lab "$@"\n' "$repository" >/usr/local/bin/lab
+    chmod 755 /usr/local/bin/lab
+fi
