@@ -41,12 +41,9 @@ class CodeReferences:
         self._identifiers: dict[int, str | None] = {}
         self._callees: dict[int, str | None] = {}
 
-    def uses(self, names: Collection[str]) -> bool:
-        """Tell whether the file imports or exports one of these functions."""
-        imported = (symbol.name for symbol in self._image.imports.symbols.values())
-        return any(name in names for name in imported) or any(
-            name in names for name in self._exports.values()
-        )
+    def uses(self, name: str) -> bool:
+        """Tell whether the file imports or exports the function."""
+        return name in self._imported or self._image.exported(name) is not None
 
     def callee(self, instruction: Instruction) -> str | None:
         """Return the name of the exported or imported function that is called or jumped to."""
@@ -112,6 +109,10 @@ class CodeReferences:
             data = self._elf.read_at(start, min(end - start, MAX_READ_BYTES))
             if data is not None:
                 yield start, data
+
+    @cached_property
+    def _imported(self) -> frozenset[str]:
+        return frozenset(symbol.name for symbol in self._image.imports.symbols.values())
 
     @cached_property
     def _exports(self) -> dict[int, str]:

@@ -32,10 +32,11 @@ from dataclasses import dataclass, field
 from profiler.arguments import Call, calls
 from profiler.code_image import CodeImage, Function
 from profiler.code_references import CodeReferences, string_text
-from profiler.registered import registered_names
+from profiler.registered import RegisteredNames
 from profiler.signatures import CALLER_SIGNATURES
 from profiler.x86 import Flow, Instruction
 
+ASTERISK_MARK = "ast_module_register"  # imported by every module, exported by the executable
 LATEST_RATIO = 0.8  # of the function's bytes
 LATEST_UNTAKEN_RATIO = 0.5
 LATEST_TAKEN_BYTES = 40
@@ -69,24 +70,25 @@ class InferredNames:
         self._image = image
         self._references = CodeReferences(image)
         self._names: dict[int, str | None] = {}
-        self._registered: dict[int, str] | None = None
+        self._registered = RegisteredNames(image, self._references)
 
     def name(self, address: int) -> str | None:
         """Return "~name" for the function that holds `address`, None when no rule tells it."""
         function = self._image.function(address)
-        if function is None or not self._references.uses(CALLER_SIGNATURES):
+        if function is None or not self._references.uses(ASTERISK_MARK):
             return None
         if function.start not in self._names:
             self._names[function.start] = self._infer(function)
         return self._names[function.start]
 
     def _infer(self, function: Function) -> str | None:
-        if self._registered is None:
-            self._registered = registered_names(self._image, self._references)
-        name = self._registered.get(function.start) or self._by_caller_names(function)
+        name = self._registered.name(function.start) or self._by_caller_names(function)
         return None if name is None else f"~{name}"
 
     def _by_caller_names(self, function: Function) -> str | None:
+        texts = self._references.inside(function.start, function.end)
+        if not any(self._references.identifier(target) for _, target in texts):
+            return None
         code = self._image.instructions(function)
         if not code:
             return None

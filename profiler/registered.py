@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from profiler.ao2code import VTable, analyse
 from profiler.arguments import Call, calls
@@ -30,64 +31,75 @@ CONTAINERS = {
     "__ao2_container_alloc_rbtree": ({"sort_fn": 2, "cmp_fn": 3}, 7),
 }
 _METHODS = {"hash": "hash_ao2", "rbtree": "rb_ao2"}
+MAX_REFERRING = 16  # functions that are searched for what they do with one address
 
 
-def registered_names(image: CodeImage, references: CodeReferences) -> dict[int, str]:
-    """Return the names by the start of the function, without prefix; sure names win over roles."""
-    names: dict[int, str] = {}
-    found = list(_calls(image, references))
-    for address, name in [
-        *_roles(found, references),
-        *_modules(found, image),
-        *_threads(found, references),
-        *_methods(image),
-    ]:
-        function = image.function(address)
-        if function is not None and function.start == address:
-            names[address] = name
-    return names
+class RegisteredNames:
+    """Registered names of one file, without prefix; looks only at what it is asked for."""
 
+    def __init__(self, image: CodeImage, references: CodeReferences) -> None:
+        self._image = image
+        self._references = references
+        self._found: dict[int, tuple[Call, ...]] = {}
 
-def _calls(image: CodeImage, references: CodeReferences) -> Iterator[Call]:
-    interesting = (*THREADS, REGISTER, *CONTAINERS)
-    for start in references.callers(interesting):
-        function = image.function(start)
-        code = image.instructions(function) if function is not None else None
-        if code:
-            for call in calls(code, references.callee, _positions, strict=True):
-                if call.callee in interesting:
-                    yield call
+    def name(self, start: int) -> str | None:
+        """Return the name of the function that starts there, else its role, else None."""
+        if not self._references.taken(start):
+            return None
+        found = [call for user in self._users(start) for call in self._calls(user)]
+        return self._thread(found, start) or self._entries.get(start) or self._role(found, start)
 
+    def _users(self, start: int) -> list[int]:
+        """Return the functions whose code refers to `start`, at most MAX_REFERRING of them."""
+        places = self._references.to(start)
+        functions = (self._image.function(place) for place in places[:MAX_REFERRING])
+        return sorted({function.start for function in functions if function is not None})
 
-def _positions(callee: str) -> tuple[int, ...]:
-    if callee in THREADS:
-        return (THREAD_ROUTINE, THREAD_ROUTINE_NAME)
-    if callee == REGISTER:
-        return (0,)
-    callbacks, creator = CONTAINERS.get(callee, ({}, None))
-    return (*callbacks.values(), creator) if creator is not None else ()
+    def _calls(self, start: int) -> tuple[Call, ...]:
+        """Return the calls of interest in the function that starts there."""
+        if start not in self._found:
+            function = self._image.function(start)
+            code = self._image.instructions(function) if function is not None else None
+            found = calls(code or (), self._references.callee, _positions, strict=True)
+            self._found[start] = tuple(call for call in found if _positions(call.callee))
+        return self._found[start]
 
+    def _thread(self, found: list[Call], start: int) -> str | None:
+        for call in found:
+            if call.callee in THREADS and call.values.get(THREAD_ROUTINE) == start:
+                name = self._references.identifier(call.values.get(THREAD_ROUTINE_NAME))
+                if name is not None:
+                    return name
+        return None
 
-def _threads(found: list[Call], references: CodeReferences) -> Iterator[tuple[int, str]]:
-    for call in found:
-        routine = call.values.get(THREAD_ROUTINE) if call.callee in THREADS else None
-        name = references.identifier(call.values.get(THREAD_ROUTINE_NAME))
-        if routine is not None and name is not None:
-            yield routine, name
+    def _role(self, found: list[Call], start: int) -> str | None:
+        """Return the role in a container; of several the first one in the alphabet."""
+        roles = []
+        for call in found:
+            callbacks, creator_at = CONTAINERS.get(call.callee, ({}, -1))
+            creator = self._references.identifier(call.values.get(creator_at))
+            for role, position in callbacks.items():
+                if creator is not None and call.values.get(position) == start:
+                    roles.append(f"{role}@{creator}")
+        return min(roles, default=None)
 
+    @cached_property
+    def _entries(self) -> dict[int, str]:
+        """Names of the functions that a table of the file's data points to, by their start."""
+        return dict([*self._modules(), *self._methods()])
 
-def _modules(found: list[Call], image: CodeImage) -> Iterator[tuple[int, str]]:
-    for call in found:
-        info = call.values.get(0) if call.callee == REGISTER else None
-        for offset, name in MODULE_ENTRIES if info is not None else ():
-            entry = image.pointer_at(info + offset) if info is not None else None
-            if entry:
-                yield entry, name
+    def _modules(self) -> Iterator[tuple[int, str]]:
+        for start in self._references.callers((REGISTER,)):
+            for call in self._calls(start):
+                info = call.values.get(0) if call.callee == REGISTER else None
+                for offset, name in MODULE_ENTRIES:
+                    entry = self._image.pointer_at(info + offset) if info is not None else None
+                    if entry:
+                        yield entry, name
 
-
-def _methods(image: CodeImage) -> Iterator[tuple[int, str]]:
-    for table in analyse(image).vtables:
-        yield from method_names(table)
+    def _methods(self) -> Iterator[tuple[int, str]]:
+        for table in analyse(self._image).vtables:
+            yield from method_names(table)
 
 
 def method_names(table: VTable) -> Iterator[tuple[int, str]]:
@@ -98,14 +110,10 @@ def method_names(table: VTable) -> Iterator[tuple[int, str]]:
         yield table.traverse_next, f"{prefix}_find_next"
 
 
-def _roles(found: list[Call], references: CodeReferences) -> Iterator[tuple[int, str]]:
-    """Yield the callbacks of containers; the creator with the first name in the alphabet wins."""
-    roles = []
-    for call in found:
-        callbacks, creator_at = CONTAINERS.get(call.callee, ({}, -1))
-        creator = references.identifier(call.values.get(creator_at))
-        for role, position in callbacks.items():
-            callback = call.values.get(position)
-            if callback and creator is not None:
-                roles.append((callback, f"{role}@{creator}"))
-    yield from sorted(roles, key=lambda pair: pair[1], reverse=True)
+def _positions(callee: str) -> tuple[int, ...]:
+    if callee in THREADS:
+        return (THREAD_ROUTINE, THREAD_ROUTINE_NAME)
+    if callee == REGISTER:
+        return (0,)
+    callbacks, creator = CONTAINERS.get(callee, ({}, -1))
+    return (*callbacks.values(), creator) if callbacks else ()
