@@ -35,7 +35,20 @@
 /* A call instruction inside a traversal pushes at most this much more than its traverse_first call:
  * deeper stack pointers belong to a traversal inside a callback. */
 #define SAME_TRAVERSAL_BYTES 64
-#define WALK_BOUND (1 << 21)
+/* Steps that one program takes. With the kernel's open-coded iterators (Linux 6.4) one program is
+ * enough. Without them, the verifier follows every round of a loop (5000 are half of what it allows)
+ * and the walk goes on by tail calls. The kernel allows 33 in a row; the programs that come after a
+ * walk need some of them, and a call beyond the limit fails without a word. */
+#if WALK_ITERATOR
+#define WALK_STEPS (1 << 21)
+#define WALK_CALLS 0
+#else
+#define WALK_STEPS 5000
+#define WALK_CALLS 28
+#endif
+
+/* A lookup goes through several programs, so that each stays small for the verifier. */
+enum step_program { PROGRAM_COUNT, PROGRAM_WALK, PROGRAM_COMMIT, PROGRAM_UNWIND, PROGRAMS };
 
 enum phase { PHASE_ENTERED, PHASE_TRAVERSING, PHASE_ENDED, PHASE_EXHAUSTED };
 
@@ -100,20 +113,36 @@ struct lookup {
     u32 unused;
 };
 
+/* Why a walk came to an end; the first that holds, from the top. */
+#define STOP_USED_UP 1
+#define STOP_FAILED 2
+#define STOP_FOREIGN 4
+#define STOP_FOUND 8
+
 struct walk {
-    u64 node;
+    u64 node;        /* where the walk stands; 0: at the head of the next bucket */
+    u64 head;        /* address that makes the next bucket's head readable as a node */
+    u64 head_step;   /* to the bucket after that, two's complement */
+    u64 heads_left;
+    u64 forward;     /* 1: follow `next`; 0: follow `previous` */
+    u64 end_node;
+    u64 container;
     u64 comparisons;
-    u32 bucket;
-    u32 bucket_last;
-    u32 descending;
     u32 steps;
-    u32 result; /* enum verdict; VERDICT_COUNT: not at an end yet */
+    u32 calls;       /* tail calls so far */
     u32 unused;
+    u32 stop;        /* STOP_...; 0: not at an end */
 };
+
+/* Which probe led to the programs that count and commit. */
+enum stage { STAGE_END, STAGE_UNLOCK, STAGE_RETURN };
 
 struct thread {
     u32 depth;
-    u32 unused;
+    u32 stage; /* enum stage */
+    u64 now;   /* when that probe was hit */
+    u64 walk_started_ns;
+    u64 result; /* of the lookup, in STAGE_RETURN */
     struct lookup lookups[MAX_DEPTH];
     struct walk walk;
     struct lookup_stack_key stack_key;
@@ -132,7 +161,7 @@ BPF_HASH(trapped_functions, u64, u32, 1024); /* sort and compare functions with 
 BPF_HASH(groups, struct group_key, struct group, GROUPS);
 BPF_HASH(histograms, struct histogram_key, u64, HISTOGRAMS);
 BPF_HASH(lookup_stacks, struct lookup_stack_key, struct lookup_stack, GROUPS);
-BPF_PROG_ARRAY(lookup_tail_calls, 2);
+BPF_PROG_ARRAY(lookup_programs, PROGRAMS);
 
 static __always_inline void count_lookup(u32 counter)
 {
@@ -281,6 +310,19 @@ static __always_inline bool admit(struct control *c, struct window_state *w, u64
     return false;
 }
 
+/* The return probe puts a trampoline in the return address's place: let the unwinder see through. */
+static __always_inline void keep_return_address(struct lookup *l)
+{
+    struct unwind_slot slot = {.address = l->entry_sp, .tid = (u32)bpf_get_current_pid_tgid()};
+    return_addresses.insert(&slot, &l->return_address);
+}
+
+static __always_inline void forget_return_address(struct lookup *l)
+{
+    struct unwind_slot slot = {.address = l->entry_sp, .tid = (u32)bpf_get_current_pid_tgid()};
+    return_addresses.delete(&slot);
+}
+
 /* Comparisons that a lookup makes unseen inside another one would be counted for that one. */
 static __always_inline void mark_inner_unseen(struct thread *t, u64 window)
 {
@@ -334,6 +376,8 @@ static __always_inline bool enter(struct pt_regs *ctx, u32 entry, u32 stack_byte
     if (!CALL_SITE_ARGUMENTS)
         forget_call_site(l);
     l->has_return = needs_return(l);
+    if (l->has_return)
+        keep_return_address(l);
     t->depth++;
     __sync_fetch_and_add(&w->admitted, 1);
     __sync_fetch_and_add(&w->in_flight, 1);
@@ -361,44 +405,39 @@ static __always_inline void traversal_first(struct pt_regs *ctx, struct control 
     l->own_ns += c->trap_ns;
 }
 
-static __always_inline bool read_bucket(u64 container, struct layout *layout, struct walk *walk)
+/* 1 when x is 0, without a jump: the verifier follows both sides of every jump in a loop. */
+static __always_inline u64 is_zero(u64 x)
 {
-    u64 at = container + layout->buckets_offset + (u64)walk->bucket * layout->bucket_bytes;
-    if (walk->descending)
-        at += 8; /* struct bucket list: first, last */
-    return bpf_probe_read_user(&walk->node, 8, (void *)at) == 0;
+    u64 sign = -x;
+    asm volatile("" : "+r"(sign)); /* verifier: else the compiler sees x == 0, and jumps */
+    sign = (x | sign) >> 63;
+    asm volatile("" : "+r"(sign)); /* verifier: else it sees the test of a sign, and jumps */
+    return sign ^ 1;
 }
 
-/* One step of a walk. Returns false at its end, with walk->result set. */
-static __always_inline bool step(struct lookup *l, struct layout *layout, struct walk *walk)
+/* One step of a walk: to the next node, or to the head of the next bucket. A bucket holds first and
+ * last node where a node holds next and previous, so both are read alike. Returns 0 to go on, else
+ * why not.
+ * verifier: one way out. All else is arithmetic with 0 and 1, never with masks of all ones: Linux 6.18
+ * follows `x & mask` for both values of such a mask, and dereferences NULL when it cannot
+ * (kernel/bpf/verifier.c, maybe_fork_scalars). */
+static __always_inline u64 step(struct walk *walk)
 {
     struct node node;
+    u64 at_head = is_zero(walk->node);
+    u64 at_node = at_head ^ 1;
+    u64 address = walk->node + walk->head * at_head;
+    u64 failed = is_zero(bpf_probe_read_user(&node, sizeof(node), (void *)address)) ^ 1;
+    u64 used_up = at_head & is_zero(walk->heads_left);
+    u64 found = at_node & is_zero(walk->node ^ walk->end_node);
+    u64 foreign = at_node & (is_zero(node.container ^ walk->container) ^ 1);
+    u64 full = is_zero(node.object) ^ 1;
+    walk->comparisons += at_node & (failed ^ 1) & (foreign ^ 1) & (found | full);
+    walk->head += walk->head_step * at_head;
+    walk->heads_left -= at_head;
+    walk->node = node.next * walk->forward + node.previous * (walk->forward ^ 1);
     walk->steps++;
-    if (!walk->node) {
-        if (walk->bucket == walk->bucket_last) {
-            walk->result = l->end_node ? CONTRADICTED_END : VERIFIED;
-            return false;
-        }
-        walk->bucket += walk->descending ? -1 : 1;
-        walk->result = UNVERIFIED_MEMORY;
-        return read_bucket(l->container, layout, walk);
-    }
-    if (bpf_probe_read_user(&node, sizeof(node), (void *)walk->node)) {
-        walk->result = UNVERIFIED_MEMORY;
-        return false;
-    }
-    if (node.container != l->container) {
-        walk->result = CONTRADICTED_NODE;
-        return false;
-    }
-    if (walk->node == l->end_node) {
-        walk->comparisons++;
-        walk->result = VERIFIED;
-        return false;
-    }
-    walk->comparisons += node.object != 0;
-    walk->node = walk->descending ? node.previous : node.next;
-    return true;
+    return used_up | failed << 1 | foreign << 2 | found << 3;
 }
 
 /* Whether the elements are what they were when the traversal began: then no node came or went. */
@@ -413,10 +452,21 @@ static __always_inline bool unchanged(struct lookup *l)
     return elements == expected;
 }
 
+static __always_inline u32 walk_verdict(struct walk *walk)
+{
+    if (walk->stop & STOP_USED_UP)
+        return walk->end_node ? CONTRADICTED_END : VERIFIED;
+    if (walk->stop & STOP_FAILED)
+        return UNVERIFIED_MEMORY;
+    if (walk->stop & STOP_FOREIGN)
+        return CONTRADICTED_NODE;
+    return walk->stop ? VERIFIED : TRUNCATED_WALK;
+}
+
 static __always_inline void finish_walk(struct lookup *l, struct walk *walk)
 {
     l->comparisons = walk->comparisons;
-    l->verdict = walk->result;
+    l->verdict = walk_verdict(walk);
     if (l->verdict == VERIFIED && !unchanged(l))
         l->verdict = UNVERIFIED_CHANGE;
 }
@@ -458,16 +508,22 @@ static __always_inline bool plan_hash(struct control *c, struct lookup *l, struc
         l->verdict = UNVERIFIED_WALK;
         return false;
     }
-    walk->descending = (l->flags & OBJ_DESCENDING) != 0;
-    walk->bucket = walk->descending && whole ? buckets - 1 : 0;
-    walk->bucket_last = walk->descending || !whole ? 0 : buckets - 1;
+    u32 bucket = 0;
     if (!whole)
-        walk->bucket = walk->bucket_last = l->end_node ? l->end_bucket : state->bucket_first;
-    walk->result = UNVERIFIED_MEMORY;
-    if (walk->bucket >= buckets || !read_bucket(l->container, layout, walk)) {
-        l->verdict = UNVERIFIED_MEMORY;
+        bucket = l->end_node ? l->end_bucket : state->bucket_first;
+    else if (l->flags & OBJ_DESCENDING)
+        bucket = buckets - 1;
+    if (bucket >= buckets) {
+        l->verdict = CONTRADICTED_NODE;
         return false;
     }
+    walk->heads_left = whole ? buckets : 1;
+    walk->forward = !(l->flags & OBJ_DESCENDING);
+    walk->head_step = l->flags & OBJ_DESCENDING ? -(u64)layout->bucket_bytes : layout->bucket_bytes;
+    walk->head = l->container + layout->buckets_offset + (u64)bucket * layout->bucket_bytes -
+                 offsetof(struct node, next);
+    walk->end_node = l->end_node;
+    walk->container = l->container;
     return true;
 }
 
@@ -496,6 +552,7 @@ static __always_inline bool plan_count(struct control *c, struct thread *t, stru
     struct traversal_state state = {};
     u64 v_table = l->head.v_table;
     struct layout *layout = layouts.lookup(&v_table);
+    l->verdict = UNVERIFIED_START;
     if (!layout) {
         unknown_v_tables.update(&v_table, &l->container);
         l->verdict = UNVERIFIED_LAYOUT;
@@ -513,62 +570,49 @@ static __always_inline bool plan_count(struct control *c, struct thread *t, stru
     }
     if (bpf_probe_read_user(&state, sizeof(state), (void *)l->state) ||
         state.argument != l->argument || state.flags != l->flags) {
-        l->verdict = UNVERIFIED_START;
         return false;
     }
     __builtin_memset(&t->walk, 0, sizeof(t->walk));
-    t->walk.result = VERDICT_COUNT;
     return plan_hash(c, l, layout, &t->walk, &state);
 }
 
-static __always_inline void walk_nodes(struct lookup *l, struct walk *walk)
+/* Take up to WALK_STEPS steps. Returns whether the walk is over. */
+static __always_inline bool walk_some(struct walk *kept)
 {
+    struct walk walk = *kept;
+    u64 stop = 0;
+#if WALK_ITERATOR
     struct iter_num iterator;
-    u64 v_table = l->head.v_table;
-    struct layout *layout = layouts.lookup(&v_table);
-    if (!layout)
-        return;
-    walk->result = TRUNCATED_WALK;
-    iter_num_new(&iterator, 0, WALK_BOUND);
+    iter_num_new(&iterator, 0, WALK_STEPS);
     while (iter_num_next(&iterator)) {
-        if (!step(l, layout, walk))
+        stop = step(&walk);
+        if (stop)
             break;
-        walk->result = TRUNCATED_WALK;
     }
     iter_num_destroy(&iterator);
-}
-
-/* Count the comparisons of a traversal that has just ended. */
-static __always_inline void count_comparisons(struct control *c, struct thread *t, struct lookup *l)
-{
-    u64 start = bpf_ktime_get_ns();
-    l->verdict = UNVERIFIED_START;
-    if (plan_count(c, t, l)) {
-        walk_nodes(l, &t->walk);
-        finish_walk(l, &t->walk);
-        int zero = 0;
-        struct window_state *w = window_state.lookup(&zero);
-        if (w) {
-            __sync_fetch_and_add(&w->nodes, t->walk.steps);
-            __sync_fetch_and_add(&w->spent_ns, bpf_ktime_get_ns() - start);
-        }
+#else
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < WALK_STEPS; i++) {
+        stop = step(&walk);
+        if (stop)
+            break;
     }
-    l->own_ns += bpf_ktime_get_ns() - start;
+#endif
+    walk.stop = stop;
+    *kept = walk;
+    return stop != 0;
 }
 
-static __always_inline void traversal_end(struct pt_regs *ctx, struct control *c, struct thread *t,
-                                          struct lookup *l)
+static __always_inline void charge_walk(struct lookup *l, struct walk *walk, u64 started_ns)
 {
-    struct node node;
-    if (l->phase != PHASE_TRAVERSING || (s32)ctx->si != -1 || !is_own_call(l, ctx->sp) ||
-        bpf_probe_read_user(&node, sizeof(node), (void *)ctx->di) || node.container != l->container)
-        return;
-    l->phase = PHASE_ENDED;
-    l->end_node = ctx->di;
-    l->end_object = node.object;
-    l->end_bucket = node.bucket;
-    l->own_ns += c->trap_ns;
-    count_comparisons(c, t, l);
+    int zero = 0;
+    struct window_state *w = window_state.lookup(&zero);
+    u64 taken = bpf_ktime_get_ns() - started_ns;
+    l->own_ns += taken;
+    if (w) {
+        __sync_fetch_and_add(&w->nodes, walk->steps);
+        __sync_fetch_and_add(&w->spent_ns, taken);
+    }
 }
 
 static __always_inline u32 slot_of(u64 value)
@@ -678,24 +722,6 @@ static __always_inline u64 stack_weight(struct control *c, struct lookup *l)
     return bpf_get_prandom_u32() % c->stack_share ? 0 : c->stack_share;
 }
 
-static __always_inline void unwind_lookup(struct pt_regs *ctx, struct thread *t)
-{
-    u32 result = unwind_some(&t->unwind);
-    if (result == UNWIND_MORE) {
-        lookup_tail_calls.call(ctx, 0);
-        unwind_give_up(&t->unwind);
-    }
-    struct lookup_stack zero = {};
-    t->stack_key.stack = stack_store(&t->unwind);
-    if (!t->stack_key.stack)
-        return;
-    struct lookup_stack *sum = lookup_stacks.lookup_or_try_init(&t->stack_key, &zero);
-    if (!sum)
-        return;
-    __sync_fetch_and_add(&sum->lookups, t->stack_weight.lookups);
-    __sync_fetch_and_add(&sum->comparisons, t->stack_weight.comparisons);
-}
-
 /* The top lookup is over. */
 static __always_inline void commit(struct pt_regs *ctx, struct control *c, struct thread *t,
                                    struct lookup *l, u64 now, bool hit)
@@ -703,6 +729,8 @@ static __always_inline void commit(struct pt_regs *ctx, struct control *c, struc
     u64 taken = now - l->started_ns, own = l->own_ns + c->trap_ns;
     leave_flight();
     t->depth--;
+    if (l->has_return)
+        forget_return_address(l);
     if (l->phase == PHASE_ENTERED) {
         count_lookup(LOOKUPS_BARE);
         return;
@@ -720,30 +748,32 @@ static __always_inline void commit(struct pt_regs *ctx, struct control *c, struc
     t->stack_key.entry = l->entry;
     t->stack_weight.lookups = weight;
     t->stack_weight.comparisons = weight * l->comparisons;
-    unwind_begin(&t->unwind, l->return_address, l->entry_sp + 8, l->entry_bp);
-    unwind_lookup(ctx, t);
+    unwind_begin_caller(&t->unwind, l->return_address, l->entry_sp + 8, l->entry_bp);
+    lookup_programs.call(ctx, PROGRAM_UNWIND);
+    count_lookup(LOOKUPS_STACKLESS);
 }
 
 int lookup_unwind(struct pt_regs *ctx)
 {
     struct thread *t = this_thread();
-    if (t)
-        unwind_lookup(ctx, t);
-    return 0;
-}
-
-static __always_inline void traversal_unlock(struct pt_regs *ctx, struct control *c,
-                                             struct thread *t, struct lookup *l, u64 now)
-{
-    if (l->phase == PHASE_ENTERED || l->container != ctx->di || !is_own_call(l, ctx->sp))
-        return;
-    if (l->phase == PHASE_TRAVERSING) {
-        l->phase = PHASE_EXHAUSTED;
-        count_comparisons(c, t, l);
+    if (!t)
+        return 0;
+    if (unwind_some(&t->unwind) == UNWIND_MORE) {
+        lookup_programs.call(ctx, PROGRAM_UNWIND);
+        unwind_give_up(&t->unwind);
     }
-    l->own_ns += c->trap_ns;
-    if (!l->has_return)
-        commit(ctx, c, t, l, now, l->end_node != 0);
+    struct lookup_stack zero = {};
+    struct lookup_stack *sum = NULL;
+    t->stack_key.stack = stack_store(&t->unwind);
+    if (t->stack_key.stack)
+        sum = lookup_stacks.lookup_or_try_init(&t->stack_key, &zero);
+    if (!sum) {
+        count_lookup(LOOKUPS_STACKLESS);
+        return 0;
+    }
+    __sync_fetch_and_add(&sum->lookups, t->stack_weight.lookups);
+    __sync_fetch_and_add(&sum->comparisons, t->stack_weight.comparisons);
+    return 0;
 }
 
 /* Whether what was returned is what the traversal ended at. */
@@ -756,6 +786,107 @@ static __always_inline bool result_fits(struct lookup *l, u64 result)
     return l->phase == PHASE_ENDED && ((l->flags & OBJ_UNLINK) || result == l->end_object);
 }
 
+/* The last program of a lookup. */
+int lookup_commit(struct pt_regs *ctx)
+{
+    struct control *c = get_control();
+    struct thread *t = this_thread();
+    struct lookup *l = t ? top_lookup(t) : NULL;
+    if (!c || !l)
+        return 0;
+    bool hit = l->end_node != 0;
+    if (t->stage == STAGE_RETURN && l->entry != ENTRY_UNLINK) {
+        hit = t->result != 0;
+        if (l->verdict == VERIFIED && l->phase != PHASE_ENTERED && !result_fits(l, t->result))
+            l->verdict = CONTRADICTED_RESULT;
+    }
+    commit(ctx, c, t, l, t->now, hit);
+    return 0;
+}
+
+/* The comparisons of the top lookup are counted, or cannot be. */
+static __always_inline void counted(struct pt_regs *ctx, struct thread *t, struct lookup *l)
+{
+    if (t->stage == STAGE_RETURN || (t->stage == STAGE_UNLOCK && !l->has_return))
+        lookup_programs.call(ctx, PROGRAM_COMMIT);
+}
+
+static __always_inline void walk_on(struct pt_regs *ctx, struct thread *t, struct lookup *l)
+{
+    if (!walk_some(&t->walk) && t->walk.calls++ < WALK_CALLS)
+        lookup_programs.call(ctx, PROGRAM_WALK); /* when it fails, the walk is truncated */
+    finish_walk(l, &t->walk);
+    charge_walk(l, &t->walk, t->walk_started_ns);
+    counted(ctx, t, l);
+}
+
+int lookup_walk(struct pt_regs *ctx)
+{
+    struct thread *t = this_thread();
+    struct lookup *l = t ? top_lookup(t) : NULL;
+    if (l)
+        walk_on(ctx, t, l);
+    return 0;
+}
+
+/* Count the comparisons of the top lookup, whose traversal has just ended. */
+int lookup_count(struct pt_regs *ctx)
+{
+    struct control *c = get_control();
+    struct thread *t = this_thread();
+    struct lookup *l = t ? top_lookup(t) : NULL;
+    if (!c || !l)
+        return 0;
+    t->walk_started_ns = bpf_ktime_get_ns();
+    if (!plan_count(c, t, l)) {
+        counted(ctx, t, l);
+        return 0;
+    }
+    /* verifier: in this program it would follow the loop once for each way to it */
+    lookup_programs.call(ctx, PROGRAM_WALK);
+    l->verdict = TRUNCATED_WALK;
+    counted(ctx, t, l);
+    return 0;
+}
+
+/* Go on with a program; after a failure the lookup stays open and is counted when it is dropped. */
+static __always_inline void go_on(struct pt_regs *ctx, struct thread *t, u32 stage, u64 now,
+                                  u32 program)
+{
+    t->stage = stage;
+    t->now = now;
+    lookup_programs.call(ctx, program);
+}
+
+static __always_inline void traversal_end(struct pt_regs *ctx, struct control *c, struct thread *t,
+                                          struct lookup *l, u64 now)
+{
+    struct node node;
+    if (l->phase != PHASE_TRAVERSING || (s32)ctx->si != -1 || !is_own_call(l, ctx->sp) ||
+        bpf_probe_read_user(&node, sizeof(node), (void *)ctx->di) || node.container != l->container)
+        return;
+    l->phase = PHASE_ENDED;
+    l->end_node = ctx->di;
+    l->end_object = node.object;
+    l->end_bucket = node.bucket;
+    l->own_ns += c->trap_ns;
+    go_on(ctx, t, STAGE_END, now, PROGRAM_COUNT);
+}
+
+static __always_inline void traversal_unlock(struct pt_regs *ctx, struct control *c,
+                                             struct thread *t, struct lookup *l, u64 now)
+{
+    if (l->phase == PHASE_ENTERED || l->container != ctx->di || !is_own_call(l, ctx->sp))
+        return;
+    l->own_ns += c->trap_ns;
+    if (l->phase == PHASE_TRAVERSING) {
+        l->phase = PHASE_EXHAUSTED;
+        go_on(ctx, t, STAGE_UNLOCK, now, PROGRAM_COUNT);
+    } else if (!l->has_return) {
+        go_on(ctx, t, STAGE_UNLOCK, now, PROGRAM_COMMIT);
+    }
+}
+
 static __always_inline void returned(struct pt_regs *ctx, u64 now)
 {
     struct control *c = get_control();
@@ -766,15 +897,14 @@ static __always_inline void returned(struct pt_regs *ctx, u64 now)
     struct lookup *l = top_lookup(t);
     if (!l || l->entry_sp + 8 != ctx->sp)
         return;
+    t->result = ctx->ax;
+    u32 program = PROGRAM_COMMIT;
     if (l->phase == PHASE_TRAVERSING) {
         /* OBJ_NOLOCK and no node to give up: the caller still holds the lock. */
         l->phase = PHASE_EXHAUSTED;
-        count_comparisons(c, t, l);
+        program = PROGRAM_COUNT;
     }
-    u64 result = l->entry == ENTRY_UNLINK ? 0 : ctx->ax;
-    if (l->verdict == VERIFIED && l->phase != PHASE_ENTERED && !result_fits(l, result))
-        l->verdict = CONTRADICTED_RESULT;
-    commit(ctx, c, t, l, now, l->entry == ENTRY_UNLINK ? l->end_node != 0 : result != 0);
+    go_on(ctx, t, STAGE_RETURN, now, program);
 }
 
 /* A sort or compare function was entered: count it for the lookup that is traversing. */
@@ -807,7 +937,7 @@ static __always_inline void inside(struct pt_regs *ctx, u64 cookie)
     if (place == PLACE_TRAVERSAL_FIRST)
         traversal_first(ctx, c, l);
     else if (place == PLACE_TRAVERSAL_END)
-        traversal_end(ctx, c, t, l);
+        traversal_end(ctx, c, t, l, now);
     else if (place == PLACE_TRAVERSAL_UNLOCK)
         traversal_unlock(ctx, c, t, l, now);
     else
@@ -846,5 +976,16 @@ int lookup_return(struct pt_regs *ctx)
     if (c)
         charge_trap(c);
     returned(ctx, bpf_ktime_get_ns());
+    return 0;
+}
+
+/* What a probe costs is measured with these. */
+int calibrate_entry(struct pt_regs *ctx)
+{
+    return 1; /* in a session: not at the return */
+}
+
+int calibrate_return(struct pt_regs *ctx)
+{
     return 0;
 }

@@ -47,7 +47,7 @@ enum verdict {
     VERDICT_COUNT,
 };
 
-/* Where a lookup's entry went; the sum of all but LOOKUPS_FIRED equals LOOKUPS_FIRED. */
+/* Where a lookup's entry went: LOOKUPS_FIRED is the sum of those after it, up to STACKLESS. */
 enum lookup_counter {
     LOOKUPS_FIRED,          /* an entry function was entered while a window was open */
     LOOKUPS_KEPT,           /* aggregated, whatever the verdict */
@@ -59,6 +59,7 @@ enum lookup_counter {
     LOOKUPS_GROUPS,         /* lost: no room for the group */
     LOOKUPS_UNREADABLE,     /* lost: the arguments could not be read */
     LOOKUPS_UNFINISHED,     /* lost: no return seen before the probes were taken away */
+    LOOKUPS_STACKLESS,      /* kept, but its call stack, whose turn it was, was lost */
     LOOKUP_COUNTER_COUNT,
 };
 

@@ -51,6 +51,9 @@ _ATTR_EXCLUDE_GUEST = 1 << 20
 _ATTR_INHERIT_THREAD = 1 << 35  # Linux 5.13: threads inherit, child processes do not
 _ATTR_SIZE = 120  # PERF_ATTR_SIZE_VER6
 
+# What the verifier answers to a program that it does not like; EFAULT: too many pending branches.
+_REJECTIONS = (errno.EACCES, errno.EINVAL, errno.E2BIG, errno.EFAULT, errno.ENOMEM)
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
@@ -105,7 +108,7 @@ def load_program(
     try:
         return _bpf(_BPF_PROG_LOAD, attributes(0))
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EINVAL, errno.E2BIG):
+        if error.errno not in _REJECTIONS:
             raise
         number = error.errno
     # Only a rejected program is loaded again with a log: a log that does not fit is an error too.

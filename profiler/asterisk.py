@@ -1,0 +1,40 @@
+"""What Asterisk means by its numbers: entry functions, search flags, container kinds.
+
+Sources: include/asterisk/astobj2.h and main/astobj2_*.c, Asterisk 13 to 22: the same in all of them.
+"""
+
+from __future__ import annotations
+
+OBJ_UNLINK = 0x01
+OBJ_NODATA = 0x02
+OBJ_MULTIPLE = 0x04
+OBJ_NOLOCK = 0x10
+OBJ_SEARCH_MASK = 0xE0
+_SEARCH_NAMES = {0x20: "object", 0x40: "key", 0x80: "partial key", 0x00: "scan"}
+
+# In the order of enum entry_function in bpf/wire.h.
+ENTRY_FUNCTIONS = (
+    "__ao2_find",
+    "__ao2_callback",
+    "__ao2_callback_data",
+    "__ao2_unlink",
+    "__ao2_weakproxy_find",
+)
+
+# struct ao2_container and struct ao2_container_hash: offsets in bytes of release builds.
+V_TABLE_OFFSET = 0
+SORT_FUNCTION_OFFSET = 8
+COMPARATOR_OFFSET = 16
+ELEMENTS_OFFSET = 28
+# struct __priv_data, before the pointer that the API hands out: 28 bits of magic, 4 of options.
+MAGIC_OFFSET = -4
+MAGIC = 0xA70B123
+# Asterisk 13 keeps 2 bits of options (main/astobj2.c of branch 13).
+MAGIC_SHIFTS = {"14": 4, "13": 2}
+
+
+def search_name(entry: str, flags: int) -> str:
+    """Return how a lookup searches: by key, object, partial key, or a scan of every bucket."""
+    if entry == "__ao2_unlink":
+        return "object"  # it always searches by the object itself
+    return _SEARCH_NAMES.get(flags & OBJ_SEARCH_MASK, "unknown")

@@ -1,0 +1,258 @@
+"""Mirror of bpf/wire.h: bytes of the lookup programs to values and back.
+
+Layouts, order and constants are those of the header; tests/bpf compares both sides.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+MAX_DEPTH = 8
+EXACT_SLOTS = 128
+OCTAVE_SLOTS = 32
+_FIRST_EXPONENT = 7  # EXACT_SLOTS == 1 << 7
+_SUB_BITS = 5  # OCTAVE_SLOTS == 1 << 5
+
+
+class Place(IntEnum):
+    """What a probe's place is; the entry functions come first."""
+
+    FIND = 0
+    CALLBACK = 1
+    CALLBACK_DATA = 2
+    UNLINK = 3
+    WEAKPROXY_FIND = 4
+    TRAVERSAL_FIRST = 5
+    TRAVERSAL_END = 6
+    TRAVERSAL_UNLOCK = 7
+    COMPARISON = 8
+
+
+class Verdict(IntEnum):
+    """Why a measured lookup's comparisons are, or are not, known."""
+
+    VERIFIED = 0
+    UNVERIFIED_WALK = 1
+    UNVERIFIED_START = 2
+    UNVERIFIED_LAYOUT = 3
+    UNVERIFIED_MEMORY = 4
+    UNVERIFIED_CHANGE = 5
+    UNVERIFIED_RULE = 6
+    CONTRADICTED_NODE = 7
+    CONTRADICTED_END = 8
+    CONTRADICTED_RESULT = 9
+    TRUNCATED_WALK = 10
+
+
+class LookupCounter(IntEnum):
+    """Where a lookup's entry went."""
+
+    FIRED = 0
+    KEPT = 1
+    TRUNCATED = 2
+    INNER = 3
+    BARE = 4
+    DEPTH = 5
+    THREADS = 6
+    GROUPS = 7
+    UNREADABLE = 8
+    UNFINISHED = 9
+    STACKLESS = 10
+
+
+class Metric(IntEnum):
+    """What a histogram counts."""
+
+    COMPARISONS = 0
+    SORT_CALLS = 1
+    DURATION = 2
+
+
+class Kind(IntEnum):
+    """Kind of a container's methods."""
+
+    UNKNOWN = 0
+    HASH = 1
+    RBTREE = 2
+
+
+def cookie(place: Place, value: int = 0) -> int:
+    """Return a probe's cookie; `value` is at most 56 bits."""
+    return place << 56 | value & 0xFF_FFFF_FFFF_FFFF
+
+
+def slot_range(slot: int) -> tuple[int, int]:
+    """Return (low, high) of a histogram slot: it counts values v with low <= v < high."""
+    if slot < EXACT_SLOTS:
+        return slot, slot + 1
+    octave, part = divmod(slot - EXACT_SLOTS, OCTAVE_SLOTS)
+    width = 1 << (octave + _FIRST_EXPONENT - _SUB_BITS)
+    low = (OCTAVE_SLOTS + part) * width
+    return low, low + width
+
+
+_LAYOUT = struct.Struct("<4I")
+_CONTROL = struct.Struct("<4Q4I")
+_WINDOW_STATE = struct.Struct("<6Q")
+_GROUP_KEY = struct.Struct("<4Q4I")
+_GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I")
+_HISTOGRAM_KEY = struct.Struct("<Q2I")
+_LOOKUP_STACK_KEY = struct.Struct("<4Q")
+_LOOKUP_STACK = struct.Struct("<2Q")
+
+SIZES = {
+    "layout": _LAYOUT.size,
+    "control": _CONTROL.size,
+    "window_state": _WINDOW_STATE.size,
+    "group_key": _GROUP_KEY.size,
+    "group": _GROUP.size,
+    "histogram_key": _HISTOGRAM_KEY.size,
+    "lookup_stack_key": _LOOKUP_STACK_KEY.size,
+    "lookup_stack": _LOOKUP_STACK.size,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How containers with one v_table lie in memory; offsets in bytes."""
+
+    kind: Kind
+    buckets_offset: int
+    bucket_bytes: int
+    bucket_count_offset: int
+
+    def encode(self) -> bytes:
+        """Return struct layout."""
+        return _LAYOUT.pack(
+            self.kind, self.buckets_offset, self.bucket_bytes, self.bucket_count_offset
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What user space tells the programs; see struct control."""
+
+    window: int
+    admit_until_ns: int
+    allowance_ns: int
+    walk_allowance_ns: int
+    trap_ns: int
+    node_ns: int
+    stack_ns: int
+    stack_share: int
+
+    def encode(self) -> bytes:
+        """Return struct control."""
+        return _CONTROL.pack(
+            self.window,
+            self.admit_until_ns,
+            self.allowance_ns,
+            self.walk_allowance_ns,
+            self.trap_ns,
+            self.node_ns,
+            self.stack_ns,
+            self.stack_share,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """What the programs tell about the open window; see struct window_state."""
+
+    spent_ns: int
+    closed_ns: int | None  # when the first lookup was refused
+    admitted: int
+    in_flight: int
+    traps: int
+    nodes: int
+
+
+def decode_window_state(data: bytes) -> WindowState:
+    """Return struct window_state."""
+    spent, closed, admitted, in_flight, traps, nodes = _WINDOW_STATE.unpack(data)
+    # A lookup that leaves while user space resets the counter makes it -1 for a moment.
+    in_flight = in_flight if in_flight < 1 << 63 else 0
+    return WindowState(spent, closed or None, admitted, in_flight, traps, nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """What lookups are aggregated by; `file` and `function` are addresses of strings."""
+
+    container: int
+    comparator: int
+    file: int
+    function: int
+    line: int
+    flags: int
+    entry: int
+
+
+def decode_group_key(data: bytes) -> GroupKey:
+    """Return struct group_key."""
+    return GroupKey(*_GROUP_KEY.unpack(data)[:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Sums over the lookups of one group; see struct group."""
+
+    id: int
+    v_table: int
+    verdicts: tuple[int, ...]  # by Verdict
+    hits: int
+    misses: int
+    comparisons_total: int
+    comparisons_max: int
+    sort_calls_total: int
+    sort_calls_max: int
+    duration_total_ns: int
+    duration_max_ns: int
+    truncated_max: int
+    elements_first: int
+    elements_last: int
+
+
+def decode_group(data: bytes) -> Group:
+    """Return struct group."""
+    values = _GROUP.unpack(data)
+    after = 2 + len(Verdict)
+    return Group(values[0], values[1], values[2:after], *values[after:])
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramKey:
+    """One slot of one histogram."""
+
+    group: int
+    metric: Metric
+    slot: int
+
+
+def decode_histogram_key(data: bytes) -> HistogramKey:
+    """Return struct histogram_key."""
+    group, metric, slot = _HISTOGRAM_KEY.unpack(data)
+    return HistogramKey(group, Metric(metric), slot)
+
+
+@dataclass(frozen=True, slots=True)
+class LookupStackKey:
+    """Which lookups a call stack made."""
+
+    stack: int
+    container: int
+    comparator: int
+    entry: int
+
+
+def decode_lookup_stack_key(data: bytes) -> LookupStackKey:
+    """Return struct lookup_stack_key."""
+    return LookupStackKey(*_LOOKUP_STACK_KEY.unpack(data))
+
+
+def decode_lookup_stack(data: bytes) -> tuple[int, int]:
+    """Return (lookups, comparisons) of struct lookup_stack, both weighted."""
+    lookups, comparisons = _LOOKUP_STACK.unpack(data)
+    return lookups, comparisons
