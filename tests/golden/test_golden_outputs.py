@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from profiler.renderers import folded, json, text
+from profiler.renderers import flamegraph, folded, json, text
 from tests.examples import EXAMPLES
 
 OUTPUTS = {
@@ -14,6 +14,8 @@ OUTPUTS = {
     "json": json.render,
     "cpu.folded": folded.render,
     "comparisons.folded": folded.render_comparisons,
+    "cpu.svg": flamegraph.render,
+    "comparisons.svg": flamegraph.render_comparisons,
 }
 
 

@@ -1,0 +1,221 @@
+"""cpu.svg and comparisons.svg: interactive flame graphs, each one file that needs nothing else.
+
+The root is at the top, the heaviest child is at the left. Without scripts the drawing is complete;
+flamegraph.js adds zoom, search and selection.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from typing import TextIO
+from xml.sax.saxutils import escape, quoteattr
+
+from profiler.profile import Profile
+from profiler.renderers import numbers
+from profiler.renderers.labels import clip
+from profiler.renderers.lanes import Lane, comparison_lanes, sample_lanes
+from profiler.renderers.tree import Node, build, keep_heaviest
+
+_ROW_HEIGHT = 18
+_FRAME_GAP = 1
+_HEAD_HEIGHT = 52  # title and caption
+_BAR_HEIGHT = 66  # controls and details
+_DRAWN_WIDTH = 1200  # pixels that texts are cut for; the script cuts them for the real width
+_CHARACTER_WIDTH = 7.25
+_PIXELS_MIN = 0.05  # narrower frames are not drawn
+_FRAMES_MAX = 10_000  # a file of at most a few MB that a browser zooms without delay
+_LANES_MAX = 200  # entries of the menu
+_NAME_MAX = 200
+_SHADES = 8
+_LEGEND = (
+    ("#f7b267", "function"),
+    ("#a9d18a", "~inferred name"),
+    ("#d3c6b4", "no name"),
+    ("#8ab8ee", "kernel"),
+    ("#8d949e", "stack cut"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What one flame graph shows."""
+
+    title: str
+    caption: str
+    lane_word: str  # thread or container
+    lanes: tuple[Lane, ...]
+    weigh: Callable[[int], str]  # a weight with its unit
+    nothing: str  # shown when there is no lane
+
+
+def render(profile: Profile, out: TextIO) -> None:
+    """Write the samples as a flame graph with one lane for each thread."""
+    _write(sample_graph(profile), out)
+
+
+def render_comparisons(profile: Profile, out: TextIO) -> None:
+    """Write the comparisons of lookups as a flame graph with one lane for each container."""
+    _write(comparison_graph(profile), out)
+
+
+def sample_graph(profile: Profile) -> Graph:
+    """Return the graph of CPU samples."""
+    accounting = profile.sample_accounting
+    lost = accounting.fired - accounting.kept - accounting.filtered
+    quality = profile.stack_quality
+    caption = (
+        f"{_window(profile)}, {profile.frequency_hz:g} samples/s: "
+        f"{numbers.exact(len(profile.samples))} samples, {numbers.exact(lost)} lost, "
+        f"{numbers.exact(quality.samples - quality.whole)} stacks cut"
+    )
+
+    def weigh(weight: int) -> str:
+        text = f"{numbers.exact(weight)} sample{'' if weight == 1 else 's'}"
+        if profile.frequency_hz > 0:
+            text += f", {numbers.duration(weight / profile.frequency_hz * 1e9)}"
+        return text
+
+    return Graph(
+        title=f"CPU time of {_target(profile)}",
+        caption=caption,
+        lane_word="thread",
+        lanes=sample_lanes(profile),
+        weigh=weigh,
+        nothing="No sample was taken.",
+    )
+
+
+def comparison_graph(profile: Profile) -> Graph:
+    """Return the graph of comparisons in lookups."""
+    accounting = profile.lookup_accounting
+    lost = accounting.fired - accounting.kept - accounting.filtered
+    caption = (
+        f"{_window(profile)}: comparisons of {numbers.exact(accounting.kept)} measured lookups, "
+        f"by the stacks that made them; {numbers.exact(lost)} lookups lost"
+    )
+    return Graph(
+        title=f"Comparisons in container lookups of {_target(profile)}",
+        caption=caption,
+        lane_word="container",
+        lanes=comparison_lanes(profile),
+        weigh=lambda weight: f"{numbers.count(weight)} comparison{'' if weight == 1 else 's'}",
+        nothing="No comparison was counted.",
+    )
+
+
+def stylesheet() -> str:
+    """Return the style of all flame graphs."""
+    return _asset("flamegraph.css")
+
+
+def script() -> str:
+    """Return the definition of makeFlameGraph(svg, isWholeDocument)."""
+    return _asset("flamegraph.js")
+
+
+def fragment(graph: Graph, name: str) -> str:
+    """Return the graph as an svg element with the id `name`, for a page with style and script."""
+    return _svg(graph, f'id="{name}"', "", head_height=8)
+
+
+def _write(graph: Graph, out: TextIO) -> None:
+    inside = (
+        f"<style><![CDATA[\n{stylesheet()}]]></style>\n"
+        f'<rect class="paper" width="100%" height="100%"/>\n'
+        f'<text class="title" x="10" y="24">{escape(graph.title)}</text>\n'
+        f'<text class="caption" x="10" y="43">{escape(graph.caption)}</text>\n'
+    )
+    out.write('<?xml version="1.0" encoding="UTF-8"?>\n')
+    out.write(_svg(graph, "", inside, _HEAD_HEIGHT).removesuffix("</svg>\n"))
+    out.write(f"<script><![CDATA[\n{script()}")
+    out.write("makeFlameGraph(document.documentElement, true);\n]]></script>\n</svg>\n")
+
+
+def _svg(graph: Graph, attributes: str, inside: str, head_height: int) -> str:
+    nodes = build(graph.lanes, f"all {graph.lane_word}s")
+    total = nodes[0].weight
+    drawn = keep_heaviest(nodes, total * _PIXELS_MIN / _DRAWN_WIDTH, _FRAMES_MAX) if total else ()
+    top = head_height + _BAR_HEIGHT
+    bottom = top + (max((node.depth for node in drawn), default=0) + 1) * _ROW_HEIGHT
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="flame" {attributes} width="100%" '
+        f'height="{bottom + 26}" role="img" aria-label={quoteattr(graph.title)}>\n',
+        inside,
+    ]
+    if drawn:
+        parts += [_bar(graph, drawn, head_height), '<g class="frames">\n']
+        parts += [_frame(graph, node, total, top) for node in drawn]
+        parts.append(f"{_left_out(len(nodes) - len(drawn), bottom)}</g>\n")
+    else:
+        parts.append(f'<text class="empty" x="10" y="{top}">{escape(graph.nothing)}</text>\n')
+    return "".join([*parts, "</svg>\n"])
+
+
+def _bar(graph: Graph, drawn: tuple[Node, ...], y: int) -> str:
+    """Return the controls and the line of details under them."""
+    lanes = [(index, node) for index, node in enumerate(drawn) if node.depth < 2]
+    options = "".join(
+        f'<option value="{index}">{escape(clip(node.label, 60))}</option>'
+        for index, node in lanes[:_LANES_MAX]
+    )
+    legend = "".join(
+        f'<span><i style="background:{colour}"></i>{text}</span>' for colour, text in _LEGEND
+    )
+    return (
+        f'<foreignObject x="0" y="{y}" width="100%" height="32">'
+        '<div xmlns="http://www.w3.org/1999/xhtml" class="flame-bar">'
+        f'<select aria-label="{graph.lane_word}">{options}</select>'
+        '<input type="search" placeholder="Search: text or pattern" aria-label="Search"/>'
+        '<button type="button" class="reset">Reset zoom</button>'
+        f'<span class="matched" role="status"></span><span class="legend">{legend}</span>'
+        f'</div></foreignObject>\n<text class="details" x="10" y="{y + 52}"></text>\n'
+    )
+
+
+def _frame(graph: Graph, node: Node, total: int, top: int) -> str:
+    name = clip(node.label, _NAME_MAX)
+    y = top + node.depth * _ROW_HEIGHT
+    x = f"{node.start / total * 100:.4f}%"
+    room = int((node.weight / total * _DRAWN_WIDTH - 8) / _CHARACTER_WIDTH)
+    text = ""
+    if room >= 3:
+        text = f'<text dx="4" x="{x}" y="{y + 13}">{escape(clip(name, room))}</text>'
+    share = f"{node.weight / total * 100:.2f} %"
+    return (
+        f'<g class="frame {_colour(node)}" data-at="{node.start} {node.weight} {node.depth}">'
+        f"<title>{escape(name)}\n{graph.weigh(node.weight)}, {share}</title>"
+        f'<rect x="{x}" y="{y}" width="{node.weight / total * 100:.4f}%" '
+        f'height="{_ROW_HEIGHT - _FRAME_GAP}" rx="1"/>{text}</g>\n'
+    )
+
+
+def _left_out(count: int, y: int) -> str:
+    if not count:
+        return ""
+    words = "frame is" if count == 1 else "frames are"
+    text = f"{numbers.exact(count)} {words} too narrow to draw"
+    return f'<text class="caption" x="10" y="{y + 16}">{text}</text>\n'
+
+
+def _colour(node: Node) -> str:
+    """Return the class that colours a node; functions get a shade by name, the same in all runs."""
+    if node.kind != "user":
+        return node.kind
+    return f"user{zlib.crc32(node.label.encode(errors='replace')) % _SHADES}"
+
+
+def _target(profile: Profile) -> str:
+    version = f" {clip(profile.target.version, 40)}" if profile.target.version else ""
+    return f"asterisk{version} (pid {profile.target.pid})"
+
+
+def _window(profile: Profile) -> str:
+    began = clip(profile.started_at.replace("T", " ").replace("Z", " UTC"), 40)
+    return f"{profile.window.duration_s:.1f} s from {began}"
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

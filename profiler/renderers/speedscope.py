@@ -1,0 +1,97 @@
+"""profile.speedscope.json: for https://www.speedscope.app and for its offline package.
+
+One profile for each sampled thread, samples in time order, then one for the comparisons in lookups.
+The importer takes every index on trust, drops weight 0 and fails on an empty list of profiles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TextIO
+
+from profiler.profile import Profile
+from profiler.renderers.labels import LABEL_MAX, clip, shown_frames, thread_label
+from profiler.renderers.lanes import comparison_lanes
+from profiler.serialiser import Json
+
+_SCHEMA = "https://www.speedscope.app/file-format-schema.json"
+
+Frame = tuple[str, str]  # label and kind
+
+
+def render(profile: Profile, out: TextIO) -> None:
+    """Write the profile as one JSON object."""
+    json.dump(document(profile), out, allow_nan=False, separators=(",", ":"))
+    out.write("\n")
+
+
+def document(profile: Profile) -> Mapping[str, Json]:
+    """Return the object that is written."""
+    frames: dict[tuple[str, str | None], int] = {}
+    profiles = [*_threads(profile, frames), *_comparisons(profile, frames)]
+    if not profiles:
+        profiles = [_sampled("no sample was taken", "none", [], [])]
+    version = f" {profile.target.version}" if profile.target.version else ""
+    return {
+        "$schema": _SCHEMA,
+        "exporter": f"ebpf-prof@{profile.tool_version}",
+        "name": clip(f"asterisk{version} (pid {profile.target.pid})", LABEL_MAX),
+        "activeProfileIndex": 0,
+        "shared": {"frames": [_frame(name, file) for name, file in frames]},
+        "profiles": profiles,
+    }
+
+
+def _threads(profile: Profile, frames: dict[tuple[str, str | None], int]) -> list[Json]:
+    """Return one profile for each thread, the most sampled first; a sample weighs its interval."""
+    stacks = [_indices(shown_frames(stack), frames) for stack in profile.stacks]
+    by_thread = defaultdict(list)
+    for sample in sorted(profile.samples, key=lambda sample: sample.time_ns):
+        by_thread[sample.tid].append(stacks[sample.stack])
+    known = {thread.tid: thread for thread in profile.threads}
+    unit, weight = "none", 1
+    if profile.frequency_hz > 0:
+        unit, weight = "nanoseconds", max(1, round(1e9 / profile.frequency_hz))
+    return [
+        _sampled(thread_label(tid, known.get(tid)), unit, samples, [weight] * len(samples))
+        for tid, samples in sorted(by_thread.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
+
+
+def _comparisons(profile: Profile, frames: dict[tuple[str, str | None], int]) -> list[Json]:
+    """Return the profile of comparisons under container and call stack, if any were counted."""
+    samples, weights = [], []
+    for lane in comparison_lanes(profile):
+        for stack, weight in lane.stacks:
+            samples.append(_indices(((lane.label, "lane"), *stack), frames))
+            weights.append(weight)
+    return [_sampled("comparisons in lookups", "none", samples, weights)] if samples else []
+
+
+def _indices(stack: Iterable[Frame], frames: dict[tuple[str, str | None], int]) -> list[int]:
+    """Return a stack as indices into the shared frames, which grow by those that are new."""
+    keys = ((clip(label, LABEL_MAX), _file(kind)) for label, kind in stack)
+    return [frames.setdefault(key, len(frames)) for key in keys]
+
+
+def _file(kind: str) -> str | None:
+    """Return the place that speedscope shows beside a name."""
+    return "[kernel]" if kind == "kernel" else None
+
+
+def _frame(name: str, file: str | None) -> Json:
+    return {"name": name} if file is None else {"name": name, "file": file}
+
+
+def _sampled(name: str, unit: str, samples: list[list[int]], weights: list[int]) -> Json:
+    return {
+        "type": "sampled",
+        "name": name,
+        "unit": unit,
+        "startValue": 0,
+        "endValue": sum(weights),
+        "samples": [list(stack) for stack in samples],
+        "weights": list(weights),
+    }

@@ -1,0 +1,91 @@
+"""profile.speedscope.json in speedscope itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from profiler.renderers.speedscope import render
+from tests.browser.driver import Browser
+from tests.examples import EXAMPLES
+
+pytestmark = pytest.mark.browser
+
+FILE = "profile.speedscope.json"
+
+
+def written(example: str) -> str:
+    out = io.StringIO()
+    render(EXAMPLES[example](), out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_speedscopes_own_schema_accepts_it(speedscope: Path, example: str) -> None:
+    schema = json.loads((speedscope / "file-format-schema.json").read_text())
+    jsonschema.Draft7Validator(schema).validate(json.loads(written(example)))
+
+
+def show(browser: Browser, serve, speedscope: Path, folder: Path, text: str) -> str:
+    """Open a profile as a table of functions and return what the page says when it has loaded."""
+    (folder / FILE).write_text(text)
+    (folder / "viewer").symlink_to(speedscope)  # one origin: pages may not read from another one
+    address = serve(folder)
+    browser.open(f"{address}/viewer/index.html#profileURL={address}/{FILE}&view=sandwich")
+    deadline = time.monotonic() + 10
+    while "Symbol Name" not in (said := browser.run("return document.body.innerText")):
+        assert time.monotonic() < deadline, f"speedscope did not show the profile: {said}"
+        time.sleep(0.05)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("example", "profile_name", "frames"),
+    [
+        (
+            "field_story",
+            "chan_sip do_monitor (4733) (1/4)",
+            ["tps_cmp_cb", "ast_endpoint_create", "~build_peer", "udp_recvmsg"],
+        ),
+        ("hostile", "(1/4)", ["leaf;with;semicolons", "[stack cut: no table]"]),
+        ("empty", "no sample was taken", ["No symbols found."]),
+    ],
+)
+def test_speedscope_shows_names_and_frames(
+    browser, serve, speedscope, tmp_path, example, profile_name, frames
+) -> None:
+    said = show(browser, serve, speedscope, tmp_path, written(example))
+    lines = [line.strip() for line in said.splitlines()]
+    assert any(profile_name in line for line in lines)
+    assert [frame for frame in frames if frame not in lines] == []
+    assert browser.run("return document.title").startswith("asterisk ")
+    assert [error for error in browser.errors() if "GPU stall" not in error] == []
+
+
+def test_the_other_threads_and_the_comparisons_are_a_key_away(
+    browser, serve, speedscope, tmp_path
+) -> None:
+    show(browser, serve, speedscope, tmp_path, written("field_story"))
+    shown = []
+    for _ in range(3):
+        browser.press("n")
+        time.sleep(0.1)
+        shown.append(browser.run("return document.body.innerText").splitlines()[1])
+    assert shown == [
+        "console and signals (4711) (2/4)",
+        "asterisk (4720) (3/4)",
+        "comparisons in lookups (4/4)",
+    ]
+
+
+def test_a_profile_that_breaks_the_rules_is_noticed(browser, serve, speedscope, tmp_path) -> None:
+    """The check above would see an error: speedscope refuses a negative weight."""
+    broken = json.loads(written("field_story"))
+    broken["profiles"][0]["weights"][0] = -1
+    with pytest.raises(AssertionError, match="did not show the profile"):
+        show(browser, serve, speedscope, tmp_path, json.dumps(broken))
