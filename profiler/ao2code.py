@@ -29,8 +29,8 @@ _ALLOCATORS = (
     ("rbtree", "__ao2_container_alloc_rbtree"),
     ("hash", "__ao2_container_alloc_list"),
 )
-_CALL_DEPTH = 2
-_MAX_FUNCTIONS = 500  # that one search looks into; packaged builds need 60
+_CALL_DEPTH = 3  # __ao2_weakproxy_find, __ao2_find, __ao2_callback, the traversal
+_MAX_FUNCTIONS = 1000  # that one search looks into; packaged builds need 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +98,18 @@ def analyse(image: CodeImage) -> Ao2Code:
     found: dict[int, tuple[CodeFlow, list[str]]] = {}
     for name, address in entries:
         for flow in _callees(image, address, _CALL_DEPTH):
-            if _calls_slots(image, flow, family):
+            slots = flow.indirect_call_offsets()
+            if {family.traverse_first, family.traverse_next} <= slots:
                 found.setdefault(flow.start, (flow, []))[1].append(name)
-    traversals = tuple(
+    traversals = (
         _traversal(image, flow, tuple(names)) for _, (flow, names) in sorted(found.items())
     )
-    return Ao2Code(family, entries, traversals, tuple(_vtables(image, family)))
+    return Ao2Code(
+        family,
+        entries,
+        tuple(t for t in traversals if t.release_sites and t.unlock_sites),
+        tuple(_vtables(image, family)),
+    )
 
 
 def _callees(image: CodeImage, address: int, depth: int) -> Iterator[CodeFlow]:
@@ -122,11 +128,6 @@ def _callees(image: CodeImage, address: int, depth: int) -> Iterator[CodeFlow]:
                     seen.add(target)
                     following.append(target)
         level = following
-
-
-def _calls_slots(image: CodeImage, flow: CodeFlow, family: Family) -> bool:
-    slots = set(flow.indirect_call_offsets())
-    return family.traverse_first in slots and family.traverse_next in slots
 
 
 def _traversal(image: CodeImage, flow: CodeFlow, entries: tuple[str, ...]) -> Traversal:

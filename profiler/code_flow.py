@@ -22,6 +22,7 @@ from profiler.x86 import (
     DecodeError,
     Flow,
     Instruction,
+    Memory,
     decode,
 )
 
@@ -75,27 +76,31 @@ class CodeFlow:
                 if destination is not None:
                     yield destination
 
-    def indirect_call_offsets(self) -> Iterator[int]:
-        """Yield d for every call of a function whose address was loaded from d(%reg).
+    def indirect_call_offsets(self) -> set[int]:
+        """Return every d for which the function may call what it loaded from d(%reg).
 
         Either at once (`call *d(%reg)`) or through a register, also by way of a thunk against
-        speculation (`-mindirect-branch=thunk`).
+        speculation (`-mindirect-branch=thunk`). All loads into a called register, or into one that
+        is copied to it, count, whether or not they reach the call.
         """
-        loaded: dict[int, int] = {}
+        offsets: set[int] = set()
+        loaded: dict[int, set[int]] = {}
+        copied: dict[int, set[int]] = {}
+        called: set[int] = set()
         for instruction in self._code.values():
-            if instruction.address in self._targets:
-                loaded.clear()
             register = self._called_register(instruction)
-            if register is not None and register in loaded:
-                yield loaded[register]
-            elif instruction.flow is Flow.INDIRECT_CALL and instruction.memory is not None:
-                memory = instruction.memory
-                if memory.index is None and memory.base not in (None, RSP, RBP):
-                    yield memory.displacement
-            _forget(loaded, instruction)
-            offset = _loaded_offset(instruction)
-            if offset is not None and instruction.first is not None:
-                loaded[instruction.first] = offset
+            offset = _object_offset(instruction.memory)
+            if register is not None:
+                called.add(register)
+            elif instruction.flow is Flow.INDIRECT_CALL and offset is not None:
+                offsets.add(offset)
+            elif instruction.mnemonic == "mov" and instruction.first is not None:
+                if offset is not None:
+                    loaded.setdefault(instruction.first, set()).add(offset)
+                elif instruction.second is not None:
+                    copied.setdefault(instruction.first, set()).add(instruction.second)
+        sources = _closure(called, copied)
+        return offsets.union(*(loaded.get(register, set()) for register in sources))
 
     def _called_register(self, instruction: Instruction) -> int | None:
         if instruction.flow is Flow.INDIRECT_CALL:
@@ -221,16 +226,19 @@ def _forget(values: dict[int, int], instruction: Instruction) -> None:
         del values[register]
 
 
-def _loaded_offset(instruction: Instruction) -> int | None:
-    """Return d of `mov d(%reg),%reg2`, of 8 bytes, when it does not read the stack."""
-    memory = instruction.memory
-    if instruction.mnemonic != "mov" or memory is None or instruction.first is None:
-        return None
-    if (
-        instruction.operand_bytes != 8
-        or memory.base in (None, RSP, RBP)
-        or memory.index is not None
-    ):
+def _closure(start: set[int], edges: dict[int, set[int]]) -> set[int]:
+    """Return what can be reached from `start`, itself included."""
+    reached, pending = set(start), list(start)
+    while pending:
+        new = edges.get(pending.pop(), set()) - reached
+        reached |= new
+        pending += new
+    return reached
+
+
+def _object_offset(memory: Memory | None) -> int | None:
+    """Return d of an operand d(%reg) whose register can point to an object, None for other ones."""
+    if memory is None or memory.index is not None or memory.base in (None, RSP, RBP):
         return None
     return memory.displacement
 

@@ -1,0 +1,469 @@
+/*
+ * A small container library with the shape of Asterisk's ao2: the same exported names and call
+ * structure, so that the analysis of instructions can be tested on what every compiler option makes
+ * of it. It runs all its exported functions and prints where from the releases and unlocks came.
+ *
+ * ASTERISK_13: the older family, with other arguments and one more method.
+ */
+#include <alloca.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { UNLINK = 1, NODATA = 2, MULTIPLE = 4, NOLOCK = 0x10, KEY = 0x40 };
+enum { MATCH = 1, STOP = 2 };
+enum { LOCK_MUTEX = 1, LOCK_WRITE = 2 };
+
+typedef int (*callback)(void *object, void *argument, int flags);
+typedef int (*callback_data)(void *object, void *argument, void *data, int flags);
+
+struct container;
+
+struct node {
+	void *object;
+	struct container *mine;
+	struct node *next;
+	int links;
+};
+
+struct state {
+	struct node *last;
+	int bucket;
+	unsigned flags;
+	char room[80];
+};
+
+struct methods {
+	void (*destroy)(struct container *self);
+	struct container *(*clone)(struct container *self);
+#ifdef ASTERISK_13
+	struct container *(*clone_debug)(struct container *self, const char *tag);
+#endif
+	struct node *(*create)(struct container *self, void *object);
+	int (*insert)(struct container *self, struct node *node);
+	struct node *(*first)(struct container *self, unsigned flags, void *argument, struct state *state);
+	struct node *(*next)(struct container *self, struct state *state, struct node *previous);
+	void (*cleanup)(struct state *state);
+	struct node *(*step)(struct container *self, struct node *node);
+};
+
+struct container {
+	const struct methods *v_table;
+	callback sort;
+	callback compare;
+	unsigned options;
+	int elements;
+	struct node *head[7];
+	pthread_mutex_t lock;
+};
+
+#ifdef ASTERISK_13
+#define SITE
+#define HERE
+#define PASS
+#else
+#define SITE , const char *tag, const char *file, int line, const char *function
+#define HERE , NULL, __FILE__, __LINE__, __func__
+#define PASS , tag, file, line, function
+#endif
+
+extern char __executable_start[];
+
+static volatile int sink;
+
+static void tell(const char *what, void *from)
+{
+	printf("%s %lx\n", what, (unsigned long)((char *)from - __executable_start));
+}
+
+/* Not to be inlined: Asterisk has these in another file. */
+#define API __attribute__((noinline, visibility("default")))
+#define FAR __attribute__((noipa))
+
+#ifdef ASTERISK_13
+FAR API int __ao2_ref(void *object, int delta)
+{
+	struct node *node = object;
+	if (delta < 0 && node->links != 77) {
+		tell("release", __builtin_return_address(0));
+	}
+	return sink += delta;
+}
+
+FAR API int __ao2_lock(void *object, int how, const char *file, const char *function, int line,
+		       const char *name)
+{
+	sink += how + line + (file == function) + (name != NULL);
+	return pthread_mutex_lock(&((struct container *)object)->lock);
+}
+
+FAR API int __ao2_unlock(void *object, const char *file, const char *function, int line,
+			 const char *name)
+{
+	tell("unlock", __builtin_return_address(0));
+	sink += line + (file == function) + (name != NULL);
+	return pthread_mutex_unlock(&((struct container *)object)->lock);
+}
+#define REF(o, d) __ao2_ref(o, d)
+#else
+FAR API int __ao2_ref(void *object, int delta SITE)
+{
+	struct node *node = object;
+	if (delta < 0 && node->links != 77) {
+		tell("release", __builtin_return_address(0));
+	}
+	return sink += delta + line + (tag != NULL) + (file == function);
+}
+
+FAR API int __ao2_lock(void *object, int how, const char *file, const char *function, int line,
+		       const char *name)
+{
+	sink += how + line + (file == function) + (name != NULL);
+	return pthread_mutex_lock(&((struct container *)object)->lock);
+}
+
+FAR API int __ao2_unlock(void *object, const char *file, const char *function, int line,
+			 const char *name)
+{
+	tell("unlock", __builtin_return_address(0));
+	sink += line + (file == function) + (name != NULL);
+	return pthread_mutex_unlock(&((struct container *)object)->lock);
+}
+#define REF(o, d) __ao2_ref(o, d, NULL, __FILE__, __LINE__, __func__)
+#endif
+
+FAR static int is_object(void *object)
+{
+	return object != NULL;
+}
+
+FAR static int adjust_lock(void *object, int how, int keep)
+{
+	return sink += how + keep + (object != NULL);
+}
+
+FAR static void *make_list(void)
+{
+	struct node *list = calloc(1, 256);
+	list->links = 77; /* told apart from a node of the container */
+	return list;
+}
+
+FAR static void remove_node(struct node *node)
+{
+	node->object = NULL;
+	node->mine->elements--;
+}
+
+static int match_all(void *object, void *argument, int flags)
+{
+	return sink += (object == argument) + flags, MATCH;
+}
+
+static int match_all_data(void *object, void *argument, void *data, int flags)
+{
+	return sink += (object == argument) + (data != NULL) + flags, MATCH;
+}
+
+FAR API int ao2_match_by_addr(void *object, void *argument, int flags)
+{
+	sink += flags;
+	return object == argument ? MATCH | STOP : 0;
+}
+
+struct walk {
+	void *list;
+	unsigned flags;
+};
+
+static void *internal_ao2_traverse(struct container *self, unsigned flags, void *with,
+				   void *argument, void *data, int has_data SITE)
+{
+	void *found = NULL, *list = NULL;
+	struct walk *walk = NULL;
+	struct node *node;
+	struct state *state;
+	callback plain = NULL;
+	callback_data rich = NULL;
+	int how;
+
+	if (!is_object(self)) {
+		return NULL;
+	}
+	if (!self->v_table || !self->v_table->first || !self->v_table->next) {
+		abort();
+	}
+	if ((flags & (MULTIPLE | NODATA)) == MULTIPLE) {
+		list = make_list();
+		if (!list) {
+			return NULL;
+		}
+		walk = calloc(1, sizeof(*walk));
+		if (!walk) {
+			REF(list, -1);
+			return NULL;
+		}
+	}
+	if (!with) {
+		if (has_data) {
+			rich = match_all_data;
+		} else {
+			plain = match_all;
+		}
+	} else if (has_data) {
+		rich = (callback_data)with;
+	} else {
+		plain = (callback)with;
+	}
+	if (flags & NOLOCK) {
+		how = adjust_lock(self, flags & UNLINK ? LOCK_WRITE : LOCK_MUTEX, 1);
+	} else {
+		how = 0;
+		__ao2_lock(self, flags & UNLINK ? LOCK_WRITE : LOCK_MUTEX, __FILE__, __func__, __LINE__,
+			   "self");
+	}
+	state = alloca(sizeof(*state));
+	node = self->v_table->first(self, flags, argument, state);
+	for (; node; node = self->v_table->next(self, state, node)) {
+		int match = has_data ? rich(node->object, argument, data, (int)flags)
+				     : plain(node->object, argument, (int)flags);
+		match &= MATCH | STOP;
+		if (match == 0) {
+			continue;
+		}
+		if (match == STOP) {
+			break;
+		}
+		if (node->object) {
+			if (!(flags & NODATA)) {
+				if (list) {
+					REF(node->object, 2);
+				} else {
+					found = node->object;
+					REF(found, 1);
+				}
+			}
+			if (flags & UNLINK) {
+				remove_node(node);
+			}
+		}
+		if ((match & STOP) || !(flags & MULTIPLE)) {
+			break;
+		}
+	}
+	if (self->v_table->cleanup) {
+		self->v_table->cleanup(state);
+	}
+	if (node) {
+		REF(node, -1);
+	}
+	if (flags & NOLOCK) {
+		adjust_lock(self, how, 0);
+	} else {
+		__ao2_unlock(self, __FILE__, __func__, __LINE__, "self");
+	}
+	if (list) {
+		REF(list, 1);
+		walk->list = list;
+		walk->flags = UNLINK;
+		REF(list, -1);
+		return walk;
+	}
+#ifndef ASTERISK_13
+	sink += line + (tag == file) + (function != NULL);
+#endif
+	return found;
+}
+
+API void *__ao2_callback(struct container *c, unsigned flags, callback with, void *argument SITE)
+{
+	return internal_ao2_traverse(c, flags, with, argument, NULL, 0 PASS);
+}
+
+API void *__ao2_callback_data(struct container *c, unsigned flags, callback_data with,
+			      void *argument, void *data SITE)
+{
+	return internal_ao2_traverse(c, flags, with, argument, data, 1 PASS);
+}
+
+#ifdef ASTERISK_13
+API void *__ao2_find_debug(struct container *c, void *argument, unsigned flags, const char *tag,
+			   const char *file, int line, const char *function)
+{
+	sink += line + (tag == file) + (function != NULL);
+	return c ? internal_ao2_traverse(c, flags, c->compare, argument, NULL, 0) : NULL;
+}
+#endif
+
+API void *__ao2_find(struct container *c, void *argument, unsigned flags SITE)
+{
+	void *arguments = argument;
+	callback with;
+
+	if (!c) {
+		return NULL;
+	}
+	with = c->compare;
+	return __ao2_callback(c, flags, with, arguments PASS);
+}
+
+API void *__ao2_unlink(struct container *c, void *object, unsigned flags SITE)
+{
+	if (!is_object(object)) {
+		return NULL;
+	}
+	flags &= ~(MULTIPLE | NODATA);
+	__ao2_callback(c, flags | UNLINK | KEY | NODATA, ao2_match_by_addr, object PASS);
+	return NULL;
+}
+
+API void *__ao2_weakproxy_find(struct container *c, void *argument, unsigned flags SITE)
+{
+	void *proxy = __ao2_find(c, argument, flags PASS);
+	return is_object(proxy) ? proxy : NULL;
+}
+
+static void hash_destroy(struct container *self)
+{
+	free(self);
+}
+
+static struct container *hash_clone(struct container *self)
+{
+	return sink++, self;
+}
+
+static struct node *hash_create(struct container *self, void *object)
+{
+	struct node *node = calloc(1, sizeof(*node));
+	node->object = object;
+	node->mine = self;
+	return node;
+}
+
+static int hash_insert(struct container *self, struct node *node)
+{
+	node->next = self->head[0];
+	self->head[0] = node;
+	return ++self->elements;
+}
+
+static struct node *hash_first(struct container *self, unsigned flags, void *argument,
+			       struct state *state)
+{
+	memset(state, 0, sizeof(*state));
+	state->flags = flags;
+	state->bucket = argument != NULL;
+	return self->head[0];
+}
+
+static struct node *hash_next(struct container *self, struct state *state, struct node *previous)
+{
+	state->last = previous;
+	return sink += self->elements, previous->next;
+}
+
+static struct node *hash_step(struct container *self, struct node *node)
+{
+	return node ? node->next : self->head[0];
+}
+
+static struct node *tree_first(struct container *self, unsigned flags, void *argument,
+			       struct state *state)
+{
+	state->flags = flags ^ 1;
+	return argument ? self->head[1] : self->head[2];
+}
+
+static struct node *tree_next(struct container *self, struct state *state, struct node *previous)
+{
+	state->last = previous;
+	return sink -= self->elements, previous->next;
+}
+
+#ifdef ASTERISK_13
+static struct container *clone_debug(struct container *self, const char *tag)
+{
+	return sink += tag != NULL, self;
+}
+#define DEBUG_CLONE .clone_debug = clone_debug,
+#else
+#define DEBUG_CLONE
+#endif
+
+static const struct methods v_table_hash = {
+	.destroy = hash_destroy, .clone = hash_clone, DEBUG_CLONE .create = hash_create,
+	.insert = hash_insert, .first = hash_first, .next = hash_next, .step = hash_step,
+};
+
+static const struct methods v_table_rbtree = {
+	.destroy = hash_destroy, .clone = hash_clone, DEBUG_CLONE .create = hash_create,
+	.insert = hash_insert, .first = tree_first, .next = tree_next, .step = hash_step,
+};
+
+static struct container *prepare(struct container *c, const struct methods *methods,
+				 callback compare)
+{
+	if (c) {
+		c->v_table = methods;
+		c->compare = compare;
+		pthread_mutex_init(&c->lock, NULL);
+	}
+	return c;
+}
+
+API struct container *__ao2_container_alloc_hash(callback compare)
+{
+	return prepare(calloc(1, sizeof(struct container)), &v_table_hash, compare);
+}
+
+API struct container *__ao2_container_alloc_list(callback compare)
+{
+	return __ao2_container_alloc_hash(compare);
+}
+
+API struct container *__ao2_container_alloc_rbtree(callback compare)
+{
+	return prepare(calloc(1, sizeof(struct container)), &v_table_rbtree, compare);
+}
+
+static int compare(void *object, void *argument, int flags)
+{
+	return sink += flags, object == argument ? MATCH | STOP : 0;
+}
+
+static int compare_data(void *object, void *argument, void *data, int flags)
+{
+	return sink += data != NULL, compare(object, argument, flags);
+}
+
+int main(void)
+{
+	static char objects[5];
+	struct container *c = __ao2_container_alloc_hash(compare);
+	struct container *tree = __ao2_container_alloc_rbtree(compare);
+	static const unsigned modes[] = {KEY, KEY | NOLOCK, KEY | MULTIPLE, KEY | NODATA,
+					 KEY | MULTIPLE | NODATA};
+	int i;
+
+	setvbuf(stdout, NULL, _IONBF, 0);
+	for (i = 0; i < 5; i++) {
+		struct node *node = c->v_table->create(c, &objects[i]);
+		c->v_table->insert(c, node);
+	}
+	for (i = 0; i < 10; i++) {
+		void *wanted = i < 5 ? &objects[2] : NULL;
+		unsigned mode = modes[i % 5];
+		__ao2_find(c, wanted, mode HERE);
+		__ao2_callback(c, mode, i & 1 ? compare : NULL, wanted HERE);
+		__ao2_callback_data(c, mode, compare_data, wanted, c HERE);
+		__ao2_weakproxy_find(c, wanted, mode HERE);
+	}
+	__ao2_find(c, &objects[1], KEY | UNLINK HERE);
+	__ao2_callback_data(c, KEY | UNLINK, NULL, &objects[4], c HERE);
+	__ao2_unlink(c, &objects[0], 0 HERE);
+	__ao2_unlink(c, &objects[0], NOLOCK HERE);
+	__ao2_find(tree, NULL, KEY HERE);
+	return 0;
+}
