@@ -170,7 +170,7 @@ class Instance:
 
 def parse_taskprocessor_count(text: str) -> int:
     """Return the total in the last line of `core show taskprocessors`."""
-    match = re.search(r"^(\d+) taskprocessors", text, re.MULTILINE)
+    match = re.search(r"^(\d+) taskprocessors$", text, re.MULTILINE)
     if match is None:
         raise LabError(f"no count of taskprocessors in {text[-100:]!r}")
     return int(match.group(1))

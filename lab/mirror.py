@@ -1,29 +1,29 @@
 """The Debian mirror that this machine's apt is configured with."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 from lab.errors import LabError
 
 ENVIRONMENT = "EBPF_PROF_LAB_MIRROR"
-# apt reads both forms of its configuration (one-line and deb822) for us: apt-get(8), indextargets.
-FORMAT = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+# apt names each source's InRelease file, whatever form its configuration has (one-line or deb822)
+# and whether or not it ever fetched an index.
+RELEASE = re.compile(r"'(\S+)/dists/(\S+)/InRelease'")
 
 
-def parse_targets(text: str, codename: str) -> tuple[str, ...]:
-    """Return the addresses in lines of `URI RELEASE COMPONENT` that may serve other suites too.
+def parse_sources(text: str, codename: str) -> tuple[str, ...]:
+    """Return the addresses in `apt-get update --print-uris` that may serve other suites too.
 
     Those that serve the running release itself come first; overlays (bookworm-security and the
     like) are no whole archives and are left out.
     """
     preferred: list[str] = []
     others: list[str] = []
-    for line in text.splitlines():
-        fields = line.split()
-        if len(fields) != 3 or fields[2] != "main" or "-" in fields[1] or "/" in fields[1]:
-            continue
-        (preferred if fields[1] == codename else others).append(fields[0].rstrip("/"))
+    for address, suite in RELEASE.findall(text):
+        if "-" not in suite and "/" not in suite:
+            (preferred if suite == codename else others).append(address.rstrip("/"))
     return tuple(dict.fromkeys(preferred + others))
 
 
@@ -41,11 +41,11 @@ def read_mirrors() -> tuple[str, ...]:
     configured = os.environ.get(ENVIRONMENT)
     if configured:
         return (configured.rstrip("/"),)
-    command = ["apt-get", "indextargets", "--format", FORMAT, "Created-By: Packages"]
-    targets = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    command = ["apt-get", "update", "--print-uris"]
+    sources = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     release = Path("/etc/os-release")
     codename = parse_codename(release.read_text()) if release.exists() else ""
-    mirrors = parse_targets(targets, codename)
+    mirrors = parse_sources(sources, codename)
     if not mirrors:
         raise LabError(
             "apt on this machine knows no Debian mirror",
