@@ -17,7 +17,7 @@ def build(
     """Compile one source text into a program and return its path."""
     text, program = folder / f"program{suffix}", folder / "program"
     text.write_text(source)
-    subprocess.run([compiler, *flags, "-o", program, text], check=True)
+    subprocess.run([compiler, "-o", program, text, *flags], check=True)
     return program
 
 
