@@ -94,13 +94,13 @@ class SymbolDirectory:
         """Return the file with that build id, open, None when the directory has none."""
         names = (f".build-id/{build_id[:2]}/{build_id[2:]}.debug", build_id, f"{build_id}.debug")
         for name in names:
-            file = _open_with_build_id(self._directory / name, build_id)
+            file = open_with_build_id(self._directory / name, build_id)
             if file is not None:
                 return file
         if self._known is None:
             self._known = dict(self._scan())
         found = self._known.get(build_id)
-        return None if found is None else _open_with_build_id(found, build_id)
+        return None if found is None else open_with_build_id(found, build_id)
 
     def _scan(self) -> Iterator[tuple[str, Path]]:
         try:
@@ -147,7 +147,8 @@ def file_crc(fd: int) -> int:
     return crc
 
 
-def _open_with_build_id(path: Path, build_id: str) -> OpenFile | None:
+def open_with_build_id(path: Path, build_id: str) -> OpenFile | None:
+    """Return the file, open, when it is an ELF file with that build id; else None."""
     try:
         file = OpenFile(os.open(path, OPEN_FLAGS))
         return file if Elf.from_fd(file.fd).build_id == build_id else None

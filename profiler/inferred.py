@@ -41,7 +41,7 @@ LATEST_RATIO = 0.8  # of the function's bytes
 LATEST_UNTAKEN_RATIO = 0.5
 LATEST_TAKEN_BYTES = 40
 MAX_CALLS_BEFORE = 4
-_NEVER = re.compile(r"_dtor_|complete_")
+_NEVER = re.compile(r"_dtor_|(.*_)?complete_")
 _CALLBACK = re.compile(
     r"(handle|action|manager|cli|acf|load|ari)_|(un|re)load"
     r"|.*_(cb|callback|exec|handler|thread|task|fn|func|apply|event|hash|cmp|destructor|read|write"

@@ -5,7 +5,8 @@
 - Module entries: `struct ast_module_info`, which every module hands to `ast_module_register`, has
   the load function at 8 and the unload function at 24 (include/asterisk/module.h).
 - Methods of ao2 containers: the tables that `__ao2_container_alloc_*` refer to (main/astobj2_hash.c
-  and astobj2_rbtree.c), by the order of struct ao2_container_methods.
+  and astobj2_rbtree.c), by the order of struct ao2_container_methods; and the traversal that calls
+  them (ao2code.py).
 - Callbacks of ao2 containers have no name in the binary, but a role: `cmp_fn@creator`, after the
   function that passes them to `__ao2_container_alloc_*`.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from profiler.ao2code import VTable, analyse
+from profiler.ao2code import Ao2Code, analyse
 from profiler.arguments import Call, calls
 from profiler.code_image import CodeImage
 from profiler.code_references import CodeReferences
@@ -30,7 +31,15 @@ CONTAINERS = {
     "__ao2_container_alloc_list": ({"sort_fn": 2, "cmp_fn": 3}, 7),
     "__ao2_container_alloc_rbtree": ({"sort_fn": 2, "cmp_fn": 3}, 7),
 }
-_METHODS = {"hash": "hash_ao2", "rbtree": "rb_ao2"}
+_PREFIXES = {"hash": "hash_ao2", "rbtree": "rb_ao2"}
+# Offsets in the table of Asterisk 14 and later; 13 has one member more before the third.
+_METHODS = (
+    (0, "destroy"),
+    (8, "alloc_empty_clone"),
+    (16, "new_node"),
+    (24, "insert_node"),
+    (56, "iterator_next"),
+)
 MAX_REFERRING = 16  # functions that are searched for what they do with one address
 
 
@@ -45,7 +54,7 @@ class RegisteredNames:
     def name(self, start: int) -> str | None:
         """Return the name of the function that starts there, else its role, else None."""
         if not self._references.taken(start):
-            return None
+            return "internal_ao2_traverse" if start in self._traversals else None
         found = [call for user in self._users(start) for call in self._calls(user)]
         return self._thread(found, start) or self._entries.get(start) or self._role(found, start)
 
@@ -98,16 +107,23 @@ class RegisteredNames:
                         yield entry, name
 
     def _methods(self) -> Iterator[tuple[int, str]]:
-        for table in analyse(self._image).vtables:
-            yield from method_names(table)
+        for table in self._ao2.vtables:
+            prefix = _PREFIXES[table.kind]
+            methods = _METHODS if self._ao2.family.call_site_arguments else ()
+            for offset, name in methods:
+                method = self._image.pointer_at(table.address + offset)
+                if method:
+                    yield method, f"{prefix}_{name}"
+            yield table.traverse_first, f"{prefix}_find_first"
+            yield table.traverse_next, f"{prefix}_find_next"
 
+    @cached_property
+    def _ao2(self) -> Ao2Code:
+        return analyse(self._image)
 
-def method_names(table: VTable) -> Iterator[tuple[int, str]]:
-    """Yield (address, name) of the traversal methods of a container's table."""
-    prefix = _METHODS.get(table.kind)
-    if prefix is not None:
-        yield table.traverse_first, f"{prefix}_find_first"
-        yield table.traverse_next, f"{prefix}_find_next"
+    @cached_property
+    def _traversals(self) -> frozenset[int]:
+        return frozenset(traversal.start for traversal in self._ao2.traversals)
 
 
 def _positions(callee: str) -> tuple[int, ...]:

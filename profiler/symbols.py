@@ -85,7 +85,7 @@ class SymbolIndex:
         index = bisect_right(self._starts, address) - 1
         if index < 0 or self._starts[index] != address:
             return None
-        return self._table.name(self._names[index])
+        return self._name(index)
 
     def covering(self, address: int, function_start: int | None) -> tuple[str, int] | None:
         """Return (name, start) of the innermost symbol whose range holds `address`.
@@ -100,8 +100,11 @@ class SymbolIndex:
             if sizeless and function_start is not None and start < function_start:
                 continue
             if sizeless or address < end:
-                return self._table.name(self._names[index]), start
+                return self._name(index), start
         return None
+
+    def _name(self, index: int) -> str:
+        return demangle(self._table.name(self._names[index]))[:MAX_SHOWN_NAME]
 
 
 class Symbolizer:
@@ -139,7 +142,7 @@ class Symbolizer:
         for origin, index in self._tables():
             found = index.covering(address, start)
             if found is not None:
-                return Symbol(_shown(found[0]), found[1], origin)
+                return Symbol(found[0], found[1], origin)
         return self._exported(address, start) or self._stub(address)
 
     def _tables(self) -> Iterator[tuple[str, SymbolIndex]]:
@@ -159,9 +162,9 @@ class Symbolizer:
             return None
         if start is not None:
             name = self._exports.starting_at(start)
-            return None if name is None else Symbol(_shown(name), start, "dynsym")
+            return None if name is None else Symbol(name, start, "dynsym")
         found = self._exports.covering(address, address)
-        return None if found is None else Symbol(_shown(found[0]), found[1], "dynsym")
+        return None if found is None else Symbol(found[0], found[1], "dynsym")
 
     def _stub(self, address: int) -> Symbol | None:
         """Name a procedure linkage stub after the function that it jumps to, as objdump does."""
@@ -239,7 +242,3 @@ def _rank(table: SymbolTable, index: int) -> tuple[bool, bool, int, bool, int, s
 
 def _end(start: int, size: int) -> int:
     return min(start + size, 0xFFFFFFFFFFFFFFFF)
-
-
-def _shown(name: str) -> str:
-    return demangle(name)[:MAX_SHOWN_NAME]
