@@ -16,6 +16,9 @@
 #ifndef CPU_TASK_REGISTERS
 #define CPU_TASK_REGISTERS 1
 #endif
+#ifndef CPU_PUSH_SITES
+#define CPU_PUSH_SITES 1024
+#endif
 #ifndef CPU_RING_PAGES
 #define CPU_RING_PAGES 256
 #endif
@@ -24,12 +27,14 @@ BPF_PERCPU_ARRAY(cpu_states, struct unwind_state, 1);
 BPF_PERCPU_ARRAY(cpu_counters, u64, CPU_COUNTERS);
 BPF_PROG_ARRAY(cpu_programs, 1);
 BPF_RINGBUF_OUTPUT(cpu_samples, CPU_RING_PAGES);
+/* Probed one-byte pushes: address of the instruction, DWARF number of what it pushes. */
+BPF_TABLE("hash", u64, u32, cpu_push_sites, CPU_PUSH_SITES);
 
 static __always_inline void cpu_count(u32 counter)
 {
     u64 *value = cpu_counters.lookup(&counter);
     if (value)
-      *value += 1;
+        *value += 1;
 }
 
 static __always_inline int cpu_finish(struct unwind_state *state)
@@ -63,6 +68,17 @@ static __always_inline int cpu_run(void *ctx, struct unwind_state *state)
     return cpu_finish(state);
 }
 
+/* Between a probe's breakpoint and its handling, ip is already behind the breakpoint's one byte, as
+ * it is after the push was emulated. Only then is the register's value on top of the stack. */
+static __always_inline void cpu_step_back(struct unwind_state *state)
+{
+    u64 site = state->ip - 1, top;
+    u32 *pushed = cpu_push_sites.lookup(&site);
+    if (pushed && !bpf_probe_read_user(&top, 8, (void *)state->sp) &&
+        top != state->registers[*pushed & 15])
+        state->ip = site;
+}
+
 /* The user registers that the kernel saved when the thread entered it: 0, or a cause. */
 static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
 {
@@ -72,6 +88,7 @@ static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
     if (bpf_probe_read_kernel(&regs, sizeof(regs), saved))
         return UNWIND_NO_REGISTERS;
     unwind_begin_registers(state, &regs);
+    cpu_step_back(state);
     return UNWIND_MORE;
 #else
     unwind_begin(state, 0, 0, 0);

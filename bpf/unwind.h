@@ -26,7 +26,7 @@ BPF_F_TABLE("array", u32, u64, unwind_rows, UNWIND_ROWS, UNWIND_MMAPABLE);
 BPF_F_TABLE("array", u32, struct unwind_block, unwind_blocks, UNWIND_BLOCKS, UNWIND_MMAPABLE);
 BPF_F_TABLE("array", u32, struct unwind_rule, unwind_rules, UNWIND_RULES, UNWIND_MMAPABLE);
 BPF_F_TABLE("array", u32, struct unwind_mapping, unwind_mappings, 2 * UNWIND_MAX_MAPPINGS,
-                        UNWIND_MMAPABLE);
+            UNWIND_MMAPABLE);
 BPF_F_TABLE("array", u32, struct unwind_active, unwind_active, 1, UNWIND_MMAPABLE);
 BPF_TABLE("hash", u64, struct unwind_stack, unwind_stacks, UNWIND_STACKS);
 BPF_PERCPU_ARRAY(stack_counters, u64, UNWIND_OUTCOMES); /* of stack_store, by enum unwind_stored */
@@ -193,17 +193,29 @@ static __always_inline int unwind_original_return(struct unwind_state *state)
 static __always_inline u32 unwind_register(struct unwind_state *state, u8 reg, u64 *value)
 {
     if (reg == 7) {
-      *value = state->sp;
+        *value = state->sp;
     } else if (reg == 6) {
         if (state->flags & UNWIND_BP_UNKNOWN)
             return UNWIND_UNSUPPORTED;
-      *value = state->bp;
+        *value = state->bp;
     } else {
         if (state->stack.count != 1 || !(state->flags & UNWIND_REGISTERS))
             return UNWIND_UNSUPPORTED;
-      *value = state->registers[reg & 15];
+        *value = state->registers[reg & 15];
     }
     return 0;
+}
+
+/* Functions that realign their stack keep the CFA in a register other than rbp at their end, where
+ * GCC says that the caller's rbp is in memory at rbp even when it is already back. While it is not,
+ * rbp points below a copy of the return address (GCC's expand_prologue for the DRAP register). */
+static __always_inline int unwind_bp_is_back(struct unwind_state *state, u64 cfa)
+{
+    u64 original, copy;
+    if (bpf_probe_read_user(&original, 8, (void *)(cfa - 8)) ||
+        bpf_probe_read_user(&copy, 8, (void *)(state->bp + 8)))
+        return 1;
+    return original != copy;
 }
 
 /* Goes to the caller by a wide rule. */
@@ -219,15 +231,20 @@ static __always_inline u32 unwind_wide(struct unwind_state *state, u32 at, u64 *
     value += (s64)rule->offset;
     if (rule->is_memory && bpf_probe_read_user(&value, 8, (void *)value))
         return UNWIND_UNREADABLE;
-  *cfa = value + (s64)rule->added;
-    u64 place = rule->bp == UNWIND_BP_AT_CFA ? *cfa : state->bp;
-    if (rule->bp == UNWIND_BP_LOST || (rule->bp == UNWIND_BP_AT_BP && state->flags & UNWIND_BP_UNKNOWN))
+    *cfa = value + (s64)rule->added;
+    if (rule->bp == UNWIND_BP_SAME)
+        return 0;
+    if (rule->bp == UNWIND_BP_LOST || (rule->bp == UNWIND_BP_AT_BP && state->flags & UNWIND_BP_UNKNOWN)) {
         state->flags |= UNWIND_BP_UNKNOWN;
-    else if (rule->bp != UNWIND_BP_SAME) {
-        if (bpf_probe_read_user(&state->bp, 8, (void *)(place + (s64)rule->bp_offset)))
-            return UNWIND_UNREADABLE;
-        state->flags &= ~UNWIND_BP_UNKNOWN;
+        return 0;
     }
+    if (rule->bp == UNWIND_BP_AT_BP && !rule->is_memory && unwind_bp_is_back(state, *cfa))
+        return 0;
+    u64 place = rule->bp == UNWIND_BP_AT_CFA ? *cfa : state->bp;
+    if (bpf_probe_read_user(&value, 8, (void *)(place + (s64)rule->bp_offset)))
+        return UNWIND_UNREADABLE;
+    state->bp = value;
+    state->flags &= ~UNWIND_BP_UNKNOWN;
     return 0;
 }
 
@@ -345,7 +362,7 @@ static __always_inline u32 unwind_store(struct unwind_state *state, u64 *key)
     u64 shape = (u64)stack->cause << 32 | stack->count << 16 | stack->kernel_count;
     hash = unwind_key(hash, shape);
     stack->check = unwind_check(check, shape);
-  *key = hash;
+    *key = hash ? hash : 1; /* 0: no stack */
     struct unwind_stack *known = unwind_stacks.lookup(key);
     if (!known) {
         if (!unwind_stacks.insert(key, stack))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 
-from profiler.cfi import Cie
+from profiler.cfi import Cie, read_uleb
 from profiler.cfi_machine import (
     RBP,
     RIP,
@@ -68,6 +68,10 @@ class RuleWords:
             return self._reject("return address not below the CFA")
         if isinstance(cfa, tuple) and cfa[0] == "plt" and rbp is None:
             return word(KIND_PLT, cfa[3], cfa[2] >> 3)
+        if isinstance(rbp, tuple) and cfa == RSP:
+            # Saved where rbp points, but the frame is rsp's again: GCC forgets to say that rbp
+            # is back, at the end of functions that realign their stack.
+            rbp = None
         slot = _slot(rbp)
         fits = offset >= 0 and not offset & 7 and offset >> 3 < 1 << 20
         if slot is not None and fits and cfa == RSP:
@@ -164,7 +168,7 @@ def execute(program: bytes, cie: Cie, start: State | None, rules: RuleWords) -> 
     """
     if start is None:
         return (rules.pack(START),)
-    words, code_align = rules.words, cie.code_align
+    words, code_align, data_align = rules.words, cie.code_align, cie.data_align
     cfa, offset, rbp, ra = start
     rows: list[int] = []
     saved: list[State] = []
@@ -183,6 +187,10 @@ def execute(program: bytes, cie: Cie, start: State | None, rules: RuleWords) -> 
                 elif op == 0x0B:  # DW_CFA_restore_state
                     cfa, offset, rbp, ra = saved.pop()
                     dirty = True
+                elif op == 0x0D and program[at] < 0x80:  # DW_CFA_def_cfa_register
+                    cfa = program[at]
+                    at += 1
+                    dirty = True
                 elif op:
                     state = (cfa, offset, rbp, ra)
                     machine = Machine(cie, start, state)
@@ -199,15 +207,19 @@ def execute(program: bytes, cie: Cie, start: State | None, rules: RuleWords) -> 
                     rows.append(place << 32 | (words.get(state) or rules.pack(state)))
                     dirty = False
                 place += (op & 0x3F) * code_align
-            elif op & 0x3F in (RBP, RIP):  # DW_CFA_offset, DW_CFA_restore
-                machine = Machine(cie, start, (cfa, offset, rbp, ra))
-                at = machine.step(program, at - 1)
-                cfa, offset, rbp, ra = machine.state
-                dirty = True
-            elif op < 0xC0:  # DW_CFA_offset of a register that we do not follow
-                while program[at] >= 0x80:
-                    at += 1
+            elif op < 0xC0:  # DW_CFA_offset
+                value = program[at]
                 at += 1
+                if value >= 0x80:
+                    value, at = read_uleb(program, at - 1)
+                if op == 0x80 | RBP:
+                    rbp, dirty = value * data_align, True
+                elif op == 0x80 | RIP:
+                    ra, dirty = value * data_align, True
+            elif op == 0xC0 | RBP:  # DW_CFA_restore
+                rbp, dirty = start[2], True
+            elif op == 0xC0 | RIP:
+                ra, dirty = start[3], True
     except (IndexError, struct.error):
         cfa, offset, rbp, ra = START
         dirty = True

@@ -108,7 +108,7 @@ def compile_table(
         raise MalformedFramesError(f"code of {span} bytes")
     rules = RuleWords()
     rows = array("Q", _rows(entries, base, Programs(rules)))
-    bad = sum(1 for row in rows if row >> KIND_SHIFT & 0xF == KIND_BAD)
+    bad = sum(1 for row in rows if row >> KIND_SHIFT & 0xF == KIND_BAD) if rules.bad else 0
     blocks = _blocks(rows, (span >> BLOCK_SHIFT) + 1)
     table = _function_table([entry[:2] for entry in entries])
     return UnwindTable(base, rows, blocks, b"".join(rules.wide), table, bad)

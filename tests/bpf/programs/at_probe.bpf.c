@@ -1,0 +1,60 @@
+/* Unwinds at every probe and reports where it was and which stack that gave. */
+#include "unwind.h"
+
+struct at_probe {
+    u64 ip;
+    u64 stack;
+};
+
+BPF_TABLE("hash", u32, struct unwind_state, probe_states, 64);
+BPF_PROG_ARRAY(probe_programs, 1);
+BPF_RINGBUF_OUTPUT(probe_hits, 1024);
+
+static __always_inline int probe_run(void *ctx, struct unwind_state *state)
+{
+    if (unwind_some(state) == UNWIND_MORE) {
+        probe_programs.call(ctx, 0);
+        unwind_give_up(state);
+    }
+    struct at_probe *hit = probe_hits.ringbuf_reserve(sizeof(struct at_probe));
+    if (!hit)
+        return 0;
+    hit->ip = state->stack.frames[0];
+    hit->stack = stack_store(state);
+    probe_hits.ringbuf_submit(hit, 0);
+    return 0;
+}
+
+int probe_continue(struct pt_regs *ctx)
+{
+    u32 tid = (u32)bpf_get_current_pid_tgid();
+    struct unwind_state *state = probe_states.lookup(&tid);
+    return state ? probe_run(ctx, state) : 0;
+}
+
+int probe_hit(struct pt_regs *ctx)
+{
+    u32 tid = (u32)bpf_get_current_pid_tgid();
+    struct unwind_state *state = probe_states.lookup(&tid);
+    if (!state)
+        return 0;
+    unwind_begin_registers(state, ctx);
+    return probe_run(ctx, state);
+}
+
+/* Entry of a function that also has a return probe. */
+int probe_entry(struct pt_regs *ctx)
+{
+    struct unwind_slot slot = {.address = ctx->sp, .tid = (u32)bpf_get_current_pid_tgid()};
+    u64 address = 0;
+    if (!bpf_probe_read_user(&address, 8, (void *)ctx->sp))
+        return_addresses.insert(&slot, &address);
+    return 0;
+}
+
+int probe_return(struct pt_regs *ctx)
+{
+    struct unwind_slot slot = {.address = ctx->sp - 8, .tid = (u32)bpf_get_current_pid_tgid()};
+    return_addresses.delete(&slot);
+    return 0;
+}

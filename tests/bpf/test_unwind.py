@@ -1,0 +1,254 @@
+"""Stacks unwound in the kernel are those that gdb sees, or those that the executed calls made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import capstone
+import pytest
+
+from profiler.elf import Elf
+from profiler.symtab import read_symtab
+from profiler.unwind_wire import CAUSES, MAX_FRAMES, WHOLE
+from tests.bpf.unwinding import (
+    Hit,
+    TestProgram,
+    compile_program,
+    probe,
+    running,
+    sample,
+    unwinding,
+)
+
+pytestmark = pytest.mark.root
+
+BUILDS = (
+    "-O0",
+    "-O1",
+    "-O2",
+    "-O3",
+    "-O0 -fomit-frame-pointer",
+    "-O2 -fno-omit-frame-pointer",
+    "-O2 -fcf-protection=full",
+    "-O2 -fstack-clash-protection -fstack-protector-all",
+    "-O2 -s",
+    "-O2 -no-pie",
+    "-O2 -static",
+    "-Os -s -static",
+)
+
+
+def whole_and_equal(target: TestProgram, tid: int, samples: int = 200) -> None:
+    """Samples in the spinning leaf: whole, and all callers those that gdb sees."""
+    with unwinding(target.pid) as one:
+        taken = sample(one, (tid,), samples)
+    frames = target.gdb_frames()
+    callers = tuple(address for address, _ in frames[1:])
+    assert len(taken.stacks) >= samples
+    assert {CAUSES[stack.cause] for stack in taken.stacks} == {"whole"}
+    assert {stack.frames[1:] for stack in taken.stacks} == {callers}
+    fired, kept, *others = taken.counters
+    assert fired == kept == len(taken.stacks)
+    assert others == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("flags", BUILDS)
+def test_every_kind_of_frame_equals_gdb(tmp_path: Path, flags: str) -> None:
+    path = compile_program(tmp_path, *flags.split())
+    with running(path, "user") as target:
+        whole_and_equal(target, target.tid)
+
+
+def test_main_thread_reaches_the_process_entry(tmp_path: Path) -> None:
+    with running(compile_program(tmp_path, "-O2"), "um") as target:
+        whole_and_equal(target, target.pid)
+
+
+@pytest.mark.parametrize("mode", ["sm", "pm"])
+def test_callers_of_a_leaf_that_calls_out_equal_gdb(tmp_path: Path, mode: str) -> None:
+    """The leaf is in system calls (kernel-mode samples), or in libc and its PLT."""
+    with running(compile_program(tmp_path, "-O2"), mode) as target:
+        with unwinding(target.pid) as one:
+            taken = sample(one, (target.pid,), 500)
+        names = [name for _, name in target.gdb_frames()]
+        outside = names[names.index("leaf") + 1 :]
+        callers = tuple(address for address, _ in target.gdb_frames()[-len(outside) :])
+    assert {CAUSES[stack.cause] for stack in taken.stacks} == {"whole"}
+    assert {stack.frames[-len(callers) :] for stack in taken.stacks} == {callers}
+    assert max(len(stack.frames) for stack in taken.stacks) <= len(callers) + 8
+    in_kernel = [stack for stack in taken.stacks if stack.kernel]
+    assert mode != "sm" or len(in_kernel) > len(taken.stacks) // 4
+
+
+def test_a_stack_that_is_too_deep_is_marked(tmp_path: Path) -> None:
+    with running(compile_program(tmp_path, "-O0"), "dm", "300") as target:
+        with unwinding(target.pid) as one:
+            taken = sample(one, (target.pid,), 50)
+        frames = target.gdb_frames()
+    callers = tuple(address for address, _ in frames[1:MAX_FRAMES])
+    assert {CAUSES[stack.cause] for stack in taken.stacks} == {"too deep"}
+    assert {stack.frames[1:] for stack in taken.stacks} == {callers}
+    fired, _, _, _, _, truncated = taken.counters
+    assert fired == truncated == len(taken.stacks)
+
+
+def test_the_deepest_stack_that_fits_is_whole(tmp_path: Path) -> None:
+    path = compile_program(tmp_path, "-O0")
+    with running(path, "dm", "20") as target:
+        around = len(target.gdb_frames()) - 20
+    with running(path, "dm", str(MAX_FRAMES - around)) as target:
+        assert len(target.gdb_frames()) == MAX_FRAMES
+        with unwinding(target.pid) as one:
+            taken = sample(one, (target.pid,), 50)
+    assert set(taken.causes) == {WHOLE}
+
+
+def test_a_library_loaded_later_is_unwound_after_refresh(tmp_path: Path) -> None:
+    later = compile_program(tmp_path, "-O2", "-shared", "-fPIC", source="later.c")
+    path = compile_program(tmp_path, "-O2")
+    with running(path, "l", LATER=str(later)) as target, unwinding(target.pid) as one:
+        assert not one.refresh()
+        target.go_on()
+        target.wait_for(b"ready")
+        before = sample(one, (target.tid,), 50)
+        assert {CAUSES[stack.cause] for stack in before.stacks} == {"unknown mapping"}
+        assert one.refresh()
+        assert str(later) in {code.mapping.path for code in one.code.current}
+        target_frames = target.gdb_frames()
+        after = sample(one, (target.tid,), 50)
+    callers = tuple(address for address, _ in target_frames[1:])
+    tail = after.stacks[-50:]
+    assert {CAUSES[stack.cause] for stack in tail} == {"whole"}
+    assert {stack.frames[1:] for stack in tail} == {callers}
+
+
+def test_a_replaced_executable_is_still_read(tmp_path: Path) -> None:
+    path = compile_program(tmp_path, "-O2")
+    with running(path, "user") as target:
+        path.unlink()
+        path.write_text("another file by now")
+        with unwinding(target.pid) as one:
+            taken = sample(one, (target.tid,), 50)
+    assert {CAUSES[stack.cause] for stack in taken.stacks} == {"whole"}
+
+
+def test_other_processes_are_filtered(tmp_path: Path) -> None:
+    with running(compile_program(tmp_path, "-O2"), "user") as target:
+        with unwinding(target.pid, TARGET_TGID=os.getpid()) as one:
+            one_sample = sample(one, (target.tid,), 0)
+    fired, kept, filtered, *_ = one_sample.counters
+    assert kept == 0
+    assert fired == filtered
+
+
+def test_a_full_map_of_stacks_is_counted(tmp_path: Path) -> None:
+    with running(compile_program(tmp_path, "-O2"), "pm") as target:
+        with unwinding(target.pid, UNWIND_STACKS=2) as one:
+            taken = sample(one, (target.pid,), 300)
+    fired, kept, _, lost, _, truncated = taken.counters
+    assert lost > 0
+    assert fired == kept + lost + truncated
+
+
+# -- at single instructions
+
+FUNCTIONS = ("work", "work_spill", "work_registers", "work_aligned", "leaf")
+NOP5 = bytes((0x0F, 0x1F, 0x44, 0, 0))  # a probe on it corrupts the red zone on Linux 6.18
+
+
+class Code:
+    """The instructions of the functions that the test program works in."""
+
+    def __init__(self, path: Path) -> None:
+        elf = Elf.from_bytes(path.read_bytes())
+        symbols = read_symtab(elf)
+        assert symbols is not None
+        self.entries: dict[str, int] = {}
+        self.ends: dict[str, int] = {}
+        self.instructions: dict[int, capstone.CsInsn] = {}
+        decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+        decoder.detail = True
+        for name in FUNCTIONS:
+            symbol = symbols.find(name)
+            if symbol is None:
+                continue  # the compiler made it part of its caller
+            self.entries[name] = symbol.value
+            self.ends[name] = symbol.value + symbol.size
+            code = elf.read_at(symbol.value, symbol.size)
+            assert code is not None
+            for instruction in decoder.disasm(code, symbol.value):
+                self.instructions[instruction.address] = instruction
+
+    def probed(self) -> list[int]:
+        return [at for at, one in self.instructions.items() if bytes(one.bytes) != NOP5]
+
+
+def check_against_executed_calls(
+    hits: list[Hit], code: Code, bias: int, base: tuple[int, ...]
+) -> int:
+    """Follow calls and returns in the order they were executed; return how many hits were right."""
+    calls: list[int] = []
+    previous: capstone.CsInsn | None = None
+    checked = 0
+    for hit in hits:
+        address = hit.address - bias
+        if previous is not None and previous.group(capstone.CS_GRP_CALL):
+            if address != previous.address + previous.size:
+                calls.append(previous.address + previous.size + bias)
+        elif previous is not None and previous.group(capstone.CS_GRP_RET):
+            assert calls.pop() == hit.address
+        expected = (hit.address, *reversed(calls), *base)
+        where = f"{code.instructions[address]} {CAUSES[hit.stack.cause]}"
+        assert hit.stack.frames == expected, where
+        assert hit.stack.cause == WHOLE
+        previous = code.instructions[address]
+        checked += 1
+    return checked
+
+
+def from_leaf(hits: list[Hit], code: Code, bias: int) -> list[Hit]:
+    """Begin where the leaf is executing, with none of the functions below it entered."""
+    low, high = code.entries["leaf"], code.ends["leaf"]
+    inside = [low <= hit.address - bias < high for hit in hits]
+    return hits[inside.index(True) :]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["-O0", "-O1", "-O2", "-O3", "-Os", "-O2 -fno-omit-frame-pointer", "-O2 -fcf-protection"],
+)
+def test_callers_are_right_at_every_instruction(tmp_path: Path, flags: str) -> None:
+    """Entries, prologues, epilogues, tail calls, realigned stacks."""
+    path = compile_program(tmp_path, *flags.split())
+    code = Code(path)
+    with running(path, "wm") as target:
+        bias = next(one.bias for one in _code_of(target) if one.mapping.path == str(path))
+        hits = probe(target, code.probed())
+        frames = target.gdb_frames()
+    names = [name for _, name in frames]
+    base = tuple(address for address, _ in frames[names.index("leaf") + 1 :])
+    assert bias is not None
+    assert check_against_executed_calls(from_leaf(hits, code, bias), code, bias, base) > 500
+
+
+def test_return_probes_do_not_hide_callers(tmp_path: Path) -> None:
+    path = compile_program(tmp_path, "-O2")
+    code = Code(path)
+    returns = (code.entries["work_registers"], code.entries["work_aligned"])
+    with running(path, "wm") as target:
+        bias = next(one.bias for one in _code_of(target) if one.mapping.path == str(path))
+        hits = probe(target, code.probed(), returns)
+        frames = target.gdb_frames()
+    names = [name for _, name in frames]
+    base = tuple(address for address, _ in frames[names.index("leaf") + 1 :])
+    assert bias is not None
+    assert check_against_executed_calls(from_leaf(hits, code, bias), code, bias, base) > 500
+
+
+def _code_of(target: TestProgram):
+    from profiler.mappings import TargetCode
+
+    code = TargetCode(target.pid)
+    code.refresh()
+    return code.current

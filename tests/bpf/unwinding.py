@@ -1,0 +1,240 @@
+"""Runs test programs, unwinds them in the kernel, and asks gdb about the same stacks."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from profiler import syscalls
+from profiler.elf import Elf
+from profiler.kernel import BpfModule, Program
+from profiler.mappings import TargetCode
+from profiler.unwind import TableLibrary, UnwindCoverage, UnwindStack, UnwindTables, decode_stack
+from profiler.unwind_cache import TableCache
+
+PROGRAMS = Path(__file__).parent / "programs"
+PERF_EVENT, KPROBE = 7, 2  # enum bpf_prog_type
+UPROBE_MULTI = 48  # enum bpf_attach_type
+SAMPLE = struct.Struct("<QQII")  # struct cpu_sample
+PERIOD_NS = 1_000_000
+
+_GDB_SCRIPT = """
+set pagination off
+set backtrace past-main on
+set backtrace past-entry on
+set backtrace limit 2000
+python
+frame = gdb.newest_frame()
+while frame is not None:
+    if frame.type() != gdb.INLINE_FRAME:
+        print("FRAME %x %s" % (frame.pc(), frame.name() or ""))
+    frame = frame.older()
+end
+"""
+
+
+def compile_program(folder: Path, *flags: str, source: str = "frames.c") -> Path:
+    """Return the path of a freshly compiled test program."""
+    path = folder / ("later.so" if "-shared" in flags else "frames")
+    command = ["gcc", "-w", *flags, str(PROGRAMS / source), "-o", str(path), "-lpthread", "-ldl"]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+class TestProgram:
+    """A running test program; its newest thread has reached the point that it announces."""
+
+    __test__ = False
+
+    def __init__(self, path: Path, *arguments: str, **environment: str) -> None:
+        self.path = path
+        self.process = subprocess.Popen(
+            [path, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **environment},
+        )
+        self.pid = self.process.pid
+        self.wait_for(b"loading" if arguments[0].startswith("l") else b"ready")
+
+    def wait_for(self, line: bytes) -> None:
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline().strip() == line
+
+    def go_on(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+
+    @property
+    def tid(self) -> int:
+        return max(int(name) for name in os.listdir(f"/proc/{self.pid}/task"))  # noqa: PTH208
+
+    def gdb_frames(self) -> tuple[tuple[int, str], ...]:
+        """Stop the program and return (address, function) of the newest thread, leaf first."""
+        script = self.path.parent / "frames.gdb"
+        script.write_text(_GDB_SCRIPT)
+        quiet = ("-iex", "set debuginfod enabled off")
+        nothing = ("-iex", "set debug-file-directory /nonexistent")
+        command = ["gdb", "-nx", "-batch", *quiet, *nothing, "-p", str(self.tid), "-x", str(script)]
+        run = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        found = re.findall(r"^FRAME ([0-9a-f]+) (.*)$", run.stdout, re.MULTILINE)
+        assert found, run.stdout + run.stderr
+        return tuple((int(address, 16), name) for address, name in found)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def running(path: Path, *arguments: str, **environment: str) -> Iterator[TestProgram]:
+    program = TestProgram(path, *arguments, **environment)
+    try:
+        yield program
+    finally:
+        program.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What one round of sampling gave."""
+
+    stacks: tuple[UnwindStack, ...]  # one for each sample
+    counters: tuple[int, ...]  # by enum cpu_counter
+    ns_per_run: float
+
+    @property
+    def causes(self) -> Counter[int]:
+        return Counter(stack.cause for stack in self.stacks)
+
+
+class Unwinding:
+    """Programs and tables for one target."""
+
+    def __init__(self, pid: int, *sources: str, **definitions: int) -> None:
+        self.code = TargetCode(pid)
+        self.code.refresh()
+        library = TableLibrary(TableCache(None))
+        library.prepare(self.code.current)
+        sizes = {**library.definitions(), "TARGET_TGID": pid, **definitions}
+        self.module = BpfModule(sources or ("cpu.bpf.c",), sizes)
+        self.tables = UnwindTables(self.module, library)
+        self.coverage: UnwindCoverage = self.tables.update(self.code.current)
+
+    def refresh(self) -> bool:
+        changed = self.code.refresh()
+        self.coverage = self.tables.update(self.code.current)
+        return changed
+
+    def load(self, first: str, following: str, programs: str, *kind: int) -> Program:
+        program = self.module.load(first, *kind)
+        self.module.set_tail_call(programs, 0, self.module.load(following, *kind))
+        return program
+
+    def stacks(self) -> dict[int, UnwindStack]:
+        items = self.module.map("unwind_stacks").items()
+        return {int.from_bytes(key, "little"): decode_stack(value) for key, value in items}
+
+    def counters(self, name: str, count: int) -> tuple[int, ...]:
+        array = self.module.map(name)
+        keys = (struct.pack("<I", index) for index in range(count))
+        return tuple(
+            sum(int.from_bytes(value, "little") for value in array.values_of_cpus(key))
+            for key in keys
+        )
+
+
+@contextmanager
+def unwinding(pid: int, *sources: str, **definitions: int) -> Iterator[Unwinding]:
+    one = Unwinding(pid, *sources, **definitions)
+    try:
+        yield one
+    finally:
+        one.module.close()
+
+
+def sample(one: Unwinding, tids: tuple[int, ...], samples: int = 200) -> Sampled:
+    """Sample threads until enough samples came (or 10 s went by)."""
+    program = one.load("cpu_sample", "cpu_continue", "cpu_programs", PERF_EVENT)
+    ring = one.module.ring_buffer("cpu_samples")
+    statistics = syscalls.enable_program_statistics()
+    before = program.statistics()
+    events = [syscalls.open_cpu_clock(tid, PERIOD_NS, False) for tid in tids]
+    records: list[bytes] = []
+    try:
+        for event in events:
+            syscalls.run_program_on(event, program.descriptor)
+        deadline = time.monotonic() + 10
+        while len(records) < samples and time.monotonic() < deadline:
+            time.sleep(0.02)
+            records += ring.drain()
+    finally:
+        for event in events:
+            os.close(event)
+        os.close(statistics)
+    time.sleep(0.02)
+    records += ring.drain()
+    stacks = one.stacks()
+    runs = program.statistics().run_count - before.run_count
+    spent_ns = program.statistics().run_time_ns - before.run_time_ns
+    return Sampled(
+        tuple(stacks[SAMPLE.unpack(record)[1]] for record in records),
+        one.counters("cpu_counters", 6),
+        spent_ns / max(1, runs),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A probe that was met."""
+
+    address: int
+    stack: UnwindStack
+
+
+def link(program: Program, path: Path, addresses: list[int], pid: int, is_return: bool) -> int:
+    """Attach a program at virtual addresses of a file."""
+    elf = Elf.from_bytes(path.read_bytes())
+    offsets = [elf.offset_of(address) for address in addresses]
+    places = [syscalls.UprobePlace(offset, 0) for offset in offsets if offset is not None]
+    return syscalls.link_uprobes(
+        program.descriptor, UPROBE_MULTI, str(path), places, pid, is_return
+    )
+
+
+def probe(
+    target: TestProgram, addresses: list[int], returns: tuple[int, ...] = (), wait_s: float = 0.3
+) -> list[Hit]:
+    """Unwind at every probe on these addresses of the program, hits in order."""
+    source = "../tests/bpf/programs/at_probe.bpf.c"
+    with unwinding(target.pid, source) as one:
+        kind = (KPROBE, UPROBE_MULTI)
+        state_bytes = one.module.map("probe_states").value_size
+        one.module.map("probe_states").set(struct.pack("<I", target.tid), bytes(state_bytes))
+        program = one.load("probe_hit", "probe_continue", "probe_programs", *kind)
+        ring = one.module.ring_buffer("probe_hits")
+        links = []
+        if returns:
+            entry, end = (one.module.load(name, *kind) for name in ("probe_entry", "probe_return"))
+            links.append(link(end, target.path, list(returns), target.pid, True))
+            links.append(link(entry, target.path, list(returns), target.pid, False))
+        links.append(link(program, target.path, addresses, target.pid, False))
+        time.sleep(wait_s)
+        records = ring.drain()
+        for number in reversed(links):
+            with suppress(OSError):
+                os.close(number)
+        stacks = one.stacks()
+        counted = one.counters("stack_counters", 3)
+        assert counted[1:] == (0, 0)
+    hits = (struct.unpack("<QQ", record) for record in records)
+    return [Hit(address, stacks[key]) for address, key in hits]
