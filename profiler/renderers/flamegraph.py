@@ -9,12 +9,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from typing import TextIO
 from xml.sax.saxutils import escape, quoteattr
 
 from profiler.profile import Profile
 from profiler.renderers import numbers
+from profiler.renderers.assets import read_asset
 from profiler.renderers.labels import clip
 from profiler.renderers.lanes import Lane, comparison_lanes, sample_lanes
 from profiler.renderers.tree import Node, build, keep_heaviest
@@ -108,12 +108,12 @@ def comparison_graph(profile: Profile) -> Graph:
 
 def stylesheet() -> str:
     """Return the style of all flame graphs."""
-    return _asset("flamegraph.css")
+    return read_asset("flamegraph.css")
 
 
 def script() -> str:
     """Return the definition of makeFlameGraph(svg, isWholeDocument)."""
-    return _asset("flamegraph.js")
+    return read_asset("flamegraph.js")
 
 
 def fragment(graph: Graph, name: str) -> str:
@@ -215,7 +215,3 @@ def _target(profile: Profile) -> str:
 def _window(profile: Profile) -> str:
     began = clip(profile.started_at.replace("T", " ").replace("Z", " UTC"), 40)
     return f"{profile.window.duration_s:.1f} s from {began}"
-
-
-def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

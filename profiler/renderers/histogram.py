@@ -71,19 +71,20 @@ def draw(
     `is_exact` says that values are whole numbers: a row ends at its largest value, and a single
     value stands alone. Else a row ends where the next one starts.
     """
-    names = [_name(bar, value, is_exact) for bar in rows]
-    name_width = max((len(name) for name in names), default=0)
+    names = [name(bar, value, is_exact) for bar in rows]
+    name_width = max(map(len, names), default=0)
     counts = [exact(bar.count) for bar in rows]
-    count_width = max((len(text) for text in counts), default=0)
+    count_width = max(map(len, counts), default=0)
     largest = max((bar.count for bar in rows), default=0)
     drawn = (_bar(bar.count, largest, width - name_width - count_width - 6) for bar in rows)
     return [
-        f"  {name:>{name_width}}  {text:>{count_width}}  {blocks}".rstrip()
-        for name, text, blocks in zip(names, counts, drawn, strict=True)
+        f"  {label:>{name_width}}  {text:>{count_width}}  {blocks}".rstrip()
+        for label, text, blocks in zip(names, counts, drawn, strict=True)
     ]
 
 
-def _name(bar: Bar, value: Callable[[int], str], is_exact: bool) -> str:
+def name(bar: Bar, value: Callable[[int], str], is_exact: bool) -> str:
+    """Return the values of a row in words; see `draw` for `is_exact`."""
     if is_exact and bar.high == bar.low + 1:
         return value(bar.low)
     return f"{value(bar.low)} to {value(bar.high - 1 if is_exact else bar.high)}"

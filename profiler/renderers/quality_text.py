@@ -17,17 +17,30 @@ _CAUSES_MAX = 6
 
 def lines(profile: Profile) -> list[Line]:
     """Return the loss accounting, the coverage, the quality of the stacks, and the cost."""
-    return [
-        *heading("SEEN AND LOST", "fired = kept + filtered + lost + collided + truncated"),
-        *_accounting(profile),
-        *_coverage(profile),
-        *_verification(profile),
-        *_stacks("sample stacks", profile.stack_quality),
-        *_stacks("lookup stacks", profile.lookup_stack_quality),
-        *_names(profile),
-        Line(""),
-        cost_line(profile),
+    titles = ("", "fired", "kept", "filtered", "lost", "collided", "truncated")
+    rows = [(name, *parts(accounting)) for name, accounting in _measurements(profile)]
+    made = heading("SEEN AND LOST", "fired = kept + filtered + lost + collided + truncated")
+    made += [Line(text) for text in table(titles, rows, WIDTH)]
+    for note, style in notes(profile):
+        made += wrapped("  ", note, style)
+    return [*made, Line(""), cost_line(profile)]
+
+
+def notes(profile: Profile) -> list[tuple[str, str]]:
+    """Return (sentence, style) for all that is to be said beside the accounting."""
+    said = [
+        (f"The {name} do not add up: this is a defect of ebpf-prof.", "bad")
+        for name, accounting in _measurements(profile)
+        if not accounting.balanced()
     ]
+    if profile.containers:
+        said += [(coverage(profile), ""), _verification(profile)]
+    qualities = (
+        ("sample stacks", profile.stack_quality),
+        ("lookup stacks", profile.lookup_stack_quality),
+    )
+    said += [(_stacks(name, quality), "") for name, quality in qualities if quality.samples]
+    return said + _names(profile)
 
 
 def cost_line(profile: Profile) -> Line:
@@ -52,23 +65,12 @@ def coverage(profile: Profile) -> str:
     )
 
 
-def _accounting(profile: Profile) -> list[Line]:
-    measurements = (
-        ("samples", profile.sample_accounting),
-        ("lookups", profile.lookup_accounting),
-    )
-    titles = ("", "fired", "kept", "filtered", "lost", "collided", "truncated")
-    rows = [(name, *_parts(accounting)) for name, accounting in measurements]
-    made = [Line(text) for text in table(titles, rows, WIDTH)]
-    made += [
-        Line(f"  The {name} do not add up: this is a defect of ebpf-prof.", "bad")
-        for name, accounting in measurements
-        if not accounting.balanced()
-    ]
-    return made
+def _measurements(profile: Profile) -> tuple[tuple[str, Accounting], ...]:
+    return (("samples", profile.sample_accounting), ("lookups", profile.lookup_accounting))
 
 
-def _parts(accounting: Accounting) -> tuple[str, ...]:
+def parts(accounting: Accounting) -> tuple[str, ...]:
+    """Return the six numbers of an accounting."""
     return tuple(
         numbers.column(value)
         for value in (
@@ -82,14 +84,8 @@ def _parts(accounting: Accounting) -> tuple[str, ...]:
     )
 
 
-def _coverage(profile: Profile) -> list[Line]:
-    return wrapped("  ", coverage(profile)) if profile.containers else []
-
-
-def _verification(profile: Profile) -> list[Line]:
+def _verification(profile: Profile) -> tuple[str, str]:
     counts = [container.lookups for container in profile.containers]
-    if not counts:
-        return []
     contradicted = sum(count.contradicted for count in counts)
     text = (
         f"comparisons counted: {numbers.exact(sum(count.verified for count in counts))} verified, "
@@ -98,35 +94,32 @@ def _verification(profile: Profile) -> list[Line]:
         f"{numbers.exact(sum(count.truncated for count in counts))} truncated; "
         "only verified ones are shown"
     )
-    return wrapped("  ", text, "bad" if contradicted else "")
+    return text, "bad" if contradicted else ""
 
 
-def _stacks(name: str, quality: StackQuality) -> list[Line]:
-    if not quality.samples:
-        return []
+def _stacks(name: str, quality: StackQuality) -> str:
     if quality.whole == quality.samples:
-        return [Line(f"  {name}: all {numbers.exact(quality.samples)} whole")]
+        return f"{name}: all {numbers.exact(quality.samples)} whole"
     causes = sorted(quality.by_cause, key=lambda item: (-item[1], item[0]))
     shown = [f"{clip(cause, 40)} {numbers.exact(count)}" for cause, count in causes[:_CAUSES_MAX]]
     if len(causes) > _CAUSES_MAX:
         shown.append(f"{len(causes) - _CAUSES_MAX} more causes")
     ratio = numbers.percent(quality.whole / quality.samples)
-    text = (
+    return (
         f"{name}: {numbers.exact(quality.whole)} of {numbers.exact(quality.samples)} whole "
         f"({ratio}); cut by: {', '.join(shown)}"
     )
-    return wrapped("  ", text)
 
 
-def _names(profile: Profile) -> list[Line]:
+def _names(profile: Profile) -> list[tuple[str, str]]:
     ratio = profile.unnamed_frames_ratio
     if ratio is None:
         return []
-    made = [Line(f"  frames without a name: {numbers.percent(ratio)}")]
+    said = [(f"frames without a name: {numbers.percent(ratio)}", "")]
     if ratio > UNNAMED_RATIO_MAX:
-        made += wrapped(
-            "  ",
+        hint = (
             "For names install the debug symbols of asterisk (asterisk-dbgsym or -debuginfo), "
-            "then: ebpf-prof report recording",
+            "then: ebpf-prof report recording"
         )
-    return made
+        said.append((hint, ""))
+    return said

@@ -1,0 +1,166 @@
+"""report.html: the whole profile on one page that needs nothing else.
+
+The same content as the terminal report, with every row, and with both flame graphs inside. A policy
+in the page forbids it to load anything.
+"""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from profiler.profile import Profile
+from profiler.renderers import flamegraph, numbers
+from profiler.renderers.assets import read_asset
+from profiler.renderers.flamegraph import Graph, comparison_graph, sample_graph
+from profiler.renderers.labels import printable
+from profiler.renderers.lookup_html import call_sites, containers, growth, histograms
+from profiler.renderers.markup import Markup, element, share_bar, table, text, two_lines
+from profiler.renderers.quality_html import quality, tiles
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+_START = 'for (const svg of document.querySelectorAll("svg.flame")) { makeFlameGraph(svg, false); }'
+
+
+def render(profile: Profile, out: TextIO) -> None:
+    """Write the page."""
+    title = text(title_of(profile))
+    sections = (
+        _header(profile),
+        tiles(profile),
+        _findings(profile),
+        _warnings(profile),
+        _threads(profile),
+        _sockets(profile),
+        containers(profile),
+        call_sites(profile),
+        histograms(profile),
+        growth(profile),
+        _graph("cpu-graph", "Where CPU time goes", sample_graph(profile)),
+        _graph("comparisons-graph", "Where comparisons come from", comparison_graph(profile)),
+        quality(profile),
+        _provenance(profile),
+    )
+    out.write(
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n"
+        f"<style>\n{read_asset('report.css')}{flamegraph.stylesheet()}</style>\n"
+        "</head>\n<body>\n<main>\n"
+    )
+    out.writelines(f"{section}\n" for section in sections if section)
+    out.write(f"</main>\n<script>\n{flamegraph.script()}{_START}\n</script>\n</body>\n</html>\n")
+
+
+def title_of(profile: Profile) -> str:
+    """Return what was profiled."""
+    version = f" {profile.target.version}" if profile.target.version else ""
+    return f"asterisk{version} (pid {profile.target.pid})"
+
+
+def _header(profile: Profile) -> Markup:
+    began = profile.started_at.replace("T", " ").replace("Z", " UTC")
+    window = (
+        f"{profile.window.duration_s:.1f} s from {began}, {profile.frequency_hz:g} samples a second"
+    )
+    parts = [element("h1", title_of(profile)), element("p", window, kind="faint")]
+    if profile.target.exited:
+        parts.append(element("p", "The process ended while it was recorded.", kind="bad"))
+    elif profile.stopped_by != "duration":
+        parts.append(element("p", f"Ended early: {profile.stopped_by}.", kind="bad"))
+    return element("header", *parts)
+
+
+def _findings(profile: Profile) -> Markup:
+    cards = []
+    for finding in sorted(profile.findings, key=lambda finding: finding.rank):
+        share = ""
+        if finding.cpu_ratio is not None:
+            share = f" ({numbers.percent(finding.cpu_ratio)} of one CPU)"
+        title = element("h3", f"{finding.rank}. {finding.title}", share)
+        evidence = [element("p", line) for line in finding.evidence]
+        advice = element("p", finding.advice, kind="advice")
+        cards.append(element("div", title, *evidence, advice, kind="finding"))
+    if not cards:
+        is_blank = not profile.samples and not profile.containers
+        words = "Nothing was measured." if is_blank else "Nothing stands out."
+        cards = [element("p", words, kind="bad" if is_blank else "good")]
+    return element("section", element("h2", "Findings"), *cards)
+
+
+def _warnings(profile: Profile) -> Markup:
+    if not profile.warnings:
+        return Markup("")
+    lines = [element("p", warning) for warning in profile.warnings]
+    return element("section", element("h2", "Warnings"), *lines)
+
+
+def _threads(profile: Profile) -> Markup:
+    rows = [
+        (
+            two_lines(thread.role or thread.name, f"{thread.name}, tid {thread.tid}"),
+            share_bar(thread.cpu_ratio, numbers.percent_cell(thread.cpu_ratio)),
+            numbers.percent_cell(thread.run_delay_ratio),
+            numbers.exact(thread.samples),
+        )
+        for thread in profile.threads
+    ]
+    explanation = "CPU time over the window; waiting means ready to run, but not on a CPU."
+    return element(
+        "section",
+        element("h2", "Hot threads"),
+        element("p", explanation, kind="faint"),
+        table(("Thread", "CPU", "Waiting", "Samples"), rows),
+    )
+
+
+def _sockets(profile: Profile) -> Markup:
+    if not profile.sockets:
+        return Markup("")
+    rows = [
+        (
+            element("b", socket.local),
+            numbers.size(socket.receive_queue_bytes_max),
+            numbers.size(socket.receive_queue_bytes_mean),
+            element("span", numbers.exact(socket.drops), kind="bad" if socket.drops else ""),
+        )
+        for socket in sorted(
+            profile.sockets,
+            key=lambda socket: (-socket.drops, -socket.receive_queue_bytes_max, socket.local),
+        )
+    ]
+    explanation = "A queue that stays full, or drops: the process cannot keep up."
+    return element(
+        "section",
+        element("h2", "UDP sockets"),
+        element("p", explanation, kind="faint"),
+        table(("Socket", "Longest queue", "Mean queue", "Drops"), rows),
+    )
+
+
+def _graph(name: str, title: str, graph: Graph) -> Markup:
+    drawing = Markup(flamegraph.fragment(graph, name))
+    return element(
+        "section",
+        element("h2", title),
+        element("p", graph.caption, kind="faint"),
+        element("div", drawing, kind="graph"),
+    )
+
+
+def _provenance(profile: Profile) -> Markup:
+    target = profile.target
+    facts = (
+        ("Tool", f"ebpf-prof {profile.tool_version}"),
+        ("Command", " ".join(map(printable, profile.command))),
+        ("Executable", target.exe),
+        ("Command line", " ".join(map(printable, target.command_line))),
+        ("Build ID", target.build_id or "unknown"),
+        ("Version", target.version or "unknown"),
+        ("Container", target.container_id or "none"),
+        ("Started", profile.started_at),
+        ("Ended by", profile.stopped_by),
+    )
+    pairs = [element("dt", name) + element("dd", element("code", value)) for name, value in facts]
+    listed = element("dl", *map(Markup, pairs))
+    return element("section", element("h2", "How this was made"), listed)

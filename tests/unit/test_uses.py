@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from profiler.profile import Chain, LookupCounts
+from profiler.renderers.uses import (
+    all_lookups,
+    by_comparisons,
+    call_site_uses,
+    container_uses,
+    shape,
+)
+from tests import examples
+
+
+def test_the_container_that_takes_most_time_comes_first() -> None:
+    story = examples.field_story()
+    backwards = replace(story, containers=story.containers[::-1])
+    assert [use.label for use in container_uses(backwards)] == [
+        "taskprocessors (tps_cmp_cb)",
+        "dialogs (dialog_cmp_cb)",
+    ]
+    assert [use.container for use in container_uses(backwards)] == [1, 0]
+
+
+def test_a_call_site_is_estimated_by_its_count_and_means() -> None:
+    worst = call_site_uses(examples.field_story())[0]
+    assert worst.label == "taskprocessor.c:776 ast_taskprocessor_create_with_listener"
+    assert worst.place == "in taskprocessors (tps_cmp_cb), by key"
+    assert worst.estimated_duration_ns == pytest.approx(665_141.0 * 1_649_000_000 / 23_225)
+    assert worst.estimated_comparisons == pytest.approx(665_141.0 * 175_178_445 / 23_215)
+
+
+def test_uses_that_were_not_counted_have_no_comparisons_and_come_last() -> None:
+    uses = container_uses(examples.hostile())
+    uncounted = next(use for use in uses if use.comparisons.max is None)
+    assert uncounted.estimated_comparisons is None
+    assert by_comparisons(uses)[-1] == uncounted
+
+
+def test_the_error_is_half_of_the_interval() -> None:
+    use = container_uses(examples.field_story())[0]
+    assert use.error_ratio == pytest.approx((753_180 - 723_644) / 2 / 738_412)
+
+
+def test_errors_of_containers_add_up_as_independent_ones() -> None:
+    story = examples.field_story()
+    counts = LookupCounts(10, 10, 0, 0, 0, 100.0, 97.0, 103.0, None)
+    other = LookupCounts(10, 10, 0, 0, 0, 100.0, 96.0, 104.0, None)
+    containers = (
+        replace(story.containers[0], lookups=counts),
+        replace(story.containers[1], lookups=other),
+    )
+    total, error_ratio = all_lookups(replace(story, containers=containers))
+    assert total == 200.0
+    assert error_ratio == pytest.approx(math.hypot(3, 4) / 200)
+    assert all_lookups(examples.empty()) == (0.0, None)
+
+
+def test_a_shape_says_only_what_is_known() -> None:
+    container = examples.field_story().containers[0]
+    assert shape(container) == (
+        "55,585 to 55,702 elements in 7 buckets, chain 7,949 on average, 8,104 at most"
+    )
+    tree = replace(container, buckets=None, elements_end=None, chain=Chain(None, None, None))
+    assert shape(tree) == "55,585 elements"
+    assert shape(replace(tree, elements_start=None)) is None
