@@ -158,9 +158,11 @@ BPF_HASH(threads, u32, struct thread, THREADS);
 BPF_HASH(layouts, u64, struct layout, 64);
 BPF_HASH(unknown_v_tables, u64, u64, 64); /* v_table to the address of a container that has it */
 BPF_HASH(trapped_functions, u64, u32, 1024); /* sort and compare functions with a probe on them */
+BPF_HASH(wanted_functions, u64, u64, 256); /* sort function without a probe to its cmp_fn */
 BPF_HASH(groups, struct group_key, struct group, GROUPS);
 BPF_HASH(histograms, struct histogram_key, u64, HISTOGRAMS);
 BPF_HASH(lookup_stacks, struct lookup_stack_key, struct lookup_stack, GROUPS);
+BPF_HASH(cookies, u64, u64, 1024); /* by probe address; only for kernels without cookies */
 BPF_PROG_ARRAY(lookup_programs, PROGRAMS);
 
 static __always_inline void count_lookup(u32 counter)
@@ -176,22 +178,27 @@ static __always_inline struct control *get_control(void)
     return control.lookup(&zero);
 }
 
-/* Charge one probe hit to the open window. */
-static __always_inline struct window_state *charge_trap(struct control *c)
+static __always_inline struct window_state *get_window(void)
 {
     int zero = 0;
-    struct window_state *w = window_state.lookup(&zero);
-    if (w) {
-        __sync_fetch_and_add(&w->traps, 1);
-        __sync_fetch_and_add(&w->spent_ns, c->trap_ns);
-    }
-    return w;
+    return window_state.lookup(&zero);
+}
+
+/* Charge one probe hit to the open window. */
+static __always_inline void charge(struct control *c, struct window_state *w, u32 trap_ns)
+{
+    __sync_fetch_and_add(&w->trap_ns, trap_ns);
+    __sync_fetch_and_add(&w->spent_ns, trap_ns + c->program_ns);
+}
+
+static __always_inline u32 trap_cost(struct control *c, u64 cookie)
+{
+    return cookie & STEPPED ? c->stepped_trap_ns : c->trap_ns;
 }
 
 static __always_inline void leave_flight(void)
 {
-    int zero = 0;
-    struct window_state *w = window_state.lookup(&zero);
+    struct window_state *w = get_window();
     if (w)
         __sync_fetch_and_add(&w->in_flight, -1ULL);
 }
@@ -332,14 +339,9 @@ static __always_inline void mark_inner_unseen(struct thread *t, u64 window)
 }
 
 /* An entry function was entered. Returns whether its return must be seen. */
-static __always_inline bool enter(struct pt_regs *ctx, u32 entry, u32 stack_bytes)
+static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct window_state *w,
+                                  u32 entry, u32 stack_bytes)
 {
-    struct control *c = get_control();
-    if (!c)
-        return false;
-    struct window_state *w = charge_trap(c);
-    if (!w)
-        return false;
     if (!admit(c, w, bpf_ktime_get_ns())) {
         mark_inner_unseen(this_thread(), c->window);
         return false;
@@ -391,18 +393,16 @@ static __always_inline bool is_own_call(struct lookup *l, u64 sp)
     return l->traversal_sp - sp + SAME_TRAVERSAL_BYTES <= 2 * SAME_TRAVERSAL_BYTES;
 }
 
-static __always_inline void traversal_first(struct pt_regs *ctx, struct control *c,
-                                            struct lookup *l)
+static __always_inline void traversal_first(struct pt_regs *ctx, struct lookup *l, u64 stack_bytes)
 {
     if (l->phase != PHASE_ENTERED || l->container != ctx->di || l->argument != ctx->dx)
         return;
     l->phase = PHASE_TRAVERSING;
     l->flags = ctx->si;
     l->state = ctx->cx;
-    l->traversal_sp = ctx->sp + 8; /* before the call pushed its return address */
+    l->traversal_sp = ctx->sp + stack_bytes + 8; /* before the call pushed its return address */
     if (bpf_probe_read_user(&l->head, sizeof(l->head), (void *)l->container))
         l->head.v_table = 0;
-    l->own_ns += c->trap_ns;
 }
 
 /* 1 when x is 0, without a jump: the verifier follows both sides of every jump in a loop. */
@@ -532,7 +532,11 @@ static __always_inline void count_trapped(struct lookup *l)
 {
     u64 sort_fn = l->head.sort_fn, cmp_fn = l->head.cmp_fn;
     l->verdict = UNVERIFIED_RULE;
-    if (l->inner_unseen || !trapped_functions.lookup(&sort_fn))
+    if (!trapped_functions.lookup(&sort_fn)) {
+        wanted_functions.update(&sort_fn, &cmp_fn);
+        return;
+    }
+    if (l->inner_unseen)
         return;
     if (l->entry == ENTRY_FIND || l->entry == ENTRY_WEAKPROXY_FIND) {
         if (!trapped_functions.lookup(&cmp_fn))
@@ -553,6 +557,8 @@ static __always_inline bool plan_count(struct control *c, struct thread *t, stru
     u64 v_table = l->head.v_table;
     struct layout *layout = layouts.lookup(&v_table);
     l->verdict = UNVERIFIED_START;
+    if (!END_SITES)
+        return false; /* whether the traversal ended at a node cannot be told */
     if (!layout) {
         unknown_v_tables.update(&v_table, &l->container);
         l->verdict = UNVERIFIED_LAYOUT;
@@ -605,8 +611,7 @@ static __always_inline bool walk_some(struct walk *kept)
 
 static __always_inline void charge_walk(struct lookup *l, struct walk *walk, u64 started_ns)
 {
-    int zero = 0;
-    struct window_state *w = window_state.lookup(&zero);
+    struct window_state *w = get_window();
     u64 taken = bpf_ktime_get_ns() - started_ns;
     l->own_ns += taken;
     if (w) {
@@ -726,7 +731,7 @@ static __always_inline u64 stack_weight(struct control *c, struct lookup *l)
 static __always_inline void commit(struct pt_regs *ctx, struct control *c, struct thread *t,
                                    struct lookup *l, u64 now, bool hit)
 {
-    u64 taken = now - l->started_ns, own = l->own_ns + c->trap_ns;
+    u64 taken = now - l->started_ns, own = l->own_ns + c->return_trap_ns;
     leave_flight();
     t->depth--;
     if (l->has_return)
@@ -858,8 +863,8 @@ static __always_inline void go_on(struct pt_regs *ctx, struct thread *t, u32 sta
     lookup_programs.call(ctx, program);
 }
 
-static __always_inline void traversal_end(struct pt_regs *ctx, struct control *c, struct thread *t,
-                                          struct lookup *l, u64 now)
+static __always_inline void traversal_end(struct pt_regs *ctx, struct thread *t, struct lookup *l,
+                                          u64 now)
 {
     struct node node;
     if (l->phase != PHASE_TRAVERSING || (s32)ctx->si != -1 || !is_own_call(l, ctx->sp) ||
@@ -869,16 +874,14 @@ static __always_inline void traversal_end(struct pt_regs *ctx, struct control *c
     l->end_node = ctx->di;
     l->end_object = node.object;
     l->end_bucket = node.bucket;
-    l->own_ns += c->trap_ns;
     go_on(ctx, t, STAGE_END, now, PROGRAM_COUNT);
 }
 
-static __always_inline void traversal_unlock(struct pt_regs *ctx, struct control *c,
-                                             struct thread *t, struct lookup *l, u64 now)
+static __always_inline void traversal_unlock(struct pt_regs *ctx, struct thread *t,
+                                             struct lookup *l, u64 now)
 {
     if (l->phase == PHASE_ENTERED || l->container != ctx->di || !is_own_call(l, ctx->sp))
         return;
-    l->own_ns += c->trap_ns;
     if (l->phase == PHASE_TRAVERSING) {
         l->phase = PHASE_EXHAUSTED;
         go_on(ctx, t, STAGE_UNLOCK, now, PROGRAM_COUNT);
@@ -890,8 +893,12 @@ static __always_inline void traversal_unlock(struct pt_regs *ctx, struct control
 static __always_inline void returned(struct pt_regs *ctx, u64 now)
 {
     struct control *c = get_control();
+    struct window_state *w = get_window();
     struct thread *t = this_thread();
-    if (!c || !c->window || !t)
+    if (!c || !w)
+        return;
+    charge(c, w, c->return_trap_ns);
+    if (!c->window || !t)
         return;
     settle(t, c->window, ctx->sp - 8);
     struct lookup *l = top_lookup(t);
@@ -908,7 +915,7 @@ static __always_inline void returned(struct pt_regs *ctx, u64 now)
 }
 
 /* A sort or compare function was entered: count it for the lookup that is traversing. */
-static __always_inline void compared(struct control *c, struct lookup *l, u64 function)
+static __always_inline void compared(struct lookup *l, u64 function)
 {
     if (l->phase != PHASE_TRAVERSING)
         return;
@@ -916,16 +923,12 @@ static __always_inline void compared(struct control *c, struct lookup *l, u64 fu
         l->sort_calls++;
     else if (function == l->head.cmp_fn)
         l->trapped_comparisons++;
-    l->own_ns += c->trap_ns;
 }
 
 /* A probe inside a lookup was hit. */
-static __always_inline void inside(struct pt_regs *ctx, u64 cookie)
+static __always_inline void inside(struct pt_regs *ctx, struct control *c, u64 cookie)
 {
     u64 now = bpf_ktime_get_ns();
-    struct control *c = get_control();
-    if (!c || !charge_trap(c) || !c->window)
-        return;
     struct thread *t = this_thread();
     if (!t)
         return;
@@ -933,26 +936,45 @@ static __always_inline void inside(struct pt_regs *ctx, u64 cookie)
     struct lookup *l = top_lookup(t);
     if (!l)
         return;
+    l->own_ns += trap_cost(c, cookie) + c->program_ns;
     u32 place = PLACE_OF(cookie);
     if (place == PLACE_TRAVERSAL_FIRST)
-        traversal_first(ctx, c, l);
+        traversal_first(ctx, l, VALUE_OF(cookie));
     else if (place == PLACE_TRAVERSAL_END)
-        traversal_end(ctx, c, t, l, now);
+        traversal_end(ctx, t, l, now);
     else if (place == PLACE_TRAVERSAL_UNLOCK)
-        traversal_unlock(ctx, c, t, l, now);
+        traversal_unlock(ctx, t, l, now);
     else
-        compared(c, l, VALUE_OF(cookie));
+        compared(l, VALUE_OF(cookie));
+}
+
+static __always_inline u64 get_cookie(struct pt_regs *ctx)
+{
+#if COOKIES_BY_ADDRESS
+    u64 address = ctx->ip;
+    u64 *cookie = cookies.lookup(&address);
+    return cookie ? *cookie : ~0ULL;
+#else
+    return bpf_get_attach_cookie(ctx);
+#endif
 }
 
 static __always_inline bool entered(struct pt_regs *ctx)
 {
-    u64 cookie = bpf_get_attach_cookie(ctx);
+    u64 cookie = get_cookie(ctx);
+    struct control *c = get_control();
+    struct window_state *w = get_window();
+    if (!c || !w)
+        return false;
+    charge(c, w, trap_cost(c, cookie));
     if (PLACE_OF(cookie) < ENTRY_COUNT)
-        return enter(ctx, PLACE_OF(cookie), VALUE_OF(cookie));
-    inside(ctx, cookie);
+        return enter(ctx, c, w, PLACE_OF(cookie), VALUE_OF(cookie));
+    if (c->window)
+        inside(ctx, c, cookie);
     return false;
 }
 
+#if SESSION
 /* Linux 6.13: one program and one link for all probes; the return is trapped only where needed. */
 int lookup_session(struct pt_regs *ctx)
 {
@@ -963,6 +985,8 @@ int lookup_session(struct pt_regs *ctx)
     return entered(ctx) ? 0 : 1; /* 1: do not run at the function's return */
 }
 
+#endif
+
 /* Older kernels: two programs. */
 int lookup_entry(struct pt_regs *ctx)
 {
@@ -972,9 +996,6 @@ int lookup_entry(struct pt_regs *ctx)
 
 int lookup_return(struct pt_regs *ctx)
 {
-    struct control *c = get_control();
-    if (c)
-        charge_trap(c);
     returned(ctx, bpf_ktime_get_ns());
     return 0;
 }

@@ -20,7 +20,7 @@ enum entry_function {
 };
 
 /* A probe's cookie: what the place is, and a value of its own. The entry functions come first, their
- * value is the bytes that the function has pushed before the probe's place; the value of a sort or
+ * value is the bytes that the function has pushed before the probe's place, as that of traverse_first; the value of a sort or
  * compare function is its address. */
 enum place {
     PLACE_TRAVERSAL_FIRST = ENTRY_COUNT,
@@ -29,7 +29,8 @@ enum place {
     PLACE_COMPARISON,
 };
 #define PLACE_OF(cookie) ((u32)((cookie) >> 56))
-#define VALUE_OF(cookie) ((cookie) & 0x00ffffffffffffffULL)
+#define STEPPED (1ULL << 55) /* in a cookie: the instruction is single-stepped, which costs more */
+#define VALUE_OF(cookie) ((cookie) & (STEPPED - 1))
 
 /* Why a measured lookup's comparisons are, or are not, known. */
 enum verdict {
@@ -80,6 +81,9 @@ struct control {
     u64 allowance_ns;     /* of the window: no lookup is admitted once it is spent */
     u64 walk_allowance_ns; /* a walk expected to be longer happens with this share of its cost */
     u32 trap_ns;          /* calibrated cost of one probe hit without the program's own time */
+    u32 stepped_trap_ns;  /* the same for an instruction that is single-stepped */
+    u32 return_trap_ns;   /* the same for a function's return */
+    u32 program_ns;       /* mean time of the programs of one hit, without walks */
     u32 node_ns;          /* expected cost of one node of a walk */
     u32 stack_ns;         /* expected cost of unwinding one stack */
     u32 stack_share;      /* 1 of this many cheap lookups is unwound */
@@ -91,7 +95,7 @@ struct window_state {
     u64 closed_ns;        /* when the first entry was refused; 0: none was */
     u64 admitted;         /* lookups admitted */
     u64 in_flight;        /* admitted lookups that have not returned (two's complement) */
-    u64 traps;            /* probe hits */
+    u64 trap_ns;          /* calibrated cost of all probe hits, without the programs' time */
     u64 nodes;            /* nodes walked */
 };
 

@@ -77,9 +77,10 @@ class ProgramStatistics:
 class Program:
     """A loaded BPF program."""
 
-    def __init__(self, name: str, descriptor: int) -> None:
+    def __init__(self, name: str, descriptor: int, program_type: int) -> None:
         self.name = name
         self.descriptor = descriptor
+        self.program_type = program_type
 
     def statistics(self) -> ProgramStatistics:
         """Read the kernel's statistics (zero unless they are enabled)."""
@@ -238,9 +239,8 @@ class BpfModule:
     def load(self, function: str, program_type: int, attach_type: int = 0) -> Program:
         """Load one function as a program; raises VerifierError, OSError or KernelError."""
         code = with_kernel_functions(self._module.dump_func(function.encode()))
-        program = Program(
-            function, syscalls.load_program(code, program_type, attach_type, function)
-        )
+        descriptor = syscalls.load_program(code, program_type, attach_type, function)
+        program = Program(function, descriptor, program_type)
         self._programs.append(program)
         return program
 

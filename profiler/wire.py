@@ -78,9 +78,17 @@ class Kind(IntEnum):
     RBTREE = 2
 
 
-def cookie(place: Place, value: int = 0) -> int:
-    """Return a probe's cookie; `value` is at most 56 bits."""
-    return place << 56 | value & 0xFF_FFFF_FFFF_FFFF
+STEPPED = 1 << 55
+
+
+def cookie(place: Place, value: int, emulated: bool) -> int:
+    """Return a probe's cookie; `value` has at most 55 bits."""
+    return place << 56 | (0 if emulated else STEPPED) | value & (STEPPED - 1)
+
+
+def place_of(value: int) -> Place:
+    """Return the place that a cookie names."""
+    return Place(value >> 56)
 
 
 def slot_range(slot: int) -> tuple[int, int]:
@@ -94,7 +102,7 @@ def slot_range(slot: int) -> tuple[int, int]:
 
 
 _LAYOUT = struct.Struct("<4I")
-_CONTROL = struct.Struct("<4Q4I")
+_CONTROL = struct.Struct("<4Q7I4x")
 _WINDOW_STATE = struct.Struct("<6Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
 _GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I")
@@ -139,6 +147,9 @@ class Control:
     allowance_ns: int
     walk_allowance_ns: int
     trap_ns: int
+    stepped_trap_ns: int
+    return_trap_ns: int
+    program_ns: int
     node_ns: int
     stack_ns: int
     stack_share: int
@@ -151,6 +162,9 @@ class Control:
             self.allowance_ns,
             self.walk_allowance_ns,
             self.trap_ns,
+            self.stepped_trap_ns,
+            self.return_trap_ns,
+            self.program_ns,
             self.node_ns,
             self.stack_ns,
             self.stack_share,
@@ -165,16 +179,16 @@ class WindowState:
     closed_ns: int | None  # when the first lookup was refused
     admitted: int
     in_flight: int
-    traps: int
+    trap_ns: int
     nodes: int
 
 
 def decode_window_state(data: bytes) -> WindowState:
     """Return struct window_state."""
-    spent, closed, admitted, in_flight, traps, nodes = _WINDOW_STATE.unpack(data)
+    spent, closed, admitted, in_flight, trap_ns, nodes = _WINDOW_STATE.unpack(data)
     # A lookup that leaves while user space resets the counter makes it -1 for a moment.
     in_flight = in_flight if in_flight < 1 << 63 else 0
-    return WindowState(spent, closed or None, admitted, in_flight, traps, nodes)
+    return WindowState(spent, closed or None, admitted, in_flight, trap_ns, nodes)
 
 
 @dataclass(frozen=True, slots=True)

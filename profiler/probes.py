@@ -1,0 +1,165 @@
+"""Plans where the lookup probes go, from the code of the running executable alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from profiler.ao2code import Ao2Code, analyse
+from profiler.asterisk import ENTRY_FUNCTIONS
+from profiler.code_image import CodeImage
+from profiler.errors import ProbeError
+from profiler.mappings import LoadedCode, TargetCode
+from profiler.placement import Site, SiteRefusedError, choose_site
+from profiler.unwind_table import functions
+from profiler.uprobes import ProbePlace
+from profiler.wire import Place, cookie, place_of
+from profiler.x86 import R8, R9, RCX, RDI, RDX, RSI
+
+# Registers that hold what the programs read at an entry; prototypes: main/astobj2_container.c.
+_ENTRY_ARGUMENTS = {
+    "__ao2_find": (RDI, RSI, RDX, R8, R9),
+    "__ao2_callback": (RDI, RSI, RCX, R9),
+    "__ao2_callback_data": (RDI, RSI, RCX),
+    "__ao2_unlink": (RDI, RSI, RDX, R8, R9),
+    "__ao2_weakproxy_find": (RDI, RSI, RDX, R8, R9),
+}
+_FIRST_ARGUMENTS = (RDI, RSI, RDX, RCX)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedProbe:
+    """One probe: the place in words for people, and in numbers for the kernel."""
+
+    site: Site
+    place: ProbePlace
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """Everything that one executable's structure says about where to measure."""
+
+    probes: tuple[PlannedProbe, ...]
+    call_site_arguments: bool  # callers pass file, line and function (Asterisk 14 and later)
+    end_sites: bool  # the places where a traversal gives up its last node are known
+    unlock_sites: bool  # the places where it unlocks the container are known
+    warnings: tuple[str, ...]
+
+    @property
+    def places(self) -> tuple[ProbePlace, ...]:
+        """Where the probes go."""
+        return tuple(probe.place for probe in self.probes)
+
+
+class ProbePlanner:
+    """Plans probes for one target; remembers the code that it has looked at."""
+
+    def __init__(self, code: TargetCode) -> None:
+        self._code = code
+        self._images: dict[int, CodeImage] = {}
+
+    def image(self, loaded: LoadedCode) -> CodeImage:
+        """Return the decoded view of a mapped file."""
+        if loaded.file is None:
+            raise ProbeError(f"{loaded.mapping.path} cannot be read: {loaded.problem}")
+        key = id(loaded.file)
+        if key not in self._images:
+            self._images[key] = CodeImage(loaded.file.elf, functions(loaded.file.elf))
+        return self._images[key]
+
+    def executable(self) -> LoadedCode:
+        """Return the mapping that holds the ao2 code; raises ProbeError."""
+        for loaded in self._code.current:
+            if loaded.file is not None and self.image(loaded).exported("__ao2_find") is not None:
+                return loaded
+        raise ProbeError(
+            "no mapped file exports __ao2_find, so this is no Asterisk that can be measured",
+            "ebpf-prof asterisk --cpu-only",
+        )
+
+    def plan(self) -> ProbePlan:
+        """Return the probes of the ao2 functions; raises ProbeError when none can be placed."""
+        loaded = self.executable()
+        image = self.image(loaded)
+        ao2 = analyse(image)
+        warnings: list[str] = []
+        probes = [
+            *self._entries(loaded, image, ao2, warnings),
+            *self._firsts(loaded, image, ao2, warnings),
+            *self._inside(loaded, ao2),
+        ]
+        places = {place_of(probe.place.cookie) for probe in probes}
+        if Place.FIND not in places:
+            raise ProbeError("no probe can be placed on __ao2_find: " + "; ".join(warnings))
+        complete = bool(ao2.traversals) and all(
+            traversal.release_sites for traversal in ao2.traversals
+        )
+        unlocking = bool(ao2.traversals) and all(
+            traversal.unlock_sites for traversal in ao2.traversals
+        )
+        if not complete or not unlocking:
+            warnings.append("the end of a traversal was not found in the code: counts unverified")
+        return ProbePlan(
+            tuple(probes), ao2.family.call_site_arguments, complete, unlocking, tuple(warnings)
+        )
+
+    def _entries(
+        self, loaded: LoadedCode, image: CodeImage, ao2: Ao2Code, warnings: list[str]
+    ) -> list[PlannedProbe]:
+        probes = []
+        for name, address in ao2.entries:
+            try:
+                site = choose_site(image, address, name, _ENTRY_ARGUMENTS[name], returns=True)
+            except SiteRefusedError as error:
+                warnings.append(str(error))
+                continue
+            place = Place(ENTRY_FUNCTIONS.index(name))
+            probes.append(self._probe(loaded, site, place, site.stack_bytes or 0, True))
+        return probes
+
+    def _firsts(
+        self, loaded: LoadedCode, image: CodeImage, ao2: Ao2Code, warnings: list[str]
+    ) -> list[PlannedProbe]:
+        probes = []
+        for table in ao2.vtables:
+            name = f"traverse_first of {table.kind}"
+            try:
+                site = choose_site(image, table.traverse_first, name, _FIRST_ARGUMENTS)
+            except SiteRefusedError as error:
+                warnings.append(str(error))
+                continue
+            pushed = site.stack_bytes or 0
+            probes.append(self._probe(loaded, site, Place.TRAVERSAL_FIRST, pushed, False))
+        return probes
+
+    def _inside(self, loaded: LoadedCode, ao2: Ao2Code) -> list[PlannedProbe]:
+        return [
+            self._probe(loaded, site, place, 0, False)
+            for traversal in ao2.traversals
+            for place, sites in (
+                (Place.TRAVERSAL_END, traversal.release_sites),
+                (Place.TRAVERSAL_UNLOCK, traversal.unlock_sites),
+            )
+            for site in sites
+        ]
+
+    def comparison(self, function: int) -> PlannedProbe | None:
+        """Return a probe that counts calls of the function at an address, None if refused."""
+        loaded = self._code.at(function)
+        if loaded is None or loaded.file is None or loaded.bias is None:
+            return None
+        try:
+            site = choose_site(
+                self.image(loaded), function - loaded.bias, "comparison function", ()
+            )
+        except SiteRefusedError:
+            return None
+        return self._probe(loaded, site, Place.COMPARISON, function, False)
+
+    def _probe(
+        self, loaded: LoadedCode, site: Site, place: Place, value: int, with_return: bool
+    ) -> PlannedProbe:
+        mapping = loaded.mapping
+        path = f"/proc/{self._code.pid}/map_files/{mapping.start:x}-{mapping.end:x}"
+        address = site.vaddr + (loaded.bias or 0)
+        told = cookie(place, value, site.emulated)
+        return PlannedProbe(site, ProbePlace(path, site.file_offset, address, told, with_return))

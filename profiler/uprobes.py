@@ -1,0 +1,196 @@
+"""Attaches the lookup programs to places in the target's files, in the best way the kernel has.
+
+Session links (Linux 6.13) take one program and one link for all places, and trap a function's
+return only when its entry asked for it. Multi links (6.6) take one for entries and one for returns.
+Before that every place is a perf event of its own. Only the target is trapped in all three; the
+kernel removes the probes with their last descriptor, also when we are killed.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+
+from profiler import syscalls
+from profiler.errors import KernelError
+from profiler.kernel import BpfModule, Program
+from profiler.syscalls import UprobePlace, VerifierError
+
+# In the order of enum step_program in bpf/lookups.bpf.c.
+_STEP_PROGRAMS = ("lookup_count", "lookup_walk", "lookup_commit", "lookup_unwind")
+_SOURCES = ("lookups.bpf.c", "cpu.bpf.c")
+
+
+class LinkKind(Enum):
+    """How probes are attached."""
+
+    SESSION = "session"
+    MULTI = "multi"
+    SINGLE = "single"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to build and attach the programs."""
+
+    links: LinkKind
+    iterator: bool  # walk by the kernel's open-coded iterators, else by tail calls
+
+    def definitions(self) -> dict[str, int]:
+        """Return the C macros of this variant."""
+        return {
+            "WALK_ITERATOR": int(self.iterator),
+            "SESSION": int(self.links is LinkKind.SESSION),
+            "COOKIES_BY_ADDRESS": int(self.links is LinkKind.SINGLE),
+        }
+
+    @property
+    def attach_type(self) -> int:
+        """Attach type that the programs, and those they call, are loaded for."""
+        return {
+            LinkKind.SESSION: syscalls.ATTACH_UPROBE_SESSION,
+            LinkKind.MULTI: syscalls.ATTACH_UPROBE_MULTI,
+            LinkKind.SINGLE: syscalls.ATTACH_NONE,
+        }[self.links]
+
+
+VARIANTS = (
+    Variant(LinkKind.SESSION, True),
+    Variant(LinkKind.MULTI, True),
+    Variant(LinkKind.MULTI, False),
+    Variant(LinkKind.SINGLE, False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlace:
+    """One probe: in which file, where, and what its program is told."""
+
+    path: str
+    file_offset: int
+    address: int  # in the target's memory
+    cookie: int
+    with_return: bool
+
+
+class UprobePrograms:
+    """The compiled and loaded lookup programs, and the links that let them run."""
+
+    def __init__(self, module: BpfModule, variant: Variant) -> None:
+        self.module = module
+        self.variant = variant
+        attach = variant.attach_type
+        kprobe = syscalls.PROG_KPROBE
+        for index, name in enumerate(_STEP_PROGRAMS):
+            module.set_tail_call("lookup_programs", index, module.load(name, kprobe, attach))
+        self._returns: Program | None = None
+        if variant.links is LinkKind.SESSION:
+            self._entries = module.load("lookup_session", kprobe, attach)
+        else:
+            self._entries = module.load("lookup_entry", kprobe, attach)
+            self._returns = module.load("lookup_return", kprobe, attach)
+        self._idle = module.load("calibrate_return", kprobe, attach)
+        self._idle_entry = self._idle
+        if variant.links is LinkKind.SESSION:
+            self._idle_entry = module.load("calibrate_entry", kprobe, attach)
+        self._links: list[int] = []
+
+    def attach(self, places: Sequence[ProbePlace], pid: int) -> None:
+        """Place all probes; on failure none stays. Raises OSError."""
+        try:
+            for path in sorted({place.path for place in places}):
+                here = [place for place in places if place.path == path]
+                self._attach_file(path, here, pid)
+        except OSError:
+            self.detach()
+            raise
+
+    def _attach_file(self, path: str, places: Sequence[ProbePlace], pid: int) -> None:
+        if self.variant.links is LinkKind.SINGLE:
+            for place in places:
+                self._attach_single(path, place, pid)
+            return
+        # The functions with a return come last, so that a lookup is never entered before the
+        # places inside it are watched.
+        ordered = sorted(places, key=lambda place: place.with_return)
+        returns = [place for place in ordered if place.with_return]
+        if self._returns is not None and returns:
+            self._links.append(self._link(self._returns, path, returns, pid, is_return=True))
+        self._links.append(self._link(self._entries, path, ordered, pid, is_return=False))
+
+    def _link(
+        self, program: Program, path: str, places: Sequence[ProbePlace], pid: int, is_return: bool
+    ) -> int:
+        return syscalls.link_uprobes(
+            program.descriptor,
+            self.variant.attach_type,
+            path,
+            [UprobePlace(place.file_offset, place.cookie) for place in places],
+            pid,
+            is_return,
+        )
+
+    def _attach_single(self, path: str, place: ProbePlace, pid: int) -> None:
+        self.module.map("cookies").set(
+            struct.pack("<Q", place.address), struct.pack("<Q", place.cookie)
+        )
+        if place.with_return and self._returns is not None:
+            self._links.append(syscalls.open_uprobe(path, place.file_offset, pid, is_return=True))
+            syscalls.run_program_on(self._links[-1], self._returns.descriptor)
+        self._links.append(syscalls.open_uprobe(path, place.file_offset, pid, is_return=False))
+        syscalls.run_program_on(self._links[-1], self._entries.descriptor)
+
+    def detach(self) -> None:
+        """Take all probes away; returns when none is left."""
+        links, self._links = self._links, []
+        for link in reversed(links):
+            with suppress(OSError):
+                os.close(link)
+
+    @property
+    def attached(self) -> bool:
+        """Tell whether probes are placed now."""
+        return bool(self._links)
+
+    def link_idle(self, path: str, file_offset: int, with_return: bool) -> list[int]:
+        """Attach a program that does nothing to a place of our own process; for the calibration."""
+        pid = os.getpid()
+        entry = self._idle if with_return else self._idle_entry
+        place = ProbePlace(path, file_offset, 0, 0, with_return)
+        if self.variant.links is LinkKind.SINGLE:
+            events = []
+            for is_return in (True, False) if with_return else (False,):
+                events.append(syscalls.open_uprobe(path, file_offset, pid, is_return))
+                syscalls.run_program_on(events[-1], self._idle.descriptor)
+            return events
+        links = []
+        if with_return and self.variant.links is LinkKind.MULTI:
+            links.append(self._link(self._idle, path, [place], pid, is_return=True))
+        links.append(self._link(entry, path, [place], pid, is_return=False))
+        return links
+
+
+def load_programs(
+    definitions: Mapping[str, int], variants: Sequence[Variant] = VARIANTS
+) -> UprobePrograms:
+    """Compile and load in the first way that this kernel accepts; raises KernelError."""
+    failures = []
+    for variant in variants:
+        module = BpfModule(_SOURCES, {**definitions, **variant.definitions()})
+        try:
+            return UprobePrograms(module, variant)
+        except VerifierError as error:
+            failures.append(f"{variant.links.value}: {error.strerror}: {_last_line(error.log)}")
+        except (OSError, KernelError) as error:
+            failures.append(f"{variant.links.value}: {error}")
+        module.close()
+    raise KernelError(f"the kernel takes none of our programs ({'; '.join(failures)})")
+
+
+def _last_line(log: str) -> str:
+    lines = [line for line in log.splitlines() if line and not line.startswith("processed")]
+    return lines[-1][:120] if lines else ""
