@@ -94,7 +94,7 @@ class CodeFlow:
                 called.add(register)
             elif instruction.flow is Flow.INDIRECT_CALL and offset is not None:
                 offsets.add(offset)
-            elif instruction.mnemonic == "mov" and instruction.first is not None:
+            elif _moves_pointer(instruction) and instruction.first is not None:
                 if offset is not None:
                     loaded.setdefault(instruction.first, set()).add(offset)
                 elif instruction.second is not None:
@@ -234,6 +234,10 @@ def _closure(start: set[int], edges: dict[int, set[int]]) -> set[int]:
         reached |= new
         pending += new
     return reached
+
+
+def _moves_pointer(instruction: Instruction) -> bool:
+    return instruction.mnemonic == "mov" and instruction.operand_bytes == 8
 
 
 def _object_offset(memory: Memory | None) -> int | None:
