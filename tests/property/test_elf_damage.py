@@ -1,0 +1,100 @@
+"""Damaged ELF files: every reader answers or raises ElfError, within bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from profiler.code_image import CodeImage
+from profiler.elf import Elf, ElfError
+from profiler.relocations import read_imports
+from profiler.symbols import Symbolizer, read_debugdata
+from profiler.symtab import read_dynsym, read_symtab
+from tests.compiled import build
+
+SOURCE = """
+#include <stdio.h>
+static int twice(int x) { return 2 * x; }
+int (*volatile pointer)(int) = twice;
+int main(void) { puts("hello"); return pointer(0); }
+"""
+HEADER_BYTES = 64
+RELAXED = settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+class NoFunctions:
+    def containing(self, address: int) -> tuple[int, int] | None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder: Path = tmp_path_factory.mktemp("damage")
+    return build(folder, SOURCE, "-O1", "-Wl,-z,pack-relative-relocs").read_bytes()
+
+
+def read_everything(data: bytes) -> None:
+    elf = Elf.from_bytes(data)
+    for read in (
+        lambda: elf.build_id,
+        lambda: elf.debuglink,
+        lambda: elf.eh_frame,
+        lambda: elf.eh_frame_hdr,
+        lambda: elf.dynamic,
+        lambda: [elf.data(section) for section in elf.sections],
+        lambda: [len(table) and table.symbol(0) for table in [read_symtab(elf)] if table],
+        lambda: [list(table.functions()) for table in [read_dynsym(elf)] if table],
+        lambda: read_imports(elf),
+        lambda: read_debugdata(elf),
+        lambda: Symbolizer(elf).lookup(elf.entry),
+        lambda: CodeImage(elf, NoFunctions()).exported("main"),
+    ):
+        try:
+            read()
+        except ElfError as error:
+            assert error.message
+
+
+@RELAXED
+@given(st.data())
+def test_overwritten_bytes_are_survived(contents: bytes, data: st.DataObject) -> None:
+    damaged = bytearray(contents)
+    # Half of the damage goes where the structure is: headers at both ends of the file.
+    place = st.one_of(
+        st.integers(0, HEADER_BYTES + 13 * 56),
+        st.integers(len(contents) - 32 * 64, len(contents) - 1),
+        st.integers(0, len(contents) - 1),
+    )
+    for _ in range(data.draw(st.integers(1, 8))):
+        start = data.draw(place)
+        value = data.draw(st.sampled_from([b"\xff" * 8, b"\0" * 8, b"\x7f", b"\x80\0\0\0"]))
+        damaged[start : start + len(value)] = value
+    try:
+        read_everything(bytes(damaged))
+    except ElfError as error:
+        assert error.message
+
+
+@RELAXED
+@given(st.integers(0, 20_000))
+def test_cut_files_are_survived(contents: bytes, size: int) -> None:
+    try:
+        read_everything(contents[:size])
+    except ElfError as error:
+        assert error.message
+
+
+@RELAXED
+@given(st.binary(max_size=400))
+def test_any_bytes_behind_a_good_ident_are_survived(tail: bytes) -> None:
+    try:
+        read_everything(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00\x3e\x00" + tail)
+    except ElfError as error:
+        assert error.message
