@@ -30,7 +30,7 @@ _ALLOCATORS = (
     ("hash", "__ao2_container_alloc_list"),
 )
 _CALL_DEPTH = 3  # __ao2_weakproxy_find, __ao2_find, __ao2_callback, the traversal
-_MAX_FUNCTIONS = 1000  # that one search looks into; packaged builds need 250
+_MAX_FUNCTIONS = 1000  # that one search looks into; packaged builds need 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,11 @@ def _release_calls(image: CodeImage, flow: CodeFlow, unlocks: set[int]) -> list[
     """
     names = ("__ao2_ref", "__ao2_ref_debug")
     exported = {address for name in names if (address := image.exported(name)) is not None}
-    minus_one = flow.constants(RSI)
+    delta, before_unlock = flow.constants(RSI), flow.reaching(unlocks)
     drops = [
         (call, target)
         for call, target in flow.direct_calls()
-        if minus_one.at(call.address) == -1 and flow.reaches(call.end, unlocks)
+        if delta.at(call.address) == -1 and call.end in before_unlock
     ]
     found = [call for call, target in drops if target in exported]
     if found:

@@ -128,22 +128,20 @@ class CodeFlow:
                 known.clear()
         return Constants(values)
 
-    def reaches(self, start: int, goals: set[int]) -> bool:
-        """Tell whether control can go from `start` to one of the addresses inside this function."""
-        pending, seen = [start], set[int]()
-        while pending:
-            address = pending.pop()
-            instruction = self._code.get(address)
-            if instruction is None or address in seen:
-                continue
-            if address in goals:
-                return True
-            seen.add(address)
+    def reaching(self, goals: set[int]) -> set[int]:
+        """Return the addresses in this function from which control can go to one of `goals`."""
+        sources: dict[int, list[int]] = {}
+        for instruction in self._code.values():
             if instruction.flow in (Flow.JUMP, Flow.BRANCH) and instruction.target is not None:
-                pending.append(instruction.target)
+                sources.setdefault(instruction.target, []).append(instruction.address)
             if instruction.flow not in _ENDS:
-                pending.append(instruction.end)
-        return False
+                sources.setdefault(instruction.end, []).append(instruction.address)
+        reached, pending = set(goals), list(goals)
+        while pending:
+            new = [address for address in sources.get(pending.pop(), ()) if address not in reached]
+            reached.update(new)
+            pending += new
+        return reached
 
     def data_addresses(self) -> Iterator[int]:
         """Yield addresses that the code takes: `lea x(%rip)`, and immediates of 4 bytes or more."""

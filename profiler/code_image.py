@@ -14,7 +14,8 @@ from profiler.symbols import FunctionTable
 from profiler.symtab import SymbolTable, read_dynsym
 from profiler.x86 import DecodeError, Instruction, decode_all
 
-MAX_FUNCTION_BYTES = 1 << 18  # larger ones are not looked into; asterisk's largest has 25 KB
+MAX_FUNCTION_BYTES = 1 << 17  # larger ones are not looked into; asterisk 22's largest has 33 KB
+MAX_DECODED_BYTES = 8 << 20  # of one file; what is beyond counts as undecodable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class CodeImage:
         self._functions = functions
         self._dynsym: SymbolTable | None = read_dynsym(elf)
         self.imports: Imports = read_imports(elf, self._dynsym)
+        self._left_bytes = MAX_DECODED_BYTES
         self._decoded: dict[int, tuple[Instruction, ...] | None] = {}
 
     def exported(self, name: str) -> int | None:
@@ -57,13 +59,17 @@ class CodeImage:
     def instructions(self, function: Function) -> tuple[Instruction, ...] | None:
         """Return all instructions from start to end, None if some bytes are no instruction."""
         if function.start not in self._decoded:
-            try:
-                decoded: tuple[Instruction, ...] | None
-                decoded = tuple(decode_all(function.code, function.start))
-            except DecodeError:
-                decoded = None
-            self._decoded[function.start] = decoded
+            self._decoded[function.start] = self._decode(function)
         return self._decoded[function.start]
+
+    def _decode(self, function: Function) -> tuple[Instruction, ...] | None:
+        self._left_bytes -= len(function.code)
+        if self._left_bytes < 0:
+            return None
+        try:
+            return tuple(decode_all(function.code, function.start))
+        except DecodeError:
+            return None
 
     def is_stub(self, address: int) -> bool:
         """Tell whether a procedure linkage stub lies there."""

@@ -3,6 +3,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from profiler import code_image
 from tests.compiled import assemble, build, image_of, symbols_of
 
 CODE = """
@@ -35,6 +38,17 @@ def test_bytes_that_are_no_instruction_make_a_function_unknown(tmp_path: Path) -
     function = image.function(image.exported("f") or 0)
     assert function is not None
     assert image.instructions(function) is None
+
+
+def test_the_work_on_one_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_image, "MAX_DECODED_BYTES", 9)
+    image = assemble(tmp_path, CODE)
+    f, g = (image.function(image.exported(name) or 0) for name in "fg")
+    assert f is not None and g is not None
+    assert image.instructions(f) is not None
+    assert image.instructions(g) is None
+    monkeypatch.setattr(code_image, "MAX_FUNCTION_BYTES", 7)
+    assert image.function(f.start) is None
 
 
 def test_what_a_file_does_not_export(tmp_path: Path) -> None:
