@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from profiler import profile as p
 from profiler import recording as r
+from profiler.serialiser import Json, decode, encode
 
 SECOND_NS = 1_000_000_000
 START_NS = 7_200 * SECOND_NS
@@ -361,6 +362,21 @@ def hostile() -> p.Profile:
         findings=(replace(story.findings[0], title=HOSTILE_NAME, evidence=(LONG_NAME,)),),
         warnings=(HOSTILE_NAME, "kernel symbols are hidden (kptr_restrict)"),
     )
+
+
+def poisoned() -> p.Profile:
+    """The field story with every string of it hostile, as a forged recording can make it."""
+    return decode(p.Profile, _poison(encode(field_story())))
+
+
+def _poison(value: Json) -> Json:
+    if isinstance(value, str):
+        return HOSTILE_NAME
+    if isinstance(value, list):
+        return [_poison(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _poison(item) for name, item in value.items()}
+    return value
 
 
 EXAMPLES = {"empty": empty, "field_story": field_story, "hostile": hostile}

@@ -1,4 +1,4 @@
-"""Lines of the terminal report: text of at most 80 columns, and what it means."""
+"""Lines of the terminal reports: text of at most 80 columns, and what it means."""
 
 from __future__ import annotations
 

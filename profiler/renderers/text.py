@@ -24,9 +24,13 @@ _ASCII = str.maketrans({"█": "#", "±": "+/-", "…": "~"} | dict.fromkeys("�
 
 def render(profile: Profile, out: TextIO) -> None:
     """Write the report; in colour only if `out` is a terminal and NO_COLOR is not set."""
-    lines = report(profile)
+    write(report(profile), out)
+
+
+def write(lines: list[Line], out: TextIO) -> None:
+    """Write lines; in colour only if `out` is a terminal and NO_COLOR is not set."""
     if not _speaks_unicode(out):
-        lines = [Line(line.text.translate(_ASCII), line.style) for line in lines]
+        lines = [Line(_in_ascii(line.text), line.style) for line in lines]
     if not out.isatty():
         out.writelines(f"{line.text}\n" for line in lines)
         return
@@ -53,6 +57,10 @@ def _speaks_unicode(out: TextIO) -> bool:
     return (out.encoding or "utf-8").lower().replace("-", "") == "utf8"
 
 
+def _in_ascii(text: str) -> str:
+    return text.translate(_ASCII).encode("ascii", "backslashreplace").decode()
+
+
 def _title(profile: Profile) -> list[Line]:
     version = f" {profile.target.version}" if profile.target.version else ""
     began = profile.started_at.replace("T", " ").replace("Z", " UTC")
@@ -65,7 +73,7 @@ def _title(profile: Profile) -> list[Line]:
     if profile.target.exited:
         lines += wrapped("The process ended while it was recorded.", style="bad")
     elif profile.stopped_by != "duration":
-        lines += wrapped(f"Ended early: {profile.stopped_by}.", style="bad")
+        lines += wrapped(f"Ended early: {clip(profile.stopped_by, 60)}.", style="bad")
     return lines
 
 

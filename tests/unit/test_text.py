@@ -85,8 +85,10 @@ def test_no_colour_is_written_to_a_file() -> None:
 def test_a_terminal_that_knows_only_ascii_gets_ascii() -> None:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, "ascii")
-    render(examples.field_story(), out)
+    story = examples.field_story()
+    render(replace(story, warnings=("größer",)), out)
     out.flush()
+    assert b"gr\\xf6\\xdfer" in raw.getvalue()
     assert b"lookups      12,307/s +/- 2 %" in raw.getvalue()
     assert b"####" in raw.getvalue()
 
