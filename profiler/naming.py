@@ -136,10 +136,11 @@ def _index(directory: SymbolDirectory, build_id: str) -> SymbolIndex | None:
     if file is None:
         return None
     try:
-        table = read_symtab(Elf.from_fd(file.fd))
+        elf = Elf.from_fd(file.fd)
+        table = read_symtab(elf)
+        return None if table is None else SymbolIndex(table, elf)
     except ElfError:
         return None
-    return None if table is None else SymbolIndex(table)
 
 
 def _kernel_frame(address: int, kernel: Kallsyms | None, file: int | None) -> Frame:

@@ -62,20 +62,22 @@ TableSource = tuple[str, Callable[[], SymbolTable | None]]  # (origin, reads the
 class SymbolIndex:
     """The functions of one symbol table, sorted by address, one name for each address."""
 
-    def __init__(self, table: SymbolTable, executable: frozenset[int] | None = None) -> None:
-        """Index `table`; `executable`: section indices that untyped symbols may lie in."""
+    def __init__(self, table: SymbolTable, elf: Elf) -> None:
+        """Index `table`; `elf` has the sections that the symbols lie in."""
         best: dict[int, int] = {}
         sizes: dict[int, int] = {}
-        for index in _functions(table, executable):
+        for index in _functions(table, elf):
             start = table.values[index]
             other = best.get(start)
             sizes[start] = max(sizes.get(start, 0), table.sizes[index])
             if other is None or _rank(table, index) < _rank(table, other):
                 best[start] = index
+        starts = sorted(best)
         self._table = table
-        self._starts = array("Q", sorted(best))
-        self._ends = array("Q", (_end(start, sizes[start]) for start in self._starts))
-        self._names = array("L", (best[start] for start in self._starts))
+        self._starts = array("Q", starts)
+        self._sizes = array("Q", (sizes[start] for start in starts))
+        self._names = array("L", (best[start] for start in starts))
+        self._ranges = _code_ranges(elf)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -95,13 +97,16 @@ class SymbolIndex:
         """
         last = bisect_right(self._starts, address) - 1
         for index in range(last, max(last - MAX_ENCLOSING, -1), -1):
-            start, end = self._starts[index], self._ends[index]
-            sizeless = end == start and index == last
-            if sizeless and function_start is not None and start < function_start:
-                continue
-            if sizeless or address < end:
+            start, size = self._starts[index], self._sizes[index]
+            if address - start < size:
+                return self._name(index), start
+            same_function = function_start is None or start >= function_start
+            if not size and index == last and same_function and self._same_range(start, address):
                 return self._name(index), start
         return None
+
+    def _same_range(self, start: int, address: int) -> bool:
+        return any(low <= start <= address < high for low, high in self._ranges)
 
     def _name(self, index: int) -> str:
         return demangle(self._table.name(self._names[index]))[:MAX_SHOWN_NAME]
@@ -154,7 +159,7 @@ class Symbolizer:
                 self.problems.append(f"{origin}: {error.message}")
                 continue
             if table is not None:
-                self._indices.append((origin, SymbolIndex(table, self._executable)))
+                self._indices.append((origin, SymbolIndex(table, self._elf)))
                 yield self._indices[-1]
 
     def _exported(self, address: int, start: int | None) -> Symbol | None:
@@ -184,7 +189,7 @@ class Symbolizer:
         except ElfError as error:
             self.problems.append(f"dynsym: {error.message}")
             return None
-        return None if table is None else SymbolIndex(table)
+        return None if table is None else SymbolIndex(table, self._elf)
 
     @cached_property
     def _imports(self) -> Imports:
@@ -195,35 +200,38 @@ class Symbolizer:
         found = (self._elf.section(name) for name in STUB_SECTIONS)
         return tuple(section for section in found if section is not None)
 
-    @cached_property
-    def _executable(self) -> frozenset[int]:
-        sections = enumerate(self._elf.sections)
-        return frozenset(index for index, section in sections if section.flags & SHF_EXECINSTR)
-
 
 def read_debugdata(elf: Elf) -> SymbolTable | None:
     """Return the symbol table inside .gnu_debugdata ("MiniDebugInfo": an ELF file in XZ)."""
     section = elf.section(".gnu_debugdata")
     if section is None:
         return None
+    unpacker = lzma.LZMADecompressor(memlimit=MAX_READ_BYTES)
     try:
-        data = lzma.LZMADecompressor(memlimit=MAX_READ_BYTES).decompress(
-            elf.data(section), MAX_READ_BYTES
-        )
+        data = unpacker.decompress(elf.data(section), MAX_READ_BYTES)
     except lzma.LZMAError as error:
-        raise ElfError(f".gnu_debugdata cannot be unpacked: {error}") from error
+        raise ElfError(f"it cannot be unpacked: {error}") from error
+    if not unpacker.eof:
+        raise ElfError("it ends too early, or is too large")
     return read_symtab(Elf.from_bytes(data))
 
 
-def _functions(table: SymbolTable, executable: frozenset[int] | None) -> Iterator[int]:
+def _functions(table: SymbolTable, elf: Elf) -> Iterator[int]:
+    sections = elf.sections
     for index in range(len(table)):
         section = table.section(index)
         if not section:
             continue
         kind = table.type(index)
-        untyped = kind == STT_NOTYPE and executable is not None and section in executable
-        if kind in (STT_FUNC, STT_GNU_IFUNC) or (untyped and table.name(index)):
+        code = section < len(sections) and sections[section].flags & SHF_EXECINSTR
+        if kind in (STT_FUNC, STT_GNU_IFUNC) or (kind == STT_NOTYPE and code and table.name(index)):
             yield index
+
+
+def _code_ranges(elf: Elf) -> tuple[tuple[int, int], ...]:
+    """Return [start, end) of the executable sections, or segments when there are no sections."""
+    sections = (s for s in elf.sections if s.flags & SHF_EXECINSTR)
+    return tuple((s.address, s.address + s.size) for s in sections) or elf.code_ranges
 
 
 def _rank(table: SymbolTable, index: int) -> tuple[bool, bool, int, bool, int, str]:
@@ -238,7 +246,3 @@ def _rank(table: SymbolTable, index: int) -> tuple[bool, bool, int, bool, int, s
         len(name),
         name,
     )
-
-
-def _end(start: int, size: int) -> int:
-    return min(start + size, 0xFFFFFFFFFFFFFFFF)
