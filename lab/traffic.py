@@ -23,6 +23,7 @@ COUNT_MAX = 1_000_000
 # How long calls may take after the last one began: retransmissions of an overloaded Asterisk.
 GRACE_SECONDS = 40
 SECONDS_MAX = 1800
+ENDING_SECONDS = 3
 # The port that sipp would send media from; it never does.
 MEDIA_PORT = 6000
 
@@ -110,7 +111,7 @@ def prefix() -> tuple[list[str], Path]:
     return ["chroot", str(tree), "/usr/bin/sipp"], tree
 
 
-def arguments(place: str, target_port: int, rate: float, count: int) -> list[str]:
+def arguments(place: str, port: int, rate: float, count: int) -> list[str]:
     """Return sipp's arguments; place is the directory of its files as sipp sees it."""
     return [
         "-sf", f"{place}/scenario.xml",
@@ -122,16 +123,20 @@ def arguments(place: str, target_port: int, rate: float, count: int) -> list[str
         "-r", str(rate),
         "-m", str(count),
         "-l", "50000",
-        "-timeout", f"{time_limit(rate, count)}s",
         "-nostdin",
         "-trace_stat", "-stf", f"{place}/statistics.csv", "-fd", "1",
         "-trace_err", "-error_file", f"{place}/errors",
-        f"127.0.0.1:{target_port}",
+        f"127.0.0.1:{port}",
     ]  # fmt: skip
 
 
-def run(kind: str, instance: Instance, rate: float, count: int) -> Summary:
-    """Send count requests or calls of a kind at rate per second and wait for the end."""
+def run(
+    kind: str, instance: Instance, rate: float, count: int, seconds: int | None = None
+) -> Summary:
+    """Send count requests or calls of a kind at rate per second and wait for the end.
+
+    seconds is when to give up, by default long after the last one could have been answered.
+    """
     if kind not in KINDS:
         raise LabError(f"no traffic of kind {kind!r}", f"one of {', '.join(KINDS)}")
     if not 0 < rate <= RATE_MAX or not 0 < count <= COUNT_MAX:
@@ -139,6 +144,7 @@ def run(kind: str, instance: Instance, rate: float, count: int) -> Summary:
     users = traffic_users(instance.options.version, instance.options.endpoints or 0)
     if not users:
         raise LabError(f"{instance.name} has no endpoints", "lab up 22 --endpoints 100")
+    limit = time_limit(rate, count) if seconds is None else seconds
     command, tree = prefix()
     place = Path(tempfile.mkdtemp(prefix="lab-sipp-", dir=tree / "tmp"))
     try:
@@ -146,7 +152,7 @@ def run(kind: str, instance: Instance, rate: float, count: int) -> Summary:
         (place / "users.csv").write_text("SEQUENTIAL\n" + "".join(f"{u};\n" for u in users))
         inside = "/" + str(place.relative_to(tree))
         command += arguments(inside, instance.sip_port, rate, count)
-        output = execute(command, time_limit(rate, count) + GRACE_SECONDS)
+        output = execute(command, limit)
         statistics = place / "statistics.csv"
         if not statistics.exists():
             raise LabError(f"sipp failed: {output.strip()[-300:]}")
@@ -156,7 +162,10 @@ def run(kind: str, instance: Instance, rate: float, count: int) -> Summary:
 
 
 def execute(command: list[str], seconds: float) -> str:
-    """Run sipp and return what it said; kill it when it outlives its own time limit."""
+    """Run sipp and return what it said; end it when the time is over.
+
+    It writes its statistics every second, so that what it counted until then is not lost.
+    """
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -168,6 +177,12 @@ def execute(command: list[str], seconds: float) -> str:
     ) as sipp:
         try:
             return sipp.communicate(timeout=seconds)[1]
-        except BaseException:
-            process.send([sipp.pid], signal.SIGKILL)
-            raise
+        except subprocess.TimeoutExpired:
+            # It begins no new call and ends with the last one, which may take it half a minute.
+            process.send([sipp.pid], signal.SIGUSR1)
+        try:
+            return sipp.communicate(timeout=ENDING_SECONDS)[1]
+        except subprocess.TimeoutExpired:
+            return f"did not end within {seconds} seconds"
+        finally:
+            sipp.kill()
