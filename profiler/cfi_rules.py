@@ -39,6 +39,7 @@ from profiler.unwind_wire import (
 )
 
 MAX_WIDE_RULES = 1 << 12  # libcrypto has 39
+MAX_PROGRAM_BYTES = 1 << 15  # the longest that we met has 9971 (libepoxy)
 RA_USUAL = -8
 
 # rt_sigframe: rsp points at ucontext, whose uc_mcontext.gregs start at 40 (glibc sys/ucontext.h).
@@ -166,7 +167,7 @@ def execute(program: bytes, cie: Cie, start: State | None, rules: RuleWords) -> 
     One long loop, because asterisk and its modules have half a million instructions: the ones
     that compilers emit all the time are executed here, the others in Machine.
     """
-    if start is None:
+    if start is None or len(program) > MAX_PROGRAM_BYTES:
         return (rules.pack(START),)
     words, code_align, data_align = rules.words, cie.code_align, cie.data_align
     cfa, offset, rbp, ra = start

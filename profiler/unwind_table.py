@@ -8,15 +8,14 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 
 from profiler.cfi import Entry, FrameSection, MalformedFramesError, read_entries
 from profiler.cfi_rules import Programs, RuleWords
 from profiler.elf import Elf
 from profiler.unwind_wire import BLOCK_SHIFT, KIND_BAD, KIND_SHIFT
 
-MAX_ENTRIES = 1 << 21  # frame description entries of one file; libclang-cpp has 83 thousand
-MAX_ROWS = 1 << 23  # rows of one file, 64 MB
+MAX_ENTRIES = 1 << 20  # frame description entries of one file; libclang-cpp has 83 thousand
+MAX_ROWS = 1 << 22  # rows of one file, 32 MB; libclang-cpp has a million
 MAX_CODE_BYTES = 1 << 30
 
 _BLOCK_BYTES = 1 << BLOCK_SHIFT
@@ -121,8 +120,10 @@ def _entries(
     # earlier section's entry stays; where entries overlap, the one that starts later begins anew.
     found: dict[int, Entry] = {}
     for section in sections:
-        for entry in islice(read_entries(section), MAX_ENTRIES):
+        for entry in read_entries(section):
             found.setdefault(entry[0], entry)
+            if len(found) > MAX_ENTRIES:
+                raise MalformedFramesError(f"more than {MAX_ENTRIES} entries")
     disjoint: list[Entry] = []
     spans = iter(code_ranges)
     low, high = next(spans, (0, 0))

@@ -1,6 +1,6 @@
-"""Mirror of bpf/unwind_wire.h: what the unwinder's kernel and user side share.
+"""Mirror of bpf/unwind_wire.h and bpf/cpu_wire.h: what kernel and user side share.
 
-tests/unit/test_unwind_wire.py compiles the header and compares sizes, offsets and constants.
+tests/unit/test_unwind_wire.py compiles the headers and compares sizes, offsets and constants.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ CAUSES = (
 )
 WHOLE = 1
 
+# enum unwind_stored
+STORED, COLLIDED, LOST = range(3)
+
+# enum cpu_counter
+CPU_COUNTERS = ("fired", "kept", "filtered", "lost", "collided", "truncated")
+
 # enum unwind_kind
 KIND_NONE, KIND_RSP, KIND_RBP, KIND_PLT, KIND_END, KIND_SIGNAL, KIND_WIDE, KIND_BAD = range(8)
 KIND_SHIFT, SLOT_SHIFT, OFFSET_MASK = 28, 20, 0xFFFFF
@@ -45,6 +51,7 @@ ACTIVE = struct.Struct("<II")  # struct unwind_active
 STACK_HEAD = struct.Struct("<QIHH")  # struct unwind_stack up to its frames
 STACK_BYTES = STACK_HEAD.size + 8 * (MAX_FRAMES + MAX_KERNEL_FRAMES)
 SLOT = struct.Struct("<QII")  # struct unwind_slot
+SAMPLE = struct.Struct("<QQII")  # struct cpu_sample: time_ns, stack's key, tid, cause
 
 
 def word(kind: int, slot: int = 0, offset: int = 0) -> int:

@@ -1,0 +1,85 @@
+"""Builds `.eh_frame` and `.debug_frame` contents for tests, byte by byte."""
+
+from __future__ import annotations
+
+import struct
+
+from profiler.cfi import FrameSection
+
+ADDRESS = 0x10000  # of the built sections
+USUAL_INIT = bytes((0x0C, 7, 8, 0x90, 1))  # def_cfa rsp 8; offset rip 1
+OFFSET_16 = bytes((0x41, 0x0E, 16))  # advance 1, def_cfa_offset 16
+
+
+def uleb(value: int) -> bytes:
+    parts = []
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*parts, value))
+
+
+def sleb(value: int) -> bytes:
+    parts = []
+    while not -64 <= value < 64:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*parts, value & 0x7F))
+
+
+class Section:
+    """Collects entries; `cie` returns the place that `fde` refers to."""
+
+    def __init__(self, is_debug: bool = False) -> None:
+        self.data = b""
+        self.is_debug = is_debug
+
+    def built(self, ends_at_zero: bool = False) -> FrameSection:
+        return FrameSection(self.data, ADDRESS, self.is_debug, ends_at_zero)
+
+    def cie(
+        self,
+        augmentation: bytes = b"zR",
+        values: bytes = b"\x1b",
+        init: bytes = USUAL_INIT,
+        version: int = 1,
+        data_align: int = -8,
+        return_register: int = 16,
+        wide: bool = False,
+    ) -> int:
+        place = len(self.data)
+        body = bytes((version,)) + augmentation + b"\0"
+        body += b"\x08\0" if version == 4 else b""
+        body += uleb(1) + sleb(data_align) + uleb(return_register)
+        body += uleb(len(values)) + values if augmentation[:1] == b"z" else b""
+        self._add(self._identifier(wide) + body + init, wide)
+        return place
+
+    def fde(
+        self, cie: int, start: int, size: int, program: bytes = b"", wide: bool = False
+    ) -> None:
+        """One with pcrel sdata4 addresses and empty augmentation data."""
+        at = len(self.data) + (12 if wide else 4) + 4
+        body = struct.pack("<iI", start - ADDRESS - at, size) + b"\0" + program
+        self.raw_fde(cie, body, wide)
+
+    def raw_fde(self, cie: int, body: bytes, wide: bool = False) -> None:
+        at = len(self.data) + (12 if wide else 4)
+        if self.is_debug:
+            pointer = struct.pack("<Q" if wide else "<I", cie)
+        else:
+            pointer = struct.pack("<I", at - cie)
+        self._add(pointer + body, wide)
+
+    def terminator(self) -> None:
+        self.data += bytes(4)
+
+    def _identifier(self, wide: bool) -> bytes:
+        if not self.is_debug:
+            return bytes(4)
+        return b"\xff" * (8 if wide else 4)
+
+    def _add(self, contents: bytes, wide: bool) -> None:
+        contents += bytes(-len(contents) % 8)
+        length = struct.pack("<IQ", 0xFFFFFFFF, len(contents)) if wide else b""
+        self.data += (length or struct.pack("<I", len(contents))) + contents

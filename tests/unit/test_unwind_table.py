@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import subprocess
+from array import array
+from bisect import bisect_right
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from elftools.dwarf.callframe import FDE
+from elftools.elf.elffile import ELFFile
+
+from profiler.cfi import FrameSection, MalformedFramesError
+from profiler.elf import Elf
+from profiler.unwind_table import (
+    EMPTY_TABLE,
+    FunctionTable,
+    UnwindTable,
+    compile_table,
+    decode_table,
+    encode_table,
+    frame_sections,
+    functions,
+)
+from profiler.unwind_wire import KIND_BAD, KIND_NONE, WIDE_RULE, word
+from tests.call_frames import OFFSET_16, Section
+
+PROGRAM = Path(__file__).parents[1] / "bpf" / "programs" / "frames.c"
+EVERYTHING = ((0, 1 << 30),)
+AT_8, AT_16 = word(1, 0, 1), word(1, 0, 2)
+NOTHING, BAD = word(KIND_NONE), word(KIND_BAD)
+
+
+def table_of(*entries: tuple[int, int, bytes], ranges: object = EVERYTHING) -> UnwindTable:
+    section = Section()
+    cie = section.cie()
+    for start, size, program in entries:
+        section.fde(cie, start, size, program)
+    return compile_table((section.built(),), ranges)  # type: ignore[arg-type]
+
+
+def rows_of(table: UnwindTable) -> list[tuple[int, int]]:
+    return [(table.base + (row >> 32), row & 0xFFFFFFFF) for row in table.rows]
+
+
+def word_at(table: UnwindTable, address: int) -> int:
+    """What the kernel's search finds, see unwind_find_word in bpf/unwind.h."""
+    offset = address - table.base
+    block = offset >> 10
+    if offset < 0 or block >= len(table.blocks) // 2:
+        return NOTHING
+    first, count = table.blocks[2 * block], table.blocks[2 * block + 1]
+    rows = table.rows[first : first + count]
+    found = bisect_right(rows, offset << 32 | 0xFFFFFFFF) + first
+    return table.rows[found - 1] & 0xFFFFFFFF if found else NOTHING
+
+
+def test_rows_are_sorted_and_gaps_are_marked() -> None:
+    table = table_of((0x2010, 0x10, OFFSET_16), (0x2000, 8, b""), (0x2020, 4, OFFSET_16))
+    assert rows_of(table) == [
+        (0x2000, AT_8),
+        (0x2008, NOTHING),
+        (0x2010, AT_8),
+        (0x2011, AT_16),
+        (0x2020, AT_8),
+        (0x2021, AT_16),
+        (0x2024, NOTHING),
+    ]
+    assert table.base == 0x2000
+
+
+def test_a_rule_that_goes_on_in_the_next_function_has_one_row() -> None:
+    table = table_of((0x2000, 0x10, b""), (0x2010, 0x10, b""))
+    assert rows_of(table) == [(0x2000, AT_8), (0x2020, NOTHING)]
+    assert len(table.functions) == 2
+
+
+def test_rows_beyond_the_entry_are_dropped() -> None:
+    table = table_of((0x2000, 1, OFFSET_16), (0x2001, 4, b""))
+    assert rows_of(table) == [(0x2000, AT_8), (0x2005, NOTHING)]
+
+
+def test_where_entries_overlap_the_later_one_begins_anew() -> None:
+    table = table_of((0x2000, 0x100, OFFSET_16), (0x2010, 0x10, b""), (0x2010, 0x20, OFFSET_16))
+    assert rows_of(table) == [
+        (0x2000, AT_8),
+        (0x2001, AT_16),
+        (0x2010, AT_8),
+        (0x2020, NOTHING),
+    ]
+    assert list(table.functions.ends) == [0x2010, 0x2020]
+
+
+def test_entries_outside_the_code_are_ignored() -> None:
+    ranges = ((0x2000, 0x3000), (0x5000, 0x6000))
+    table = table_of(
+        (0x1FFF, 2, b""),
+        (0x2000, 4, b""),
+        (0x2FFF, 2, b""),
+        (0x4000, 4, b""),
+        (0x5FFF, 1, b""),
+        (0x7000, 4, b""),
+        ranges=ranges,
+    )
+    assert list(table.functions.starts) == [0x2000, 0x5FFF]
+
+
+def test_an_entry_of_no_size_is_ignored() -> None:
+    assert table_of((0x2000, 0, b"")) == EMPTY_TABLE
+
+
+def test_the_first_section_wins() -> None:
+    section, debug = Section(), Section(is_debug=True)
+    section.fde(section.cie(), 0x2000, 0x10, OFFSET_16)
+    cie = debug.cie(b"", b"")
+    for start in (0x2000, 0x3000):
+        debug.raw_fde(cie, start.to_bytes(8, "little") + (0x10).to_bytes(8, "little"))
+    table = compile_table((section.built(), debug.built()), EVERYTHING)
+    assert word_at(table, 0x2008) == AT_16
+    assert word_at(table, 0x3008) == AT_8
+
+
+def test_rules_that_cannot_be_followed_are_counted() -> None:
+    table = table_of((0x2000, 0x10, b"\x3f"), (0x3000, 0x10, OFFSET_16 + b"\x41\x3f"))
+    assert table.bad_rows == 2
+    assert word_at(table, 0x2001) == word_at(table, 0x3002) == BAD
+    assert word_at(table, 0x3001) == AT_16
+
+
+def test_the_index_finds_what_a_search_over_all_rows_finds() -> None:
+    starts = (0x2000, 0x2400, 0x27FF, 0x2800, 0x5000, 0x90001)
+    table = table_of(*((start, 0x300, OFFSET_16) for start in starts))
+    offsets = array("Q", (row >> 32 for row in table.rows))
+    for address in range(0x1FF0, 0x90400):
+        at = bisect_right(offsets, address - table.base) if address >= table.base else 0
+        expected = table.rows[at - 1] & 0xFFFFFFFF if at else NOTHING
+        assert word_at(table, address) == expected, hex(address)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MAX_ENTRIES", 1), ("MAX_ROWS", 2), ("MAX_CODE_BYTES", 0x800)]
+)
+def test_bounds_are_kept(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
+    monkeypatch.setattr(f"profiler.unwind_table.{name}", value)
+    with pytest.raises(MalformedFramesError):
+        table_of((0x2000, 0x10, OFFSET_16), (0x3000, 0x10, OFFSET_16))
+
+
+def test_functions_are_found_by_address() -> None:
+    table = FunctionTable(
+        array("Q", (0x1000, 0x1010, 0x2000)), array("Q", (0x1010, 0x1018, 0x2001))
+    )
+    assert table.containing(0xFFF) is None
+    assert table.containing(0x1000) == table.containing(0x100F) == (0x1000, 0x1010)
+    assert table.containing(0x1010) == (0x1010, 0x1018)
+    assert table.containing(0x1018) is None
+    assert table.containing(0x2000) == (0x2000, 0x2001)
+    assert table.containing(1 << 63) is None
+
+
+def test_a_table_survives_encoding() -> None:
+    table = replace(table_of((0x2000, 0x10, OFFSET_16)), rules=WIDE_RULE.pack(10, 0, 0, 0, 0, 0))
+    assert decode_table(encode_table(table)) == table
+    assert decode_table(encode_table(EMPTY_TABLE)) == EMPTY_TABLE
+
+
+@pytest.mark.parametrize("size", [0, 47, 48, 60])
+def test_bytes_of_another_length_are_no_table(size: int) -> None:
+    assert decode_table(encode_table(table_of((0x2000, 0x10, OFFSET_16)))[:size]) is None
+
+
+# -- real files, against an independent decoder
+
+
+def _decoded(path: Path, share: int) -> list[tuple[int, object]]:
+    """(address, decoded row) of every `share`-th entry, as pyelftools reads them."""
+    with path.open("rb") as file:
+        entries = [
+            entry
+            for entry in ELFFile(file).get_dwarf_info().EH_CFI_entries()
+            if isinstance(entry, FDE)
+        ]
+        found = []
+        for entry in entries[::share]:
+            end = entry["initial_location"] + entry["address_range"]
+            rows = entry.get_decoded().table
+            last = {row["pc"]: row for row in rows}  # the last of several rules for one place
+            found += [(pc, row) for pc, row in last.items() if pc < end]
+        return found
+
+
+def _agrees(table: UnwindTable, address: int, row: object) -> bool:
+    cfa, ra, rbp = row["cfa"], row.get(16), row.get(6)  # type: ignore[index,attr-defined]
+    packed = word_at(table, address)
+    kind, slot, offset = packed >> 28, packed >> 20 & 0xFF, packed & 0xFFFFF
+    if ra is not None and ra.type == "UNDEFINED":
+        return kind == 4
+    if ra is None or ra.type != "OFFSET" or ra.arg != -8:
+        return kind in (5, 7)
+    if kind == 3:
+        return bytes(cfa.expr[-9:]) == bytes(
+            (0x80, 0, 0x3F, 0x1A, 0x30 + slot, 0x2A, 0x33, 0x24, 0x22)
+        )
+    saved = None if rbp is None or rbp.type == "SAME_VALUE" else rbp.arg
+    if kind in (1, 2):
+        where = None if slot == 0 else (slot - 256) * 8
+        is_back = rbp is not None and rbp.type == "EXPRESSION" and cfa.reg == 7
+        return (cfa.reg, cfa.offset) == ((7, 6)[kind - 1], offset * 8) and (
+            is_back or saved == where
+        )
+    if kind != 6:
+        return False
+    reg, is_memory, how, first, added, _ = WIDE_RULE.unpack_from(table.rules, offset * 16)
+    if not is_memory:
+        return (cfa.reg, cfa.offset) == (reg, first) and added == 0
+    deref = cfa.expr.index(0x06)
+    return cfa.expr[0] == 0x70 + reg and (deref == len(cfa.expr) - 1) == (added == 0) and how != 3
+
+
+def _table(path: Path) -> UnwindTable:
+    elf = Elf.from_bytes(path.read_bytes())
+    return compile_table(frame_sections(elf), elf.code_ranges)
+
+
+@pytest.mark.parametrize(
+    ("library", "share"),
+    [("libcrypto.so.3", 8), ("ld-linux-x86-64.so.2", 1), ("libm.so.6", 4), ("libsqlite3.so.0", 4)],
+)
+def test_rows_equal_an_independent_decoder(library: str, share: int) -> None:
+    path = Path("/usr/lib/x86_64-linux-gnu") / library
+    table = _table(path)
+    rows = _decoded(path, share)
+    assert len(rows) > 1000
+    assert [hex(at) for at, row in rows if not _agrees(table, at, row)] == []
+
+
+@pytest.mark.parametrize("flags", ["-O0", "-O2", "-O2 -fno-omit-frame-pointer", "-O2 -static"])
+def test_rows_of_our_program_equal_an_independent_decoder(tmp_path: Path, flags: str) -> None:
+    path = tmp_path / "frames"
+    subprocess.run(
+        ["gcc", "-w", *flags.split(), PROGRAM, "-o", path, "-ldl"], check=True, capture_output=True
+    )
+    table = _table(path)
+    rows = _decoded(path, 4 if "-static" in flags else 1)
+    assert len(rows) > 50
+    assert [hex(at) for at, row in rows if not _agrees(table, at, row)] == []
+
+
+def test_function_boundaries_need_no_rules() -> None:
+    elf = Elf.from_bytes(Path("/usr/lib/x86_64-linux-gnu/libm.so.6").read_bytes())
+    assert functions(elf) == compile_table(frame_sections(elf), elf.code_ranges).functions
+
+
+def test_without_section_headers_the_table_is_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "frames"
+    subprocess.run(["gcc", "-w", "-O2", PROGRAM, "-o", path, "-ldl"], check=True)
+    data = bytearray(path.read_bytes())
+    whole = Elf.from_bytes(bytes(data))
+    data[40:48] = bytes(8)  # e_shoff
+    data[60:62] = bytes(2)  # e_shnum
+    bare = Elf.from_bytes(bytes(data))
+    assert not bare.sections
+    assert compile_table(frame_sections(bare), bare.code_ranges) == compile_table(
+        frame_sections(whole), whole.code_ranges
+    )
+
+
+def test_no_frame_information_gives_an_empty_table() -> None:
+    assert compile_table((), EVERYTHING) == EMPTY_TABLE
+    assert compile_table((FrameSection(b"", 0),), EVERYTHING) == EMPTY_TABLE
