@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 from profiler.budget import Governor, Grant
 from profiler.calibration import Calibration
 from profiler.containers import ContainerState, TargetMemory, read_container
+from profiler.observed import GroupWindow, MeasuredWindow
 from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
 from profiler.recording import ProbeWindow
 from profiler.syscalls import PROG_KPROBE
@@ -42,23 +42,6 @@ _SMOOTHING = 0.3
 _WALK_SHARE = 8  # a walk expected to take more than this part of an allowance has to draw lots
 
 
-@dataclass(frozen=True, slots=True)
-class GroupWindow:
-    """How many lookups of one group a window measured."""
-
-    key: GroupKey
-    measured: int
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredWindow:
-    """One window: what it saw, and which part of time it stands for."""
-
-    window: ProbeWindow
-    state: WindowState
-    groups: tuple[GroupWindow, ...]
-
-
 class LookupMeasurement:
     """Windows on the target's lookups, within a budget."""
 
@@ -79,8 +62,8 @@ class LookupMeasurement:
         self._pid = pid
         self._calibration = calibration
         self._governor = governor
-        self._is_code = is_code
-        self._memory = TargetMemory(pid)
+        self.is_code = is_code
+        self.memory = TargetMemory(pid)
         self._comparisons: dict[int, PlannedProbe] = {}
         self._refused: set[int] = set()
         self._attached: tuple[PlannedProbe, ...] = ()
@@ -141,6 +124,10 @@ class LookupMeasurement:
             decode_group_key(key): decode_group(value)
             for key, value in self._module.map("groups").items()
         }
+
+    def entries(self, name: str) -> Iterator[tuple[bytes, bytes]]:
+        """Yield keys and values of one of the programs' maps."""
+        return self._module.map(name).items()
 
     # -- one window ---------------------------------------------------------------------------
 
@@ -228,7 +215,7 @@ class LookupMeasurement:
         self.windows.append(MeasuredWindow(window, state, tuple(groups)))
 
     def _cost_ns(self, state: WindowState) -> int:
-        """What the probes took: traps as calibrated, and the programs' time as the kernel saw it."""
+        """What the probes took: traps as calibrated, and the programs' time by the kernel."""
         runs = [
             program.statistics()
             for program in self._module.programs()
@@ -256,7 +243,7 @@ class LookupMeasurement:
         return changed
 
     def _learn(self, container: int) -> None:
-        state = read_container(self._memory, container, self._is_code)
+        state = read_container(self.memory, container, self.is_code)
         if state is None:
             return
         self.states[container] = state

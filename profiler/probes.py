@@ -76,6 +76,27 @@ class ProbePlanner:
             "ebpf-prof asterisk --cpu-only",
         )
 
+    def entry_addresses(self) -> dict[int, int]:
+        """Return where the entry functions are in the target, by their index."""
+        loaded = self.executable()
+        image = self.image(loaded)
+        addresses = ((index, image.exported(name)) for index, name in enumerate(ENTRY_FUNCTIONS))
+        return {
+            index: address + (loaded.bias or 0)
+            for index, address in addresses
+            if address is not None
+        }
+
+    def function_bytes(self, address: int) -> int:
+        """Return how many bytes the function at an address has; raises ProbeError."""
+        loaded = self._code.at(address)
+        function = None
+        if loaded is not None and loaded.bias is not None:
+            function = self.image(loaded).function(address - loaded.bias)
+        if function is None:
+            raise ProbeError(f"no function is known at {address:#x}")
+        return function.end - function.start
+
     def plan(self) -> ProbePlan:
         """Return the probes of the ao2 functions; raises ProbeError when none can be placed."""
         loaded = self.executable()

@@ -1,0 +1,99 @@
+"""Reads everything that the lookup programs counted, and the containers and strings it names."""
+
+from __future__ import annotations
+
+from profiler import recording as rec
+from profiler.chains import read_chain_lengths
+from profiler.containers import TargetMemory, read_container
+from profiler.errors import ProbeError
+from profiler.lookups import LookupMeasurement
+from profiler.observed import ContainerKey, Histogram, ObservedContainer, ObservedLookups
+from profiler.probes import ProbePlanner
+from profiler.wire import (
+    Group,
+    GroupKey,
+    Kind,
+    decode_histogram_key,
+    decode_lookup_stack,
+    decode_lookup_stack_key,
+)
+
+_MAX_CONTAINERS_READ = 2_000
+_CHAINS_READ = 50  # of the containers with the most comparisons
+
+
+def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> ObservedLookups:
+    """Return all counts; call it when the probes are gone."""
+    groups = measurement.groups()
+    histograms: Histogram = {}
+    for key, value in measurement.entries("histograms"):
+        slot = decode_histogram_key(key)
+        count = int.from_bytes(value, "little")
+        histograms.setdefault((slot.group, slot.metric), []).append((slot.slot, count))
+    stacks = {
+        decode_lookup_stack_key(key): decode_lookup_stack(value)
+        for key, value in measurement.entries("lookup_stacks")
+    }
+    memory = measurement.memory
+    texts = {
+        address: memory.text(address)
+        for key in groups
+        if key.file
+        for address in (key.file, key.function)
+    }
+    return ObservedLookups(
+        groups=groups,
+        histograms=histograms,
+        stacks=stacks,
+        counters=measurement.counters(),
+        windows=tuple(measurement.windows),
+        containers=_containers(memory, groups, measurement, planner),
+        texts=texts,
+        entries=planner.entry_addresses(),
+        probes=tuple(
+            rec.Probe(
+                probe.site.function,
+                f"{probe.site.vaddr:#x}",
+                probe.site.instruction,
+                probe.site.reason,
+                0,
+            )
+            for probe in measurement.probes()
+        ),
+    )
+
+
+def _containers(
+    memory: TargetMemory,
+    groups: dict[GroupKey, Group],
+    measurement: LookupMeasurement,
+    planner: ProbePlanner,
+) -> dict[ContainerKey, ObservedContainer]:
+    """Read the containers as they are now, the busiest first."""
+    work: dict[ContainerKey, int] = {}
+    for key, group in groups.items():
+        identity = (key.container, key.comparator)
+        work[identity] = work.get(identity, 0) + group.comparisons_total
+    found = {}
+    ranked = sorted(work, key=lambda identity: -work[identity])[:_MAX_CONTAINERS_READ]
+    for rank, (address, comparator) in enumerate(ranked):
+        state = read_container(memory, address, measurement.is_code)
+        if state is None or (state.comparator or 0) != comparator:
+            continue  # it is gone, and perhaps another one has its place
+        lengths = read_chain_lengths(memory, address, state) if rank < _CHAINS_READ else ()
+        is_list = (
+            state.layout.kind is Kind.HASH
+            and state.buckets == 1
+            and state.hash_function is not None
+            and _is_tiny(planner, state.hash_function)
+        )
+        found[address, comparator] = ObservedContainer(state, lengths, is_list)
+    return found
+
+
+def _is_tiny(planner: ProbePlanner, function: int) -> bool:
+    """Tell a list from a hash container of one bucket: its hash function only returns 0."""
+    try:
+        return planner.function_bytes(function) <= 16
+    except ProbeError:
+        return False

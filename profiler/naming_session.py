@@ -1,0 +1,93 @@
+"""Holds open whatever can name the target's code, and makes the frames of a recording."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from profiler.debugfiles import OpenFile, SymbolDirectory
+from profiler.debuginfod import Debuginfod
+from profiler.kallsyms import Kallsyms, read_kallsyms
+from profiler.mappings import CodeFile, LoadedCode, TargetCode
+from profiler.naming import FIRST_KERNEL_ADDRESS, FileNames, Place, name_frames
+from profiler.recording import Frame, MappedFile
+from profiler.unwind_table import functions
+
+KERNEL = "[kernel]"
+
+
+class NamingSession:
+    """Names addresses of one target, also after it has ended or was upgraded.
+
+    `pin` opens files that are mapped now; call it again when the target has mapped more.
+    """
+
+    def __init__(self, code: TargetCode, pid: int, symbols: str | None) -> None:
+        self._code = code
+        self._directory = SymbolDirectory(Path(symbols)) if symbols else None
+        self._debuginfod = Debuginfod.from_environment()
+        self._roots: list[OpenFile] = []
+        for path in (f"/proc/{pid}/root", "/"):
+            with suppress(OSError):
+                self._roots.append(
+                    OpenFile(os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY))
+                )
+        self._names: dict[int, FileNames] = {}
+        self._numbers: dict[int, int] = {}
+        self._files: list[CodeFile] = []
+        self._ranges: dict[tuple[int, int], LoadedCode] = {}
+
+    def pin(self) -> None:
+        """Open the debug files of everything that is mapped now."""
+        for loaded in self._code.current:
+            self._ranges[loaded.mapping.start, loaded.mapping.end] = loaded
+            if loaded.file is not None and id(loaded.file) not in self._numbers:
+                self._numbers[id(loaded.file)] = len(self._files)
+                self._files.append(loaded.file)
+                self._names[id(loaded.file)] = FileNames(
+                    loaded.file.elf,
+                    loaded.file.path,
+                    functions(loaded.file.elf),
+                    [root.fd for root in self._roots],
+                    self._directory,
+                    self._debuginfod,
+                )
+
+    def files(self) -> tuple[MappedFile, ...]:
+        """Return the recording's files; the kernel is the last one."""
+        user = [MappedFile(file.path, file.build_id) for file in self._files]
+        return (*user, MappedFile(KERNEL, None))
+
+    def frames(self, addresses: Iterable[int]) -> tuple[Frame, ...]:
+        """Return a frame for each address, in order."""
+        addresses = tuple(addresses)
+        kernel: Kallsyms | None = None
+        if any(address >= FIRST_KERNEL_ADDRESS for address in addresses):
+            kernel = read_kallsyms()
+        return name_frames(
+            addresses,
+            self._locate,
+            [self._names[id(file)] for file in self._files],
+            kernel,
+            len(self._files),
+        )
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what could not be read while naming."""
+        return tuple(problem for names in self._names.values() for problem in names.problems)
+
+    def _locate(self, address: int) -> Place | None:
+        loaded = self._code.at(address) or self._gone(address)
+        if loaded is None or loaded.file is None or loaded.bias is None:
+            return None
+        number = self._numbers.get(id(loaded.file))
+        return None if number is None else (number, address - loaded.bias)
+
+    def _gone(self, address: int) -> LoadedCode | None:
+        """Find code that was mapped earlier in the recording."""
+        for (start, end), loaded in self._ranges.items():
+            if start <= address < end:
+                return loaded
+        return None

@@ -1,0 +1,77 @@
+"""What one run observed, in the kernel's terms: keys, addresses and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from profiler import recording as rec
+from profiler.calibration import Calibration
+from profiler.containers import ContainerState
+from profiler.thread_use import ThreadAccount
+from profiler.unwind import UnwindCoverage, UnwindStack
+from profiler.wire import Group, GroupKey, LookupCounter, LookupStackKey, Metric, WindowState
+
+Histogram = dict[tuple[int, Metric], list[tuple[int, int]]]  # (group, metric): (slot, count)
+ContainerKey = tuple[int, int]  # address, comparator
+
+
+@dataclass(frozen=True, slots=True)
+class GroupWindow:
+    """How many lookups of one group a window measured."""
+
+    key: GroupKey
+    measured: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredWindow:
+    """One window: what it saw, and what it cost."""
+
+    window: rec.ProbeWindow
+    state: WindowState
+    groups: tuple[GroupWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedContainer:
+    """A container at the end of the recording; state is None when it is gone by then."""
+
+    state: ContainerState | None
+    chain_lengths: tuple[tuple[int, int], ...]
+    is_list: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedLookups:
+    """Everything that the lookup programs counted, read once the probes were gone."""
+
+    groups: Mapping[GroupKey, Group]
+    histograms: Histogram
+    stacks: Mapping[LookupStackKey, tuple[int, int]]
+    counters: Mapping[LookupCounter, int]
+    windows: tuple[MeasuredWindow, ...]
+    containers: Mapping[ContainerKey, ObservedContainer]
+    texts: Mapping[int, str | None]  # strings of the target by address
+    entries: Mapping[int, int]  # address of each entry function, by index
+    probes: tuple[rec.Probe, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that one run observed, in the kernel's terms."""
+
+    window: rec.Window
+    stopped_by: str
+    exited: bool
+    samples: tuple[tuple[int, int, int], ...]  # (time_ns, stack key, tid)
+    sample_accounting: rec.Accounting
+    stacks: Mapping[int, UnwindStack]
+    account: ThreadAccount
+    sockets: tuple[rec.Socket, ...]
+    lookups: ObservedLookups | None
+    calibration: Calibration | None
+    sampling_cost_ns: int
+    lookup_cost_ns: int
+    coverage: UnwindCoverage
+    warnings: tuple[str, ...]

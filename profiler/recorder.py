@@ -1,0 +1,310 @@
+"""Records one target: attaches, runs the windows, stops, drains, and always detaches.
+
+The only owner of that order. What comes out are addresses and counts; assembly.py names them.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from profiler import recording as rec
+from profiler.assembly import Provenance, assemble
+from profiler.budget import Governor
+from profiler.calibration import Calibration, calibrate
+from profiler.errors import KernelError, ProbeError, ProfilerError, TargetError
+from profiler.harvest import harvest_lookups
+from profiler.kernel import BpfModule
+from profiler.lookups import LookupMeasurement
+from profiler.mappings import TargetCode
+from profiler.naming_session import NamingSession
+from profiler.observed import Observed
+from profiler.probes import ProbePlanner
+from profiler.process import read_tids
+from profiler.process_events import Exited, ProcessEvents, Replaced
+from profiler.sampling import CpuSampler, raise_open_files_limit
+from profiler.sockets import UdpSockets
+from profiler.syscalls import enable_program_statistics
+from profiler.target import FoundTarget
+from profiler.thread_use import ThreadUses
+from profiler.unwind import TableLibrary, UnwindCoverage, UnwindTables
+from profiler.unwind_cache import TableCache, default_directory
+from profiler.uprobes import VARIANTS, Variant, load_programs
+
+_DRAIN_NS = 200_000_000
+_SLOW_NS = 1_000_000_000
+_MAX_SLEEP_NS = 50_000_000
+GROUPS = 16_384
+HISTOGRAMS = 262_144
+_LEAST_THREADS = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to record; durations in nanoseconds."""
+
+    duration_ns: int
+    frequency_hz: float = 99.0
+    budget_ratio: float | None = 0.01
+    lookups: bool = True
+    kernel_frames: bool = True
+    user_frames: bool = True
+    command: tuple[str, ...] = ()
+    symbols: str | None = None
+    variants: tuple[Variant, ...] = VARIANTS
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a recording is; for the terminal."""
+
+    elapsed_ns: int
+    duration_ns: int
+    samples: int
+    lookups: int
+    spent_ratio: float
+
+
+@dataclass(slots=True)
+class Stop:
+    """Set by a signal handler to end a recording early."""
+
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a running recording holds."""
+
+    sampler: CpuSampler
+    lookups: LookupMeasurement | None
+    events: ProcessEvents
+    uses: ThreadUses
+    sockets: UdpSockets
+    code: TargetCode
+    planner: ProbePlanner
+    tables: UnwindTables
+    coverage: UnwindCoverage
+    calibration: Calibration | None
+    governor: Governor
+    start_ns: int = 0
+    end_ns: int = 0
+    exited: bool = False
+    stopped_by: str = "duration"
+    warnings: list[str] = field(default_factory=list)
+
+
+def record(
+    target: FoundTarget, options: Options, stop: Stop, report: Callable[[Progress], None]
+) -> rec.Recording:
+    """Record a target; raises ProfilerError. Probes are gone when this returns or raises."""
+    raise_open_files_limit()
+    started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    with ExitStack() as stack:
+        run, names = _prepare(stack, target, options)
+        _run_loop(run, options, stop, report)
+        observed = _harvest(run)
+        provenance = Provenance(
+            options.command, started_at, options.frequency_hz, options.budget_ratio
+        )
+        return assemble(
+            target, provenance, observed, names, options.kernel_frames, options.user_frames
+        )
+
+
+def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_Run, NamingSession]:
+    code = TargetCode(target.pid)
+    code.refresh()
+    if not code.current:
+        raise TargetError(f"process {target.pid} has ended")
+    library = TableLibrary(TableCache.open(default_directory()))
+    library.prepare(code.current)
+    warnings: list[str] = []
+    planner = ProbePlanner(code)
+    plan = None
+    if options.lookups:
+        try:
+            plan = planner.plan()
+            warnings += plan.warnings
+        except ProbeError as error:
+            raise ProbeError(
+                error.message, error.hint or "ebpf-prof asterisk --cpu-only"
+            ) from error
+    definitions = {
+        **library.definitions(),
+        "TARGET_TGID": target.pid,
+        "CPU_KERNEL_FRAMES": int(options.kernel_frames),
+        "THREADS": max(_LEAST_THREADS, 4 * len(read_tids(target.pid))),
+        "GROUPS": GROUPS,
+        "HISTOGRAMS": HISTOGRAMS,
+        "UNLOCK_SITES": int(plan.unlock_sites) if plan else 0,
+        "END_SITES": int(plan.end_sites) if plan else 0,
+        "CALL_SITE_ARGUMENTS": int(plan.call_site_arguments) if plan else 0,
+    }
+    programs = None
+    if plan is not None:
+        programs = load_programs(definitions, options.variants)
+        module = programs.module
+    else:
+        module = BpfModule(("cpu.bpf.c",), definitions)
+    stack.callback(module.close)
+    tables = UnwindTables(module, library)
+    coverage = tables.update(code.current)
+    names = NamingSession(code, target.pid, options.symbols)
+    names.pin()
+    statistics = enable_program_statistics()
+    stack.callback(os.close, statistics)
+    calibration = None
+    if programs is not None:
+        try:
+            calibration = calibrate(programs.link_idle)
+        except OSError as error:
+            raise KernelError(
+                f"uprobes cannot be placed: {error.strerror}", "ebpf-prof doctor"
+            ) from error
+    sampler = CpuSampler(module, target.pid, options.frequency_hz)
+    stack.callback(sampler.detach)
+    events = stack.enter_context(ProcessEvents(target.pid, target.process.stat.start_ticks))
+    uses = ThreadUses(target.pid)
+    stack.callback(uses.close)
+    sockets = UdpSockets(target.pid)
+    stack.callback(sockets.close)
+    start_ns = time.monotonic_ns()
+    governor = Governor(options.budget_ratio, start_ns)
+    lookups = None
+    if programs is not None and plan is not None and calibration is not None:
+        lookups = LookupMeasurement(
+            programs,
+            planner,
+            plan,
+            target.pid,
+            calibration,
+            governor,
+            lambda address: code.at(address) is not None,
+        )
+        stack.callback(lookups.abort)
+    sampler.attach()
+    uses.start()
+    sockets.sample()
+    run = _Run(
+        sampler,
+        lookups,
+        events,
+        uses,
+        sockets,
+        code,
+        planner,
+        tables,
+        coverage,
+        calibration,
+        governor,
+    )
+    run.warnings = warnings
+    run.start_ns = start_ns
+    return run, names
+
+
+def _run_loop(run: _Run, options: Options, stop: Stop, report: Callable[[Progress], None]) -> None:
+    end_ns = run.start_ns + options.duration_ns
+    next_drain = next_slow = run.start_ns
+    next_lookup = run.start_ns if run.lookups else end_ns
+    while not run.exited:
+        now = time.monotonic_ns()
+        if stop.reason is not None:
+            run.stopped_by = stop.reason
+            break
+        if now >= end_ns:
+            break
+        if run.lookups is not None and now >= next_lookup:
+            next_lookup = run.lookups.step(now)
+            run.exited |= run.lookups.gone
+        if now >= next_drain:
+            next_drain = now + _DRAIN_NS
+            _drain(run, report, options, now)
+        if now >= next_slow:
+            next_slow = now + _SLOW_NS
+            _observe(run)
+        wake = min(end_ns, next_lookup, next_drain, next_slow, now + _MAX_SLEEP_NS)
+        _wait(run, max(wake - time.monotonic_ns(), 0))
+    if run.exited:
+        run.stopped_by = "target exit"
+    run.end_ns = min(time.monotonic_ns(), end_ns)
+
+
+def _wait(run: _Run, duration_ns: int) -> None:
+    if duration_ns < 1_000_000:
+        time.sleep(duration_ns / 1e9)
+        return
+    descriptors = (*run.events.filenos(), *run.uses.filenos())
+    ready, _, _ = select.select(descriptors, (), (), duration_ns / 1e9)
+    if not ready:
+        return
+    for event in run.events.read():
+        if isinstance(event, Exited | Replaced):
+            run.exited = True
+    run.uses.observe(run.events.tids)
+
+
+def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
+    run.sampler.drain()
+    for event in run.events.read():
+        if isinstance(event, Exited | Replaced):
+            run.exited = True
+    windows = run.lookups.windows if run.lookups else []
+    elapsed = max(now_ns - run.start_ns, 1)
+    report(
+        Progress(
+            elapsed,
+            options.duration_ns,
+            len(run.sampler.samples),
+            sum(window.state.admitted for window in windows),
+            (run.governor.spent_ns + run.sampler.cost_ns()) / elapsed,
+        )
+    )
+
+
+def _observe(run: _Run) -> None:
+    """What is looked at once a second."""
+    run.uses.observe(run.events.tids)
+    run.sockets.sample()
+    run.sampler.attach_missed()
+    try:
+        if run.code.refresh():
+            run.coverage = run.tables.update(run.code.current)
+    except (TargetError, ProfilerError):
+        run.exited = True
+
+
+def _harvest(run: _Run) -> Observed:
+    """Stop everything and read what was counted."""
+    account = run.uses.finish()
+    run.sampler.detach()
+    lookups = None
+    if run.lookups is not None:
+        run.lookups.finish()
+        lookups = harvest_lookups(run.lookups, run.planner)
+    run.sampler.drain()
+    run.sockets.sample()
+    for source in (run.events.warning, run.uses.warning, run.sockets.warning):
+        if source:
+            run.warnings.append(source)
+    return Observed(
+        window=rec.Window(run.start_ns, run.end_ns),
+        stopped_by=run.stopped_by,
+        exited=run.exited,
+        samples=tuple(run.sampler.samples),
+        sample_accounting=run.sampler.accounting(),
+        stacks=run.sampler.stacks(),
+        account=account,
+        sockets=run.sockets.recorded(),
+        lookups=lookups,
+        calibration=run.calibration,
+        sampling_cost_ns=run.sampler.cost_ns(),
+        lookup_cost_ns=run.governor.spent_ns,
+        coverage=run.coverage,
+        warnings=tuple(run.warnings),
+    )

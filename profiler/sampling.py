@@ -1,0 +1,128 @@
+"""Samples the target's threads: one perf event for each, inherited by the threads that it starts.
+
+The event counts the thread's own CPU time, so a thread that sleeps costs nothing and the number of
+samples is CPU time divided by the period.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import struct
+from contextlib import suppress
+
+from profiler import syscalls
+from profiler.errors import KernelError, TargetError
+from profiler.kernel import BpfModule, Program
+from profiler.process import read_tids
+from profiler.recording import Accounting
+from profiler.unwind import UnwindStack, decode_stack
+
+_SAMPLE = struct.Struct("<QQII")  # struct cpu_sample: time_ns, stack, tid, cause
+# In the order of enum cpu_counter in bpf/cpu_wire.h.
+_COUNTERS = ("fired", "kept", "filtered", "lost", "collided", "truncated")
+_SCANS = 5
+
+
+class CpuSampler:
+    """Samples one process at a fixed rate of its CPU time."""
+
+    def __init__(self, module: BpfModule, pid: int, frequency_hz: float) -> None:
+        self._module = module
+        self._pid = pid
+        self._period_ns = round(1e9 / frequency_hz)
+        self._program = module.load("cpu_sample", syscalls.PROG_PERF_EVENT)
+        module.set_tail_call(
+            "cpu_programs", 0, module.load("cpu_continue", syscalls.PROG_PERF_EVENT)
+        )
+        self._ring = module.ring_buffer("cpu_samples")
+        self._events: list[int] = []
+        self.samples: list[tuple[int, int, int]] = []  # (time_ns, stack key, tid)
+        self.sampled_tids: set[int] = set()
+        self.watched_tids: set[int] = set()  # of which an event may or may not be inherited
+
+    @property
+    def program(self) -> Program:
+        """The program that runs on each sample."""
+        return self._program
+
+    def attach(self) -> None:
+        """Begin to sample all threads; raises TargetError or KernelError."""
+        known: set[int] = set()
+        for _ in range(_SCANS):
+            fresh = [tid for tid in read_tids(self._pid) if tid not in known]
+            if known:
+                # Born while we attached: most were started by a thread that has an event by now.
+                self.watched_tids.update(fresh)
+                break
+            for tid in fresh:
+                self._attach_thread(tid)
+            known.update(fresh)
+        if not self._events:
+            raise TargetError(f"process {self._pid} has ended")
+
+    def attach_missed(self) -> None:
+        """Sample the watched threads of which no sample has come although they ran."""
+        for tid in self.watched_tids - self.sampled_tids:
+            with suppress(TargetError):
+                self._attach_thread(tid)
+        self.watched_tids.clear()
+
+    def _attach_thread(self, tid: int) -> None:
+        try:
+            event = syscalls.open_cpu_clock(tid, self._period_ns, inherit=True)
+        except OSError as error:
+            if error.errno == errno.ESRCH:
+                return
+            if error.errno == errno.EMFILE:
+                raise KernelError(
+                    f"too many threads to sample: {len(self._events)} events are open",
+                    "ulimit -n 65536",
+                ) from error
+            raise KernelError(f"cannot sample thread {tid}: {error.strerror}") from error
+        self._events.append(event)
+        try:
+            syscalls.run_program_on(event, self._program.descriptor)
+        except OSError as error:
+            raise KernelError(f"cannot run a program on samples: {error.strerror}") from error
+
+    def drain(self) -> None:
+        """Fetch the samples that have come since."""
+        for record in self._ring.drain():
+            time_ns, stack, tid, _ = _SAMPLE.unpack(record[: _SAMPLE.size])
+            self.samples.append((time_ns, stack, tid))
+            self.sampled_tids.add(tid)
+
+    def detach(self) -> None:
+        """Stop sampling; what has come can still be fetched."""
+        events, self._events = self._events, []
+        for event in events:
+            with suppress(OSError):
+                os.close(event)
+
+    def accounting(self) -> Accounting:
+        """Return where every sample went."""
+        counts = {}
+        for index, name in enumerate(_COUNTERS):
+            values = self._module.map("cpu_counters").values_of_cpus(struct.pack("<I", index))
+            counts[name] = sum(int.from_bytes(value, "little") for value in values)
+        return Accounting(**counts)
+
+    def stacks(self) -> dict[int, UnwindStack]:
+        """Return every stack that was stored, of samples and of lookups, by key."""
+        return {
+            int.from_bytes(key, "little"): decode_stack(value)
+            for key, value in self._module.map("unwind_stacks").items()
+        }
+
+    def cost_ns(self) -> int:
+        """Return the time that the sampling program took."""
+        return self._program.statistics().run_time_ns
+
+
+def raise_open_files_limit() -> None:
+    """Allow as many open files as the hard limit does: each sampled thread needs one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
