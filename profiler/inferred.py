@@ -56,7 +56,7 @@ class _Evidence:
     lines: set[int] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
     strings: set[int] = field(default_factory=set)  # addresses of the name's text
-    places: list[int] = field(default_factory=list)  # code addresses that refer to the text
+    places: list[int] = field(default_factory=list)  # where code loads or passes it, ascending
 
     @property
     def from_header(self) -> bool:
@@ -96,7 +96,7 @@ class InferredNames:
         evidence = self._collect(code, list(found))
         own = _last_in_source(evidence)
         candidates = {name for name in evidence if self._may_own(function, name, evidence[name])}
-        if own is None or own not in candidates or not evidence[own].places:
+        if own is None or own not in candidates:
             return None
         if not _encloses(evidence, own, candidates):
             return None
@@ -112,6 +112,7 @@ class InferredNames:
                 continue
             entry = evidence[text]
             entry.strings.add(call.values[signature.function])
+            entry.places.append(call.address)
             line = call.values.get(signature.line) if signature.line is not None else None
             file = call.values.get(signature.file) if signature.file is not None else None
             entry.lines |= {line} if line else set()
@@ -121,6 +122,8 @@ class InferredNames:
         for place, address in self._references.inside(code[0].address, code[-1].end):
             if address in names:
                 evidence[names[address]].places.append(place)
+        for entry in evidence.values():
+            entry.places.sort()
         return dict(evidence)
 
     def _may_own(self, function: Function, name: str, evidence: _Evidence) -> bool:
@@ -144,7 +147,11 @@ class InferredNames:
         return ratio <= LATEST_UNTAKEN_RATIO
 
     def _is_silent_call(self, instruction: Instruction) -> bool:
-        if instruction.flow is not Flow.CALL:
+        memory = instruction.memory
+        by_slot = memory is not None and memory.address is not None
+        if instruction.flow is not Flow.CALL and not (
+            instruction.flow is Flow.INDIRECT_CALL and by_slot
+        ):
             return False
         return self._references.callee(instruction) not in CALLER_SIGNATURES
 
