@@ -19,6 +19,7 @@ Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json
 T = TypeVar("T")
 
 INT_MAX = 2**64 - 1  # the widest counter or address that a kernel gives us
+FLOAT_MAX = 1e30  # far beyond any quantity here; products of a few of them stay finite
 
 
 class MismatchError(Exception):
@@ -158,6 +159,8 @@ def _number(value: Json) -> float:
         return float(_integer(value))
     if type(value) is not float or not math.isfinite(value):
         raise MismatchError(f"is {_shown(value)}, not a number")
+    if abs(value) > FLOAT_MAX:
+        raise MismatchError(f"is {_shown(value)}, beyond {FLOAT_MAX:g}")
     return value
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from profiler.profile import Profile
 from profiler.recording import Recording
-from profiler.serialiser import INT_MAX, MismatchError, decode, encode
+from profiler.serialiser import FLOAT_MAX, INT_MAX, MismatchError, decode, encode
 from tests import examples
 
 
@@ -55,7 +55,7 @@ def test_every_example_profile_is_read_back_equal(make) -> None:
             st.builds(
                 Inner,
                 st.lists(st.integers(-INT_MAX, INT_MAX)).map(tuple),
-                st.tuples(st.text(), st.floats(allow_nan=False, allow_infinity=False)),
+                st.tuples(st.text(), st.floats(-FLOAT_MAX, FLOAT_MAX)),
             )
         ).map(tuple),
         st.booleans(),
@@ -86,7 +86,7 @@ def _without_extremes(value):
     if isinstance(value, int):
         return max(-INT_MAX, min(value, INT_MAX))
     if isinstance(value, float):
-        return value if value - value == 0 else 0.0
+        return value if abs(value) <= FLOAT_MAX else 0.0
     if isinstance(value, list):
         return [_without_extremes(item) for item in value]
     return {name: _without_extremes(item) for name, item in value.items()}
@@ -110,6 +110,10 @@ def _without_extremes(value):
         (
             {"inner": [{"numbers": [], "pair": ["x", float("inf")]}]},
             "inner[0].pair[1]: is inf, not a number",
+        ),
+        (
+            {"inner": [{"numbers": [], "pair": ["x", 1e31]}]},
+            "inner[0].pair[1]: is 1e+31, beyond 1e+30",
         ),
         ({"inner": [{"numbers": [], "pair": ["x"]}]}, "inner[0].pair: has 1 items, not 2"),
         ({"inner": [{"numbers": []}]}, "inner[0]: misses field 'pair'"),
