@@ -14,16 +14,20 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 
 from profiler.code_image import CodeImage
-from profiler.elf import ET_EXEC, MAX_READ_BYTES, PF_X, Elf
+from profiler.elf import ET_EXEC, MAX_READ_BYTES, PF_X, Elf, Section
 from profiler.relocations import slot_of_stub
+from profiler.symbols import STUB_SECTIONS
 from profiler.symtab import read_dynsym
 from profiler.x86 import Flow, Instruction
 
 # lea disp32(%rip), %r64: REX.W (and R), 8D, ModRM with mod 00 and r/m 101.
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(.{4}))", re.DOTALL)
-# The same, and in a file at a fixed address: mov $imm32, %r32; push $imm32.
+# The same, and in a file at a fixed address: mov $imm32, %r32; push $imm32; mov $imm32 to a
+# register plus disp8, to the stack, or to disp32(%rip).
 _ADDRESS = re.compile(
-    rb"(?:[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]|[\xb8-\xbf\x68])(?=(.{4}))", re.DOTALL
+    rb"(?:[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]|[\xb8-\xbf\x68]"
+    rb"|\xc7(?:[\x40-\x43\x45-\x47].|\x04\x24|\x44\x24.|\x84\x24.{4}|\x05.{4}))(?=(.{4}))",
+    re.DOTALL,
 )
 # call or jmp rel32; call or jmp *disp32(%rip), for code that was compiled without stubs
 _CALL = re.compile(rb"(?:[\xe8\xe9]|\xff[\x15\x25])(?=(.{4}))", re.DOTALL)
@@ -69,8 +73,9 @@ class CodeReferences:
                 target = address + match.end() + 4 + _signed(match[1])
                 direct = data[match.start()] in (0xE8, 0xE9)
                 name = self.function_name(target) if direct else self._slot_name(target)
-                function = self._image.function(address + match.start()) if name in names else None
-                if function is not None:
+                place = address + match.start()
+                function = self._image.function(place) if name in names else None
+                if function is not None and not self._in_stubs(place):
                     starts.add(function.start)
         return sorted(starts)
 
@@ -99,6 +104,14 @@ class CodeReferences:
     def taken(self, address: int) -> bool:
         """Tell whether code or data hold the address, other than to call it directly."""
         return address in self._pointers or address in self._by_target
+
+    def _in_stubs(self, address: int) -> bool:
+        return any(s.address <= address < s.address + s.size for s in self._stubs)
+
+    @cached_property
+    def _stubs(self) -> tuple[Section, ...]:
+        found = (self._elf.section(name) for name in STUB_SECTIONS)
+        return tuple(section for section in found if section is not None)
 
     def _slot_name(self, slot: int | None) -> str | None:
         symbol = None if slot is None else self._image.imports.symbols.get(slot)
@@ -130,7 +143,7 @@ class CodeReferences:
         for start, data in self._code():
             for match in (_ADDRESS if fixed else _LEA).finditer(data):
                 distance = _signed(match[1])
-                relative = match.end() - match.start() == 3
+                relative = match[0][1:2] == b"\x8d"
                 target = start + match.end() + 4 + distance if relative else distance
                 if target >= 0:
                     places.append(start + match.start())

@@ -1,0 +1,59 @@
+"""Damaged modules: inference gives a printable name or none, and never crashes or hangs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from profiler.cfi import MalformedFramesError
+from profiler.elf import Elf, ElfError
+from profiler.naming import FileNames
+from profiler.unwind_table import functions
+
+SOURCE = Path(__file__).parent.parent / "unit" / "inference" / "module.c"
+NAME = re.compile(r"~?[A-Za-z_][\w.@]*")
+LONGEST_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("damage") / "module.so"
+    subprocess.run(["gcc", "-s", "-O2", "-shared", "-fPIC", "-o", path, SOURCE], check=True)
+    return path.read_bytes()
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 20_000), st.binary(min_size=1, max_size=16)),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_damage_is_survived(contents: bytes, damage: list[tuple[int, bytes]]) -> None:
+    started = time.monotonic()
+    data = bytearray(contents)
+    for place, value in damage:
+        place %= len(data)
+        data[place : place + len(value)] = value
+    try:
+        elf = Elf.from_bytes(bytes(data))
+        table = functions(elf)
+    except (ElfError, MalformedFramesError):
+        return
+    names = FileNames(elf, "/module.so", table)
+    for start in list(table.starts)[:200]:
+        found = names.lookup(start)
+        if found is not None and found.origin == "inferred":
+            assert NAME.fullmatch(found.name)
+    assert time.monotonic() - started < LONGEST_S
