@@ -5,7 +5,7 @@ Raised anywhere, caught once in cli.py. Bugs are ordinary exceptions and keep th
 
 
 class ProfilerError(Exception):
-    """A failure with a message (one line), a hint (the exact command that helps) and an exit code."""
+    """A failure: a message (one line), a hint (the exact command that helps), an exit code."""
 
     exit_code = 1
 

@@ -63,7 +63,7 @@ class Quantiles:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread of the target. `role` is what its stacks say that it does, e.g. "chan_sip do_monitor"."""
+    """A thread of the target; `role` is what its stacks say it runs: "do_monitor (chan_sip.so)"."""
 
     tid: int
     name: str

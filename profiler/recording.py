@@ -56,7 +56,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class MappedFile:
-    """A file that code was executed from. `path` is as the target sees it; "[kernel]", "[vdso]" too."""
+    """A file with code; `path` is as the target sees it, or "[kernel]", "[vdso]"."""
 
     path: str
     build_id: str | None  # hexadecimal
@@ -139,7 +139,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
-    """Source place of a lookup, from the arguments Asterisk passes; `file` is None on Asterisk 13."""
+    """Source place of a lookup, from the arguments of the call; `file` is None on Asterisk 13."""
 
     file: str | None
     line: int | None
@@ -188,7 +188,7 @@ class LookupGroup:
 
 @dataclass(frozen=True, slots=True)
 class LookupStack:
-    """Call stack of lookups with what they compared, both weighted to stand for all measured ones."""
+    """Call stack of lookups and what they compared, weighted to stand for all measured ones."""
 
     stack: int
     container: int

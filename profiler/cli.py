@@ -1,0 +1,344 @@
+"""The command line: the only place that knows click, exit codes and the process's streams."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+import click
+
+from profiler import __version__
+from profiler.aggregate import aggregate
+from profiler.debugfiles import SymbolDirectory
+from profiler.diff import diff
+from profiler.doctor import checks, exit_code, require
+from profiler.doctor import render as render_checks
+from profiler.errors import IncompleteError, ProfilerError, UsageError
+from profiler.folder import OutputFolder, find_owner
+from profiler.host import read_facts
+from profiler.kernel import BpfModule
+from profiler.mappings import TargetCode
+from profiler.naming import rename
+from profiler.probe_list import render as render_probes
+from profiler.probes import ProbePlanner
+from profiler.profile import Profile
+from profiler.progress import ProgressLine
+from profiler.recorder import Options, Stop, record
+from profiler.recording import Recording
+from profiler.renderers import difference_text, json, text
+from profiler.renderers.outputs import OUTPUTS
+from profiler.store import read_recording, write_recording
+from profiler.target import find_asterisk
+
+_UNITS_S = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?")
+_MAX_DURATION_S = 24 * 3600
+_MAX_FREQUENCY_HZ = 10_000
+_ABORTED = 130  # as a shell reports a program that Ctrl-C ended
+
+EXAMPLES = """\b
+Examples:
+  sudo ebpf-prof asterisk                     profile the running Asterisk for 10 s
+  sudo ebpf-prof asterisk --duration 60       for a minute
+  sudo ebpf-prof asterisk -p 4711 -o /tmp/p   this process, results into /tmp/p
+  sudo ebpf-prof asterisk --budget 0.2%       take at most 0.2 % of one CPU from it
+  sudo ebpf-prof asterisk --list-probes       show where probes would go, place none
+"""
+EXIT_CODES = """\b
+Exit codes:
+  0 ok   1 internal error   2 usage   3 target   4 probes or symbols
+  5 privilege   6 kernel   7 incomplete (only with --strict)   130 aborted
+"""
+
+
+class _Duration(click.ParamType[float]):
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float | int):
+            return float(value)
+        match = _DURATION.fullmatch(str(value).strip())
+        seconds = float(match[1]) * _UNITS_S[match[2] or ""] if match else 0.0
+        if not 0 < seconds <= _MAX_DURATION_S:
+            self.fail(f"{value!r} is no duration: say 60, 60s, 1m or 0.5h, at most 24h", param, ctx)
+        return seconds
+
+
+class _Budget(click.ParamType[float]):
+    name = "share"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return a ratio of one CPU; infinity for "off"."""
+        if isinstance(value, float):
+            return value
+        shown = str(value).strip().lower()
+        if shown == "off":
+            return float("inf")
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%?", shown)
+        ratio = float(match[1]) / 100 if match else 0.0
+        if not 0.001 <= ratio <= 1:
+            self.fail(f"{value!r} is no budget: say 0.1% to 100%, or off", param, ctx)
+        return ratio
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog=EXAMPLES + "\n\n" + EXIT_CODES,
+)
+@click.version_option(__version__, prog_name="ebpf-prof")
+def commands() -> None:
+    """Profile a running Asterisk without stopping, restarting or rebuilding it.
+
+    Shows which threads burn CPU and in which functions, which container lookups cost most and
+    where in Asterisk's source they are made, and what measuring took from the PBX.
+    """
+
+
+@commands.command(epilog=EXAMPLES + "\n\n" + EXIT_CODES)
+@click.option("-p", "--pid", type=click.IntRange(min=1), help="Process to profile.")
+@click.option(
+    "-d", "--duration", type=_Duration(), default="10s", show_default=True, help="60, 60s, 1m."
+)
+@click.option(
+    "-F",
+    "--frequency",
+    type=click.FloatRange(1, _MAX_FREQUENCY_HZ),
+    default=99.0,
+    show_default=True,
+    help="Samples per second of CPU time.",
+)
+@click.option(
+    "--budget",
+    type=_Budget(),
+    default="1%",
+    show_default=True,
+    help="Most that measuring may take from the target, of one CPU; 0.1% to 100%, or off.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for the results. [default: ebpf-prof-asterisk-<time>]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print profile.json instead of the report.")
+@click.option("--cpu-only", is_flag=True, help="Only sample the CPU; place no probes.")
+@click.option("--list-probes", is_flag=True, help="Show where probes would go, and place none.")
+@click.option("-U", "--user", "user_only", is_flag=True, help="Leave kernel frames out.")
+@click.option("-K", "--kernel", "kernel_only", is_flag=True, help="Leave user frames out.")
+@click.option(
+    "--symbols",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder with debug symbol files, found by build id.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 7 when anything was lost or cut.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no report; only write files.")
+def asterisk(
+    pid: int | None,
+    duration: float,
+    frequency: float,
+    budget: float,
+    output: Path | None,
+    as_json: bool,
+    cpu_only: bool,
+    list_probes: bool,
+    user_only: bool,
+    kernel_only: bool,
+    symbols: str | None,
+    strict: bool,
+    quiet: bool,
+) -> None:
+    """Profile the running Asterisk.
+
+    The target is neither stopped nor changed. Press Ctrl-C to end early: everything measured so
+    far is reported and written. A second Ctrl-C aborts.
+    """
+    if user_only and kernel_only:
+        raise UsageError("-U and -K leave nothing to show", "use one of them, or none")
+    require(checks(read_facts()))
+    target = find_asterisk(pid)
+    if list_probes:
+        _list_probes(target.pid)
+        return
+    options = Options(
+        duration_ns=round(duration * 1e9),
+        frequency_hz=frequency,
+        budget_ratio=None if budget == float("inf") else budget,
+        lookups=not cpu_only,
+        kernel_frames=not user_only,
+        user_frames=not kernel_only,
+        command=tuple(sys.argv),
+        symbols=symbols,
+    )
+    folder = output or Path(f"ebpf-prof-asterisk-{time.strftime('%Y%m%d-%H%M%S')}")
+    with OutputFolder(folder, find_owner(os.environ, os.geteuid())) as results:
+        line = ProgressLine(sys.stderr, quiet or as_json)
+        with _stopping() as stop:
+            recording = record(target, options, stop, line)
+            line.end()
+        profile = _write(recording, results)
+    _show(profile, folder, as_json, quiet)
+    if strict:
+        _require_complete(profile)
+
+
+def _list_probes(pid: int) -> None:
+    code = TargetCode(pid)
+    code.refresh()
+    planner = ProbePlanner(code)
+    render_probes(planner.plan(), planner.executable().mapping.path, sys.stdout)
+
+
+def _write(recording: Recording, results: OutputFolder) -> Profile:
+    """Write all files; the recording first, since everything else can be made of it again."""
+    with results.binary("recording") as out:
+        write_recording(recording, out)
+    profile = aggregate(recording)
+    for name, render in OUTPUTS.items():
+        with results.text(name) as stream:
+            render(profile, stream)
+    return profile
+
+
+def _show(profile: Profile, folder: Path | None, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        json.render(profile, sys.stdout)
+    elif not quiet:
+        text.render(profile, sys.stdout)
+    if folder is not None and not quiet:
+        print(f"results: {folder}/report.html and {len(OUTPUTS)} more files", file=sys.stderr)
+
+
+def _require_complete(profile: Profile) -> None:
+    missing = []
+    for name, counts in (
+        ("samples", profile.sample_accounting),
+        ("lookups", profile.lookup_accounting),
+    ):
+        gone = counts.lost + counts.collided + counts.truncated
+        if gone:
+            missing.append(f"{gone:,} {name} were lost, collided or cut")
+    if profile.target.exited:
+        missing.append("the target ended before the time was over")
+    if missing:
+        raise IncompleteError(
+            "incomplete: " + "; ".join(missing), "run it again, or without --strict"
+        )
+
+
+@contextmanager
+def _stopping() -> Iterator[Stop]:
+    """Turn Ctrl-C and SIGTERM into an early end; the second Ctrl-C aborts."""
+    stop = Stop()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stop.reason is not None:
+            raise KeyboardInterrupt
+        stop.reason = "interrupt" if number == signal.SIGINT else "termination"
+
+    previous = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@commands.command()
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write all files again.")
+@click.option("--json", "as_json", is_flag=True, help="Print profile.json instead of the report.")
+@click.option(
+    "--symbols",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with debug symbol files: names what is unnamed or inferred.",
+)
+def report(recording: Path, output: Path | None, as_json: bool, symbols: Path | None) -> None:
+    """Show a RECORDING again; needs no root and no target."""
+    recorded = _read(recording)
+    if symbols is not None:
+        recorded = rename(recorded, SymbolDirectory(symbols))
+    if output is None:
+        _show(aggregate(recorded), None, as_json, quiet=False)
+        return
+    with OutputFolder(output, find_owner(os.environ, os.geteuid())) as results:
+        profile = _write(recorded, results)
+    _show(profile, output, as_json, quiet=False)
+
+
+@commands.command(name="diff")
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+def diff_command(before: Path, after: Path) -> None:
+    """Show what changed between two recordings, per second of each."""
+    difference = diff(aggregate(_read(before)), aggregate(_read(after)))
+    difference_text.render(difference, sys.stdout)
+
+
+def _read(path: Path) -> Recording:
+    """Read a recording, or the one in a folder of results."""
+    return read_recording(path / "recording" if path.is_dir() else path)
+
+
+@commands.command()
+def doctor() -> None:
+    """Check at once whether this host can run the profiler, and say what helps."""
+    found = checks(read_facts(_try_compiler))
+    render_checks(found, sys.stdout)
+    sys.exit(exit_code(found))
+
+
+def _try_compiler() -> None:
+    BpfModule(
+        ("cpu.bpf.c",),
+        {"TARGET_TGID": os.getpid(), "UNWIND_ROWS": 1, "UNWIND_BLOCKS": 1} | {"UNWIND_RULES": 1},
+    ).close()
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(lambda: commands.main(prog_name="ebpf-prof", standalone_mode=False), sys.stderr))
+
+
+def run(command: Callable[[], object], errors: TextIO) -> int:
+    """Run a command; return its exit code, and write what a user can do about an error."""
+    try:
+        command()
+    except ProfilerError as error:
+        _complain(errors, error.message, error.hint)
+        return error.exit_code
+    except click.UsageError as error:
+        context = error.ctx
+        hint = f"{context.command_path} --help" if context else "ebpf-prof --help"
+        _complain(errors, error.format_message(), hint)
+        return UsageError.exit_code
+    except click.ClickException as error:
+        _complain(errors, error.format_message(), "")
+        return UsageError.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _complain(errors, "aborted; no probe is left", "")
+        return _ABORTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain about it at exit.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+        return 0
+    return 0
+
+
+def _complain(errors: TextIO, message: str, hint: str) -> None:
+    errors.write(f"ebpf-prof: {message}\n")
+    if hint:
+        errors.write(f"  try: {hint}\n")
