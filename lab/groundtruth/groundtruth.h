@@ -48,8 +48,8 @@ struct box {
 	int buckets;
 	unsigned int lock;
 	int users;
-	/* A run changes it: at most one does. */
-	int changing;
+	/* A run changes it or iterates over it: at most one does. */
+	int claimed;
 	/* Elements in traversal order, one reference each. */
 	struct item **items;
 	/* For each of them, its place in its chain, from 1; a list and a tree are one chain. */
@@ -119,6 +119,8 @@ struct search {
 	int hits;
 	/* Whether it takes elements out and puts them back. */
 	int changes;
+	/* Whether it keeps an iterator. */
+	int iterates;
 };
 
 const struct search *search_find(const char *name);

@@ -23,7 +23,7 @@ struct run {
 	char container[NAME_BYTES];
 	const void *address;
 	int depth;
-	int changing;
+	int claims;
 	const struct search *search;
 	/* What is looked for: elements of the box, or names that are absent. */
 	struct item **wanted;

@@ -276,7 +276,7 @@ static const struct search searches[] = {
 	{ "unlink-address", "__ao2_unlink", unlink_address, 1, 1 },
 	{ "weak", "__ao2_weakproxy_find", find_target, 1, 0 },
 	{ "weak-miss", "__ao2_weakproxy_find", find_target, 0, 0 },
-	{ "iterate", "__ao2_iterator_next", iterate, 1, 0 },
+	{ "iterate", "__ao2_iterator_next", iterate, 1, 0, 1 },
 };
 
 const struct search *search_find(const char *name)

@@ -255,6 +255,7 @@ def test_threads_park_in_three_nested_lookups(module: Instance) -> None:
         ("run free unlink threads=2", "without a lock"),
         ("run free miss churners=1", "without a lock"),
         ("run rw miss inner=rw churners=1", "taken twice"),
+        ("run sorted iterate churners=1", "emptied nodes"),
         ("tps leak 99999999", "out of bounds"),
         ("result 999", "no such run"),
         ("free nobody", "no such container"),
@@ -263,12 +264,14 @@ def test_threads_park_in_three_nested_lookups(module: Instance) -> None:
 def test_misuse_is_refused(module: Instance, command: str, reason: str) -> None:
     module.groundtruth("make free hash 7 10 lock=nolock")
     module.groundtruth("make rw hash 7 10 lock=rwlock")
+    module.groundtruth("make sorted hash 7 10 sorted=yes")
     try:
         with pytest.raises(LabError, match=reason):
             module.groundtruth(command)
     finally:
         module.groundtruth("free free")
         module.groundtruth("free rw")
+        module.groundtruth("free sorted")
 
 
 def test_it_unloads_in_the_middle_of_everything(module: Instance) -> None:

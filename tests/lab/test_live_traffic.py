@@ -1,5 +1,7 @@
 """SIP traffic to real Asterisks."""
 
+import re
+
 import pytest
 from conftest import start
 
@@ -17,13 +19,20 @@ def test_every_request_is_answered(asterisk: Instance, kind: str) -> None:
     assert summary.complete
 
 
-def test_a_realtime_peer_that_registers_is_built_and_freed() -> None:
-    with start("build", "16", taskprocessors=200) as asterisk:
-        before = asterisk.taskprocessor_count()
-        assert traffic.run("register", asterisk, rate=50, count=50).complete
-        # its taskprocessors are created and freed again: they did work, and none is left
-        assert asterisk.taskprocessor_count() <= before + 50
-        assert asterisk.cli("sip show peers like rt00001").count("rt00001") <= 1
+def next_sequence(asterisk: Instance) -> int:
+    """Return the number that Asterisk gives the next taskprocessor, by making one."""
+    asterisk.groundtruth("tps leak 1")
+    listing = asterisk.cli("core show taskprocessors")
+    return max(int(text, 16) for text in re.findall(r"leaked\d+-([0-9a-f]{8})", listing))
+
+
+def test_each_register_of_a_realtime_peer_makes_three_taskprocessors_and_frees_them() -> None:
+    with start("build", "16") as asterisk:
+        before = next_sequence(asterisk)
+        count = asterisk.taskprocessor_count()
+        assert traffic.run("register", asterisk, rate=100, count=101).complete
+        assert next_sequence(asterisk) - before - 1 == 3 * 101
+        assert asterisk.taskprocessor_count() == count + 1
 
 
 def test_traffic_to_nobody_fails() -> None:
