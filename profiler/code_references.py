@@ -13,12 +13,12 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
-from profiler.code_image import CodeImage
+from profiler.code_image import CodeImage, Function
 from profiler.elf import ET_EXEC, MAX_READ_BYTES, PF_X, Elf, Section
 from profiler.relocations import slot_of_stub
 from profiler.symbols import STUB_SECTIONS
 from profiler.symtab import read_dynsym
-from profiler.x86 import Flow, Instruction
+from profiler.x86 import DecodeError, Flow, Instruction, decode_all
 
 # lea disp32(%rip), %r64: REX.W (and R), 8D, ModRM with mod 00 and r/m 101.
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(.{4}))", re.DOTALL)
@@ -33,6 +33,8 @@ _ADDRESS = re.compile(
 _CALL = re.compile(rb"(?:[\xe8\xe9]|\xff[\x15\x25])(?=(.{4}))", re.DOTALL)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_IDENTIFIER = 120
+MAX_FUNCTION_BYTES = 1 << 16  # asterisk's largest function has 25 KB
+MAX_DECODED_BYTES = 8 << 20  # per file; asterisk has 2 MB of code
 MAX_TEXT = 256
 
 
@@ -42,6 +44,7 @@ class CodeReferences:
     def __init__(self, image: CodeImage) -> None:
         self._image = image
         self._elf = image.elf
+        self._decoded_bytes = 0
         self._identifiers: dict[int, str | None] = {}
         self._callees: dict[int, str | None] = {}
 
@@ -64,6 +67,20 @@ class CodeReferences:
                 name = self._slot_name(slot_of_stub(self._elf, address))
             self._callees[address] = name
         return self._callees[address]
+
+    def instructions(self, function: Function) -> tuple[Instruction, ...]:
+        """Return a function's instructions; () for bad or too much code, of it or in all so far.
+
+        They are not kept: all of asterisk's would take hundreds of megabytes.
+        """
+        self._decoded_bytes += len(function.code)
+        too_much = self._decoded_bytes > MAX_DECODED_BYTES
+        if too_much or len(function.code) > MAX_FUNCTION_BYTES:
+            return ()
+        try:
+            return tuple(decode_all(function.code, function.start))
+        except DecodeError:
+            return ()
 
     def callers(self, names: Collection[str]) -> list[int]:
         """Return the starts of the functions that seem to call or jump to one of `names`."""

@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from profiler.elf_identity import DebugLink, parse_build_id, parse_debuglink
 from profiler.errors import ProbeError
 
 MAX_READ_BYTES = 256 << 20  # the largest section that we load; libc's .symtab has 0.1 MB
 MAX_SECTIONS = 1 << 16  # more need SHN_XINDEX tables, which linked files do not have
 MAX_SEGMENTS = 1 << 12
 MAX_DYNAMIC = 1 << 12
-MAX_NOTES = 256
 MAX_NAME_BYTES = 4096
 
 ET_EXEC, ET_DYN = 2, 3
@@ -34,7 +34,6 @@ PF_X = 1
 SHT_NOTE, SHT_NOBITS = 7, 8
 SHF_ALLOC, SHF_EXECINSTR, SHF_COMPRESSED = 2, 4, 0x800
 SHN_XINDEX, PN_XNUM = 0xFFFF, 0xFFFF
-NT_GNU_BUILD_ID = 3
 ELFCOMPRESS_ZLIB = 1
 DT_NULL = 0
 
@@ -42,7 +41,6 @@ _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _DYNAMIC = struct.Struct("<qQ")
-_NOTE = struct.Struct("<III")
 _COMPRESSED = struct.Struct("<IIQQ")
 
 Reader = Callable[[int, int], bytes]  # (offset, size) -> at most size bytes
@@ -83,14 +81,6 @@ class Section:
     info: int
     align: int
     entry_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class DebugLink:
-    """`.gnu_debuglink`: base name of the separate debug file and the CRC-32 of its contents."""
-
-    name: str
-    crc: int
 
 
 class Elf:
@@ -249,26 +239,16 @@ class Elf:
     @cached_property
     def build_id(self) -> str | None:
         """The GNU build id in hexadecimal."""
-        for data, align in self._note_areas():
-            for kind, owner, contents in _notes(data, align):
-                if kind == NT_GNU_BUILD_ID and owner == b"GNU\0" and contents:
-                    return contents.hex()
-        return None
+        found = (parse_build_id(data, align) for data, align in self._note_areas())
+        return next((build_id for build_id in found if build_id is not None), None)
 
     @cached_property
     def debuglink(self) -> DebugLink | None:
         """Name and CRC of the separate debug file."""
         section = self.section(".gnu_debuglink")
-        if section is None or not 8 <= section.size <= MAX_NAME_BYTES:
+        if section is None or section.size > MAX_NAME_BYTES:
             return None
-        data = self.data(section)
-        end = data.find(b"\0")
-        if end <= 0 or (end + 4) // 4 * 4 + 4 > len(data):
-            return None
-        name = data[:end].decode("utf-8", "surrogateescape")
-        if "/" in name or name in (".", ".."):
-            return None
-        return DebugLink(name, int(struct.unpack_from("<I", data, (end + 4) // 4 * 4)[0]))
+        return parse_debuglink(self.data(section))
 
     # -- parts of the above
 
@@ -337,22 +317,6 @@ def string_at(table: bytes, offset: int) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _notes(data: bytes, align: int) -> Iterator[tuple[int, bytes, bytes]]:
-    step = 8 if align == 8 else 4
-    position = 0
-    for _ in range(MAX_NOTES):
-        if position + _NOTE.size > len(data):
-            return
-        owner_bytes, content_bytes, kind = _NOTE.unpack_from(data, position)
-        owner_at = position + _NOTE.size
-        content_at = (owner_at + owner_bytes + step - 1) // step * step
-        end = content_at + content_bytes
-        if end > len(data):
-            return
-        yield kind, data[owner_at : owner_at + owner_bytes], data[content_at:end]
-        position = (end + step - 1) // step * step
 
 
 def _inflate(data: bytes) -> bytes:
