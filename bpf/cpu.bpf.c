@@ -27,7 +27,7 @@ BPF_PERCPU_ARRAY(cpu_states, struct unwind_state, 1);
 BPF_PERCPU_ARRAY(cpu_counters, u64, CPU_COUNTERS);
 BPF_PROG_ARRAY(cpu_programs, 1);
 BPF_RINGBUF_OUTPUT(cpu_samples, CPU_RING_PAGES);
-/* Probed one-byte pushes: address of the instruction, DWARF number of what it pushes. */
+/* Probed pushes of a register: address of the instruction, what it pushes (cpu_wire.h). */
 BPF_TABLE("hash", u64, u32, cpu_push_sites, CPU_PUSH_SITES);
 
 static __always_inline void cpu_count(u32 counter)
@@ -68,15 +68,24 @@ static __always_inline int cpu_run(void *ctx, struct unwind_state *state)
     return cpu_finish(state);
 }
 
-/* Between a probe's breakpoint and its handling, ip is already behind the breakpoint's one byte, as
- * it is after the push was emulated. Only then is the register's value on top of the stack. */
-static __always_inline void cpu_step_back(struct unwind_state *state)
+/* While the kernel handles a probed push, ip is first behind the breakpoint's one byte, then at the
+ * push, and a short time behind sp (emulate_push_stack in arch/x86/kernel/uprobes.c). Whether the
+ * push is done shows on the stack: then the register's value is on top of it. */
+static __always_inline void cpu_settle_push(struct unwind_state *state)
 {
-    u64 site = state->ip - 1, top;
-    u32 *pushed = cpu_push_sites.lookup(&site);
-    if (pushed && !bpf_probe_read_user(&top, 8, (void *)state->sp) &&
-        top != state->registers[*pushed & 15])
-        state->ip = site;
+    u64 here = state->ip, before = here - 1, top;
+    u32 *found = cpu_push_sites.lookup(&here);
+    u32 at = found ? *found : 0;
+    found = cpu_push_sites.lookup(&before);
+    u32 behind = found ? *found : 0;
+    if (!(at | behind) || bpf_probe_read_user(&top, 8, (void *)state->sp))
+        return;
+    if (behind && top == state->registers[behind & 15] && CPU_PUSH_BYTES(behind) == 1)
+        return;
+    if (at & CPU_PUSH_IS_FIRST && top == state->registers[at & 15])
+        state->ip += CPU_PUSH_BYTES(at);
+    else if (behind)
+        state->ip = before;
 }
 
 /* The user registers that the kernel saved when the thread entered it: 0, or a cause. */
@@ -88,7 +97,7 @@ static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
     if (bpf_probe_read_kernel(&regs, sizeof(regs), saved))
         return UNWIND_NO_REGISTERS;
     unwind_begin_registers(state, &regs);
-    cpu_step_back(state);
+    cpu_settle_push(state);
     return UNWIND_MORE;
 #else
     unwind_begin(state, 0, 0, 0);

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-MAX_SECTION_BYTES = 64 << 20  # the largest that we met is 8 MB (libclang-cpp)
+MAX_SECTION_BYTES = 32 << 20  # the largest that we met is 8 MB (libclang-cpp)
 MAX_CIE_BYTES = 4096  # usual ones have 20; a bound, because each of them is read anew
 
 PE_ABSPTR, PE_ULEB128, PE_UDATA2, PE_UDATA4, PE_UDATA8 = 0, 1, 2, 3, 4

@@ -53,6 +53,13 @@ STACK_BYTES = STACK_HEAD.size + 8 * (MAX_FRAMES + MAX_KERNEL_FRAMES)
 SLOT = struct.Struct("<QII")  # struct unwind_slot
 SAMPLE = struct.Struct("<QQII")  # struct cpu_sample: time_ns, stack's key, tid, cause
 
+PUSH_IS_FIRST = 0x10000
+
+
+def push_site(register: int, instruction_bytes: int, is_first: bool) -> int:
+    """Return the value of cpu_push_sites for a probed push; `register` by DWARF number."""
+    return register | instruction_bytes << 8 | (PUSH_IS_FIRST if is_first else 0)
+
 
 def word(kind: int, slot: int = 0, offset: int = 0) -> int:
     """Return a rule word."""

@@ -9,12 +9,17 @@ import capstone
 import pytest
 
 from profiler.elf import Elf
+from profiler.mappings import TargetCode
 from profiler.symtab import read_symtab
-from profiler.unwind_wire import CAUSES, MAX_FRAMES, WHOLE
+from profiler.unwind_wire import CAUSES, MAX_FRAMES, WHOLE, push_site
 from tests.bpf.unwinding import (
+    AT_PROBE,
+    KPROBE,
+    UPROBE_MULTI,
     Hit,
     TestProgram,
     compile_program,
+    link,
     probe,
     running,
     sample,
@@ -134,26 +139,58 @@ def test_a_replaced_executable_is_still_read(tmp_path: Path) -> None:
 
 
 def test_other_processes_are_filtered(tmp_path: Path) -> None:
-    with running(compile_program(tmp_path, "-O2"), "user") as target:
-        with unwinding(target.pid, TARGET_TGID=os.getpid()) as one:
-            one_sample = sample(one, (target.tid,), 0)
-    fired, kept, filtered, *_ = one_sample.counters
+    with (
+        running(compile_program(tmp_path, "-O2"), "user") as target,
+        unwinding(target.pid, TARGET_TGID=os.getpid()) as one,
+    ):
+        taken = sample(one, (target.tid,), 20)
+    fired, kept, filtered, *_ = taken.counters
     assert kept == 0
-    assert fired == filtered
+    assert fired == filtered >= 20
+    assert taken.stacks == ()
 
 
 def test_a_full_map_of_stacks_is_counted(tmp_path: Path) -> None:
-    with running(compile_program(tmp_path, "-O2"), "pm") as target:
-        with unwinding(target.pid, UNWIND_STACKS=2) as one:
-            taken = sample(one, (target.pid,), 300)
+    with (
+        running(compile_program(tmp_path, "-O2"), "pm") as target,
+        unwinding(target.pid, UNWIND_STACKS=2) as one,
+    ):
+        taken = sample(one, (target.pid,), 20, "lost")
     fired, kept, _, lost, _, truncated = taken.counters
-    assert lost > 0
+    assert lost >= 20
     assert fired == kept + lost + truncated
+
+
+def test_a_full_ring_is_counted(tmp_path: Path) -> None:
+    with (
+        running(compile_program(tmp_path, "-O2"), "user") as target,
+        unwinding(target.pid, CPU_RING_PAGES=1) as one,
+    ):
+        one.module.map("cpu_samples")
+        taken = sample(one, (target.tid,), 300, pause_s=1.0)
+    fired, kept, _, lost, _, _ = taken.counters
+    assert lost > 0
+    assert fired == kept + lost
+    assert kept == len(taken.stacks)
+
+
+def test_another_stack_under_the_same_key_is_counted(tmp_path: Path) -> None:
+    with running(compile_program(tmp_path, "-O2"), "user") as target, unwinding(target.pid) as one:
+        sample(one, (target.tid,), 20)
+        stored = one.module.map("unwind_stacks")
+        for key, value in list(stored.items()):
+            check = int.from_bytes(value[:8], "little") ^ 1
+            stored.set(key, check.to_bytes(8, "little") + value[8:])
+        taken = sample(one, (target.tid,), 20, "collided")
+    fired, kept, _, lost, collided, truncated = taken.counters
+    assert collided >= 20
+    assert fired == kept + lost + collided + truncated
 
 
 # -- at single instructions
 
 FUNCTIONS = ("work", "work_spill", "work_registers", "work_aligned", "leaf")
+PUSH_RBX, PUSH_RBP = b"\x53", b"\x55"
 NOP5 = bytes((0x0F, 0x1F, 0x44, 0, 0))  # a probe on it corrupts the red zone on Linux 6.18
 
 
@@ -223,13 +260,9 @@ def test_callers_are_right_at_every_instruction(tmp_path: Path, flags: str) -> N
     path = compile_program(tmp_path, *flags.split())
     code = Code(path)
     with running(path, "wm") as target:
-        bias = next(one.bias for one in _code_of(target) if one.mapping.path == str(path))
-        hits = probe(target, code.probed())
-        frames = target.gdb_frames()
-    names = [name for _, name in frames]
-    base = tuple(address for address, _ in frames[names.index("leaf") + 1 :])
-    assert bias is not None
-    assert check_against_executed_calls(from_leaf(hits, code, bias), code, bias, base) > 500
+        hits = from_leaf(probe(target, code.probed()), code, bias_of(target))
+        base = outside_of_leaf(target)
+        assert check_against_executed_calls(hits, code, bias_of(target), base) > 500
 
 
 def test_return_probes_do_not_hide_callers(tmp_path: Path) -> None:
@@ -237,18 +270,49 @@ def test_return_probes_do_not_hide_callers(tmp_path: Path) -> None:
     code = Code(path)
     returns = (code.entries["work_registers"], code.entries["work_aligned"])
     with running(path, "wm") as target:
-        bias = next(one.bias for one in _code_of(target) if one.mapping.path == str(path))
-        hits = probe(target, code.probed(), returns)
-        frames = target.gdb_frames()
-    names = [name for _, name in frames]
-    base = tuple(address for address, _ in frames[names.index("leaf") + 1 :])
-    assert bias is not None
-    assert check_against_executed_calls(from_leaf(hits, code, bias), code, bias, base) > 500
+        hits = from_leaf(probe(target, code.probed(), returns), code, bias_of(target))
+        base = outside_of_leaf(target)
+        assert check_against_executed_calls(hits, code, bias_of(target), base) > 500
 
 
-def _code_of(target: TestProgram):
-    from profiler.mappings import TargetCode
+def test_samples_in_the_trap_of_a_probed_push_are_right(tmp_path: Path) -> None:
+    """The kernel shows such a thread one byte behind the push, done or not."""
+    path = compile_program(tmp_path, "-O1")
+    code = Code(path)
+    numbers = {PUSH_RBX: 3, PUSH_RBP: 6}
+    entries = [code.instructions[at] for at in code.entries.values()]
+    pushes = {
+        one.address: numbers[bytes(one.bytes)] for one in entries if bytes(one.bytes) in numbers
+    }
+    with running(path, "wm") as target:
+        bias = bias_of(target)
+        known: dict[int, set[tuple[int, ...]]] = {}
+        for hit in probe(target, code.probed(), wait_s=1.0):
+            known.setdefault(hit.address, set()).add(hit.stack.frames[1:])
+        with unwinding(target.pid, "cpu.bpf.c", AT_PROBE) as one:
+            program = one.module.load("probe_hit", KPROBE, UPROBE_MULTI)
+            attached = link(program, path, list(pushes), target.pid, False)
+            for at, number in pushes.items():
+                value = push_site(number, 1, is_first=True)
+                key = (at + bias).to_bytes(8, "little")
+                one.module.map("cpu_push_sites").set(key, value.to_bytes(4, "little"))
+            taken = sample(one, (target.pid,), 1500)
+            os.close(attached)
+    ours = [stack for stack in taken.stacks if stack.frames[0] in known]
+    behind = {at + bias + 1 for at in pushes} | {at + bias for at in pushes}
+    assert sum(1 for stack in ours if stack.kernel and stack.frames[0] in behind) > 100
+    assert [stack for stack in ours if stack.frames[1:] not in known[stack.frames[0]]] == []
 
+
+def bias_of(target: TestProgram) -> int:
     code = TargetCode(target.pid)
     code.refresh()
-    return code.current
+    biases = [one.bias for one in code.current if one.mapping.path == str(target.path)]
+    assert biases[0] is not None
+    return biases[0]
+
+
+def outside_of_leaf(target: TestProgram) -> tuple[int, ...]:
+    frames = target.gdb_frames()
+    names = [name for _, name in frames]
+    return tuple(address for address, _ in frames[names.index("leaf") + 1 :])

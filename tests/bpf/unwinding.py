@@ -19,11 +19,11 @@ from profiler.kernel import BpfModule, Program
 from profiler.mappings import TargetCode
 from profiler.unwind import TableLibrary, UnwindCoverage, UnwindStack, UnwindTables, decode_stack
 from profiler.unwind_cache import TableCache
+from profiler.unwind_wire import CPU_COUNTERS, SAMPLE
 
 PROGRAMS = Path(__file__).parent / "programs"
 PERF_EVENT, KPROBE = 7, 2  # enum bpf_prog_type
 UPROBE_MULTI = 48  # enum bpf_attach_type
-SAMPLE = struct.Struct("<QQII")  # struct cpu_sample
 PERIOD_NS = 1_000_000
 
 _GDB_SCRIPT = """
@@ -162,8 +162,14 @@ def unwinding(pid: int, *sources: str, **definitions: int) -> Iterator[Unwinding
         one.module.close()
 
 
-def sample(one: Unwinding, tids: tuple[int, ...], samples: int = 200) -> Sampled:
-    """Sample threads until enough samples came (or 10 s went by)."""
+def sample(
+    one: Unwinding,
+    tids: tuple[int, ...],
+    samples: int = 200,
+    counter: str = "fired",
+    pause_s: float = 0.02,
+) -> Sampled:
+    """Sample threads until a counter says that there were enough (or 10 s went by)."""
     program = one.load("cpu_sample", "cpu_continue", "cpu_programs", PERF_EVENT)
     ring = one.module.ring_buffer("cpu_samples")
     statistics = syscalls.enable_program_statistics()
@@ -174,9 +180,12 @@ def sample(one: Unwinding, tids: tuple[int, ...], samples: int = 200) -> Sampled
         for event in events:
             syscalls.run_program_on(event, program.descriptor)
         deadline = time.monotonic() + 10
-        while len(records) < samples and time.monotonic() < deadline:
-            time.sleep(0.02)
+        which = CPU_COUNTERS.index(counter)
+        while time.monotonic() < deadline:
+            time.sleep(pause_s)
             records += ring.drain()
+            if one.counters("cpu_counters", len(CPU_COUNTERS))[which] >= samples:
+                break
     finally:
         for event in events:
             os.close(event)
@@ -188,7 +197,7 @@ def sample(one: Unwinding, tids: tuple[int, ...], samples: int = 200) -> Sampled
     spent_ns = program.statistics().run_time_ns - before.run_time_ns
     return Sampled(
         tuple(stacks[SAMPLE.unpack(record)[1]] for record in records),
-        one.counters("cpu_counters", 6),
+        one.counters("cpu_counters", len(CPU_COUNTERS)),
         spent_ns / max(1, runs),
     )
 
@@ -211,12 +220,14 @@ def link(program: Program, path: Path, addresses: list[int], pid: int, is_return
     )
 
 
+AT_PROBE = "../tests/bpf/programs/at_probe.bpf.c"
+
+
 def probe(
     target: TestProgram, addresses: list[int], returns: tuple[int, ...] = (), wait_s: float = 0.3
 ) -> list[Hit]:
     """Unwind at every probe on these addresses of the program, hits in order."""
-    source = "../tests/bpf/programs/at_probe.bpf.c"
-    with unwinding(target.pid, source) as one:
+    with unwinding(target.pid, AT_PROBE) as one:
         kind = (KPROBE, UPROBE_MULTI)
         state_bytes = one.module.map("probe_states").value_size
         one.module.map("probe_states").set(struct.pack("<I", target.tid), bytes(state_bytes))

@@ -81,6 +81,8 @@ CONSTANTS = {
     "UNWIND_NO_REGISTERS": wire.CAUSES.index("no registers"),
     "UNWIND_TAIL_CALL": wire.CAUSES.index("tail call refused"),
     "UNWIND_CAUSES": len(wire.CAUSES),
+    "CPU_PUSH_IS_FIRST": wire.PUSH_IS_FIRST,
+    "CPU_PUSH_BYTES(0x10203)": 2,
     "CPU_FIRED": wire.CPU_COUNTERS.index("fired"),
     "CPU_KEPT": wire.CPU_COUNTERS.index("kept"),
     "CPU_FILTERED": wire.CPU_COUNTERS.index("filtered"),
@@ -137,3 +139,8 @@ def test_a_word_keeps_its_parts() -> None:
     assert packed >> wire.KIND_SHIFT == wire.KIND_RBP
     assert packed >> wire.SLOT_SHIFT & 0xFF == 256 - 3
     assert packed & wire.OFFSET_MASK == 0xABCDE
+
+
+def test_a_push_site_keeps_its_parts() -> None:
+    assert wire.push_site(6, 1, True) == 0x10106
+    assert wire.push_site(12, 2, False) == 0x0020C
