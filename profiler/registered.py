@@ -94,8 +94,14 @@ class RegisteredNames:
 
     @cached_property
     def _entries(self) -> dict[int, str]:
-        """Names of the functions that a table of the file's data points to, by their start."""
-        return dict([*self._modules(), *self._methods()])
+        """Names of the functions that a table of the file's data points to, by their start.
+
+        A function with two places in tables, such as one that the linker merged, has none.
+        """
+        found: dict[int, set[str]] = {}
+        for start, name in [*self._modules(), *self._methods()]:
+            found.setdefault(start, set()).add(name)
+        return {start: names.pop() for start, names in found.items() if len(names) == 1}
 
     def _modules(self) -> Iterator[tuple[int, str]]:
         for start in self._references.callers((REGISTER,)):
