@@ -22,6 +22,14 @@ cd "$repository"
 # gcc, libc6-dev: the ground-truth module. debian-archive-keyring: the packages' signatures.
 # sip-tester is left out: the lab unpacks sipp itself.
 packages=(python3 python3-venv python3-bpfcc gcc libc6-dev make debian-archive-keyring ca-certificates)
+if [ "$purpose" = test ]; then
+    # gdb and linux-perf: second opinions on stacks. bpftool: that no program is left behind.
+    # chromium, its driver and npm: the pages and pictures are opened in a browser.
+    packages+=(binutils bpftool chromium chromium-driver clang-format gdb iproute2 libssl3
+        linux-perf procps util-linux vagrant)
+    # A Node.js that came another way brings its own npm, and Debian's conflicts with it.
+    command -v npm >/dev/null || packages+=(nodejs npm)
+fi
 
 missing=()
 for package in "${packages[@]}"; do
@@ -48,6 +56,10 @@ stamp=.venv/provisioned-$([ "$purpose" = run ] && echo run || echo test)
 if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 -e "$wanted"
     touch "$stamp"
+fi
+
+if [ "$purpose" = test ] && [ ! -e tests/browser/node_modules/.package-lock.json ]; then
+    (cd tests/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 fi
 
 if [ "$purpose" = vm ]; then

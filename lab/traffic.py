@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,8 +25,8 @@ COUNT_MAX = 1_000_000
 GRACE_SECONDS = 40
 SECONDS_MAX = 1800
 ENDING_SECONDS = 3
-# The port that sipp would send media from; it never does.
-MEDIA_PORT = 6000
+# sipp(1), EXIT STATUS: fatal errors; a call that failed or a run that was ended is none.
+FATAL = range(253, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,33 @@ def parse_statistics(text: str, kind: str, instance: str, asked: int) -> Summary
         raise LabError(f"sipp's statistics cannot be read: {error!r}") from error
 
 
-def free_port() -> int:
-    """Return a UDP port of the loopback address that nobody had a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports() -> tuple[int, int]:
+    """Return two UDP ports of the loopback address that nobody had a moment ago.
+
+    The first is for SIP; sipp takes the second and the third and fourth after it for media.
+    """
+    for _ in range(100):
+        with ExitStack() as stack:
+            signalling = bind(stack, 0)
+            media = bind(stack, 0)
+            if (
+                media
+                and signalling
+                and media < 65532
+                and all(bind(stack, media + n) for n in (2, 3))
+            ):
+                return signalling, media
+    raise LabError("no free UDP ports on the loopback address")
+
+
+def bind(stack: ExitStack, port: int) -> int | None:
+    """Bind a UDP port (0: any) until the stack ends and return it, None if somebody has it."""
+    probe = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    try:
+        probe.bind(("127.0.0.1", port))
+    except OSError:
+        return None
+    return int(probe.getsockname()[1])
 
 
 def time_limit(rate: float, count: int) -> int:
@@ -113,13 +136,14 @@ def prefix() -> tuple[list[str], Path]:
 
 def arguments(place: str, port: int, rate: float, count: int) -> list[str]:
     """Return sipp's arguments; place is the directory of its files as sipp sees it."""
+    signalling, media = free_ports()
     return [
         "-sf", f"{place}/scenario.xml",
         "-inf", f"{place}/users.csv",
         "-i", "127.0.0.1",
-        "-p", str(free_port()),
+        "-p", str(signalling),
         "-mi", "127.0.0.1",
-        "-mp", str(MEDIA_PORT),
+        "-mp", str(media),
         "-r", str(rate),
         "-m", str(count),
         "-l", "50000",
@@ -152,17 +176,17 @@ def run(
         (place / "users.csv").write_text("SEQUENTIAL\n" + "".join(f"{u};\n" for u in users))
         inside = "/" + str(place.relative_to(tree))
         command += arguments(inside, instance.sip_port, rate, count)
-        output = execute(command, limit)
+        code, output = execute(command, limit)
         statistics = place / "statistics.csv"
-        if not statistics.exists():
+        if code in FATAL or not statistics.exists():
             raise LabError(f"sipp failed: {output.strip()[-300:]}")
         return parse_statistics(statistics.read_text(), kind, instance.name, count)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def execute(command: list[str], seconds: float) -> str:
-    """Run sipp and return what it said; end it when the time is over.
+def execute(command: list[str], seconds: float) -> tuple[int, str]:
+    """Run sipp and return its exit status and what it said; end it when the time is over.
 
     It writes its statistics every second, so that what it counted until then is not lost.
     """
@@ -176,13 +200,20 @@ def execute(command: list[str], seconds: float) -> str:
         env={"TERM": "dumb", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
     ) as sipp:
         try:
-            return sipp.communicate(timeout=seconds)[1]
+            said = sipp.communicate(timeout=seconds)[1]
         except subprocess.TimeoutExpired:
             # It begins no new call and ends with the last one, which may take it half a minute.
             process.send([sipp.pid], signal.SIGUSR1)
-        try:
-            return sipp.communicate(timeout=ENDING_SECONDS)[1]
-        except subprocess.TimeoutExpired:
-            return f"did not end within {seconds} seconds"
+            said = end(sipp)
         finally:
             sipp.kill()
+    return sipp.returncode, said
+
+
+def end(sipp: subprocess.Popen[str]) -> str:
+    """Return what sipp says until it ends; kill it when it does not."""
+    try:
+        return sipp.communicate(timeout=ENDING_SECONDS)[1]
+    except subprocess.TimeoutExpired:
+        sipp.kill()
+        return sipp.communicate()[1]

@@ -112,7 +112,8 @@ static void *spin_thread(void *data)
 }
 
 /* Start that many threads of one kind, unless others are still there. */
-static char *start_parked(struct ast_cli_args *a, long long threads, void *(*body)(void *), int spins)
+static char *start_parked(struct ast_cli_args *a, long long threads, void *(*body)(void *),
+	int spins)
 {
 	int i;
 

@@ -89,8 +89,8 @@ static int claims(const struct run *run)
 }
 
 /*
- * Linking into a sorted chain calls the sort function with the NULL of a node that an iterator keeps
- * after its element was unlinked (hash_ao2_insert_node, seen on 16.28): a crash, not a measurement.
+ * Linking into a sorted chain calls the sort function with the NULL of a node that an iterator
+ * keeps after its element was unlinked (seen on 16.28): a crash, not a measurement.
  */
 static int meets_emptied_nodes(const struct run *run, int changes)
 {
@@ -101,12 +101,13 @@ static int meets_emptied_nodes(const struct run *run, int changes)
 /* Refuse what could deadlock, corrupt or crash. Holds the registry's lock. */
 static const char *find_danger(const struct run *run, long long depth)
 {
-	int changes = run->churners || run->search->changes;
+	int changes = run->churners || run->search->changes, users;
 
 	if (run->search->entry[sizeof("__ao2_w") - 2] == 'w' && !run->box->weak) {
 		return "the container is not weak";
 	}
-	if (run->box->lock == AO2_ALLOC_OPT_LOCK_NOLOCK && changes && run->threads + run->churners > 1) {
+	if (run->box->lock == AO2_ALLOC_OPT_LOCK_NOLOCK && changes
+		&& run->threads + run->churners > 1) {
 		return "several threads would change a container without a lock";
 	}
 	if (claims(run) && run->box->claimed) {
@@ -118,7 +119,8 @@ static const char *find_danger(const struct run *run, long long depth)
 	if (!run->inner) {
 		return NULL;
 	}
-	if (run->box->users != (run->inner == run->box ? 2 : 1) || run->inner->users != run->box->users) {
+	users = run->inner == run->box ? 2 : 1;
+	if (run->box->users != users || run->inner->users != users) {
 		return "a container of a nested run is in use";
 	}
 	if (changes && (run->inner == run->box || depth > 2)

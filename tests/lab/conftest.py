@@ -1,18 +1,11 @@
-"""Asterisks of the lab for tests; each test session has names of its own."""
+"""One Asterisk of each version that the tests of a module share."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from lab import instance
-from lab.instance import Instance, Options
-
-PREFIX = f"test-{os.getpid()}"
-
-
-def start(name: str, version: str, **options: object) -> Instance:
-    return instance.start(Options(version, f"{PREFIX}-{name}", **options))  # type: ignore[arg-type]
+from lab.instance import Instance
+from tests.lab.asterisks import start
 
 
 @pytest.fixture(scope="module", params=["16", "22"])

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PREFIX, start
 
 from lab import instance, patch, process, root, tree
 from lab.errors import LabError
 from lab.instance import Instance, Options
+from tests.lab.asterisks import PREFIX, start
 
 pytestmark = pytest.mark.live
 REPOSITORY = Path(__file__).parents[2]

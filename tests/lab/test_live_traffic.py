@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from conftest import start
 
 from lab import traffic
 from lab.configuration import SLOTS
 from lab.instance import Instance, Options
+from tests.lab.asterisks import start
 
 pytestmark = pytest.mark.live
 

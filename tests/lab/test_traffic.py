@@ -1,4 +1,7 @@
+import signal
+import time
 import xml.etree.ElementTree as ElementTree
+from contextlib import ExitStack
 
 import pytest
 
@@ -58,3 +61,24 @@ def test_every_kind_has_a_scenario_of_its_name(kind: str) -> None:
 def test_the_time_limit_is_bounded() -> None:
     assert traffic.time_limit(100, 1000) == 10 + traffic.GRACE_SECONDS
     assert traffic.time_limit(0.001, 1000) == traffic.SECONDS_MAX
+
+
+def test_ports_for_media_are_free_besides_the_one_for_signalling() -> None:
+    signalling, media = traffic.free_ports()
+    with ExitStack() as stack:
+        assert all(traffic.bind(stack, port) for port in (signalling, media, media + 2, media + 3))
+        assert traffic.bind(stack, media) is None
+
+
+def test_a_run_that_does_not_end_is_ended() -> None:
+    start = time.monotonic()
+    code, _said = traffic.execute(["sleep", "60"], 0.1)
+    assert code == -signal.SIGUSR1
+    assert time.monotonic() - start < 10
+
+
+def test_a_run_that_cannot_be_ended_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "ENDING_SECONDS", 0.2)
+    script = "trap '' USR1; while :; do sleep 0.05; done"
+    code, _said = traffic.execute(["sh", "-c", script], 0.3)
+    assert code == -signal.SIGKILL
