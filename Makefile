@@ -1,0 +1,40 @@
+# make run     profile the running Asterisk, or the lab's own, for 60 seconds
+# make test    install what the tests need and run all of them (root)
+# make check   lint, types and unit tests, in seconds
+# make bench   measure the tables of docs/overhead.md (root, an hour)
+
+PYTHON := .venv/bin/python
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+DURATION ?= 60
+
+.PHONY: run test check format bench clean
+
+run:
+	@$(SUDO) lab/provision.sh run
+	@$(SUDO) $(PYTHON) -m lab.story --duration $(DURATION)
+
+test:
+	@$(SUDO) lab/provision.sh test
+	@$(SUDO) tests/run.sh
+
+check: .venv/provisioned-test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	clang-format --dry-run --Werror bpf/*.c bpf/*.h
+	$(PYTHON) -m pytest -q -m "not root and not live and not browser" tests/unit tests/golden
+
+format: .venv/provisioned-test
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	clang-format -i bpf/*.c bpf/*.h
+
+bench:
+	@$(SUDO) lab/provision.sh test
+	@$(SUDO) $(PYTHON) -m bench all --markdown
+
+.venv/provisioned-test:
+	@$(SUDO) lab/provision.sh test
+
+clean:
+	$(SUDO) rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
