@@ -59,7 +59,7 @@ Exit codes:
 """
 
 
-class _Duration(click.ParamType[float]):
+class _Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
     name = "time"
 
     def convert(
@@ -74,7 +74,7 @@ class _Duration(click.ParamType[float]):
         return seconds
 
 
-class _Budget(click.ParamType[float]):
+class _Budget(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
     name = "share"
 
     def convert(
