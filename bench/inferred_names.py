@@ -26,7 +26,9 @@ from profiler.unwind_table import functions
 def names_by_address(table: SymbolTable | None) -> dict[int, set[str]]:
     """Return the names of the functions in a symbol table."""
     found: dict[int, set[str]] = defaultdict(set)
-    for index in table.functions() if table is not None else ():
+    if table is None:
+        return {}
+    for index in table.functions():
         found[table.values[index]].add(table.name(index).split(".")[0])
     return found
 
