@@ -30,6 +30,8 @@
 #define OBJ_SEARCH_OBJECT 0x20
 #define OBJ_SEARCH_KEY 0x40
 #define OBJ_DESCENDING 0x100 /* also set in OBJ_ORDER_POST; hash containers test this bit */
+#define OBJ_ORDER_MASK 0x300
+#define OBJ_ORDER_TREE 0x200 /* set in OBJ_ORDER_PRE and OBJ_ORDER_POST */
 #define CONTAINER_DUPS_MASK 0x06 /* AO2_CONTAINER_ALLOC_OPT_DUPS_MASK; 0: duplicates are allowed */
 
 /* A call instruction inside a traversal pushes at most this much more than its traverse_first call:
@@ -41,14 +43,27 @@
  * walk need some of them, and a call beyond the limit fails without a word. */
 #if WALK_ITERATOR
 #define WALK_STEPS (1 << 21)
+#define TREE_STEPS (1 << 22) /* two for each node */
 #define WALK_CALLS 0
 #else
 #define WALK_STEPS 5000
+#define TREE_STEPS 1000 /* these have more ways through them */
 #define WALK_CALLS 28
 #endif
+/* A red-black tree of N nodes is at most 2 log2(N + 1) deep: enough for two thousand million. */
+#define TREE_DEPTH 64
 
 /* A lookup goes through several programs, so that each stays small for the verifier. */
-enum step_program { PROGRAM_COUNT, PROGRAM_WALK, PROGRAM_COMMIT, PROGRAM_UNWIND, PROGRAMS };
+enum step_program {
+    PROGRAM_COUNT,
+    PROGRAM_WALK,
+    PROGRAM_COMMIT,
+    PROGRAM_UNWIND,
+    PROGRAM_WALK_TREE,
+    PROGRAMS
+};
+
+#define ELEMENTS_OFFSET 28 /* in struct ao2_container, all builds */
 
 enum phase { PHASE_ENTERED, PHASE_TRAVERSING, PHASE_ENDED, PHASE_EXHAUSTED };
 
@@ -72,6 +87,16 @@ struct node {
     u32 unused;
 };
 
+/* The head of struct rbtree_node. */
+struct tree_node {
+    u64 object;
+    u64 container;
+    u64 is_linked;
+    u64 parent;
+    u64 left;
+    u64 right;
+};
+
 /* struct hash_traversal_state */
 struct traversal_state {
     u64 sort_fn;
@@ -89,6 +114,7 @@ struct lookup {
     u64 window;
     u64 container;
     u64 argument;
+    u64 callback; /* what is called for each node: cmp_fn, the caller's, or MATCH_BY_ADDRESS */
     u64 file;
     u64 function;
     u64 started_ns;
@@ -110,7 +136,7 @@ struct lookup {
     u32 verdict;
     u32 has_return;
     u32 inner_unseen; /* a lookup inside this one was not followed */
-    u32 unused;
+    u32 unlinked;     /* elements that it took out of the container */
 };
 
 /* Why a walk came to an end; the first that holds, from the top. */
@@ -134,6 +160,21 @@ struct walk {
     u32 stop;        /* STOP_...; 0: not at an end */
 };
 
+/* A node of a tree whose first subtree is being walked. */
+struct tree_ancestor {
+    u64 address;
+    u64 second; /* its other child */
+    u64 full;
+};
+
+/* A walk in ascending or descending order that reads each node once. */
+struct tree_walk {
+    u64 next; /* root of the subtree to be walked next; 0: none */
+    struct tree_ancestor ancestors[TREE_DEPTH];
+    u32 depth;
+    u32 descending;
+};
+
 /* Which probe led to the programs that count and commit. */
 enum stage { STAGE_END, STAGE_UNLOCK, STAGE_RETURN };
 
@@ -145,6 +186,7 @@ struct thread {
     u64 result; /* of the lookup, in STAGE_RETURN */
     struct lookup lookups[MAX_DEPTH];
     struct walk walk;
+    struct tree_walk tree_walk;
     struct lookup_stack_key stack_key;
     struct lookup_stack stack_weight;
     struct unwind_state unwind;
@@ -158,7 +200,7 @@ BPF_HASH(threads, u32, struct thread, THREADS);
 BPF_HASH(layouts, u64, struct layout, 64);
 BPF_HASH(unknown_v_tables, u64, u64, 64); /* v_table to the address of a container that has it */
 BPF_HASH(trapped_functions, u64, u32, 1024); /* sort and compare functions with a probe on them */
-BPF_HASH(wanted_functions, u64, u64, 256); /* sort function without a probe to its cmp_fn */
+BPF_HASH(wanted_functions, u64, u64, 256); /* callback to sort function: one has no probe */
 BPF_HASH(groups, struct group_key, struct group, GROUPS);
 BPF_HASH(histograms, struct histogram_key, u64, HISTOGRAMS);
 BPF_HASH(lookup_stacks, struct lookup_stack_key, struct lookup_stack, GROUPS);
@@ -269,6 +311,7 @@ static __always_inline int read_arguments(struct pt_regs *ctx, struct lookup *l)
     l->return_address = stacked[0];
     if (l->entry == ENTRY_CALLBACK) {
         l->passed_flags = ctx->si;
+        l->callback = ctx->dx;
         l->argument = ctx->cx;
         l->file = ctx->r9;
         l->line = stacked[1];
@@ -277,6 +320,7 @@ static __always_inline int read_arguments(struct pt_regs *ctx, struct lookup *l)
     }
     if (l->entry == ENTRY_CALLBACK_DATA) {
         l->passed_flags = ctx->si;
+        l->callback = ctx->dx;
         l->argument = ctx->cx;
         l->file = stacked[1];
         l->line = stacked[2];
@@ -403,6 +447,10 @@ static __always_inline void traversal_first(struct pt_regs *ctx, struct lookup *
     l->traversal_sp = ctx->sp + stack_bytes + 8; /* before the call pushed its return address */
     if (bpf_probe_read_user(&l->head, sizeof(l->head), (void *)l->container))
         l->head.v_table = 0;
+    if (l->entry == ENTRY_FIND || l->entry == ENTRY_WEAKPROXY_FIND)
+        l->callback = l->head.cmp_fn;
+    else if (l->entry == ENTRY_UNLINK)
+        l->callback = MATCH_BY_ADDRESS;
 }
 
 /* 1 when x is 0, without a jump: the verifier follows both sides of every jump in a loop. */
@@ -440,16 +488,23 @@ static __always_inline u64 step(struct walk *walk)
     return used_up | failed << 1 | foreign << 2 | found << 3;
 }
 
-/* Whether the elements are what they were when the traversal began: then no node came or went. */
+/* 1 if the lookup took the object of the node where it ended out of the container. */
+static __always_inline u32 takes_end_node(struct lookup *l)
+{
+    return (l->flags & OBJ_UNLINK) && l->end_node && !l->end_object;
+}
+
+/* Whether the number of elements is what the traversal made of it: then no node came or went
+ * meanwhile. A lookup that unlinks every match says itself how many it took. */
 static __always_inline bool unchanged(struct lookup *l)
 {
     u32 elements = 0;
-    u32 expected = l->head.elements;
-    if ((l->flags & OBJ_UNLINK) && l->end_node)
-        expected--;
-    if (bpf_probe_read_user(&elements, 4, (void *)(l->container + 28)))
+    if (bpf_probe_read_user(&elements, 4, (void *)(l->container + ELEMENTS_OFFSET)))
         return false;
-    return elements == expected;
+    l->unlinked = l->head.elements - elements;
+    if ((l->flags & OBJ_UNLINK) && (l->flags & OBJ_MULTIPLE))
+        return elements <= l->head.elements;
+    return l->unlinked == takes_end_node(l);
 }
 
 static __always_inline u32 walk_verdict(struct walk *walk)
@@ -469,6 +524,8 @@ static __always_inline void finish_walk(struct lookup *l, struct walk *walk)
     l->verdict = walk_verdict(walk);
     if (l->verdict == VERIFIED && !unchanged(l))
         l->verdict = UNVERIFIED_CHANGE;
+    /* Nodes that were unlinked are no longer there to be counted, but for the last one. */
+    l->comparisons += l->unlinked - takes_end_node(l);
 }
 
 /* Decide by lot whether a walk of this many expected nodes fits the budget. */
@@ -478,6 +535,13 @@ static __always_inline bool worth_walking(struct control *c, u64 nodes)
     if (cost <= c->walk_allowance_ns)
         return true;
     return (u64)bpf_get_prandom_u32() * (cost >> 10) < (c->walk_allowance_ns << 22);
+}
+
+/* Every element was visited. */
+static __always_inline void visit_all(struct lookup *l)
+{
+    l->comparisons = l->head.elements;
+    l->verdict = unchanged(l) ? VERIFIED : UNVERIFIED_CHANGE;
 }
 
 /* Hash or list, no sort function in play: prepare a walk, or count without one.
@@ -495,12 +559,7 @@ static __always_inline bool plan_hash(struct control *c, struct lookup *l, struc
     }
     bool whole = !keyed || buckets == 1;
     if (l->phase == PHASE_EXHAUSTED && whole) {
-        l->comparisons = l->head.elements;
-        l->verdict = (l->flags & OBJ_UNLINK) || unchanged(l) ? VERIFIED : UNVERIFIED_CHANGE;
-        return false;
-    }
-    if ((l->flags & OBJ_UNLINK) && (l->flags & OBJ_MULTIPLE)) {
-        l->verdict = UNVERIFIED_RULE; /* visited nodes are gone by now */
+        visit_all(l);
         return false;
     }
     u64 expected = l->head.elements / (whole ? 1 : buckets) + 1;
@@ -530,56 +589,80 @@ static __always_inline bool plan_hash(struct control *c, struct lookup *l, struc
 /* Sorted containers and red-black trees: the sort and compare functions have probes of their own. */
 static __always_inline void count_trapped(struct lookup *l)
 {
-    u64 sort_fn = l->head.sort_fn, cmp_fn = l->head.cmp_fn;
+    u64 sort_fn = l->head.sort_fn, callback = l->callback;
     l->verdict = UNVERIFIED_RULE;
-    if (!trapped_functions.lookup(&sort_fn)) {
-        wanted_functions.update(&sort_fn, &cmp_fn);
+    if (!trapped_functions.lookup(&sort_fn) || !trapped_functions.lookup(&callback))
+        wanted_functions.update(&callback, &sort_fn);
+    if (!trapped_functions.lookup(&sort_fn))
         return;
-    }
     if (l->inner_unseen)
         return;
-    if (l->entry == ENTRY_FIND || l->entry == ENTRY_WEAKPROXY_FIND) {
-        if (!trapped_functions.lookup(&cmp_fn))
-            return;
-        l->comparisons = l->trapped_comparisons;
-    } else if (l->entry == ENTRY_UNLINK && (l->head.options & CONTAINER_DUPS_MASK)) {
+    if (l->entry == ENTRY_UNLINK && (l->head.options & CONTAINER_DUPS_MASK))
         l->comparisons = l->end_node != 0; /* at most one object sorts equal */
-    } else {
-        return; /* compared by a callback that has no probe */
-    }
+    else if (trapped_functions.lookup(&callback))
+        l->comparisons = l->trapped_comparisons;
+    else
+        return;
     l->verdict = VERIFIED;
 }
 
-/* The traversal has just ended. Returns whether a walk is prepared. */
-static __always_inline bool plan_count(struct control *c, struct thread *t, struct lookup *l)
+/* Red-black tree, all nodes in order: prepare a walk, or count without one. */
+static __always_inline u32 plan_tree(struct control *c, struct thread *t, struct lookup *l,
+                                     struct layout *layout)
+{
+    if (l->phase == PHASE_EXHAUSTED) {
+        visit_all(l);
+        return 0;
+    }
+    l->verdict = UNVERIFIED_RULE;
+    if (l->flags & OBJ_ORDER_TREE)
+        return 0;
+    if (!layout->root_offset) { /* learnt from a tree that was empty: learn it from this one */
+        unknown_v_tables.update(&l->head.v_table, &l->container);
+        l->verdict = UNVERIFIED_LAYOUT;
+        return 0;
+    }
+    l->verdict = UNVERIFIED_WALK;
+    if (!worth_walking(c, (l->head.elements + 1) / 2))
+        return 0;
+    l->verdict = UNVERIFIED_MEMORY;
+    if (bpf_probe_read_user(&t->tree_walk.next, 8, (void *)(l->container + layout->root_offset)))
+        return 0;
+    t->tree_walk.depth = 0;
+    t->tree_walk.descending = !!(l->flags & OBJ_DESCENDING);
+    t->walk.end_node = l->end_node;
+    t->walk.container = l->container;
+    return PROGRAM_WALK_TREE;
+}
+
+/* The traversal has just ended. Returns the program that walks, 0 if none has to. */
+static __always_inline u32 plan_count(struct control *c, struct thread *t, struct lookup *l)
 {
     struct traversal_state state = {};
     u64 v_table = l->head.v_table;
     struct layout *layout = layouts.lookup(&v_table);
     l->verdict = UNVERIFIED_START;
     if (!END_SITES)
-        return false; /* whether the traversal ended at a node cannot be told */
+        return 0; /* whether the traversal ended at a node cannot be told */
     if (!layout) {
         unknown_v_tables.update(&v_table, &l->container);
         l->verdict = UNVERIFIED_LAYOUT;
-        return false;
+        return 0;
     }
-    u32 search = l->flags & OBJ_SEARCH_MASK;
-    if (search && l->head.sort_fn) {
+    bool is_tree = layout->kind == KIND_RBTREE;
+    if ((l->flags & OBJ_SEARCH_MASK) && l->head.sort_fn &&
+        !(is_tree && (l->flags & OBJ_ORDER_TREE))) {
         count_trapped(l);
-        return false;
-    }
-    if (layout->kind == KIND_RBTREE) {
-        l->comparisons = l->head.elements;
-        l->verdict = l->phase == PHASE_EXHAUSTED && unchanged(l) ? VERIFIED : UNVERIFIED_RULE;
-        return false;
-    }
-    if (bpf_probe_read_user(&state, sizeof(state), (void *)l->state) ||
-        state.argument != l->argument || state.flags != l->flags) {
-        return false;
+        return 0;
     }
     __builtin_memset(&t->walk, 0, sizeof(t->walk));
-    return plan_hash(c, l, layout, &t->walk, &state);
+    if (is_tree)
+        return plan_tree(c, t, l, layout);
+    if (bpf_probe_read_user(&state, sizeof(state), (void *)l->state) ||
+        state.argument != l->argument || state.flags != l->flags) {
+        return 0;
+    }
+    return plan_hash(c, l, layout, &t->walk, &state) ? PROGRAM_WALK : 0;
 }
 
 /* Take up to WALK_STEPS steps. Returns whether the walk is over. */
@@ -606,6 +689,69 @@ static __always_inline bool walk_some(struct walk *kept)
 #endif
     walk.stop = stop;
     *kept = walk;
+    return stop != 0;
+}
+
+static __always_inline struct tree_ancestor *ancestor_at(struct tree_walk *tree, u32 depth)
+{
+    asm volatile("" : "+r"(depth)); /* verifier: else the compiler drops the mask that it proves */
+    return &tree->ancestors[depth & (TREE_DEPTH - 1)];
+}
+
+/* One step of a walk through a tree: down to a node, or from a node to its second subtree. */
+static __always_inline u64 step_tree(struct tree_walk *tree, struct walk *walk)
+{
+    struct tree_node node;
+    struct tree_ancestor *ancestor;
+    u32 depth = tree->depth;
+    if (tree->next) {
+        if (depth >= TREE_DEPTH)
+            return STOP_FOREIGN;
+        if (bpf_probe_read_user(&node, sizeof(node), (void *)tree->next))
+            return STOP_FAILED;
+        if (node.container != walk->container)
+            return STOP_FOREIGN;
+        ancestor = ancestor_at(tree, depth);
+        ancestor->address = tree->next;
+        ancestor->second = tree->descending ? node.left : node.right;
+        ancestor->full = node.object != 0;
+        tree->next = tree->descending ? node.right : node.left;
+        tree->depth = depth + 1;
+        walk->steps++; /* as many as nodes are read */
+        return 0;
+    }
+    if (!depth)
+        return STOP_USED_UP;
+    tree->depth = --depth;
+    ancestor = ancestor_at(tree, depth);
+    tree->next = ancestor->second;
+    bool found = ancestor->address == walk->end_node;
+    walk->comparisons += found || ancestor->full;
+    return found ? STOP_FOUND : 0;
+}
+
+/* Take up to TREE_STEPS steps. Returns whether the walk is over. */
+static __always_inline bool walk_tree_some(struct tree_walk *tree, struct walk *walk)
+{
+    u64 stop = 0;
+#if WALK_ITERATOR
+    struct iter_num iterator;
+    iter_num_new(&iterator, 0, TREE_STEPS);
+    while (iter_num_next(&iterator)) {
+        stop = step_tree(tree, walk);
+        if (stop)
+            break;
+    }
+    iter_num_destroy(&iterator);
+#else
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < TREE_STEPS; i++) {
+        stop = step_tree(tree, walk);
+        if (stop)
+            break;
+    }
+#endif
+    walk->stop = stop;
     return stop != 0;
 }
 
@@ -784,11 +930,40 @@ int lookup_unwind(struct pt_regs *ctx)
 /* Whether what was returned is what the traversal ended at. */
 static __always_inline bool result_fits(struct lookup *l, u64 result)
 {
-    if (l->entry == ENTRY_WEAKPROXY_FIND || (l->flags & OBJ_MULTIPLE))
-        return true; /* the object behind the proxy; an iterator over several objects */
+    if (l->entry == ENTRY_WEAKPROXY_FIND)
+        return true; /* the object behind the proxy */
     if (!result)
         return l->phase == PHASE_EXHAUSTED || l->end_node; /* a callback may stop without a match */
-    return l->phase == PHASE_ENDED && ((l->flags & OBJ_UNLINK) || result == l->end_object);
+    return l->phase == PHASE_ENDED && (takes_end_node(l) || result == l->end_object);
+}
+
+/* How many objects a lookup for several returned: struct ao2_iterator begins with the container that
+ * holds them. */
+static __always_inline u32 returned_objects(u64 iterator)
+{
+    u64 container = 0;
+    u32 elements = 0;
+    bpf_probe_read_user(&container, sizeof(container), (void *)iterator);
+    bpf_probe_read_user(&elements, sizeof(elements), (void *)(container + ELEMENTS_OFFSET));
+    return elements;
+}
+
+/* Compare the count with what the lookup returned. Returns whether it found something. */
+static __always_inline bool check_result(struct lookup *l, u64 result)
+{
+    bool fits = true, hit = result != 0;
+    if (l->passed_flags & OBJ_NODATA)
+        return l->end_node != 0; /* returns nothing */
+    if (l->flags & OBJ_MULTIPLE) {
+        u32 objects = result ? returned_objects(result) : 0;
+        hit = objects != 0;
+        fits = objects <= l->comparisons && (!(l->flags & OBJ_UNLINK) || objects == l->unlinked);
+    } else {
+        fits = result_fits(l, result);
+    }
+    if (l->verdict == VERIFIED && !fits)
+        l->verdict = CONTRADICTED_RESULT;
+    return hit;
 }
 
 /* The last program of a lookup. */
@@ -800,11 +975,8 @@ int lookup_commit(struct pt_regs *ctx)
     if (!c || !l)
         return 0;
     bool hit = l->end_node != 0;
-    if (t->stage == STAGE_RETURN && l->entry != ENTRY_UNLINK) {
-        hit = t->result != 0;
-        if (l->verdict == VERIFIED && l->phase != PHASE_ENTERED && !result_fits(l, t->result))
-            l->verdict = CONTRADICTED_RESULT;
-    }
+    if (t->stage == STAGE_RETURN && l->entry != ENTRY_UNLINK && l->phase != PHASE_ENTERED)
+        hit = check_result(l, t->result);
     commit(ctx, c, t, l, t->now, hit);
     return 0;
 }
@@ -834,6 +1006,20 @@ int lookup_walk(struct pt_regs *ctx)
     return 0;
 }
 
+int lookup_walk_tree(struct pt_regs *ctx)
+{
+    struct thread *t = this_thread();
+    struct lookup *l = t ? top_lookup(t) : NULL;
+    if (!l)
+        return 0;
+    if (!walk_tree_some(&t->tree_walk, &t->walk) && t->walk.calls++ < WALK_CALLS)
+        lookup_programs.call(ctx, PROGRAM_WALK_TREE);
+    finish_walk(l, &t->walk);
+    charge_walk(l, &t->walk, t->walk_started_ns);
+    counted(ctx, t, l);
+    return 0;
+}
+
 /* Count the comparisons of the top lookup, whose traversal has just ended. */
 int lookup_count(struct pt_regs *ctx)
 {
@@ -843,12 +1029,13 @@ int lookup_count(struct pt_regs *ctx)
     if (!c || !l)
         return 0;
     t->walk_started_ns = bpf_ktime_get_ns();
-    if (!plan_count(c, t, l)) {
+    u32 program = plan_count(c, t, l);
+    if (!program) {
         counted(ctx, t, l);
         return 0;
     }
     /* verifier: in this program it would follow the loop once for each way to it */
-    lookup_programs.call(ctx, PROGRAM_WALK);
+    lookup_programs.call(ctx, program);
     l->verdict = TRUNCATED_WALK;
     counted(ctx, t, l);
     return 0;
@@ -921,7 +1108,7 @@ static __always_inline void compared(struct lookup *l, u64 function)
         return;
     if (function == l->head.sort_fn)
         l->sort_calls++;
-    else if (function == l->head.cmp_fn)
+    else if (function == l->callback)
         l->trapped_comparisons++;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #define MAX_DEPTH 8        /* lookups that enclose each other on one thread; more are counted lost */
+#define MATCH_BY_ADDRESS 1 /* stands for ao2_match_by_addr(), which __ao2_unlink() compares with */
 #define EXACT_SLOTS 128    /* histogram slots 0..127 hold one value each */
 #define OCTAVE_SLOTS 32    /* above, each power of two is cut into 32 slots of equal width */
 #define NO_BUCKET 0xffffffff
@@ -70,6 +71,8 @@ struct layout {
     u32 buckets_offset;       /* of the first bucket in the container, bytes; hash only */
     u32 bucket_bytes;         /* from one bucket to the next; hash only */
     u32 bucket_count_offset;  /* of n_buckets in the container, bytes; hash only */
+    u32 root_offset;          /* of the pointer to the root in the container, bytes; tree only */
+    u32 unused;
 };
 
 enum container_kind { KIND_UNKNOWN, KIND_HASH, KIND_RBTREE };

@@ -107,7 +107,7 @@ class ContainerState:
 
 
 def _is_live(memory: TargetMemory, address: int) -> bool:
-    """Tell by its magic number (28 bits from Asterisk 14 on, 30 in 13) whether an object is there."""
+    """Tell by its magic number (28 bits, 30 in Asterisk 13) whether an object is there."""
     word = memory.read(address + MAGIC_OFFSET, 4)
     if word is None:
         return False
@@ -159,12 +159,15 @@ def _read_rbtree(
     memory: TargetMemory, address: int, elements: int
 ) -> tuple[Layout, None, None] | None:
     for root_at in _ROOT_OFFSETS:
-        pointer = memory.read(address + root_at, 8)
-        if pointer is None:
-            continue
-        (root,) = struct.unpack("<Q", pointer)
-        owner = memory.read(root + _NODE_CONTAINER_OFFSET, 8) if root else None
-        belongs = owner is not None and struct.unpack("<Q", owner)[0] == address
-        if belongs or (root == 0 and elements == 0):
-            return Layout(Kind.RBTREE, 0, 0, 0), None, None
+        root = _read_pointer(memory, address + root_at)
+        if root and _read_pointer(memory, root + _NODE_CONTAINER_OFFSET) == address:
+            return Layout(Kind.RBTREE, 0, 0, 0, root_at), None, None
+    if elements == 0 and _read_pointer(memory, address + _ROOT_OFFSETS[0]) == 0:
+        # Of an empty tree, nothing tells where its root would be.
+        return Layout(Kind.RBTREE, 0, 0, 0, 0), None, None
     return None
+
+
+def _read_pointer(memory: TargetMemory, address: int) -> int | None:
+    data = memory.read(address, 8)
+    return None if data is None else int.from_bytes(data, "little")

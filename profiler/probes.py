@@ -12,14 +12,14 @@ from profiler.mappings import LoadedCode, TargetCode
 from profiler.placement import Site, SiteRefusedError, choose_site
 from profiler.unwind_table import functions
 from profiler.uprobes import ProbePlace
-from profiler.wire import Place, cookie, place_of
+from profiler.wire import MATCH_BY_ADDRESS, Place, cookie, place_of
 from profiler.x86 import R8, R9, RCX, RDI, RDX, RSI
 
 # Registers that hold what the programs read at an entry; prototypes: main/astobj2_container.c.
 _ENTRY_ARGUMENTS = {
     "__ao2_find": (RDI, RSI, RDX, R8, R9),
-    "__ao2_callback": (RDI, RSI, RCX, R9),
-    "__ao2_callback_data": (RDI, RSI, RCX),
+    "__ao2_callback": (RDI, RSI, RDX, RCX, R9),
+    "__ao2_callback_data": (RDI, RSI, RDX, RCX),
     "__ao2_unlink": (RDI, RSI, RDX, R8, R9),
     "__ao2_weakproxy_find": (RDI, RSI, RDX, R8, R9),
 }
@@ -164,14 +164,20 @@ class ProbePlanner:
         ]
 
     def comparison(self, function: int) -> PlannedProbe | None:
-        """Return a probe that counts calls of the function at an address, None if refused."""
-        loaded = self._code.at(function)
+        """Return a probe that counts calls of the function at an address, None if refused.
+
+        MATCH_BY_ADDRESS stands for the function that __ao2_unlink compares with.
+        """
+        loaded = self.executable() if function == MATCH_BY_ADDRESS else self._code.at(function)
         if loaded is None or loaded.file is None or loaded.bias is None:
             return None
+        address: int | None = function - loaded.bias
+        if function == MATCH_BY_ADDRESS:
+            address = self.image(loaded).exported("ao2_match_by_addr")
+        if address is None:
+            return None
         try:
-            site = choose_site(
-                self.image(loaded), function - loaded.bias, "comparison function", ()
-            )
+            site = choose_site(self.image(loaded), address, "comparison function", ())
         except SiteRefusedError:
             return None
         return self._probe(loaded, site, Place.COMPARISON, function, False)

@@ -21,7 +21,13 @@ from profiler.kernel import BpfModule, Program
 from profiler.syscalls import UprobePlace, VerifierError
 
 # In the order of enum step_program in bpf/lookups.bpf.c.
-_STEP_PROGRAMS = ("lookup_count", "lookup_walk", "lookup_commit", "lookup_unwind")
+_STEP_PROGRAMS = (
+    "lookup_count",
+    "lookup_walk",
+    "lookup_commit",
+    "lookup_unwind",
+    "lookup_walk_tree",
+)
 _SOURCES = ("lookups.bpf.c", "cpu.bpf.c")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 MAX_DEPTH = 8
+MATCH_BY_ADDRESS = 1  # stands for ao2_match_by_addr() among addresses of functions
 EXACT_SLOTS = 128
 OCTAVE_SLOTS = 32
 _FIRST_EXPONENT = 7  # EXACT_SLOTS == 1 << 7
@@ -101,7 +102,7 @@ def slot_range(slot: int) -> tuple[int, int]:
     return low, low + width
 
 
-_LAYOUT = struct.Struct("<4I")
+_LAYOUT = struct.Struct("<5I4x")
 _CONTROL = struct.Struct("<4Q7I4x")
 _WINDOW_STATE = struct.Struct("<6Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
@@ -130,11 +131,16 @@ class Layout:
     buckets_offset: int
     bucket_bytes: int
     bucket_count_offset: int
+    root_offset: int = 0
 
     def encode(self) -> bytes:
         """Return struct layout."""
         return _LAYOUT.pack(
-            self.kind, self.buckets_offset, self.bucket_bytes, self.bucket_count_offset
+            self.kind,
+            self.buckets_offset,
+            self.bucket_bytes,
+            self.bucket_count_offset,
+            self.root_offset,
         )
 
 

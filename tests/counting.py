@@ -1,0 +1,255 @@
+"""Measures every lookup of a process by the profiler's programs, without budget or windows."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+from profiler.containers import TargetMemory, read_container
+from profiler.mappings import TargetCode
+from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
+from profiler.unwind import TableLibrary
+from profiler.unwind_cache import TableCache, default_directory
+from profiler.uprobes import VARIANTS, UprobePrograms, Variant, load_programs
+from profiler.wire import (
+    Control,
+    Group,
+    GroupKey,
+    LookupCounter,
+    Metric,
+    Verdict,
+    decode_group,
+    decode_group_key,
+    decode_histogram_key,
+    decode_window_state,
+    slot_range,
+)
+
+_ZERO = struct.pack("<I", 0)
+FOREVER = 1 << 62
+OPEN = Control(1, FOREVER, FOREVER, FOREVER, 700, 1500, 1200, 350, 70, 8000, 0)
+
+
+def slot_of(value: int) -> int:
+    """Return the histogram slot that holds a value, found by searching."""
+    low, high = 0, 4096
+    while low < high:
+        middle = (low + high) // 2
+        if slot_range(middle)[1] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def in_slots(histogram: Mapping[int, int]) -> dict[int, int]:
+    """Return the histogram of exact values as the kernel's slots hold it."""
+    slots: Counter[int] = Counter()
+    for value, count in histogram.items():
+        slots[slot_of(value)] += count
+    return dict(slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What was counted for some groups together; histograms by slot."""
+
+    verdicts: Mapping[Verdict, int]
+    hits: int
+    misses: int
+    comparisons: int
+    sort_calls: int
+    comparison_slots: Mapping[int, int]
+    sort_slots: Mapping[int, int]
+    truncated_max: int
+
+    @property
+    def lookups(self) -> int:
+        return sum(self.verdicts.values())
+
+    @property
+    def verified(self) -> int:
+        return self.verdicts.get(Verdict.VERIFIED, 0)
+
+
+class Counting:
+    """The programs on one process, with a window that is open as long as the block is entered."""
+
+    def __init__(
+        self,
+        pid: int,
+        variant: Variant = VARIANTS[0],
+        plan: ProbePlan | None = None,
+        **definitions: int,
+    ) -> None:
+        self.code = TargetCode(pid)
+        self.code.refresh()
+        self.planner = ProbePlanner(self.code)
+        self.plan = plan or self.planner.plan()
+        self.pid = pid
+        self.memory = TargetMemory(pid)
+        self.comparisons: dict[int, PlannedProbe] = {}
+        self.refused: set[int] = set()
+        self._stack = ExitStack()
+        library = TableLibrary(TableCache.open(default_directory()))
+        self.programs: UprobePrograms = load_programs(
+            {
+                **library.definitions(),
+                "TARGET_TGID": pid,
+                "CPU_KERNEL_FRAMES": 0,
+                "THREADS": 4096,
+                "GROUPS": 16384,
+                "HISTOGRAMS": 262144,
+                "UNLOCK_SITES": int(self.plan.unlock_sites),
+                "END_SITES": int(self.plan.end_sites),
+                "CALL_SITE_ARGUMENTS": int(self.plan.call_site_arguments),
+                **definitions,
+            },
+            [variant],
+        )
+        self._stack.callback(self.programs.module.close)
+        self._stack.callback(self.close)
+
+    def __enter__(self) -> Counting:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def open(self, control: Control = OPEN) -> None:
+        """Place the probes and admit lookups."""
+        self._control(replace(control, window=0))
+        self.programs.attach([probe.place for probe in self.probes()], self.pid)
+        trapped = self.programs.module.map("trapped_functions")
+        for function in self.comparisons:
+            trapped.set(struct.pack("<Q", function), struct.pack("<I", 1))
+        self._control(control)
+
+    def probes(self) -> tuple[PlannedProbe, ...]:
+        return (*self.plan.probes, *self.comparisons.values())
+
+    def close(self) -> None:
+        """Admit no more, wait for those in flight, and take the probes away."""
+        if not self.programs.attached:
+            return
+        self._control(replace(OPEN, admit_until_ns=0))
+        deadline = time.monotonic() + 10
+        while self.in_flight() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        self._control(replace(OPEN, window=0))
+        self.programs.detach()
+        left = self.in_flight()
+        if left:
+            counters = self.programs.module.map("lookup_counters")
+            key = struct.pack("<I", LookupCounter.UNFINISHED)
+            (count,) = struct.unpack("<Q", counters.get(key) or bytes(8))
+            counters.set(key, struct.pack("<Q", count + left))
+            self.programs.module.map("window_state").set(_ZERO, bytes(48))
+
+    def in_flight(self) -> int:
+        state = self.programs.module.map("window_state").get(_ZERO)
+        assert state is not None
+        return decode_window_state(state).in_flight
+
+    def learn(self, is_open: bool = True) -> None:
+        """Learn the containers and functions that were met; probes are placed anew if need be."""
+        self.code.refresh()
+        module = self.programs.module
+        for key, value in list(module.map("unknown_v_tables").items()):
+            container = struct.unpack("<Q", value)[0]
+            state = read_container(self.memory, container, self.is_code)
+            if state is not None:
+                v_table = struct.pack("<Q", state.v_table)
+                module.map("layouts").set(v_table, state.layout.encode())
+            module.map("unknown_v_tables").delete(key)
+        known = len(self.comparisons)
+        for pair in list(module.map("wanted_functions").items()):
+            for function in (struct.unpack("<Q", part)[0] for part in pair):
+                self._want(function)
+        if len(self.comparisons) != known and is_open:
+            self.close()
+            self.open()
+
+    def is_code(self, address: int) -> bool:
+        return self.code.at(address) is not None
+
+    def _want(self, function: int) -> None:
+        if function in self.comparisons or function in self.refused:
+            return
+        probe = self.planner.comparison(function)
+        if probe is None:
+            self.refused.add(function)
+        else:
+            self.comparisons[function] = probe
+
+    def _control(self, control: Control) -> None:
+        self.programs.module.map("control").set(_ZERO, control.encode())
+
+    def counters(self) -> dict[LookupCounter, int]:
+        counts = self.programs.module.map("lookup_counters")
+        return {
+            counter: struct.unpack("<Q", counts.get(struct.pack("<I", counter)) or bytes(8))[0]
+            for counter in LookupCounter
+        }
+
+    def check_accounting(self) -> dict[LookupCounter, int]:
+        """Assert that every entry went somewhere; call it when the probes are gone."""
+        counters = self.counters()
+        gone = sum(
+            count
+            for counter, count in counters.items()
+            if counter not in (LookupCounter.FIRED, LookupCounter.STACKLESS)
+        )
+        assert counters[LookupCounter.FIRED] == gone
+        return counters
+
+    def clear(self) -> None:
+        """Forget all groups and histograms."""
+        for name in ("groups", "histograms"):
+            table = self.programs.module.map(name)
+            for key, _ in list(table.items()):
+                table.delete(key)
+
+    def groups(self) -> Iterator[tuple[GroupKey, Group]]:
+        for key, value in self.programs.module.map("groups").items():
+            yield decode_group_key(key), decode_group(value)
+
+    def count(self, container: int, line: int | None = None, entry: int | None = None) -> Count:
+        """Return the sum over a container's groups, of one call site if `line` is given."""
+        groups = [
+            group
+            for key, group in self.groups()
+            if key.container == container
+            and line in (None, key.line)
+            and entry in (None, key.entry)
+        ]
+        ids = {group.id for group in groups}
+        assert len(ids) == len(groups)
+        slots: dict[Metric, Counter[int]] = {metric: Counter() for metric in Metric}
+        for key, value in self.programs.module.map("histograms").items():
+            histogram = decode_histogram_key(key)
+            if histogram.group in ids:
+                slots[histogram.metric][histogram.slot] += int.from_bytes(value, "little")
+        verdicts: Counter[Verdict] = Counter()
+        for group in groups:
+            verdicts.update({v: group.verdicts[v] for v in Verdict if group.verdicts[v]})
+        return Count(
+            dict(verdicts),
+            sum(group.hits for group in groups),
+            sum(group.misses for group in groups),
+            sum(group.comparisons_total for group in groups),
+            sum(group.sort_calls_total for group in groups),
+            dict(slots[Metric.COMPARISONS]),
+            dict(slots[Metric.SORT_CALLS]),
+            max((group.truncated_max for group in groups), default=0),
+        )
