@@ -153,9 +153,13 @@ def _warnings(observed: Observed) -> list[str]:
         found.append(
             f"{unattributed / 1e6:.0f} ms of CPU time belong to threads that ended unheard"
         )
-    for path, problem in observed.coverage.skipped:
-        if problem != "not backed by a file":
-            found.append(f"stacks end in {path}: {problem}")
+    # Libraries of data have no tables either; what matters is where stacks did end.
+    if any(CAUSES[stack.cause] == "no table" for stack in observed.stacks.values()):
+        found += [
+            f"stacks end in {path}: {problem}"
+            for path, problem in observed.coverage.skipped
+            if problem != "not backed by a file"
+        ]
     return found
 
 
