@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from profiler.errors import TargetError
 
 PROC = Path("/proc")
 MAX_MAPS_BYTES = 64 << 20  # a million mappings
+MAX_PAST = 1 << 12
 MAX_VDSO_BYTES = 1 << 20
 VDSO = "[vdso]"
 VSYSCALL = b"[vsyscall]"  # old system calls that nothing uses any more, and no file describes
@@ -116,6 +118,10 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
+def _start(code: LoadedCode) -> int:
+    return code.mapping.start
+
+
 class TargetCode:
     """The code of one process; `refresh` tells what is mapped now."""
 
@@ -125,6 +131,7 @@ class TargetCode:
         self._proc = proc
         self._files: dict[tuple[str, int, str], CodeFile | str] = {}
         self._loaded: dict[Mapping, LoadedCode] = {}
+        self._past: list[LoadedCode] = []  # unmapped since, newest last
         self.current: tuple[LoadedCode, ...] = ()
 
     def refresh(self) -> bool:
@@ -137,6 +144,8 @@ class TargetCode:
             return False
         loaded = {mapping: self._loaded.get(mapping) or self._load(mapping) for mapping in mappings}
         changed = loaded.keys() != self._loaded.keys()
+        gone = [code for mapping, code in self._loaded.items() if mapping not in loaded]
+        self._past = (self._past + gone)[-MAX_PAST:]
         self._loaded = loaded
         self.current = tuple(loaded.values())
         return changed
@@ -148,8 +157,11 @@ class TargetCode:
                 yield file
 
     def at(self, address: int) -> LoadedCode | None:
-        """Return the code mapped at an address now."""
-        for code in self.current:
+        """Return the code mapped at an address, or what was last mapped there."""
+        index = bisect_right(self.current, address, key=_start) - 1
+        if index >= 0 and address < self.current[index].mapping.end:
+            return self.current[index]
+        for code in reversed(self._past):
             if code.mapping.start <= address < code.mapping.end:
                 return code
         return None

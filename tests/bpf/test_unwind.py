@@ -9,7 +9,7 @@ import capstone
 import pytest
 
 from profiler.elf import Elf
-from profiler.mappings import TargetCode
+from profiler.mappings import VDSO, TargetCode
 from profiler.symtab import read_symtab
 from profiler.unwind_wire import CAUSES, MAX_FRAMES, WHOLE, push_site
 from tests.bpf.unwinding import (
@@ -18,6 +18,7 @@ from tests.bpf.unwinding import (
     UPROBE_MULTI,
     Hit,
     TestProgram,
+    Unwinding,
     compile_program,
     link,
     probe,
@@ -70,12 +71,13 @@ def test_main_thread_reaches_the_process_entry(tmp_path: Path) -> None:
         whole_and_equal(target, target.pid)
 
 
-@pytest.mark.parametrize("mode", ["sm", "pm"])
+@pytest.mark.parametrize("mode", ["sm", "pm", "vm"])
 def test_callers_of_a_leaf_that_calls_out_equal_gdb(tmp_path: Path, mode: str) -> None:
-    """The leaf is in system calls (kernel-mode samples), or in libc and its PLT."""
+    """The leaf is in system calls (kernel-mode samples), in libc and its PLT, or in the vdso."""
     with running(compile_program(tmp_path, "-O2"), mode) as target:
         with unwinding(target.pid) as one:
             taken = sample(one, (target.pid,), 500)
+            in_vdso = [stack for stack in taken.stacks if path_at(one, stack.frames[0]) == VDSO]
         names = [name for _, name in target.gdb_frames()]
         outside = names[names.index("leaf") + 1 :]
         callers = tuple(address for address, _ in target.gdb_frames()[-len(outside) :])
@@ -84,6 +86,12 @@ def test_callers_of_a_leaf_that_calls_out_equal_gdb(tmp_path: Path, mode: str) -
     assert max(len(stack.frames) for stack in taken.stacks) <= len(callers) + 8
     in_kernel = [stack for stack in taken.stacks if stack.kernel]
     assert mode != "sm" or len(in_kernel) > len(taken.stacks) // 4
+    assert mode != "vm" or len(in_vdso) > len(taken.stacks) // 4
+
+
+def path_at(one: Unwinding, address: int) -> str | None:
+    code = one.code.at(address)
+    return None if code is None else code.mapping.path
 
 
 def test_a_stack_that_is_too_deep_is_marked(tmp_path: Path) -> None:

@@ -49,6 +49,21 @@ def compile_program(folder: Path, *flags: str, source: str = "frames.c") -> Path
     return path
 
 
+def gdb_frames(
+    tid: int, folder: Path, program: Path, root: Path = Path("/")
+) -> tuple[tuple[int, str], ...]:
+    """Stop a test program and return (address, function) of a thread's frames, leaf first."""
+    script = folder / "frames.gdb"
+    script.write_text(_GDB_SCRIPT)
+    settings = ("debuginfod enabled off", "debug-file-directory /nonexistent", f"sysroot {root}")
+    quiet = [word for setting in settings for word in ("-iex", f"set {setting}")]
+    command = ["gdb", "-nx", "-batch", *quiet, str(program), "-p", str(tid), "-x", str(script)]
+    run = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    found = re.findall(r"^FRAME ([0-9a-f]+) (.*)$", run.stdout, re.MULTILINE)
+    assert found, run.stdout + run.stderr
+    return tuple((int(address, 16), name) for address, name in found)
+
+
 class TestProgram:
     """A running test program; its newest thread has reached the point that it announces."""
 
@@ -80,15 +95,7 @@ class TestProgram:
 
     def gdb_frames(self) -> tuple[tuple[int, str], ...]:
         """Stop the program and return (address, function) of the newest thread, leaf first."""
-        script = self.path.parent / "frames.gdb"
-        script.write_text(_GDB_SCRIPT)
-        quiet = ("-iex", "set debuginfod enabled off")
-        nothing = ("-iex", "set debug-file-directory /nonexistent")
-        command = ["gdb", "-nx", "-batch", *quiet, *nothing, "-p", str(self.tid), "-x", str(script)]
-        run = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        found = re.findall(r"^FRAME ([0-9a-f]+) (.*)$", run.stdout, re.MULTILINE)
-        assert found, run.stdout + run.stderr
-        return tuple((int(address, 16), name) for address, name in found)
+        return gdb_frames(self.tid, self.path.parent, self.path)
 
     def stop(self) -> None:
         self.process.kill()

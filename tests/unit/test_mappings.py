@@ -165,3 +165,25 @@ def test_a_file_mapped_below_its_address_has_a_negative_bias() -> None:
     load = next(load for load in elf.loads if load.flags & 1)
     mapping = Mapping(0, 4096, load.offset, "fe:00", 5, "/bin/true", False)
     assert load_bias(elf, mapping) == -load.address
+
+
+def test_code_that_was_unmapped_is_still_found(tmp_path: Path) -> None:
+    maps = tmp_path / "7" / "maps"
+    maps.parent.mkdir()
+    other = b"70000000-70001000 r-xp 00000000 00:00 0 \n"
+    maps.write_bytes(b"1000-3000 r-xp 00000000 00:00 0 \n" + other)
+    code = TargetCode(7, tmp_path)
+    assert code.refresh()
+    first = code.at(0x2000)
+    assert first is not None
+    maps.write_bytes(b"1000-2000 r-xp 00000000 00:00 0 \n" + other)
+    assert code.refresh()
+    assert code.at(0x2000) is first
+    second = code.at(0x1000)
+    assert second is not None
+    assert second.mapping.end == 0x2000
+    maps.write_bytes(other)
+    assert code.refresh()
+    assert code.at(0x1000) is second
+    assert code.at(0x3000) is None
+    assert not code.refresh()

@@ -8,7 +8,9 @@ struct at_probe {
 
 BPF_TABLE("hash", u32, struct unwind_state, probe_states, 64);
 BPF_PROG_ARRAY(probe_programs, 1);
+BPF_PROG_ARRAY(probe_stops, 1);
 BPF_RINGBUF_OUTPUT(probe_hits, 1024);
+BPF_ARRAY(probe_armed, u32, 1);
 
 static __always_inline int probe_run(void *ctx, struct unwind_state *state)
 {
@@ -56,5 +58,40 @@ int probe_return(struct pt_regs *ctx)
 {
     struct unwind_slot slot = {.address = ctx->sp - 8, .tid = (u32)bpf_get_current_pid_tgid()};
     return_addresses.delete(&slot);
+    return 0;
+}
+
+/* As probe_hit, for any thread of the target, once each time it is armed; stops the target there.
+ * The first of 64 states is the one hit's own: nobody else is let in until it is armed again. */
+int probe_stop(struct pt_regs *ctx)
+{
+    u32 zero = 0;
+    u32 *armed = probe_armed.lookup(&zero);
+    struct unwind_state *state = probe_states.lookup(&zero);
+    if (!armed || !state || !*armed)
+        return 0;
+    *armed = 0;
+    unwind_begin_registers(state, ctx);
+    bpf_send_signal(19); /* SIGSTOP */
+    probe_stops.call(ctx, 0);
+    return 0;
+}
+
+int probe_stop_unwind(struct pt_regs *ctx)
+{
+    u32 zero = 0;
+    struct unwind_state *state = probe_states.lookup(&zero);
+    if (!state)
+        return 0;
+    if (unwind_some(state) == UNWIND_MORE) {
+        probe_stops.call(ctx, 0);
+        unwind_give_up(state);
+    }
+    struct at_probe *hit = probe_hits.ringbuf_reserve(sizeof(struct at_probe));
+    if (!hit)
+        return 0;
+    hit->ip = (u32)bpf_get_current_pid_tgid();
+    hit->stack = stack_store(state);
+    probe_hits.ringbuf_submit(hit, 0);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NOINLINE __attribute__((noinline, noclone))
@@ -29,6 +30,12 @@ static NOINLINE void leaf(void)
         }
         if (*mode == 's') {
             getppid();
+            continue;
+        }
+        if (*mode == 'v') {
+            struct timespec now;
+            clock_gettime(CLOCK_MONOTONIC, &now);
+            sink += now.tv_nsec;
             continue;
         }
         for (int i = 0; i < 1000; i++)

@@ -1,0 +1,139 @@
+"""Stacks of a packaged, stripped Asterisk under traffic: whole, and equal to gdb's."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lab import traffic
+from lab.instance import Instance, Options, start
+from profiler import syscalls
+from profiler.mappings import LoadedCode
+from profiler.unwind_table import functions
+from profiler.unwind_wire import CAUSES
+from tests.bpf.unwinding import (
+    AT_PROBE,
+    KPROBE,
+    UPROBE_MULTI,
+    Unwinding,
+    gdb_frames,
+    sample,
+    unwinding,
+)
+
+pytestmark = [pytest.mark.live, pytest.mark.root]
+
+SEED = 20180612
+PLACES = 300  # function entries probed in each file
+STOPS = 12
+# push, push of r8 to r15, sub rsp, endbr64: what functions begin with that save something
+BEGINNINGS = (b"\x53", b"\x55", b"\x41", b"\x48\x83\xec", b"\x48\x81\xec", b"\xf3\x0f\x1e\xfa")
+FILES = ("/usr/sbin/asterisk", "chan_sip.so", "res_pjsip.so", "libasteriskpj.so", "libc")
+
+
+@pytest.fixture(scope="module", params=["16", "22"])
+def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
+    options = Options(version=request.param, name=f"unwind{request.param}", endpoints=100)
+    with start(options) as instance:
+        yield instance
+
+
+@pytest.fixture
+def busy(asterisk: Instance) -> Iterator[Instance]:
+    """The instance while it registers."""
+    sender = threading.Thread(
+        target=traffic.run, args=("register", asterisk, 200.0, 100_000, 25), daemon=True
+    )
+    sender.start()
+    time.sleep(1)
+    yield asterisk
+    with suppress(RuntimeError):
+        sender.join()
+
+
+def tids_of(pid: int) -> tuple[int, ...]:
+    return tuple(int(name) for name in os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+
+
+def test_samples_reach_the_threads_start(busy: Instance) -> None:
+    with unwinding(busy.pid) as one:
+        taken = sample(one, tids_of(busy.pid), 1000)
+        assert one.coverage.bad_rows < one.coverage.rows / 1000
+    causes = Counter(CAUSES[stack.cause] for stack in taken.stacks)
+    assert len(taken.stacks) > 300
+    assert causes["whole"] >= 0.999 * len(taken.stacks), causes
+    fired, kept, _, lost, collided, truncated = taken.counters
+    assert (lost, collided) == (0, 0)
+    assert fired == kept + truncated
+
+
+def entries_of(code: LoadedCode, chance: random.Random) -> list[int]:
+    """File offsets of some functions' first instructions."""
+    assert code.file is not None
+    elf = code.file.elf
+    starts = list(functions(elf).starts)
+    usual = [at for at in starts if (elf.read_at(at, 4) or b"").startswith(BEGINNINGS)]
+    chosen = chance.sample(usual, min(PLACES, len(usual)))
+    return [offset for at in chosen if (offset := elf.offset_of(at)) is not None]
+
+
+def link_entries(one: Unwinding, pid: int, chance: random.Random) -> list[int]:
+    program = one.load("probe_stop", "probe_stop_unwind", "probe_stops", KPROBE, UPROBE_MULTI)
+    links = []
+    for code in one.code.current:
+        if any(name in code.mapping.path for name in FILES) and code.file is not None:
+            assert code.file.handle is not None
+            path = f"/proc/self/fd/{code.file.handle.fd}"
+            places = [syscalls.UprobePlace(at, 0) for at in entries_of(code, chance)]
+            links.append(
+                syscalls.link_uprobes(program.descriptor, UPROBE_MULTI, path, places, pid, False)
+            )
+    return links
+
+
+def is_stopped(pid: int) -> bool:
+    return "State:\tT" in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_frames_equal_gdb_where_functions_are_entered(busy: Instance, tmp_path: Path) -> None:
+    pid = busy.pid
+    program = busy.root / "usr/sbin/asterisk"
+    compared: list[int] = []
+    with unwinding(pid, AT_PROBE) as one:
+        states = one.module.map("probe_states")
+        states.set(struct.pack("<I", 0), bytes(states.value_size))
+        ring = one.module.ring_buffer("probe_hits")
+        links = link_entries(one, pid, random.Random(SEED))
+        try:
+            while len(compared) < STOPS:
+                time.sleep(random.Random(len(compared)).random() / 10)
+                one.module.map("probe_armed").set(struct.pack("<I", 0), struct.pack("<I", 1))
+                records: list[bytes] = []
+                deadline = time.monotonic() + 10
+                while not records or not is_stopped(pid):
+                    records += ring.drain()
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+                tid, key = struct.unpack("<QQ", records[0])
+                stack = one.stacks()[key]
+                gdb = tuple(at for at, _ in gdb_frames(tid, tmp_path, program, busy.root))
+                os.kill(pid, signal.SIGCONT)
+                assert CAUSES[stack.cause] == "whole"
+                assert stack.frames[1:] == gdb[1:]
+                assert 0 <= gdb[0] - stack.frames[0] < 16  # the probed instruction may be over
+                compared.append(len(gdb))
+        finally:
+            for number in links:
+                os.close(number)
+            os.kill(pid, signal.SIGCONT)
+    assert max(compared) > 8
