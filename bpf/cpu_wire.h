@@ -16,7 +16,7 @@ enum cpu_counter {
 /* Value of cpu_push_sites: DWARF number of the register | bytes of the instruction << 8 | this when
  * nothing was pushed before, so that the return address was on top of the stack. */
 #define CPU_PUSH_BYTES(value) ((value) >> 8 & 0xff)
-#define CPU_PUSH_IS_FIRST 0x10000
+#define CPU_PUSH_IS_FIRST     0x10000
 
 /* One observation of a thread on a CPU. */
 struct cpu_sample {

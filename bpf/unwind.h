@@ -34,13 +34,13 @@ BPF_PERCPU_ARRAY(stack_counters, u64, UNWIND_OUTCOMES); /* of stack_store, by en
  * (only if the slot is not there yet) and deletes it at the return. */
 BPF_TABLE("hash", struct unwind_slot, u64, return_addresses, UNWIND_SLOTS);
 
-#define UNWIND_EXACT 1     /* ip is where execution is, not a return address */
+#define UNWIND_EXACT      1 /* ip is where execution is, not a return address */
 #define UNWIND_BP_UNKNOWN 2
-#define UNWIND_REGISTERS 4 /* `registers` holds the leaf's */
+#define UNWIND_REGISTERS  4 /* `registers` holds the leaf's */
 
 struct unwind_state {
     u64 ip, sp, bp;
-    u64 key;           /* hash over the frames so far */
+    u64 key; /* hash over the frames so far */
     u32 flags;
     u32 mapping;       /* index of the mapping found last */
     u64 registers[16]; /* the leaf's, by DWARF number */
@@ -103,7 +103,8 @@ static __always_inline void unwind_begin_registers(struct unwind_state *state, s
     state->registers[15] = regs->r15;
 }
 
-static __always_inline struct unwind_mapping *unwind_find_mapping(struct unwind_state *state, u64 pc)
+static __always_inline struct unwind_mapping *unwind_find_mapping(struct unwind_state *state,
+                                                                  u64 pc)
 {
     u32 at = state->mapping, zero = 0;
     struct unwind_mapping *mapping = unwind_mappings.lookup(&at);
@@ -234,7 +235,8 @@ static __always_inline u32 unwind_wide(struct unwind_state *state, u32 at, u64 *
     *cfa = value + (s64)rule->added;
     if (rule->bp == UNWIND_BP_SAME)
         return 0;
-    if (rule->bp == UNWIND_BP_LOST || (rule->bp == UNWIND_BP_AT_BP && state->flags & UNWIND_BP_UNKNOWN)) {
+    if (rule->bp == UNWIND_BP_LOST ||
+        (rule->bp == UNWIND_BP_AT_BP && state->flags & UNWIND_BP_UNKNOWN)) {
         state->flags |= UNWIND_BP_UNKNOWN;
         return 0;
     }
@@ -254,7 +256,7 @@ static __always_inline u32 unwind_signal(struct unwind_state *state)
 {
     u64 sp_ip[2];
     if (bpf_probe_read_user(&state->bp, 8, (void *)(state->sp + 120)) ||
-            bpf_probe_read_user(sp_ip, sizeof(sp_ip), (void *)(state->sp + 160)))
+        bpf_probe_read_user(sp_ip, sizeof(sp_ip), (void *)(state->sp + 160)))
         return UNWIND_UNREADABLE;
     state->sp = sp_ip[0];
     state->ip = sp_ip[1];

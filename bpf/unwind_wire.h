@@ -2,10 +2,10 @@
 #ifndef UNWIND_WIRE_H
 #define UNWIND_WIRE_H
 
-#define UNWIND_MAX_FRAMES 128        /* user frames of a stack, a power of two */
-#define UNWIND_MAX_KERNEL_FRAMES 128 /* kernel frames; perf_event_max_stack is 127 */
-#define UNWIND_MAX_MAPPINGS 4096     /* executable mappings of the target */
-#define UNWIND_BLOCK_SHIFT 10        /* code bytes per index entry, as a power of two */
+#define UNWIND_MAX_FRAMES        128  /* user frames of a stack, a power of two */
+#define UNWIND_MAX_KERNEL_FRAMES 128  /* kernel frames; perf_event_max_stack is 127 */
+#define UNWIND_MAX_MAPPINGS      4096 /* executable mappings of the target */
+#define UNWIND_BLOCK_SHIFT       10   /* code bytes per index entry, as a power of two */
 
 /* Why a stack ended. Only UNWIND_WHOLE is a whole stack. */
 enum unwind_cause {
@@ -45,10 +45,10 @@ enum unwind_kind {
 };
 
 /* A rule word: kind << 28 | (slot & 0xff) << 20 | offset. */
-#define UNWIND_KIND_SHIFT 28
-#define UNWIND_SLOT_SHIFT 20
+#define UNWIND_KIND_SHIFT  28
+#define UNWIND_SLOT_SHIFT  20
 #define UNWIND_OFFSET_MASK 0xfffffu
-#define UNWIND_SLOT_LOST -128 /* slot 0: rbp kept; < 0: saved at CFA + 8 * slot; this: lost */
+#define UNWIND_SLOT_LOST   -128 /* slot 0: rbp kept; < 0: saved at CFA + 8 * slot; this: lost */
 
 /* How a wide rule finds rbp. */
 enum unwind_bp {
