@@ -12,22 +12,33 @@ def in_root(root: Path) -> list[int]:
     """Return the pids whose root directory is exactly root, lowest first.
 
     Compared by device and inode, so neither a name nor a re-used pid can be mistaken for ours.
+    A process counts as long as one of its threads lives: its files are open until then.
     """
     try:
         wanted = root.stat()
     except FileNotFoundError:
         return []
-    found = []
-    for entry in PROC.iterdir():
-        if not entry.name.isdigit():
-            continue
+    return sorted(
+        int(entry.name)
+        for entry in PROC.iterdir()
+        if entry.name.isdigit() and has_root(entry, wanted.st_dev, wanted.st_ino)
+    )
+
+
+def has_root(process: Path, device: int, inode: int) -> bool:
+    """Return whether the first living thread of a process has that root directory."""
+    try:
+        threads = sorted((process / "task").iterdir())
+    except OSError:
+        return False
+    for thread in threads:
         try:
-            status = (entry / "root").stat()
+            status = (thread / "root").stat()
         except OSError:
+            # a thread that has ended, the first one too when others still have to
             continue
-        if (status.st_dev, status.st_ino) == (wanted.st_dev, wanted.st_ino):
-            found.append(int(entry.name))
-    return sorted(found)
+        return (status.st_dev, status.st_ino) == (device, inode)
+    return False
 
 
 def name(pid: int) -> str:
@@ -47,11 +58,27 @@ def send(pids: list[int], number: signal.Signals) -> None:
             continue
 
 
+def ended(pid: int) -> bool:
+    """Return whether every thread of a process has ended: its files and sockets are closed then."""
+    for path in (PROC / str(pid) / "task").glob("*/stat"):
+        try:
+            state = path.read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state not in ("Z", "X"):
+            return False
+    return True
+
+
 def wait_gone(root: Path, seconds: float) -> bool:
     """Return whether no process of the root is left within the given seconds."""
     deadline = time.monotonic() + seconds
-    while in_root(root):
+    pids: set[int] = set()
+    while True:
+        # A thread lets go of its root a moment before it closes its sockets.
+        pids.update(in_root(root))
+        if all(ended(pid) for pid in pids):
+            return True
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
-    return True
