@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * One owner per file: items.c (elements and their comparators), containers.c and hollow.c (what is
- * searched), searches.c (one function per kind of search), runs.c (threads that search), results.c
- * (what they counted), park.c (threads in known places), taskprocessors.c (the leak), groundtruth.c
- * (the console command).
+ * searched), searches.c and orders.c (one function per kind of search), runs.c (threads that
+ * search), results.c (what they counted), park.c (threads in known places), taskprocessors.c (the
+ * leak), groundtruth.c (the console command).
  */
 
 #ifndef GROUNDTRUTH_H
@@ -123,6 +123,12 @@ struct search {
 	int iterates;
 };
 
+/* Note where the call on the same line stands: that is the call site which Asterisk is told. */
+#define HERE(worker) ((worker)->line = __LINE__, (worker)->function = __PRETTY_FUNCTION__)
+
+#define SEARCH static int __attribute__((noinline))
+
+extern const struct search order_searches[];
 const struct search *search_find(const char *name);
 
 int item_hash(const void *object, int flags);

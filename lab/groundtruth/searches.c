@@ -6,11 +6,6 @@
 
 #include "groundtruth.h"
 
-/* Note where the call on the same line stands: that is the call site which Asterisk is told. */
-#define HERE(worker) ((worker)->line = __LINE__, (worker)->function = __PRETTY_FUNCTION__)
-
-#define SEARCH static int __attribute__((noinline))
-
 static void count_call(void)
 {
 	if (searching) {
@@ -286,6 +281,11 @@ const struct search *search_find(const char *name)
 	for (i = 0; i < ARRAY_LEN(searches); i++) {
 		if (!strcmp(searches[i].name, name)) {
 			return &searches[i];
+		}
+	}
+	for (i = 0; order_searches[i].name; i++) {
+		if (!strcmp(order_searches[i].name, name)) {
+			return &order_searches[i];
 		}
 	}
 	return NULL;

@@ -1,0 +1,138 @@
+/*
+ * Searches in other orders than the usual one, and searches that take several elements out.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+
+#include "groundtruth.h"
+
+SEARCH find_descending(struct worker *worker, struct box *box, struct item *wanted)
+{
+	const enum search_flags flags = OBJ_SEARCH_KEY | OBJ_ORDER_DESCENDING;
+	struct item *found;
+
+	lookup_begin(worker);
+	HERE(worker), found = ao2_find(box->container, wanted->name, flags);
+	lookup_end(worker, found != NULL);
+	ao2_cleanup(found);
+	return found != NULL;
+}
+
+SEARCH scan_descending(struct worker *worker, struct box *box, struct item *wanted)
+{
+	struct item *found;
+
+	lookup_begin(worker);
+	HERE(worker), found = ao2_find(box->container, wanted, OBJ_ORDER_DESCENDING);
+	lookup_end(worker, found != NULL);
+	ao2_cleanup(found);
+	return found != NULL;
+}
+
+SEARCH scan_parents_first(struct worker *worker, struct box *box, struct item *wanted)
+{
+	struct item *found;
+
+	lookup_begin(worker);
+	HERE(worker), found = ao2_find(box->container, wanted, OBJ_ORDER_PRE);
+	lookup_end(worker, found != NULL);
+	ao2_cleanup(found);
+	return found != NULL;
+}
+
+SEARCH scan_children_first(struct worker *worker, struct box *box, struct item *wanted)
+{
+	struct item *found;
+
+	lookup_begin(worker);
+	HERE(worker), found = ao2_find(box->container, wanted, OBJ_ORDER_POST);
+	lookup_end(worker, found != NULL);
+	ao2_cleanup(found);
+	return found != NULL;
+}
+
+SEARCH unlink_multiple(struct worker *worker, struct box *box, struct item *wanted)
+{
+	const enum search_flags flags = OBJ_SEARCH_KEY | OBJ_MULTIPLE | OBJ_UNLINK;
+	struct ao2_iterator *found;
+	struct item *item;
+	int any;
+
+	lookup_begin(worker);
+	HERE(worker), found = ao2_find(box->container, wanted->name, flags);
+	any = found && ao2_iterator_count(found) > 0;
+	lookup_end(worker, any);
+	while (found && (item = ao2_iterator_next(found))) {
+		item_link(box, item);
+		ao2_ref(item, -1);
+	}
+	if (found) {
+		ao2_iterator_destroy(found);
+	}
+	return any;
+}
+
+static void count_call(void)
+{
+	if (searching) {
+		searching->levels[searching->depth].comparisons++;
+	}
+}
+
+static int take(void *object, void *argument, void *data, int flags)
+{
+	struct item **taken = data;
+
+	count_call();
+	if (object != argument) {
+		return 0;
+	}
+	*taken = ao2_bump(object);
+	return CMP_MATCH;
+}
+
+SEARCH unlink_scan(struct worker *worker, struct box *box, struct item *wanted)
+{
+	const enum search_flags flags = OBJ_UNLINK | OBJ_NODATA | OBJ_MULTIPLE;
+	struct item *taken = NULL;
+
+	lookup_begin(worker);
+	HERE(worker), ao2_callback_data(box->container, flags, take, wanted, &taken);
+	lookup_end(worker, 0);
+	if (taken) {
+		item_link(box, taken);
+		ao2_ref(taken, -1);
+	}
+	return taken != NULL;
+}
+
+static int stop_at(void *object, void *argument, int flags)
+{
+	count_call();
+	return object == argument ? CMP_STOP : 0;
+}
+
+/* Would take an element out, but stops without a match. */
+SEARCH unlink_nothing(struct worker *worker, struct box *box, struct item *wanted)
+{
+	struct item *found;
+
+	lookup_begin(worker);
+	HERE(worker), found = ao2_callback(box->container, OBJ_UNLINK, stop_at, wanted);
+	lookup_end(worker, found != NULL);
+	ao2_cleanup(found);
+	return found != NULL;
+}
+
+const struct search order_searches[] = {
+	{ "descending", "__ao2_find", find_descending, 1, 0 },
+	{ "descending-miss", "__ao2_find", find_descending, 0, 0 },
+	{ "scan-descending", "__ao2_find", scan_descending, 1, 0 },
+	{ "scan-pre", "__ao2_find", scan_parents_first, 1, 0 },
+	{ "scan-post", "__ao2_find", scan_children_first, 1, 0 },
+	{ "unlink-multiple", "__ao2_find", unlink_multiple, 1, 1 },
+	{ "unlink-multiple-miss", "__ao2_find", unlink_multiple, 0, 1 },
+	{ "unlink-scan", "__ao2_callback_data", unlink_scan, 1, 1 },
+	{ "unlink-nothing", "__ao2_callback", unlink_nothing, 1, 0 },
+	{ NULL, NULL, NULL, 0, 0 },
+};
