@@ -41,15 +41,17 @@
  * enough. Without them, the verifier follows every round of a loop (5000 are half of what it allows)
  * and the walk goes on by tail calls. The kernel allows 33 in a row; the programs that come after a
  * walk need some of them, and a call beyond the limit fails without a word. */
+#ifndef WALK_STEPS
 #if WALK_ITERATOR
 #define WALK_STEPS (1 << 21)
-#define TREE_STEPS (1 << 22) /* two for each node */
 #define WALK_CALLS 0
 #else
 #define WALK_STEPS 5000
-#define TREE_STEPS 1000 /* these have more ways through them */
 #define WALK_CALLS 28
 #endif
+#endif
+/* Of a walk through a tree: two for each node, and more ways through them for the verifier. */
+#define TREE_STEPS (WALK_ITERATOR ? 2 * WALK_STEPS : WALK_STEPS / 5)
 /* A red-black tree of N nodes is at most 2 log2(N + 1) deep: enough for two thousand million. */
 #define TREE_DEPTH 64
 

@@ -4,7 +4,9 @@
  */
 #pragma once
 
+#ifndef MAX_DEPTH
 #define MAX_DEPTH 8        /* lookups that enclose each other on one thread; more are counted lost */
+#endif
 #define MATCH_BY_ADDRESS 1 /* stands for ao2_match_by_addr(), which __ao2_unlink() compares with */
 #define EXACT_SLOTS 128    /* histogram slots 0..127 hold one value each */
 #define OCTAVE_SLOTS 32    /* above, each power of two is cut into 32 slots of equal width */

@@ -6,7 +6,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 
@@ -134,6 +134,15 @@ class Counting:
         for function in self.comparisons:
             trapped.set(struct.pack("<Q", function), struct.pack("<I", 1))
         self._control(control)
+
+    @contextmanager
+    def opened(self) -> Iterator[Counting]:
+        """Measure from here to the end of the block."""
+        self.open()
+        try:
+            yield self
+        finally:
+            self.close()
 
     def probes(self) -> tuple[PlannedProbe, ...]:
         return (*self.plan.probes, *self.comparisons.values())

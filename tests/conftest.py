@@ -1,0 +1,28 @@
+"""What holds for every test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_KINDS = ("anon_inode:bpf-prog", "anon_inode:bpf_link", "anon_inode:[perf_event]")
+
+
+def _bpf_descriptors() -> set[tuple[int, str]]:
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            kind = str(entry.readlink())
+        except FileNotFoundError:
+            continue
+        if kind in _KINDS:
+            found.add((int(entry.name), kind))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_attached() -> Iterator[None]:
+    """The kernel keeps programs, links and events as long as their descriptors are open."""
+    before = _bpf_descriptors()
+    yield
+    assert _bpf_descriptors() <= before
