@@ -9,10 +9,10 @@ from pathlib import Path
 
 VERSIONS = ("16", "22")
 # A slot is one instance of a version; each has ports of its own.
-SLOTS = 9
+SLOTS = 16
 PORTS_PER_SLOT = 10
 SIP_PORTS = {"16": 15060, "22": 25060}
-RTP_PORTS = {"16": 16000, "22": 26000}
+RTP_PORTS = {"16": 42000, "22": 26000}
 RTP_PORTS_PER_SLOT = 1000
 REALTIME_PEERS = 1000
 DATABASE = "/var/lib/asterisk/realtime.sqlite3"
