@@ -59,15 +59,6 @@ static __always_inline int cpu_finish(struct unwind_state *state)
     return 0;
 }
 
-static __always_inline int cpu_run(void *ctx, struct unwind_state *state)
-{
-    if (unwind_some(state) == UNWIND_MORE) {
-        cpu_programs.call(ctx, 0);
-        unwind_give_up(state);
-    }
-    return cpu_finish(state);
-}
-
 /* While the kernel handles a probed push, ip is first behind the breakpoint's one byte, then at the
  * push, and a short time behind sp (emulate_push_stack in arch/x86/kernel/uprobes.c). Whether the
  * push is done shows on the stack: then the register's value is on top of it. */
@@ -78,7 +69,7 @@ static __always_inline void cpu_settle_push(struct unwind_state *state)
     u32 at = found ? *found : 0;
     found = cpu_push_sites.lookup(&before);
     u32 behind = found ? *found : 0;
-    if (!(at | behind) || bpf_probe_read_user(&top, 8, (void *)state->sp))
+    if (!(at | behind) || unwind_read_user(&top, 8, (void *)state->sp))
         return;
     if (behind && top == state->registers[behind & 15] && CPU_PUSH_BYTES(behind) == 1)
         return;
@@ -94,24 +85,31 @@ static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
 #if CPU_TASK_REGISTERS
     struct pt_regs regs;
     void *saved = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
-    if (bpf_probe_read_kernel(&regs, sizeof(regs), saved))
-        return UNWIND_NO_REGISTERS;
-    unwind_begin_registers(state, &regs);
-    cpu_settle_push(state);
-    return UNWIND_MORE;
-#else
+    if (!bpf_probe_read_kernel(&regs, sizeof(regs), saved)) {
+        unwind_begin_registers(state, &regs);
+        cpu_settle_push(state);
+        return UNWIND_MORE;
+    }
+#endif
     unwind_begin(state, 0, 0, 0);
     return UNWIND_NO_REGISTERS;
-#endif
 }
 
+/* Unwinds on, or stores what is done. */
 int cpu_continue(struct bpf_perf_event_data *ctx)
 {
     u32 zero = 0;
     struct unwind_state *state = cpu_states.lookup(&zero);
-    return state ? cpu_run(ctx, state) : 0;
+    if (!state)
+        return 0;
+    if (state->stack.cause == UNWIND_MORE && unwind_some(state) == UNWIND_MORE) {
+        cpu_programs.call(ctx, 0);
+        unwind_give_up(state);
+    }
+    return cpu_finish(state);
 }
 
+/* Tells where to unwind from; all else is cpu_continue's, so that it is compiled and verified once. */
 int cpu_sample(struct bpf_perf_event_data *ctx)
 {
     u32 zero = 0;
@@ -121,18 +119,16 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
         cpu_count(CPU_FILTERED);
         return 0;
     }
-    u32 cause = UNWIND_MORE;
     if ((ctx->regs.cs & 3) == 3) { /* user mode: privilege level 3 */
         unwind_begin_registers(state, &ctx->regs);
     } else {
-        cause = cpu_begin_in_kernel(state);
+        state->stack.cause = cpu_begin_in_kernel(state);
 #if CPU_KERNEL_FRAMES
         int bytes = bpf_get_stack(ctx, state->stack.kernel, sizeof(state->stack.kernel), 0);
         state->stack.kernel_count = bytes > 0 ? (u32)bytes / 8 : 0;
 #endif
     }
-    if (!cause)
-        return cpu_run(ctx, state);
-    state->stack.cause = cause;
-    return cpu_finish(state);
+    cpu_programs.call(ctx, 0);
+    cpu_count(CPU_LOST);
+    return 0;
 }

@@ -195,6 +195,31 @@ def test_another_stack_under_the_same_key_is_counted(tmp_path: Path) -> None:
     assert fired == kept + lost + collided + truncated
 
 
+def test_without_registers_samples_in_the_kernel_are_marked(tmp_path: Path) -> None:
+    with (
+        running(compile_program(tmp_path, "-O2"), "sm") as target,
+        unwinding(target.pid, CPU_TASK_REGISTERS=0) as one,
+    ):
+        taken = sample(one, (target.pid,), 200)
+    in_kernel = [stack for stack in taken.stacks if stack.kernel]
+    assert len(in_kernel) > 20
+    assert {(CAUSES[stack.cause], stack.frames) for stack in in_kernel} == {("no registers", ())}
+    assert {CAUSES[stack.cause] for stack in taken.stacks if not stack.kernel} <= {"whole"}
+    fired, kept, _, _, _, truncated = taken.counters
+    assert fired == kept + truncated
+    assert truncated == len(in_kernel)
+
+
+def test_kernel_frames_can_be_left_out(tmp_path: Path) -> None:
+    with (
+        running(compile_program(tmp_path, "-O2"), "sm") as target,
+        unwinding(target.pid, CPU_KERNEL_FRAMES=0) as one,
+    ):
+        taken = sample(one, (target.pid,), 200)
+    assert {stack.kernel for stack in taken.stacks} == {()}
+    assert {CAUSES[stack.cause] for stack in taken.stacks} == {"whole"}
+
+
 # -- at single instructions
 
 FUNCTIONS = ("work", "work_spill", "work_registers", "work_aligned", "leaf")
