@@ -606,6 +606,8 @@ static __always_inline void count_trapped(struct lookup *l)
     else
         return;
     l->verdict = VERIFIED;
+    if ((l->flags & OBJ_UNLINK) && (l->flags & OBJ_MULTIPLE))
+        unchanged(l); /* how many it took is compared with what it returns */
 }
 
 /* Red-black tree, all nodes in order: prepare a walk, or count without one. */

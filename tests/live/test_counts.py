@@ -211,10 +211,11 @@ def test_a_million_lookups_of_eight_threads_and_not_one_wrong(
     asterisk: Instance, counting: Counting
 ) -> None:
     plans = {
-        "hash": {"hit": 40_000, "miss": 30_000, "scan-miss": 10_000, "unlink": 5_000},
-        "hash-one": {"hit": 10_000, "multiple": 10_000},
-        "list": {"partial": 10_000, "locked-miss": 10_000, "callback-stop": 10_000},
-        "rbtree": {"hit": 8_000, "scan": 5_000},
+        "hash": {"hit": 5_000, "miss": 5_000, "unlink": 5_000},
+        "hash-begin": {"hit": 40_000, "miss": 40_000, "scan-miss": 10_000},
+        "hash-one": {"hit": 5_000, "multiple": 5_000},
+        "list": {"partial": 5_000, "locked-miss": 2_000, "callback-stop": 2_000},
+        "rbtree-replace": {"hit": 5_000, "scan": 5_000},
     }
     total = 0
     for kind, searches in plans.items():
@@ -300,7 +301,8 @@ def test_changes_meanwhile_leave_verified_counts_right(
         learn(counting, target, [search])
         truth = target.run(search, count=2_000, threads=4, churners=2, churn=churn, seconds=20)
         counted = counting.count(target.address, truth["line"])
-        assert truth["changes"] > 50
+        # Readers keep writers waiting where they share a lock.
+        assert truth["changes"] > (1 if "rwlock" in KINDS[kind] else 50)
         assert counted.lookups == truth["lookups"] > 1_000
         assert counted.verified >= 0.95 * counted.lookups
         contradicted = {verdict for verdict in counted.verdicts if verdict.name[0] == "C"}
