@@ -26,6 +26,7 @@ from profiler.observed import Observed
 from profiler.probes import ProbePlanner
 from profiler.process import read_tids
 from profiler.process_events import Exited, ProcessEvents, Replaced
+from profiler.push_sites import tell_push_sites
 from profiler.sampling import CpuSampler, raise_open_files_limit
 from profiler.sockets import UdpSockets
 from profiler.syscalls import enable_program_statistics
@@ -166,6 +167,8 @@ def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_
             raise KernelError(
                 f"uprobes cannot be placed: {error.strerror}", "ebpf-prof doctor"
             ) from error
+    if plan is not None:
+        tell_push_sites(module, plan.probes)
     sampler = CpuSampler(module, target.pid, options.frequency_hz)
     stack.callback(sampler.detach)
     events = stack.enter_context(ProcessEvents(target.pid, target.process.stat.start_ticks))
