@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from lab import instance, traffic
+from lab import instance
 from lab.instance import Instance, Options
-from lab.traffic import Summary
 from tests.live.outside import changed_code, leftovers, shown
 
 _KEEP = bool(os.environ.get("EBPF_PROF_TEST_KEEP"))
@@ -65,17 +63,6 @@ def short_lived() -> Iterator[Callable[..., Instance]]:
     yield begin
     for asterisk in running:
         asterisk.stop()
-
-
-@pytest.fixture
-def send() -> Iterator[Callable[..., Future[Summary]]]:
-    """Return a function that sends SIP traffic in the background."""
-    with ThreadPoolExecutor() as pool:
-
-        def begin(kind: str, to: Instance, rate: float, seconds: float) -> Future[Summary]:
-            return pool.submit(traffic.run, kind, to, rate, max(round(rate * seconds), 1))
-
-        yield begin
 
 
 @pytest.fixture(autouse=True)

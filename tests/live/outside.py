@@ -9,7 +9,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # The names of our programs, as the kernel shortens them to 15 characters.
@@ -28,20 +28,19 @@ def held() -> dict[str, set[int]]:
     """Return the ids of programs, maps and links that some process has open."""
     found: dict[str, set[int]] = {"prog": set(), "map": set(), "link": set()}
     for folder in Path("/proc").glob("[0-9]*/fdinfo"):
-        try:
-            names = os.listdir(folder)
-        except OSError:
-            continue
-        for name in names:
-            try:
-                text = (folder / name).read_text()
-            except OSError:
-                continue
+        for text in _texts(folder):
             for line in text.splitlines():
                 key, _, value = line.partition(":\t")
                 if key in ("prog_id", "map_id", "link_id"):
                     found[key.removesuffix("_id")].add(int(value))
     return found
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    with suppress(OSError):
+        for path in folder.iterdir():
+            with suppress(OSError):
+                yield path.read_text()
 
 
 def leftovers(before: dict[str, set[int]]) -> dict[str, set[int]]:
@@ -99,13 +98,11 @@ class CpuWatch:
         self.process: list[tuple[int, int]] = []  # (monotonic ns, clock ticks)
 
     def look(self) -> None:
-        for tid in os.listdir(self._folder):
-            try:
-                with open(self._folder / tid / "schedstat") as file:  # noqa: PTH123  # short
-                    cpu_ns = int(file.read().split()[0])
-            except (OSError, IndexError):
-                continue
-            self.threads.setdefault(int(tid), []).append((time.monotonic_ns(), cpu_ns))
+        for thread in self._folder.iterdir():
+            with suppress(OSError, IndexError):
+                cpu_ns = int((thread / "schedstat").read_text().split()[0])
+                reading = (time.monotonic_ns(), cpu_ns)
+                self.threads.setdefault(int(thread.name), []).append(reading)
         fields = self._stat.read_text().rsplit(")", 1)[1].split()
         self.process.append((time.monotonic_ns(), int(fields[11]) + int(fields[12])))
 

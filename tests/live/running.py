@@ -17,6 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab import traffic
+from lab.instance import Instance
+from lab.traffic import Summary
+
 REPOSITORY = Path(__file__).parents[2]
 FILES = (
     "recording",
@@ -162,3 +166,15 @@ def started(pid: int, folder: Path, *options: str, seconds: float) -> Iterator[S
         if process.stdout is not None:
             process.stdout.close()
         os.close(controller)
+
+
+def profile_traffic(
+    asterisk: Instance, folder: Path, kind: str, rate: float, *options: str, seconds: float
+) -> tuple[Result, Summary]:
+    """Profile an Asterisk while it is sent traffic from shortly after the beginning."""
+    with started(asterisk.pid, folder, *options, seconds=seconds) as running:
+        running.wait_recording(0.2)
+        sent = traffic.run(kind, asterisk, rate, max(round(rate * (seconds - 2)), 1))
+        result = running.finish(seconds + LIMIT_S)
+    assert result.code == 0, result.errors
+    return result, sent

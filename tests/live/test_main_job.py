@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from lab import traffic
 from lab.instance import Instance
-from lab.traffic import Summary
 from tests.live.conftest import TASKPROCESSORS
-from tests.live.running import FILES, REPOSITORY, Result, command, environment, profile, started
+from tests.live.running import (
+    FILES,
+    REPOSITORY,
+    Result,
+    command,
+    environment,
+    profile,
+    profile_traffic,
+    started,
+)
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
-Send = Callable[..., Future[Summary]]
 # From the start of the thread to the container; "~" marks names inferred in a stripped binary.
 STORY = (
     "start_thread",
@@ -39,16 +45,8 @@ COMPARATOR = "~cmp_fn@ast_tps_init"
 @pytest.fixture(scope="module")
 def field_story(story: Instance, tmp_path_factory: pytest.TempPathFactory) -> Result:
     """One recording of the field story under REGISTER traffic, looked at by several tests."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from lab import traffic
-
     folder = tmp_path_factory.mktemp("story") / "result"
-    with ThreadPoolExecutor() as pool:
-        sent = pool.submit(traffic.run, "register", story, 8, 8 * 35)
-        time.sleep(1)
-        result = profile(story.pid, folder, "-F", "249", seconds=20)
-        sent.result()
+    result, _ = profile_traffic(story, folder, "register", 8, "-F", "249", seconds=20)
     return result
 
 
@@ -74,14 +72,14 @@ def test_the_first_finding_names_the_container(field_story: Result, story: Insta
     assert "taskprocessors " in field_story.out.split("\n 2. ")[0]
 
 
-def test_elements_are_those_of_the_console(story: Instance, tmp_path: Path, send: Send) -> None:
+def test_elements_are_those_of_the_console(story: Instance, tmp_path: Path) -> None:
     folder = tmp_path / "result"
     with started(story.pid, folder, seconds=15) as running:
         running.wait_recording(0.5)
         # Realtime peers come and go with their registrations, so they end before the recording.
-        sent = send("register", story, 3, 4)
+        sent = traffic.run("register", story, 3, 12)
         result = running.finish()
-    assert sent.result().complete
+    assert sent.complete
     container = result.profile()["containers"][0]
     assert container["name"].startswith("taskprocessors ")
     assert container["elements_end"] == story.taskprocessor_count() == TASKPROCESSORS
@@ -181,11 +179,9 @@ def top(report: dict[str, Any], part: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["register", "options", "calls"])
-def test_the_newer_asterisk(pjsip: Instance, tmp_path: Path, send: Send, kind: str) -> None:
-    sent = send(kind, pjsip, 30, 12)
-    time.sleep(1)
-    result = profile(pjsip.pid, tmp_path / "result", "-F", "499", seconds=8)
-    assert sent.result().complete
+def test_the_newer_asterisk(pjsip: Instance, tmp_path: Path, kind: str) -> None:
+    result, sent = profile_traffic(pjsip, tmp_path / "result", kind, 30, "-F", "499", seconds=8)
+    assert sent.complete
     report = result.profile()
     assert report["target"]["version"].startswith("22.")
     assert report["containers"]
@@ -196,26 +192,21 @@ def test_the_newer_asterisk(pjsip: Instance, tmp_path: Path, send: Send, kind: s
 
 
 def test_long_chains_of_the_newer_asterisk(
-    short_lived: Callable[..., Instance], tmp_path: Path, send: Send
+    short_lived: Callable[..., Instance], tmp_path: Path
 ) -> None:
     """With 3,000 endpoints in 13 buckets, and taskprocessors in one bucket."""
     asterisk = short_lived("22", endpoints=3_000, buckets=1)
-    sent = send("register", asterisk, 30, 14)
-    time.sleep(1)
-    report = profile(asterisk.pid, tmp_path / "result", seconds=10).profile()
-    sent.result()
+    result, _ = profile_traffic(asterisk, tmp_path / "result", "register", 30, seconds=10)
+    report = result.profile()
     found = {c["name"].split(" (")[0]: c for c in report["containers"] if c["name"]}
     assert found["taskprocessors"]["elements_end"] == asterisk.taskprocessor_count()
     assert found["taskprocessors"]["buckets"] == 1
 
 
 def test_other_containers_are_the_worst_with_the_packaged_buckets(
-    peers: Instance, tmp_path: Path, send: Send
+    peers: Instance, tmp_path: Path
 ) -> None:
-    sent = send("register", peers, 30, 14)
-    time.sleep(1)
-    result = profile(peers.pid, tmp_path / "result", seconds=10)
-    sent.result()
+    result, _ = profile_traffic(peers, tmp_path / "result", "register", 30, seconds=10)
     report = result.profile()
     ranked = top(report, "estimated_comparisons")
     assert ranked[0].startswith(("stasis cache entries", "endpoints", "weak proxies")), ranked
