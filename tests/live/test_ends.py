@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.instance import Instance
+from tests.live.load import storm
 from tests.live.outside import changed_code
 from tests.live.running import FILES, Result, started
 
@@ -20,11 +21,8 @@ pytestmark = [pytest.mark.live, pytest.mark.root]
 @pytest.fixture
 def busy(sip: Instance) -> Iterator[Instance]:
     """An Asterisk that looks up all the time, so that windows open and close."""
-    sip.groundtruth("make ends hash 7 7000")
-    sip.groundtruth("storm ends 1 600")
-    yield sip
-    sip.groundtruth("stop")
-    sip.groundtruth("free ends")
+    with storm(sip, "ends", 7_000, threads=1):
+        yield sip
 
 
 def assert_written(result: Result) -> None:
@@ -127,7 +125,7 @@ def test_the_target_dies_in_the_middle(
 ) -> None:
     asterisk = short_lived("16")
     asterisk.groundtruth("make end hash 7 70")
-    asterisk.groundtruth("storm end 1 60")
+    asterisk.groundtruth("storm end 1 120")
     folder = tmp_path / "result"
     with started(asterisk.pid, folder, "-F", "499", seconds=60) as running:
         running.wait_recording(3, lookups=1)
