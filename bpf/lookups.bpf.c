@@ -196,6 +196,7 @@ struct thread {
 
 BPF_ARRAY(control, struct control, 1);
 BPF_ARRAY(window_state, struct window_state, 1);
+BPF_RINGBUF_OUTPUT(window_stops, 1); /* a record wakes user space: the window's allowance is spent */
 BPF_ARRAY(lookup_counters, u64, LOOKUP_COUNTER_COUNT);
 BPF_ARRAY(empty_thread, struct thread, 1);
 BPF_HASH(threads, u32, struct thread, THREADS);
@@ -358,8 +359,11 @@ static __always_inline bool admit(struct control *c, struct window_state *w, u64
         return false;
     if (now < c->admit_until_ns && w->spent_ns < c->allowance_ns)
         return true;
-    if (!w->closed_ns)
+    __sync_fetch_and_add(&w->refused, 1);
+    if (!w->closed_ns) {
         w->closed_ns = now;
+        window_stops.ringbuf_output(&now, sizeof(now), BPF_RB_FORCE_WAKEUP);
+    }
     return false;
 }
 
@@ -1190,6 +1194,8 @@ int lookup_return(struct pt_regs *ctx)
     returned(ctx, bpf_ktime_get_ns());
     return 0;
 }
+
+#include "tally.h"
 
 /* What a probe costs is measured with these. */
 int calibrate_entry(struct pt_regs *ctx)

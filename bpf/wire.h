@@ -102,6 +102,7 @@ struct window_state {
     u64 in_flight;        /* admitted lookups that have not returned (two's complement) */
     u64 trap_ns;          /* calibrated cost of all probe hits, without the programs' time */
     u64 nodes;            /* nodes walked */
+    u64 refused;          /* entries that were not admitted, or only counted, since it was spent */
 };
 
 /* Lookups are aggregated by these; no padding, since BPF hashes every byte. */

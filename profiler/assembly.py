@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from profiler import __version__
 from profiler import recording as rec
 from profiler.asterisk import ENTRY_FUNCTIONS
-from profiler.estimates import Estimate, Interval, estimate, intervals
 from profiler.naming_session import NamingSession
 from profiler.observed import ContainerKey, Observed, ObservedContainer, ObservedLookups
 from profiler.target import FoundTarget
+from profiler.totals import estimate_totals
 from profiler.unwind import UnwindStack
 from profiler.unwind_wire import CAUSES, WHOLE
 from profiler.wire import Group, GroupKey, Kind, LookupCounter, Metric, Verdict, slot_range
@@ -185,20 +185,12 @@ class _Lookups:
         self._observed = observed.lookups
         self._frames = frames
         self._sites: dict[rec.CallSite, int] = {}
-        self._periods = intervals(
-            [
-                (
-                    w.window.start_ns,
-                    w.window.end_ns,
-                    w.state.admitted,
-                    w.state.closed_ns is not None,
-                )
-                for w in self._observed.windows
-            ],
-            observed.window.start_ns,
-            observed.window.end_ns,
+        self._totals = estimate_totals(
+            self._observed.windows,
+            self._observed.groups,
+            self._observed.cpu_begin_ns,
+            self._observed.cpu_end_ns,
         )
-        self._counts = self._counts_by_group()
         ends = _container_ends(self._observed.groups)
         self._container_index = {key: index for index, key in enumerate(ends)}
         self.containers = tuple(
@@ -207,14 +199,6 @@ class _Lookups:
         self.groups = tuple(self._group(key, group) for key, group in self._observed.groups.items())
         self.call_sites = tuple(self._sites)
         self.stacks = tuple(self._stacks())
-
-    def _counts_by_group(self) -> dict[GroupKey, list[int]]:
-        counts: dict[GroupKey, list[int]] = {}
-        windows = self._observed.windows
-        for index, window in enumerate(windows):
-            for group in window.groups:
-                counts.setdefault(group.key, [0] * len(windows))[index] = group.measured
-        return counts
 
     def _container(self, key: ContainerKey, first: int, last: int) -> rec.Container:
         observed: ObservedContainer | None = self._observed.containers.get(key)
@@ -253,7 +237,7 @@ class _Lookups:
         verified = verdicts[Verdict.VERIFIED]
         contradicted = sum(verdicts[verdict] for verdict in _CONTRADICTED)
         truncated = verdicts[Verdict.TRUNCATED_WALK]
-        found = self._estimate(key, measured)
+        found = self._totals[key]
         return rec.LookupGroup(
             container=self._container_index[key.container, key.comparator],
             call_site=self._call_site(key),
@@ -278,13 +262,6 @@ class _Lookups:
                 group, Metric.DURATION, group.duration_total_ns, group.duration_max_ns
             ),
         )
-
-    def _estimate(self, key: GroupKey, measured: int) -> Estimate:
-        counts = self._counts.get(key)
-        if counts is None:
-            return Estimate(float(measured), 0.0)
-        periods: tuple[Interval, ...] = self._periods
-        return estimate(counts, periods)
 
     def _distribution(
         self, group: Group, metric: Metric, total: int, maximum: int

@@ -1,28 +1,34 @@
 """The budget: when lookup probes may be open, and how much a window may cost the target.
 
-Pure arithmetic on times and costs, all in nanoseconds. What the target may lose grows with time;
-what it has lost is measured. A window opens when the difference pays for it, and the kernel closes
-it when its allowance is spent.
+Pure arithmetic on times and costs, all in nanoseconds. What may be spent flows into a bucket at a
+steady rate; every cost is taken out when it is known. A window opens when the bucket pays for it
+and for what its closing is known to cost, and the kernel stops it when its allowance is spent.
+
+What holds, for windows that cost at most LATE_NS more than their allowance: over any stretch of
+time that is at least `horizon_ns` long, so the first too, the cost stays below `ratio` of it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-# Part of the budget that is planned with. The rest is for what cannot be charged: caches that the
-# traps spoil, and traps between the last charge and the removal of the probes.
-PLANNED_RATIO = 0.6
-FIRST_WAIT_NS = 30_000_000
-# Placing and removing probes takes tens of milliseconds of our time, so windows less than this
-# apart gain nothing.
-MIN_CYCLE_NS = 100_000_000
-MAX_WINDOW_NS = 1_000_000_000
-MIN_ALLOWANCE_NS = 300_000
-FIRST_ALLOWANCE_NS = 500_000
-# A window may use what has been saved for at most this long, so that no second sees much more than
-# its share.
-MAX_SAVED_NS = 2_000_000_000
-_SMOOTHING = 0.3
+# Part of the budget that flows into the bucket. The bucket's depth is the other part's share of
+# one horizon, so that a full bucket and all that flows in meanwhile stay within the budget.
+PLANNED_RATIO = 0.65
+SECOND_NS = 1_000_000_000
+# A walk along 50,000 nodes takes 3.5 ms: a bucket that holds less would never see one.
+LEAST_DEPTH_NS = 3_500_000
+# What a window may cost beyond its allowance until it is known: the probes are hit until they are
+# gone, and placing and removing them is not free.
+LATE_NS = 1_000_000
+MIN_ALLOWANCE_NS = 250_000
+# Placing and removing probes takes tens of milliseconds of our own time.
+MIN_CYCLE_NS = 200_000_000
+# An open window is settled this often.
+MAX_WINDOW_NS = 250_000_000
+UNLIMITED_NS = 1 << 62
+_FORGET = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,64 +44,80 @@ class Governor:
 
     def __init__(self, ratio: float | None, start_ns: int) -> None:
         self._ratio = ratio
-        self._start_ns = start_ns
+        self._level_ns = 0.0
+        self._level_at_ns = start_ns
         self._spent_ns = 0.0
-        self._overhead_ns = 0.0  # what a window costs beyond its allowance, smoothed
-        self._last_open_ns = start_ns
-        self._windows = 0
+        self._late_ns = float(LATE_NS)
+        self._opened_ns: int | None = None
 
     @property
     def spent_ns(self) -> int:
         """All that was charged so far."""
         return round(self._spent_ns)
 
-    def charge(self, cost_ns: int) -> None:
+    @property
+    def horizon_ns(self) -> float:
+        """The shortest stretch of time over which the budget is kept; infinite without one."""
+        if not self._ratio:
+            return float("inf")
+        return max(SECOND_NS, LEAST_DEPTH_NS / ((1 - PLANNED_RATIO) * self._ratio))
+
+    @property
+    def depth_ns(self) -> float:
+        """The most that can be saved for one window."""
+        return (1 - PLANNED_RATIO) * (self._ratio or 0) * self.horizon_ns if self._ratio else 0.0
+
+    def charge(self, cost_ns: float) -> None:
         """Count a cost that no window caused, e.g. of sampling."""
         self._spent_ns += cost_ns
+        self._level_ns -= cost_ns
 
-    def credit_ns(self, now_ns: int) -> float:
+    def level_ns(self, now_ns: int) -> float:
         """Return what may be spent now; negative when too much was."""
-        if self._ratio is None:
-            return float(MAX_WINDOW_NS)
-        planned = self._ratio * PLANNED_RATIO
-        saved = planned * (now_ns - self._start_ns) - self._spent_ns
-        return min(saved, planned * MAX_SAVED_NS)
+        if self._ratio is not None and now_ns > self._level_at_ns:
+            flow = self._ratio * PLANNED_RATIO * (now_ns - self._level_at_ns)
+            self._level_ns = min(self._level_ns + flow, max(self.depth_ns, self._level_ns))
+            self._level_at_ns = now_ns
+        return self._level_ns
 
     def grant(self, now_ns: int, is_open: bool) -> Grant | None:
-        """Return leave to open a window now, or to keep the open one open; None: not now.
-
-        Keeping it open is cheaper, because probes need not be placed anew.
-        """
+        """Return leave to open a window now, or to keep the open one open; None: not now."""
         if self._ratio is None:
-            return Grant(now_ns + MAX_WINDOW_NS, 1 << 62)
+            return Grant(now_ns + MAX_WINDOW_NS, UNLIMITED_NS)
+        level = self.level_ns(now_ns)
         if is_open:
-            allowance = self.credit_ns(now_ns)
-            rate = self._ratio * PLANNED_RATIO * MAX_WINDOW_NS
-            if allowance + rate < MIN_ALLOWANCE_NS or allowance < 0:
+            # What closing costs stays in the bucket.
+            allowance = level - self._reserve_ns()
+            if allowance < MIN_ALLOWANCE_NS:
                 return None
-            return Grant(now_ns + MAX_WINDOW_NS, round(allowance + rate / 4))
-        if now_ns - self._start_ns < FIRST_WAIT_NS:
+            return Grant(now_ns + MAX_WINDOW_NS, round(allowance))
+        if self._opened_ns is not None and now_ns - self._opened_ns < MIN_CYCLE_NS:
             return None
-        if self._windows and now_ns - self._last_open_ns < MIN_CYCLE_NS:
+        if level < self._wanted_ns():
             return None
-        allowance = self.credit_ns(now_ns) - self._overhead_ns
-        needed = MIN_ALLOWANCE_NS if self._windows else FIRST_ALLOWANCE_NS
-        # A window should do more than pay for its own opening.
-        if allowance < max(self._least_allowance(needed), self._overhead_ns * 0.5):
-            return None
-        self._windows += 1
-        self._last_open_ns = now_ns
-        if self._windows == 1:
-            allowance = min(allowance, self._least_allowance(FIRST_ALLOWANCE_NS))
-        return Grant(now_ns + MAX_WINDOW_NS, round(allowance))
+        self._opened_ns = now_ns
+        return Grant(now_ns + MAX_WINDOW_NS, round(max(level - self._late_ns, MIN_ALLOWANCE_NS)))
 
-    def _least_allowance(self, wanted_ns: int) -> float:
-        """Smallest useful allowance; a tiny budget gets a smaller one rather than no window."""
-        assert self._ratio is not None
-        return min(wanted_ns, self._ratio * PLANNED_RATIO * MAX_SAVED_NS / 2)
+    def _reserve_ns(self) -> float:
+        return min(self._late_ns, self.depth_ns / 2)
 
-    def settle(self, cost_ns: int, allowance_ns: int) -> None:
-        """Charge a window that was closed, and learn what closing late costs."""
-        self._spent_ns += cost_ns
-        beyond = max(cost_ns - allowance_ns, 0)
-        self._overhead_ns += _SMOOTHING * (beyond - self._overhead_ns)
+    def _wanted_ns(self) -> float:
+        """The level at which a window pays: it measures longer than it closes."""
+        if self._opened_ns is None:
+            return min(self._late_ns + MIN_ALLOWANCE_NS, self.depth_ns)
+        return min(max(3 * self._late_ns, self.depth_ns / 2), self.depth_ns)
+
+    def wait_ns(self, now_ns: int) -> int:
+        """Return how long no window can be granted."""
+        if self._ratio is None:
+            return 0
+        missing = self._wanted_ns() - self.level_ns(now_ns)
+        rest = MIN_CYCLE_NS - (now_ns - self._opened_ns) if self._opened_ns is not None else 0
+        return max(math.ceil(missing / (self._ratio * PLANNED_RATIO)) + 1, rest, 0)
+
+    def settle(self, cost_ns: float, allowance_ns: int, closed: bool) -> None:
+        """Charge a window; of one that was closed, learn what that costs beyond the allowance."""
+        self.charge(cost_ns)
+        if closed:
+            beyond = max(cost_ns - allowance_ns, 0.0)
+            self._late_ns = max(beyond, _FORGET * self._late_ns + (1 - _FORGET) * beyond)

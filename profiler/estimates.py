@@ -1,8 +1,15 @@
 """From lookups counted in windows to lookups in the whole time, with their uncertainty. Pure.
 
-Each window stands for the time around it, up to half of the way to its neighbours: rates change,
-and a busy stretch gets shorter windows because its budget is spent sooner, so windows must not be
-pooled.
+What a window saw is related to the work that the target did in it, not to the window's length: work
+is the target's CPU time without what we took of it. A thread that looks up as fast as it can makes
+fewer lookups in a window, because we slow it down, and exactly as many for each second of work; one
+that waits for calls makes as many, with the same work. Either way lookups for each second of work
+are those outside of windows too, and the work outside is known.
+
+Each window stands for the work around it, up to half of the way to its neighbours: what the target
+does changes, and a busy stretch gets shorter windows because its budget is spent sooner, so windows
+far apart are not pooled. Neighbours with few lookups are, since a window that ends when enough was
+seen is short when much happens by chance.
 """
 
 from __future__ import annotations
@@ -10,29 +17,54 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# Windows are pooled until they have this many lookups: the error of ending at a lookup is then 1 %.
+POOLED_LOOKUPS = 100
+# By how much the cost of our probes may differ from what was calibrated.
+COST_DOUBT_RATIO = 0.05
+
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """A window and the stretch of time that it stands for, in nanoseconds.
+class Span:
+    """A window on the target's CPU clock, in nanoseconds: its edges, and our cost between them.
 
-    `stopped`: it ended because its allowance was spent, which happens at a lookup; `admitted` is
-    then one too many for its length (the last one decided where it ends).
+    `cost_outside_ns` is what we took since the last window beside it: placing and removing probes.
+    `admitted` of all its lookups, which are `refused` more, were counted.
     """
 
-    open_ns: int
-    period_ns: int
+    begin_ns: int
+    end_ns: int
+    cost_ns: int
+    cost_outside_ns: int
     admitted: int
-    stopped: bool
+    refused: int = 0
+
+    @property
+    def work_ns(self) -> float:
+        """The target's own work while the counted lookups were made."""
+        work = max(self.end_ns - self.begin_ns - self.cost_ns, 0)
+        entered = self.admitted + self.refused
+        return work * self.admitted / entered if entered else float(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Neighbouring windows, [first, end), their work, and the work that they stand for."""
+
+    first: int
+    end: int
+    work_ns: float
+    period_ns: float
+    cost_ns: float
 
     @property
     def weight(self) -> float:
-        """How many lookups of the period one measured lookup stands for."""
-        if self.open_ns <= 0:
-            return 0.0
-        factor = self.period_ns / self.open_ns
-        if self.stopped and self.admitted > 1:
-            factor *= (self.admitted - 1) / self.admitted
-        return factor
+        """How many lookups one that was counted stands for."""
+        return self.period_ns / self.work_ns if self.work_ns > 0 else 0.0
+
+    @property
+    def doubt_ratio(self) -> float:
+        """How far the work may be off, because our cost is not known better."""
+        return COST_DOUBT_RATIO * self.cost_ns / self.work_ns if self.work_ns > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +75,70 @@ class Estimate:
     variance: float
 
 
-def intervals(
-    windows: Sequence[tuple[int, int, int, bool]], start_ns: int, end_ns: int
-) -> tuple[Interval, ...]:
-    """Return windows (start_ns, end_ns, admitted, stopped), in time order, with their periods."""
-    found = []
-    for index, (begin, end, admitted, stopped) in enumerate(windows):
-        first = start_ns if index == 0 else (windows[index - 1][1] + begin) // 2
-        is_last = index + 1 == len(windows)
-        last = end_ns if is_last else (end + windows[index + 1][0]) // 2
-        found.append(Interval(max(end - begin, 1), max(last - first, 0), admitted, stopped))
+def pools(spans: Sequence[Span], begin_ns: int, end_ns: int) -> tuple[Pool, ...]:
+    """Return windows, in time order, as pools that together stand for [begin_ns, end_ns)."""
+    found: list[Pool] = []
+    first = 0
+    work = period = cost = 0.0
+    admitted = 0
+    for index, span in enumerate(spans):
+        work += span.work_ns
+        cost += span.cost_ns
+        admitted += span.admitted
+        period += _period_ns(spans, index, begin_ns, end_ns)
+        if admitted >= POOLED_LOOKUPS:
+            found.append(Pool(first, index + 1, work, period, cost))
+            first, work, period, cost, admitted = index + 1, 0.0, 0.0, 0.0, 0
+    if first < len(spans):
+        rest = Pool(first, len(spans), work, period, cost)
+        if found:
+            last = found.pop()
+            rest = Pool(
+                last.first,
+                rest.end,
+                last.work_ns + work,
+                last.period_ns + period,
+                last.cost_ns + cost,
+            )
+        found.append(rest)
     return tuple(found)
 
 
-def estimate(counts: Sequence[int], periods: Sequence[Interval]) -> Estimate:
-    """Return the estimated total of counts measured in windows.
+def _period_ns(spans: Sequence[Span], index: int, begin_ns: int, end_ns: int) -> float:
+    """The work that a window stands for: its own, and half of what lies between the windows."""
+    span = spans[index]
+    before = max(span.begin_ns - (spans[index - 1].end_ns if index else begin_ns), 0)
+    before = max(before - span.cost_outside_ns, 0)
+    own = max(span.end_ns - span.begin_ns - span.cost_ns, 0)
+    if index + 1 < len(spans):
+        following = spans[index + 1]
+        after = max(following.begin_ns - span.end_ns - following.cost_outside_ns, 0) / 2
+    else:
+        after = max(end_ns - span.end_ns, 0)
+    return own + (before / 2 if index else before) + after
 
-    The variance comes from how much neighbouring windows differ (half of the squared difference of
-    their rates), since rates drift; what was measured without a gap adds none.
+
+def estimate(counts: Sequence[int], pooled: Sequence[Pool]) -> Estimate:
+    """Return the estimated total of the lookups that were counted in each window.
+
+    The variance has two parts. One comes from how much neighbouring pools differ (half of the
+    squared difference of their rates), since rates drift; what was measured without a gap adds
+    none. The other is the doubt about our own cost, which is in all pools alike.
     """
-    total = sum(count * period.weight for count, period in zip(counts, periods, strict=True))
-    if len(periods) < 2:
-        gap = sum(max(period.weight - 1, 0) * period.weight for period in periods)
-        return Estimate(total, float(sum(counts)) * gap)
+    sums = [sum(counts[pool.first : pool.end]) for pool in pooled]
+    totals = [count * pool.weight for count, pool in zip(sums, pooled, strict=True)]
+    doubt = sum(t * pool.doubt_ratio for t, pool in zip(totals, pooled, strict=True))
+    if len(pooled) < 2:
+        gaps = sum(t * max(pool.weight - 1, 0) for t, pool in zip(totals, pooled, strict=True))
+        return Estimate(sum(totals), gaps + doubt**2)
     rates = [
-        count * period.weight / period.period_ns if period.period_ns else 0.0
-        for count, period in zip(counts, periods, strict=True)
+        count / pool.work_ns if pool.work_ns > 0 else 0.0
+        for count, pool in zip(sums, pooled, strict=True)
     ]
     differences = [(a - b) ** 2 / 2 for a, b in zip(rates, rates[1:], strict=False)]
     variance = 0.0
-    for index, period in enumerate(periods):
+    for index, pool in enumerate(pooled):
         near = differences[max(index - 1, 0) : index + 1]
-        unseen = 1 - min(period.open_ns / period.period_ns, 1.0) if period.period_ns else 0.0
-        variance += period.period_ns**2 * unseen * sum(near) / len(near)
-    return Estimate(total, variance)
+        unseen = max(1 - pool.work_ns / pool.period_ns, 0.0) if pool.period_ns else 0.0
+        variance += pool.period_ns**2 * unseen * sum(near) / len(near)
+    return Estimate(sum(totals), variance + doubt**2)

@@ -47,6 +47,8 @@ def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
         stacks=stacks,
         counters=measurement.counters(),
         windows=tuple(measurement.windows),
+        cpu_begin_ns=measurement.cpu_begin_ns,
+        cpu_end_ns=measurement.cpu_end_ns,
         containers=_containers(memory, groups, measurement, planner),
         texts=texts,
         entries=planner.entry_addresses(),

@@ -316,8 +316,7 @@ def with_kernel_functions(code: bytes) -> bytes:
     }
     if not wanted:
         return code
-    # Always all names, so that the kernel's types are searched once.
-    ids = function_ids(frozenset(_KERNEL_FUNCTIONS.values()))
+    ids = function_ids(frozenset(wanted))
     if missing := wanted - ids.keys():
         raise KernelError(f"this kernel has no {', '.join(sorted(missing))}")
     patched = bytearray(code)

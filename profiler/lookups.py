@@ -2,7 +2,8 @@
 
 Owner of the maps of bpf/lookups.bpf.c. A window admits lookups for a while; one that was admitted
 is followed to its return, however long it takes, before the probes are taken away. So a lookup's
-chance of being measured does not depend on how long it takes.
+chance of being measured does not depend on how long it takes. Where lookups are so many and short
+that measuring slows them down, every other window only counts them (bpf/tally.h).
 """
 
 from __future__ import annotations
@@ -10,36 +11,67 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
 
 from profiler.budget import Governor, Grant
 from profiler.calibration import Calibration
-from profiler.containers import ContainerState, TargetMemory, read_container
+from profiler.containers import TargetMemory
+from profiler.discovery import Discovery
+from profiler.hurry import Hurry
 from profiler.observed import GroupWindow, MeasuredWindow
 from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
 from profiler.recording import ProbeWindow
-from profiler.syscalls import PROG_KPROBE
 from profiler.uprobes import UprobePrograms
 from profiler.wire import (
+    NO_WINDOW,
     Control,
     Group,
     GroupKey,
     LookupCounter,
+    Place,
     WindowState,
     decode_group,
     decode_group_key,
     decode_window_state,
+    place_of,
 )
 
 _ZERO = struct.pack("<I", 0)
-_WINDOW_STATE_BYTES = 48
 NODE_NS = 70  # expected cost of one step of a walk; only plans, never results, depend on it
 STACK_NS = 8_000
-STACK_SHARE = 16
-PROGRAM_NS = 350  # a probe's program without walk and stack; until its run time is known
+STACK_SHARE = 8
+DENSE_STACK_SHARE = 64
+PROGRAM_NS = 300  # a probe's program without walk and stack; until its run time is known
+TALLY_NS = 200
+# What placing and removing the probes takes from the target beside the traps: its pages are copied
+# and its CPUs told to forget them. See docs/overhead.md for how it was measured.
+PLACING_NS = 150_000
 GRACE_NS = 2_000_000_000  # a lookup that takes longer than this after its window is given up
-MAX_COMPARISON_PROBES = 64
+# The kernel refuses lookups this long after a window's end, should we not come to close it.
+_LATEST_NS = 50_000_000
 _SMOOTHING = 0.3
 _WALK_SHARE = 8  # a walk expected to take more than this part of an allowance has to draw lots
+# When our own cost is a larger part of the target's CPU time in a window, lookups are also counted.
+DENSE_RATIO = 0.1
+
+
+class WindowKind(Enum):
+    """What is done with the lookups of a window."""
+
+    MEASURE = "measure"
+    COUNT = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """What had been counted and used at one edge of a window."""
+
+    time_ns: int
+    cpu_ns: int
+    state: WindowState
+    run_time_ns: int
+    run_count: int
 
 
 class LookupMeasurement:
@@ -54,57 +86,72 @@ class LookupMeasurement:
         calibration: Calibration,
         governor: Governor,
         is_code: Callable[[int], bool],
+        cpu_clock: Callable[[], int],
     ) -> None:
         self._programs = programs
         self._module = programs.module
-        self._planner = planner
         self._plan = plan
         self._pid = pid
         self._calibration = calibration
         self._governor = governor
         self.is_code = is_code
         self.memory = TargetMemory(pid)
-        self._comparisons: dict[int, PlannedProbe] = {}
-        self._refused: set[int] = set()
+        self._discovery = Discovery(self._module, planner, self.memory, is_code)
+        self._stops = self._module.ring_buffer("window_stops")
+        self._hurry = Hurry()
         self._attached: tuple[PlannedProbe, ...] = ()
         self._number = 0
+        self._kind = WindowKind.MEASURE
+        self._dense = True  # until it is known
         self._grant: Grant | None = None
-        self._opened_ns = 0
-        self._attach_ns = 0
-        self._totals: dict[GroupKey, int] = {}
-        self._program_ns: float = PROGRAM_NS
-        self._run = (0, 0)
+        self._begin: _Edge | None = None
+        self._settled: _Edge | None = None
+        self._totals: dict[tuple[WindowKind, GroupKey], int] = {}
+        self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: TALLY_NS}
         self.windows: list[MeasuredWindow] = []
-        self.states: dict[int, ContainerState] = {}
         self.gone = False
+        self._cpu_clock = cpu_clock
+        self.cpu_begin_ns = self.cpu_end_ns = 0
         self._control(0, 0, 0)
 
     # -- what the recorder calls --------------------------------------------------------------
 
+    @property
+    def wake_descriptor(self) -> int:
+        """Becomes readable when a window has to be closed: call step() then."""
+        return self._module.map("window_stops").descriptor
+
+    @property
+    def is_brief(self) -> bool:
+        """Tell whether a window is open that will soon have to be closed: do nothing slow now."""
+        return self._grant is not None and self._dense
+
     def step(self, now_ns: int) -> int:
         """Open or close the window if it is time; return when to call again, CLOCK_MONOTONIC."""
+        self._stops.drain()
         if self._grant is None:
             grant = self._governor.grant(now_ns, is_open=False)
             if grant is None:
-                return now_ns + 5_000_000
+                return now_ns + max(self._governor.wait_ns(now_ns), 1_000_000)
             self._open(grant)
-            return time.monotonic_ns() + 200_000
-        state = self._state()
-        if now_ns < self._grant.until_ns and state.closed_ns is None:
-            return min(self._grant.until_ns, now_ns + self._patience_ns(state, now_ns))
-        self._end_window(state)
-        return time.monotonic_ns()
+            return self._grant.until_ns if self._grant else now_ns
+        if self._state().closed_ns is None and time.monotonic_ns() < self._grant.until_ns:
+            return self._grant.until_ns
+        self._end_window()
+        return self._grant.until_ns if self._grant else now_ns
 
     def finish(self) -> None:
         """Close the window and take all probes away."""
         if self._grant is not None:
-            self._close(time.monotonic_ns())
+            self._close()
         self._programs.detach()
+        self.cpu_end_ns = self._cpu_clock()
 
     def abort(self) -> None:
         """Take all probes away without waiting for lookups in flight."""
         self._control(0, 0, 0)
         self._programs.detach()
+        self._hurry.end()
 
     def probes(self) -> tuple[PlannedProbe, ...]:
         """Return every probe that was placed at least once."""
@@ -131,174 +178,170 @@ class LookupMeasurement:
 
     # -- one window ---------------------------------------------------------------------------
 
+    def _wanted(self) -> tuple[PlannedProbe, ...]:
+        if self._kind is WindowKind.COUNT:
+            last_entry = Place.WEAKPROXY_FIND
+            return tuple(p for p in self._plan.probes if place_of(p.place.cookie) <= last_entry)
+        return (*self._plan.probes, *self._discovery.comparisons.values())
+
     def _open(self, grant: Grant) -> None:
-        wanted = (*self._plan.probes, *self._comparisons.values())
-        self._attach_ns = time.monotonic_ns()
-        self._reset_state()
+        self._kind = (
+            WindowKind.COUNT
+            if self._dense and self._kind is WindowKind.MEASURE and self.windows
+            else WindowKind.MEASURE
+        )
+        wanted = self._wanted()
+        self._module.map("window_state").set(_ZERO, NO_WINDOW.encode())
         self._control(0, 0, 0)
+        self._settled = self._edge()
+        if self._dense:
+            self._hurry.begin()
         try:
-            self._programs.attach([probe.place for probe in wanted], self._pid)
+            self._programs.attach(
+                [probe.place for probe in wanted], self._pid, self._kind is WindowKind.COUNT
+            )
         except ProcessLookupError:
             self.gone = True
+            self._hurry.end()
             return
-        self._attached = wanted
-        trapped = self._module.map("trapped_functions")
-        for function in self._comparisons:
-            trapped.set(struct.pack("<Q", function), struct.pack("<I", 1))
+        if self._kind is WindowKind.MEASURE:
+            self._attached = wanted
+            self._discovery.placed()
         self._number += 1
-        self._opened_ns = time.monotonic_ns()
         # What was granted counts from before the probes were placed.
-        self._grant = Grant(grant.until_ns, max(grant.allowance_ns - self._state().spent_ns, 0))
-        self._control(self._number, self._grant.until_ns, self._grant.allowance_ns)
-
-    def _end_window(self, state: WindowState) -> None:
-        now = time.monotonic_ns()
-        assert self._grant is not None
-        if state.closed_ns is None and not self._discover():
-            self._settle(now, state)
-            grant = self._governor.grant(now, is_open=True)
-            if grant is not None:
-                self._go_on(grant, now)
-                return
-            self._detach(now)
-            return
-        self._close(now)
-
-    def _go_on(self, grant: Grant, now_ns: int) -> None:
-        """Start the next window without taking the probes away."""
-        self._reset_state(keep_in_flight=True)
         self._grant = grant
-        self._opened_ns = now_ns
-        self._control(self._number, grant.until_ns, grant.allowance_ns)
+        self._control(self._number, grant.until_ns + _LATEST_NS, grant.allowance_ns)
+        self._begin = self._edge()
 
-    def _close(self, now_ns: int) -> None:
-        self._control(self._number, 0, 0)
-        state = self._await_flights(now_ns)
-        end_ns = state.closed_ns or now_ns
-        self._control(0, 0, 0)
-        self._programs.detach()
-        after = self._state()
-        self._count_unfinished(after)
-        self._discover()
-        self._settle(end_ns, after)
-        self._grant = None
-
-    def _detach(self, now_ns: int) -> None:
-        self._control(self._number, 0, 0)
-        self._await_flights(now_ns)
-        self._control(0, 0, 0)
-        self._programs.detach()
-        self._count_unfinished(self._state())
-        self._grant = None
-
-    def _await_flights(self, now_ns: int) -> WindowState:
-        """Wait until admitted lookups have returned, but not for ever; return the last state."""
-        state = self._state()
-        while state.in_flight and time.monotonic_ns() - now_ns < GRACE_NS:
-            time.sleep(0.0005)
-            state = self._state()
-        return state
-
-    def _settle(self, end_ns: int, state: WindowState) -> None:
-        """Note what a window saw and cost."""
+    def _end_window(self) -> None:
         assert self._grant is not None
-        groups = []
-        for key, group in self.groups().items():
-            total = sum(group.verdicts)
-            new = total - self._totals.get(key, 0)
-            if new:
-                groups.append(GroupWindow(key, new))
-                self._totals[key] = total
-        cost = self._cost_ns(state)
-        self._governor.settle(cost, self._grant.allowance_ns)
-        window = ProbeWindow(self._opened_ns, end_ns, state.admitted, cost)
-        self.windows.append(MeasuredWindow(window, state, tuple(groups)))
-
-    def _cost_ns(self, state: WindowState) -> int:
-        """What the probes took: traps as calibrated, and the programs' time by the kernel."""
-        runs = [
-            program.statistics()
-            for program in self._module.programs()
-            if program.program_type == PROG_KPROBE
-        ]
-        run_time = sum(run.run_time_ns for run in runs)
-        run_count = sum(run.run_count for run in runs)
-        time_ns, count = run_time - self._run[0], run_count - self._run[1]
-        self._run = (run_time, run_count)
-        if count:
-            without_walks = max(time_ns - state.nodes * NODE_NS, 0) / count
-            self._program_ns += _SMOOTHING * (without_walks - self._program_ns)
-        return state.trap_ns + time_ns
-
-    # -- between windows ----------------------------------------------------------------------
-
-    def _discover(self) -> bool:
-        """Learn containers and functions that the programs did not know; tell if probes change."""
-        for _, value in self._module.map("unknown_v_tables").items():
-            self._learn(struct.unpack("<Q", value)[0])
-        changed = False
-        for key, value in self._module.map("wanted_functions").items():
-            for (function,) in (struct.unpack("<Q", key), struct.unpack("<Q", value)):
-                changed |= self._want(function)
-        return changed
-
-    def _learn(self, container: int) -> None:
-        state = read_container(self.memory, container, self.is_code)
-        if state is None:
+        state = self._state()
+        if state.closed_ns is not None or self._discovery.look():
+            self._close()
             return
-        self.states[container] = state
-        v_table = struct.pack("<Q", state.v_table)
-        self._module.map("layouts").set(v_table, state.layout.encode())
-        self._module.map("unknown_v_tables").delete(v_table)
+        end = self._edge()
+        self._settle(end, closed=False)
+        grant = self._governor.grant(end.time_ns, is_open=True)
+        if grant is None:
+            self._close()
+            return
+        self._grant = grant
+        self._begin = end
+        allowance = end.state.spent_ns + grant.allowance_ns
+        self._control(self._number, grant.until_ns + _LATEST_NS, allowance)
 
-    def _want(self, function: int) -> bool:
-        if function in self._comparisons or function in self._refused:
-            return False
-        probe = None
-        if len(self._comparisons) < MAX_COMPARISON_PROBES:
-            probe = self._planner.comparison(function)
-        if probe is None:
-            self._refused.add(function)
-            return False
-        self._comparisons[function] = probe
-        return True
+    def _close(self) -> None:
+        """End the window, wait for the lookups in flight, and take the probes away."""
+        self._control(self._number if self._kind is WindowKind.MEASURE else 0, 0, 0)
+        end = self._edge()
+        if self._kind is WindowKind.MEASURE:
+            self._await_flights(end)
+        self._control(0, 0, 0)
+        self._programs.detach()
+        self._hurry.end()
+        self._count_unfinished(self._state())
+        self._discovery.look()
+        self._settle(end, closed=True)
+        self._grant = None
+
+    def _await_flights(self, end: _Edge) -> None:
+        """Wait until admitted lookups have returned, while the budget bears what others pay."""
+        assert self._grant is not None
+        most_ns = end.state.spent_ns + self._grant.allowance_ns
+        while (state := self._state()).in_flight and state.spent_ns < most_ns:
+            if time.monotonic_ns() - end.time_ns > GRACE_NS:
+                return
+            time.sleep(0.0002)
+
+    def _edge(self) -> _Edge:
+        now, cpu = time.monotonic_ns(), self._cpu_clock()
+        runs = [program.statistics() for program in self._programs.entry_programs()]
+        return _Edge(
+            now,
+            cpu,
+            self._state(),
+            sum(run.run_time_ns for run in runs),
+            sum(run.run_count for run in runs),
+        )
+
+    def _settle(self, end: _Edge, closed: bool) -> None:
+        """Note what a window saw, and charge all that was spent since the last one."""
+        assert self._grant is not None and self._begin is not None and self._settled is not None
+        begin = self._begin
+        in_window = _cost_ns(begin, end)
+        last = self._edge() if closed else end
+        cost = _cost_ns(self._settled, last) + (PLACING_NS if closed else 0)
+        self._governor.settle(cost, self._grant.allowance_ns, closed)
+        self._learn_program_time(begin, end)
+        self._settled = last
+        admitted = end.state.admitted - begin.state.admitted
+        cpu_ns = end.cpu_ns - begin.cpu_ns
+        if self._kind is WindowKind.MEASURE and admitted:
+            self._dense = in_window > DENSE_RATIO * cpu_ns
+        self.windows.append(
+            MeasuredWindow(
+                window=ProbeWindow(begin.time_ns, end.time_ns, admitted, round(cost)),
+                state=end.state,
+                groups=self._new_counts(),
+                is_counting=self._kind is WindowKind.COUNT,
+                cpu_begin_ns=begin.cpu_ns,
+                cpu_end_ns=end.cpu_ns,
+                cost_ns=round(in_window),
+                admitted=admitted,
+                refused=end.state.refused - begin.state.refused,
+            )
+        )
+
+    def _new_counts(self) -> tuple[GroupWindow, ...]:
+        """Return what was added to each group since the last window of the same kind."""
+        found = []
+        if self._kind is WindowKind.COUNT:
+            totals = {
+                decode_group_key(key): int.from_bytes(value, "little")
+                for key, value in self._module.map("tallies").items()
+            }
+        else:
+            totals = {key: sum(group.verdicts) for key, group in self.groups().items()}
+        for key, total in totals.items():
+            identity = (self._kind, key)
+            new = total - self._totals.get(identity, 0)
+            if new:
+                found.append(GroupWindow(key, new))
+                self._totals[identity] = total
+        return tuple(found)
+
+    def _learn_program_time(self, begin: _Edge, end: _Edge) -> None:
+        runs = end.run_count - begin.run_count
+        if runs < 20:
+            return
+        walks = (end.state.nodes - begin.state.nodes) * NODE_NS
+        mean = max(end.run_time_ns - begin.run_time_ns - walks, 0) / runs
+        known = self._program_ns[self._kind]
+        self._program_ns[self._kind] = round(known + _SMOOTHING * (mean - known))
 
     # -- the maps -----------------------------------------------------------------------------
 
     def _state(self) -> WindowState:
         return decode_window_state(
-            self._module.map("window_state").get(_ZERO) or bytes(_WINDOW_STATE_BYTES)
+            self._module.map("window_state").get(_ZERO) or NO_WINDOW.encode()
         )
 
-    def _reset_state(self, keep_in_flight: bool = False) -> None:
-        flights = self._state().in_flight if keep_in_flight else 0
-        fresh = struct.pack("<6Q", 0, 0, 0, flights, 0, 0)
-        self._module.map("window_state").set(_ZERO, fresh)
-
     def _control(self, window: int, until_ns: int, allowance_ns: int) -> None:
+        granted = self._grant.allowance_ns if self._grant else allowance_ns
         control = Control(
             window,
             until_ns,
             allowance_ns,
-            max(allowance_ns // _WALK_SHARE, NODE_NS),
+            max(granted // _WALK_SHARE, NODE_NS),
             self._calibration.trap_ns,
             self._calibration.stepped_trap_ns,
             self._calibration.return_trap_ns,
-            round(self._program_ns),
+            self._program_ns[self._kind],
             NODE_NS,
             STACK_NS,
-            STACK_SHARE,
+            DENSE_STACK_SHARE if self._dense else STACK_SHARE,
         )
         self._module.map("control").set(_ZERO, control.encode())
-
-    def _patience_ns(self, state: WindowState, now_ns: int) -> int:
-        """How long the window can be left alone: half the time in which it may spend the rest."""
-        assert self._grant is not None
-        open_ns = max(now_ns - self._opened_ns, 1)
-        left_ns = self._grant.allowance_ns - state.spent_ns
-        if not state.spent_ns:
-            return min(200_000 + open_ns, 20_000_000)
-        return min(max(left_ns * open_ns // state.spent_ns // 2, 100_000), 20_000_000)
 
     def _count_unfinished(self, state: WindowState) -> None:
         """Lookups that never returned are lost; their counter is ours once no program runs."""
@@ -308,4 +351,9 @@ class LookupMeasurement:
         key = struct.pack("<I", LookupCounter.UNFINISHED)
         (count,) = struct.unpack("<Q", counters.get(key) or bytes(8))
         counters.set(key, struct.pack("<Q", count + state.in_flight))
-        self._reset_state()
+
+
+def _cost_ns(begin: _Edge, end: _Edge) -> float:
+    """What the probes took: traps as calibrated, and the programs' time by the kernel."""
+    traps = end.state.trap_ns - begin.state.trap_ns
+    return traps + end.run_time_ns - begin.run_time_ns

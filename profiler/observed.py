@@ -26,11 +26,21 @@ class GroupWindow:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWindow:
-    """One window: what it saw, and what it cost."""
+    """One window: what it saw, and what it cost.
+
+    `cpu_begin_ns` and `cpu_end_ns` are the target's CPU clock at its edges, `cost_ns` is our own
+    part of what it advanced. Keys of a counting window's groups have no comparator.
+    """
 
     window: rec.ProbeWindow
     state: WindowState
     groups: tuple[GroupWindow, ...]
+    is_counting: bool
+    cpu_begin_ns: int
+    cpu_end_ns: int
+    cost_ns: int
+    admitted: int
+    refused: int  # lookups inside the window that were not measured, since its allowance was spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,8 @@ class ObservedLookups:
     stacks: Mapping[LookupStackKey, tuple[int, int]]
     counters: Mapping[LookupCounter, int]
     windows: tuple[MeasuredWindow, ...]
+    cpu_begin_ns: int  # the target's CPU clock when the recording began
+    cpu_end_ns: int
     containers: Mapping[ContainerKey, ObservedContainer]
     texts: Mapping[int, str | None]  # strings of the target by address
     entries: Mapping[int, int]  # address of each entry function, by index

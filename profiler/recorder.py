@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from profiler import recording as rec
 from profiler.assembly import Provenance, assemble
 from profiler.budget import Governor
-from profiler.calibration import Calibration, calibrate
+from profiler.calibration import Calibration, calibrate, calibrate_interrupt
 from profiler.errors import KernelError, ProbeError, ProfilerError, TargetError
 from profiler.harvest import harvest_lookups
 from profiler.kernel import BpfModule
@@ -92,6 +92,8 @@ class _Run:
     coverage: UnwindCoverage
     calibration: Calibration | None
     governor: Governor
+    interrupt_ns: int  # of one sample, without our program
+    charged_ns: int = 0  # what sampling has cost so far, as the governor knows it
     start_ns: int = 0
     end_ns: int = 0
     exited: bool = False
@@ -169,6 +171,7 @@ def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_
             ) from error
     if plan is not None:
         tell_push_sites(module, plan.probes)
+    interrupt_ns = calibrate_interrupt()
     sampler = CpuSampler(module, target.pid, options.frequency_hz)
     stack.callback(sampler.detach)
     events = stack.enter_context(ProcessEvents(target.pid, target.process.stat.start_ticks))
@@ -188,6 +191,7 @@ def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_
             calibration,
             governor,
             lambda address: code.at(address) is not None,
+            sampler.cpu_ns,
         )
         stack.callback(lookups.abort)
     sampler.attach()
@@ -205,6 +209,7 @@ def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_
         coverage,
         calibration,
         governor,
+        interrupt_ns,
     )
     run.warnings = warnings
     run.start_ns = start_ns
@@ -225,31 +230,53 @@ def _run_loop(run: _Run, options: Options, stop: Stop, report: Callable[[Progres
         if run.lookups is not None and now >= next_lookup:
             next_lookup = run.lookups.step(now)
             run.exited |= run.lookups.gone
-        if now >= next_drain:
+        # Nothing slow while a window is open that soon has to be closed.
+        is_brief = run.lookups is not None and run.lookups.is_brief
+        if now >= next_drain and not is_brief:
             next_drain = now + _DRAIN_NS
+            _charge_sampling(run)
             _drain(run, report, options, now)
-        if now >= next_slow:
+        if now >= next_slow and not is_brief:
             next_slow = now + _SLOW_NS
             _observe(run)
-        wake = min(end_ns, next_lookup, next_drain, next_slow, now + _MAX_SLEEP_NS)
-        _wait(run, max(wake - time.monotonic_ns(), 0))
+        wake = min(end_ns, next_lookup, now + _MAX_SLEEP_NS)
+        if not is_brief:
+            wake = min(wake, next_drain, next_slow)
+        if _wait(run, max(wake - time.monotonic_ns(), 0)):
+            next_lookup = now
     if run.exited:
         run.stopped_by = "target exit"
     run.end_ns = min(time.monotonic_ns(), end_ns)
 
 
-def _wait(run: _Run, duration_ns: int) -> None:
-    if duration_ns < 1_000_000:
-        time.sleep(duration_ns / 1e9)
-        return
-    descriptors = (*run.events.filenos(), *run.uses.filenos())
-    ready, _, _ = select.select(descriptors, (), (), duration_ns / 1e9)
+def _wait(run: _Run, duration_ns: int) -> bool:
+    """Wait for events of the target; tell whether a window has to be closed."""
+    poll = select.poll()  # select() takes no descriptor beyond 1023, and every thread has one
+    for descriptor in (*run.events.filenos(), *run.uses.filenos()):
+        poll.register(descriptor, select.POLLIN)
+    if run.lookups is not None:
+        poll.register(run.lookups.wake_descriptor, select.POLLIN)
+    ready = {descriptor for descriptor, _ in poll.poll(duration_ns / 1e6)}
+    if run.lookups is not None and run.lookups.wake_descriptor in ready:
+        return True
     if not ready:
-        return
+        return False
     for event in run.events.read():
         if isinstance(event, Exited | Replaced):
             run.exited = True
     run.uses.observe(run.events.tids)
+    return False
+
+
+def _sampling_cost_ns(run: _Run) -> int:
+    """What sampling took: our program, and the interrupts that start it."""
+    return run.sampler.cost_ns() + run.sampler.accounting().fired * run.interrupt_ns
+
+
+def _charge_sampling(run: _Run) -> None:
+    cost = _sampling_cost_ns(run)
+    run.governor.charge(cost - run.charged_ns)
+    run.charged_ns = cost
 
 
 def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
@@ -265,7 +292,7 @@ def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_
             options.duration_ns,
             len(run.sampler.samples),
             sum(window.state.admitted for window in windows),
-            (run.governor.spent_ns + run.sampler.cost_ns()) / elapsed,
+            run.governor.spent_ns / elapsed,
         )
     )
 
@@ -285,10 +312,11 @@ def _observe(run: _Run) -> None:
 def _harvest(run: _Run) -> Observed:
     """Stop everything and read what was counted."""
     account = run.uses.finish()
+    if run.lookups is not None:
+        run.lookups.finish()
     run.sampler.detach()
     lookups = None
     if run.lookups is not None:
-        run.lookups.finish()
         lookups = harvest_lookups(run.lookups, run.planner)
     run.sampler.drain()
     run.sockets.sample()
@@ -306,8 +334,8 @@ def _harvest(run: _Run) -> Observed:
         sockets=run.sockets.recorded(),
         lookups=lookups,
         calibration=run.calibration,
-        sampling_cost_ns=run.sampler.cost_ns(),
-        lookup_cost_ns=run.governor.spent_ns,
+        sampling_cost_ns=_sampling_cost_ns(run),
+        lookup_cost_ns=run.governor.spent_ns - run.charged_ns,
         coverage=run.coverage,
         warnings=tuple(run.warnings),
     )

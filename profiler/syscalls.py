@@ -240,6 +240,11 @@ def run_program_on(event: int, program: int) -> None:
     fcntl.ioctl(event, _PERF_EVENT_IOC_ENABLE, 0)
 
 
+def enable_event(event: int) -> None:
+    """Start an event that was opened disabled."""
+    fcntl.ioctl(event, _PERF_EVENT_IOC_ENABLE, 0)
+
+
 def disable_event(event: int) -> None:
     """Stop an event; its descriptor stays open."""
     fcntl.ioctl(event, _PERF_EVENT_IOC_DISABLE, 0)

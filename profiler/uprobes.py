@@ -99,18 +99,30 @@ class UprobePrograms:
         else:
             self._entries = module.load("lookup_entry", kprobe, attach)
             self._returns = module.load("lookup_return", kprobe, attach)
+        self._tally = module.load("lookup_tally", kprobe, attach)
         self._idle = module.load("calibrate_return", kprobe, attach)
         self._idle_entry = self._idle
         if variant.links is LinkKind.SESSION:
             self._idle_entry = module.load("calibrate_entry", kprobe, attach)
         self._links: list[int] = []
 
-    def attach(self, places: Sequence[ProbePlace], pid: int) -> None:
-        """Place all probes; on failure none stays. Raises OSError."""
+    def entry_programs(self) -> tuple[Program, ...]:
+        """Return the programs that probes start; their run time includes those that they call."""
+        programs = (self._entries, self._returns, self._tally)
+        return tuple(program for program in programs if program is not None)
+
+    def attach(self, places: Sequence[ProbePlace], pid: int, counting: bool = False) -> None:
+        """Place all probes; on failure none stays. Raises OSError.
+
+        `counting`: only count how often entry functions are entered.
+        """
         try:
             for path in sorted({place.path for place in places}):
                 here = [place for place in places if place.path == path]
-                self._attach_file(path, here, pid)
+                if counting:
+                    self._attach_tally(path, here, pid)
+                else:
+                    self._attach_file(path, here, pid)
         except OSError:
             self.detach()
             raise
@@ -128,6 +140,15 @@ class UprobePrograms:
             self._links.append(self._link(self._returns, path, returns, pid, is_return=True))
         self._links.append(self._link(self._entries, path, ordered, pid, is_return=False))
 
+    def _attach_tally(self, path: str, places: Sequence[ProbePlace], pid: int) -> None:
+        if self.variant.links is not LinkKind.SINGLE:
+            self._links.append(self._link(self._tally, path, places, pid, is_return=False))
+            return
+        for place in places:
+            self._tell_cookie(place)
+            self._links.append(syscalls.open_uprobe(path, place.file_offset, pid, is_return=False))
+            syscalls.run_program_on(self._links[-1], self._tally.descriptor)
+
     def _link(
         self, program: Program, path: str, places: Sequence[ProbePlace], pid: int, is_return: bool
     ) -> int:
@@ -141,14 +162,17 @@ class UprobePrograms:
         )
 
     def _attach_single(self, path: str, place: ProbePlace, pid: int) -> None:
-        self.module.map("cookies").set(
-            struct.pack("<Q", place.address), struct.pack("<Q", place.cookie)
-        )
+        self._tell_cookie(place)
         if place.with_return and self._returns is not None:
             self._links.append(syscalls.open_uprobe(path, place.file_offset, pid, is_return=True))
             syscalls.run_program_on(self._links[-1], self._returns.descriptor)
         self._links.append(syscalls.open_uprobe(path, place.file_offset, pid, is_return=False))
         syscalls.run_program_on(self._links[-1], self._entries.descriptor)
+
+    def _tell_cookie(self, place: ProbePlace) -> None:
+        self.module.map("cookies").set(
+            struct.pack("<Q", place.address), struct.pack("<Q", place.cookie)
+        )
 
     def detach(self) -> None:
         """Take all probes away; returns when none is left."""

@@ -104,7 +104,7 @@ def slot_range(slot: int) -> tuple[int, int]:
 
 _LAYOUT = struct.Struct("<5I4x")
 _CONTROL = struct.Struct("<4Q7I4x")
-_WINDOW_STATE = struct.Struct("<6Q")
+_WINDOW_STATE = struct.Struct("<7Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
 _GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I")
 _HISTOGRAM_KEY = struct.Struct("<Q2I")
@@ -187,14 +187,30 @@ class WindowState:
     in_flight: int
     trap_ns: int
     nodes: int
+    refused: int = 0  # entries since the window was full
+
+    def encode(self) -> bytes:
+        """Return struct window_state."""
+        return _WINDOW_STATE.pack(
+            self.spent_ns,
+            self.closed_ns or 0,
+            self.admitted,
+            self.in_flight,
+            self.trap_ns,
+            self.nodes,
+            self.refused,
+        )
 
 
 def decode_window_state(data: bytes) -> WindowState:
     """Return struct window_state."""
-    spent, closed, admitted, in_flight, trap_ns, nodes = _WINDOW_STATE.unpack(data)
+    spent, closed, admitted, in_flight, trap_ns, nodes, refused = _WINDOW_STATE.unpack(data)
     # A lookup that leaves while user space resets the counter makes it -1 for a moment.
     in_flight = in_flight if in_flight < 1 << 63 else 0
-    return WindowState(spent, closed or None, admitted, in_flight, trap_ns, nodes)
+    return WindowState(spent, closed or None, admitted, in_flight, trap_ns, nodes, refused)
+
+
+NO_WINDOW = WindowState(0, None, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from profiler.unwind import TableLibrary
 from profiler.unwind_cache import TableCache, default_directory
 from profiler.uprobes import VARIANTS, UprobePrograms, Variant, load_programs
 from profiler.wire import (
+    NO_WINDOW,
     Control,
     Group,
     GroupKey,
@@ -163,7 +164,7 @@ class Counting:
             key = struct.pack("<I", LookupCounter.UNFINISHED)
             (count,) = struct.unpack("<Q", counters.get(key) or bytes(8))
             counters.set(key, struct.pack("<Q", count + left))
-            self.programs.module.map("window_state").set(_ZERO, bytes(48))
+            self.programs.module.map("window_state").set(_ZERO, NO_WINDOW.encode())
 
     def in_flight(self) -> int:
         state = self.programs.module.map("window_state").get(_ZERO)

@@ -1,0 +1,38 @@
+/* Counting windows: how many lookups begin, by group, and nothing else about them.
+ *
+ * With one trap instead of five a storm of short lookups is slowed down less, and far more of them
+ * are counted for the same cost. A full window goes on counting until user space ends it: every
+ * lookup pays for its trap anyway, and what is counted must fit the CPU time between two readings.
+ */
+#pragma once
+
+BPF_HASH(tallies, struct group_key, u64, GROUPS); /* comparator is 0: it is not looked at */
+
+int lookup_tally(struct pt_regs *ctx)
+{
+    u64 cookie = get_cookie(ctx);
+    struct control *c = get_control();
+    struct window_state *w = get_window();
+    if (!c || !w)
+        return 1;
+    charge(c, w, trap_cost(c, cookie));
+    if (!c->window)
+        return 1;
+    admit(c, w, bpf_ktime_get_ns());
+    struct lookup l = {.entry = PLACE_OF(cookie), .entry_sp = ctx->sp + VALUE_OF(cookie)};
+    if (read_arguments(ctx, &l))
+        return 1;
+    if (!CALL_SITE_ARGUMENTS)
+        forget_call_site(&l);
+    struct group_key key = {.container = l.container,
+                            .file = l.file,
+                            .function = l.function,
+                            .line = l.line,
+                            .flags = l.passed_flags,
+                            .entry = l.entry};
+    u64 zero = 0;
+    u64 *count = tallies.lookup_or_try_init(&key, &zero);
+    if (count)
+        __sync_fetch_and_add(count, 1);
+    return 1; /* in a session: not at the return */
+}

@@ -1,5 +1,0 @@
-"""`python -m profiler`: the same command line as `ebpf-prof`."""
-
-from profiler.cli import main
-
-main()
