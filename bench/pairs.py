@@ -1,0 +1,36 @@
+"""Statistics of paired measurements: the same thing with and without, in turns. Pure."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_RESAMPLES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A median of paired ratios with its 95 % confidence interval."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+def paired_ratio(with_it: Sequence[float], without: Sequence[float], seed: int = 1) -> Ratio:
+    """Return the median of with_it / without, its interval by the bootstrap."""
+    ratios = [a / b for a, b in zip(with_it, without, strict=True)]
+    generator = random.Random(seed)  # noqa: S311
+    medians = sorted(
+        statistics.median(generator.choices(ratios, k=len(ratios))) for _ in range(_RESAMPLES)
+    )
+    return Ratio(
+        statistics.median(ratios),
+        medians[round(0.025 * _RESAMPLES)],
+        medians[round(0.975 * _RESAMPLES) - 1],
+    )
