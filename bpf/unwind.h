@@ -9,6 +9,7 @@
  * -DUNWIND_ROWS, UNWIND_BLOCKS, UNWIND_RULES, UNWIND_STACKS: entries of the maps.
  */
 #include <uapi/linux/ptrace.h>
+#include "memory.h"
 #include "unwind_wire.h"
 
 #ifndef UNWIND_FRAMES_PER_CALL

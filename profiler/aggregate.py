@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from profiler import profile as prof
 from profiler.asterisk import container_name, search_name
-from profiler.distributions import add, quantiles
+from profiler.distributions import add, merge_below, quantiles, time_resolution_ns
 from profiler.findings import find
 from profiler.frame_names import frame_names
 from profiler.recording import Container, Distribution, LookupGroup, Recording, Stack
@@ -74,6 +74,7 @@ def _cost(recording: Recording, window_ns: int) -> prof.CostReport:
         lookups_ratio=cost.lookups_ns / window_ns,
         open_ratio=min(open_ns / window_ns, 1.0),
         trap_ns=cost.trap_ns,
+        resolution_ns=time_resolution_ns(cost.trap_ns),
     )
 
 
@@ -179,11 +180,17 @@ def _container(
         lookups=_counts(groups),
         comparisons=quantiles(add(group.comparisons for group in groups)),
         sort_calls=quantiles(add(group.sort_calls for group in groups)),
-        duration_ns=quantiles(add(group.duration_ns for group in groups)),
+        duration_ns=_durations(recording, groups),
         estimated_comparisons=sum(_expected(group, group.comparisons) for group in groups),
         estimated_duration_ns=sum(_expected(group, group.duration_ns) for group in groups),
         call_sites=tuple(sites),
     )
+
+
+def _durations(recording: Recording, groups: Sequence[LookupGroup]) -> prof.Quantiles:
+    """Return the times of lookups, those too short to be told apart as one value."""
+    resolution_ns = time_resolution_ns(recording.cost.trap_ns)
+    return quantiles(merge_below(add(group.duration_ns for group in groups), resolution_ns))
 
 
 def _expected(group: LookupGroup, distribution: Distribution) -> float:
@@ -216,7 +223,7 @@ def _call_site(
         hit_ratio=counts.hit_ratio,
         comparisons=quantiles(add(group.comparisons for group in groups)),
         sort_calls=quantiles(add(group.sort_calls for group in groups)),
-        duration_ns=quantiles(add(group.duration_ns for group in groups)),
+        duration_ns=_durations(recording, groups),
     )
 
 

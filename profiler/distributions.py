@@ -31,6 +31,26 @@ def add(distributions: Iterable[Distribution]) -> Distribution:
     )
 
 
+def time_resolution_ns(trap_ns: int) -> int:
+    """Return the shortest time of a lookup that means something, a power of two.
+
+    From a measured time the calibrated cost of its traps is taken away; what is left of a lookup
+    that is shorter than one trap is mostly the error of that calibration.
+    """
+    return 1 << (trap_ns - 1).bit_length() if trap_ns > 0 else 1
+
+
+def merge_below(distribution: Distribution, limit: int) -> Distribution:
+    """Return the distribution with all values below a limit in one slot.
+
+    `limit` is a power of two, as no slot reaches beyond one.
+    """
+    below = sum(number for low, _, number in distribution.slots if low < limit)
+    kept = tuple(slot for slot in distribution.slots if slot[0] >= limit)
+    first = ((0, limit, below),) if below else ()
+    return Distribution(distribution.count, distribution.total, distribution.max, first + kept)
+
+
 def quantile(distribution: Distribution, share: float) -> int | None:
     """Return the value that `share` of the values do not exceed; None when there are none.
 

@@ -316,7 +316,8 @@ def with_kernel_functions(code: bytes) -> bytes:
     }
     if not wanted:
         return code
-    ids = function_ids(frozenset(wanted))
+    # Always all names, so that the kernel's types are searched once.
+    ids = function_ids(frozenset(_KERNEL_FUNCTIONS.values()))
     if missing := wanted - ids.keys():
         raise KernelError(f"this kernel has no {', '.join(sorted(missing))}")
     patched = bytearray(code)

@@ -179,6 +179,7 @@ class CostReport:
     lookups_ratio: float
     open_ratio: float  # share of the window in which the lookup probes were open
     trap_ns: int
+    resolution_ns: int  # a lookup's time below it is not told apart from none
 
 
 @dataclass(frozen=True, slots=True)

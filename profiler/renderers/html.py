@@ -12,7 +12,7 @@ from profiler.profile import Profile
 from profiler.renderers import flamegraph, numbers
 from profiler.renderers.assets import read_asset
 from profiler.renderers.flamegraph import Graph, comparison_graph, sample_graph
-from profiler.renderers.labels import printable
+from profiler.renderers.labels import finding_share, printable
 from profiler.renderers.lookup_html import call_sites, containers, growth, histograms
 from profiler.renderers.markup import Markup, element, share_bar, table, text, two_lines
 from profiler.renderers.quality_html import quality, tiles
@@ -76,7 +76,7 @@ def _findings(profile: Profile) -> Markup:
     for finding in sorted(profile.findings, key=lambda finding: finding.rank):
         share = ""
         if finding.cpu_ratio is not None:
-            share = f" ({numbers.percent(finding.cpu_ratio)} of one CPU)"
+            share = f" ({finding_share(finding)})"
         title = element("h3", f"{finding.rank}. {finding.title}", share)
         evidence = [element("p", line) for line in finding.evidence]
         advice = element("p", finding.advice, kind="advice")

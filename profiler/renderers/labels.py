@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from profiler.profile import CallSiteUse, ContainerUse, NamedStack, Thread
+from profiler.profile import CallSiteUse, ContainerUse, Finding, NamedStack, Thread
+from profiler.renderers import numbers
 
 LABEL_MAX = 300  # characters; longer names are cut in everything that draws
 
 _ELLIPSIS = "…"
+_TIMED_FINDINGS = ("long-chain", "full-scan", "misses")
 
 
 def printable(text: str) -> str:
@@ -40,6 +42,17 @@ def call_site_label(site: CallSiteUse) -> str:
         return function
     line = "" if site.line is None else f":{site.line}"
     return f"{clip(site.file, LABEL_MAX)}{line} {function}"
+
+
+def finding_share(finding: Finding) -> str:
+    """Return how much a finding is about; "" if it has no such figure.
+
+    Lookups are timed from entry to return, so their share holds waits for locks and CPUs too.
+    """
+    if finding.cpu_ratio is None:
+        return ""
+    of = "of the time, waits included" if finding.id in _TIMED_FINDINGS else "of one CPU"
+    return f"{numbers.percent(finding.cpu_ratio)} {of}"
 
 
 def cut_label(cause: str) -> str:

@@ -120,12 +120,16 @@ def _cells(profile: Profile, use: LookupUse) -> tuple[str, ...]:
     share = use.estimated_duration_ns / (seconds * 1e9) if seconds > 0 else None
     spent = numbers.duration(use.estimated_duration_ns)
     counted = use.comparisons if use.comparisons.histogram else use.sort_calls
+
+    def shown(time_ns: float | None) -> str:
+        return numbers.measured_duration(time_ns, profile.cost.resolution_ns)
+
     return (
         two_lines(rate, f"{error}{numbers.exact(use.measured)} measured"),
         Markup(share_bar(share, numbers.percent_cell(share)) + element("small", spent)),
         numbers.percent(use.hit_ratio),
         _spread(numbers.short(use.estimated_comparisons), counted, numbers.count),
-        _spread(numbers.duration(use.duration_ns.mean), use.duration_ns, numbers.duration),
+        _spread(shown(use.duration_ns.mean), use.duration_ns, shown),
     )
 
 

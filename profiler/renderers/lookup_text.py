@@ -94,7 +94,9 @@ def _details(profile: Profile, use: LookupUse, is_container: bool) -> list[Line]
     made.append(Line(f"    comparisons  {_quantiles(use.comparisons, numbers.count)}"))
     if use.sort_calls.max:
         made.append(Line(f"    sort calls   {_quantiles(use.sort_calls, numbers.count)}"))
-    made.append(Line(f"    time         {_quantiles(use.duration_ns, numbers.duration)}"))
+    resolution_ns = profile.cost.resolution_ns
+    times = _quantiles(use.duration_ns, lambda ns: numbers.measured_duration(ns, resolution_ns))
+    made.append(Line(f"    time         {times}"))
     known_shape = shape(profile.containers[use.container]) if is_container else None
     return made + (wrapped("    shape        ", known_shape) if known_shape else [])
 

@@ -53,6 +53,13 @@ def duration(nanoseconds: float | None) -> str:
     return f"{_three_digits(nanoseconds)} ns"
 
 
+def measured_duration(nanoseconds: float | None, resolution_ns: int) -> str:
+    """Return a measured time, or only that it is shorter than what can be told."""
+    if nanoseconds is not None and nanoseconds < resolution_ns:
+        return f"<{duration(resolution_ns)}"
+    return duration(nanoseconds)
+
+
 def size(size_bytes: float | None) -> str:
     """Return a number of bytes with a decimal unit: 0 B, 213 kB."""
     if size_bytes is None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from profiler.profile import Profile
 from profiler.renderers import lookup_text, numbers, quality_text
-from profiler.renderers.labels import clip
+from profiler.renderers.labels import clip, finding_share
 from profiler.renderers.lines import WIDTH, Line, heading, wrapped
 from profiler.renderers.tables import table
 
@@ -86,7 +86,7 @@ def _findings(profile: Profile) -> list[Line]:
     for finding in sorted(profile.findings, key=lambda finding: finding.rank)[:_FINDINGS_MAX]:
         share = ""
         if finding.cpu_ratio is not None:
-            share = f" ({numbers.percent(finding.cpu_ratio)} of one CPU)"
+            share = f" ({finding_share(finding)})"
         lines += wrapped(f"{finding.rank:>2}. ", f"{clip(finding.title, 160)}{share}", "bad")
         for evidence in finding.evidence:
             lines += wrapped("    ", clip(evidence, 300))

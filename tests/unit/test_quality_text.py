@@ -18,9 +18,9 @@ def test_the_sentence_on_coverage_is_exact() -> None:
 
 def test_the_cost_is_good_up_to_the_budget_and_bad_above() -> None:
     story = examples.field_story()
-    at = replace(story, cost=CostReport(0.01, 0.01, 0.0, 0.01, 0.0, 0))
-    above = replace(story, cost=CostReport(0.01, 0.011, 0.0, 0.011, 0.0, 0))
-    free = replace(story, cost=CostReport(None, 0.2, 0.0, 0.2, 0.0, 0))
+    at = replace(story, cost=CostReport(0.01, 0.01, 0.0, 0.01, 0.0, 0, 1))
+    above = replace(story, cost=CostReport(0.01, 0.011, 0.0, 0.011, 0.0, 0, 1))
+    free = replace(story, cost=CostReport(None, 0.2, 0.0, 0.2, 0.0, 0, 1))
     assert [quality_text.cost_line(profile) for profile in (at, above, free)] == [
         Line("cost to asterisk: 1 % of one CPU (budget 1 %)", "good"),
         Line("cost to asterisk: 1.1 % of one CPU (budget 1 %)", "bad"),

@@ -55,7 +55,7 @@ def test_events_that_do_not_add_up_are_called_a_defect() -> None:
 
 
 def test_a_cost_above_the_budget_is_marked() -> None:
-    cost = CostReport(0.01, 0.02, 0.0, 0.02, 0.0, 0)
+    cost = CostReport(0.01, 0.02, 0.0, 0.02, 0.0, 0, 1)
     lines = report(replace(examples.field_story(), cost=cost))
     assert lines[-1] == ("cost to asterisk: 2 % of one CPU (budget 1 %)", "bad")
 

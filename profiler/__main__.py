@@ -1,0 +1,5 @@
+"""`python -m profiler`: the same command line as `ebpf-prof`."""
+
+from profiler.cli import main
+
+main()

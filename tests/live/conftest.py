@@ -1,0 +1,80 @@
+"""Real Asterisks for the live tests, and a guard that nothing of a run outlives it.
+
+With EBPF_PROF_TEST_KEEP=1 the Asterisks keep running after the tests, for the next ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lab import instance
+from lab.instance import Instance, Options
+from tests.live.outside import changed_code, leftovers, shown
+
+_KEEP = bool(os.environ.get("EBPF_PROF_TEST_KEEP"))
+_PREFIX = "live" if _KEEP else f"live{os.getpid()}"
+TASKPROCESSORS = 55_585
+
+
+def _start(name: str, version: str, **options: object) -> Iterator[Instance]:
+    asterisk = instance.start(Options(version, f"{_PREFIX}-{name}", **options))  # type: ignore[arg-type]
+    yield asterisk
+    if not _KEEP:
+        asterisk.stop()
+
+
+@pytest.fixture(scope="session")
+def story() -> Iterator[Instance]:
+    """The field story: 16 with 55,585 taskprocessors in 7 buckets."""
+    yield from _start("story", "16", buckets=7, taskprocessors=TASKPROCESSORS)
+
+
+@pytest.fixture(scope="session")
+def sip() -> Iterator[Instance]:
+    """16 as packaged, without load."""
+    yield from _start("sip", "16")
+
+
+@pytest.fixture(scope="session")
+def peers() -> Iterator[Instance]:
+    """16 as packaged, with tens of thousands of static peers."""
+    yield from _start("peers", "16", endpoints=20_000)
+
+
+@pytest.fixture(scope="session")
+def pjsip() -> Iterator[Instance]:
+    """22 as packaged."""
+    yield from _start("pjsip", "22", endpoints=100)
+
+
+@pytest.fixture
+def short_lived() -> Iterator[Callable[..., Instance]]:
+    """Return a function that starts an Asterisk for this test alone."""
+    running: list[Instance] = []
+
+    def begin(version: str = "16", **options: object) -> Instance:
+        name = f"live{os.getpid()}-own{len(running)}"
+        running.append(instance.start(Options(version, name, **options)))  # type: ignore[arg-type]
+        return running[-1]
+
+    yield begin
+    for asterisk in running:
+        asterisk.stop()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No program, map or link of ours outlives a test, and no Asterisk's code stays changed."""
+    before = {kind: set(shown(kind)) for kind in ("prog", "map", "link")}
+    asterisks = [
+        request.getfixturevalue(name)
+        for name in ("story", "sip", "peers", "pjsip")
+        if name in request.fixturenames
+    ]
+    yield
+    assert not any(leftovers(before).values())
+    for asterisk in asterisks:
+        assert changed_code(asterisk.pid) == []

@@ -1,0 +1,143 @@
+"""What can be seen of a target and of the kernel without the profiler's help."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+# The names of our programs, as the kernel shortens them to 15 characters.
+_OUR_PROGRAMS = ("cpu_", "lookup_", "calibrate_")
+_GRACE_S = 10.0
+_CHUNK = 1 << 20
+
+
+def shown(kind: str) -> dict[int, str]:
+    """Return the names of all programs, maps or links in the kernel, by id."""
+    done = subprocess.run(["bpftool", "-j", kind, "show"], check=True, capture_output=True)
+    return {item["id"]: item.get("name", "") for item in json.loads(done.stdout or b"[]")}
+
+
+def held() -> dict[str, set[int]]:
+    """Return the ids of programs, maps and links that some process has open."""
+    found: dict[str, set[int]] = {"prog": set(), "map": set(), "link": set()}
+    for folder in Path("/proc").glob("[0-9]*/fdinfo"):
+        for text in _texts(folder):
+            for line in text.splitlines():
+                key, _, value = line.partition(":\t")
+                if key in ("prog_id", "map_id", "link_id"):
+                    found[key.removesuffix("_id")].add(int(value))
+    return found
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    with suppress(OSError):
+        for path in folder.iterdir():
+            with suppress(OSError):
+                yield path.read_text()
+
+
+def leftovers(before: dict[str, set[int]]) -> dict[str, set[int]]:
+    """Return the ids of what is in the kernel since, but open in no process.
+
+    What an ended process had is freed by the kernel a moment later, so this waits for it.
+    """
+    deadline = time.monotonic() + _GRACE_S
+    while True:
+        left = {kind: set(shown(kind)) - before[kind] for kind in before}
+        opened = held()
+        left = {kind: ids - opened[kind] for kind, ids in left.items()}
+        names = shown("prog") if left["prog"] else {}
+        left["prog"] = {i for i in left["prog"] if names.get(i, "").startswith(_OUR_PROGRAMS)}
+        if not any(left.values()) or time.monotonic() > deadline:
+            return left
+        time.sleep(0.1)
+
+
+def changed_code(pid: int) -> list[str]:
+    """Return the addresses at which a process's code differs from the files that it mapped."""
+    changed = []
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        words = line.split(None, 5)
+        if "x" not in words[1] or words[4] == "0":
+            continue
+        start, end = (int(word, 16) for word in words[0].split("-"))
+        offset = int(words[2], 16)
+        with (
+            Path(f"/proc/{pid}/mem").open("rb", 0) as memory,
+            Path(f"/proc/{pid}/map_files/{start:x}-{end:x}").open("rb", 0) as file,
+        ):
+            for at in range(start, end, _CHUNK):
+                size = min(_CHUNK, end - at)
+                expected = os.pread(file.fileno(), size, offset + at - start)
+                found = os.pread(memory.fileno(), len(expected), at)
+                changed += [f"{at + i:x}" for i in _differences(found, expected)]
+    return changed
+
+
+def _differences(found: bytes, expected: bytes) -> list[int]:
+    if found == expected:
+        return []
+    return [i for i, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b]
+
+
+class CpuWatch:
+    """Reads the CPU time of every thread of a process from /proc, again and again."""
+
+    def __init__(self, pid: int) -> None:
+        self._folder = Path(f"/proc/{pid}/task")
+        self._stat = Path(f"/proc/{pid}/stat")
+        self._done = threading.Event()
+        self.threads: dict[int, list[tuple[int, int]]] = {}  # tid: (monotonic ns, CPU ns)
+        self.process: list[tuple[int, int]] = []  # (monotonic ns, clock ticks)
+
+    def look(self) -> None:
+        for thread in self._folder.iterdir():
+            with suppress(OSError, IndexError):
+                cpu_ns = int((thread / "schedstat").read_text().split()[0])
+                reading = (time.monotonic_ns(), cpu_ns)
+                self.threads.setdefault(int(thread.name), []).append(reading)
+        fields = self._stat.read_text().rsplit(")", 1)[1].split()
+        self.process.append((time.monotonic_ns(), int(fields[11]) + int(fields[12])))
+
+    def _loop(self) -> None:
+        while not self._done.wait(0.02):
+            self.look()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self.look()
+        thread = threading.Thread(target=self._loop)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._done.set()
+            thread.join()
+            self.look()
+
+    def thread_ns(self, tid: int, start_ns: int, end_ns: int) -> float:
+        """Return what a thread used between two times."""
+        readings = self.threads[tid]
+        return _at(readings, end_ns) - _at(readings, start_ns)
+
+    def process_ns(self, start_ns: int, end_ns: int) -> float:
+        tick_ns = 1e9 / os.sysconf("SC_CLK_TCK")
+        return (_at(self.process, end_ns) - _at(self.process, start_ns)) * tick_ns
+
+
+def _at(readings: list[tuple[int, int]], time_ns: int) -> float:
+    """Return the value at a time, between the readings around it."""
+    index = bisect_left(readings, (time_ns, 0))
+    if index == 0:
+        return readings[0][1]
+    if index == len(readings):
+        return readings[-1][1]
+    (before_ns, before), (after_ns, after) = readings[index - 1 : index + 1]
+    return before + (after - before) * (time_ns - before_ns) / (after_ns - before_ns)

@@ -1,0 +1,179 @@
+"""However a run ends, nothing of it stays behind, and the target works on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.instance import Instance
+from tests.live.load import storm
+from tests.live.outside import changed_code
+from tests.live.running import FILES, Result, started
+
+pytestmark = [pytest.mark.live, pytest.mark.root]
+
+
+@pytest.fixture
+def busy(sip: Instance) -> Iterator[Instance]:
+    """An Asterisk that looks up all the time, so that windows open and close."""
+    with storm(sip, "ends", 7_000, threads=1):
+        yield sip
+
+
+def assert_written(result: Result) -> None:
+    assert {path.name for path in result.folder.iterdir()} == set(FILES)
+
+
+def still_computes(asterisk: Instance) -> None:
+    """Every lookup of the ground truth finds what it has to find."""
+    asterisk.groundtruth("make check hash 7 700")
+    counted = asterisk.groundtruth("run check hit count=997")
+    asterisk.groundtruth("free check")
+    assert counted["lookups"] == 997
+    assert "System uptime" in asterisk.cli("core show uptime")
+
+
+def test_an_interrupt_ends_early_and_writes_all(busy: Instance, tmp_path: Path) -> None:
+    with started(busy.pid, tmp_path / "result", seconds=60) as running:
+        running.wait_recording(2, lookups=1)
+        running.send(signal.SIGINT)
+        at = time.monotonic()
+        result = running.finish()
+    assert result.code == 0, result.errors
+    assert time.monotonic() - at < 30
+    assert_written(result)
+    report = result.profile()
+    assert report["stopped_by"] == "interrupt"
+    assert 1.5 < report["window"]["duration_s"] < 30
+    assert report["accounting"]["samples"]["kept"] > 0
+    assert report["containers"]
+    assert "Ended early: interrupt" in result.out
+    assert changed_code(busy.pid) == []
+    still_computes(busy)
+
+
+def test_termination_writes_all_too(busy: Instance, tmp_path: Path) -> None:
+    with started(busy.pid, tmp_path / "result", seconds=60) as running:
+        running.wait_recording(1)
+        running.send(signal.SIGTERM)
+        result = running.finish()
+    assert result.code == 0, result.errors
+    assert_written(result)
+    assert result.profile()["stopped_by"] == "termination"
+
+
+def test_an_interrupt_before_the_recording_begins(busy: Instance, tmp_path: Path) -> None:
+    with started(busy.pid, tmp_path / "result", seconds=60) as running:
+        time.sleep(1.5)
+        running.send(signal.SIGINT)
+        result = running.finish()
+    assert result.code in (0, 130), result.errors
+    assert "Traceback" not in result.errors
+    assert changed_code(busy.pid) == []
+
+
+def test_a_second_interrupt_aborts(busy: Instance, tmp_path: Path) -> None:
+    with started(busy.pid, tmp_path / "result", seconds=60) as running:
+        running.wait_recording(1)
+        running.send(signal.SIGINT)
+        running.send(signal.SIGINT)
+        for _ in range(50):  # the two may have met in one: then the first of these is the second
+            if running.process.poll() is not None:
+                break
+            time.sleep(0.02)
+            if running.process.poll() is None:
+                running.send(signal.SIGINT)
+        result = running.finish()
+    assert result.code == 130, result.errors
+    assert "ebpf-prof: aborted" in result.errors
+    assert "Traceback" not in result.errors
+    assert "Exception" not in result.errors
+    assert changed_code(busy.pid) == []
+    still_computes(busy)
+
+
+def window_is_open(asterisk: Instance) -> bool:
+    return bool(changed_code(asterisk.pid))
+
+
+@pytest.mark.parametrize("moment", ["starting", "recording", "open", "open again"])
+def test_killed_it_leaves_nothing(busy: Instance, tmp_path: Path, moment: str) -> None:
+    with started(busy.pid, tmp_path / "result", "--budget", "20%", seconds=60) as running:
+        if moment == "starting":
+            time.sleep(1)
+        elif moment == "recording":
+            running.wait_recording(1)
+        else:
+            running.wait_recording(0.1 if moment == "open" else 2)
+            running.wait_for(lambda: window_is_open(busy))
+        running.send(signal.SIGKILL)
+        running.process.wait(10)
+    deadline = time.monotonic() + 5
+    while changed_code(busy.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert changed_code(busy.pid) == []
+    still_computes(busy)
+
+
+def test_the_target_dies_in_the_middle(
+    short_lived: Callable[..., Instance], tmp_path: Path
+) -> None:
+    asterisk = short_lived("16")
+    asterisk.groundtruth("make end hash 7 70")
+    asterisk.groundtruth("storm end 1 120")
+    folder = tmp_path / "result"
+    with started(asterisk.pid, folder, "-F", "499", seconds=60) as running:
+        running.wait_recording(3, lookups=1)
+        os.kill(asterisk.pid, signal.SIGKILL)
+        result = running.finish(60)
+    assert result.code == 0, result.errors
+    assert_written(result)
+    report = result.profile()
+    assert report["target"]["exited"] is True
+    assert report["stopped_by"] == "target exit"
+    assert report["window"]["duration_s"] < 30
+    assert "The process ended while it was recorded." in result.out
+    # Its files were opened while it lived, so its functions have names.
+    frames = {frame for stack, _ in result.folded("cpu.folded") for frame in stack}
+    assert {"__ao2_find", "start_thread"} <= frames
+    busiest = report["threads"][0]
+    assert busiest["cpu_ratio"] > 0.1
+    assert (
+        abs(busiest["samples"] / 499 - busiest["cpu_ratio"] * report["window"]["duration_s"]) < 0.5
+    )
+    assert any(site["file"] for c in report["containers"] for site in c["call_sites"])
+
+
+def test_strict_makes_an_early_death_an_error(
+    short_lived: Callable[..., Instance], tmp_path: Path
+) -> None:
+    asterisk = short_lived("16")
+    with started(asterisk.pid, tmp_path / "result", "--strict", seconds=60) as running:
+        running.wait_recording(1)
+        os.kill(asterisk.pid, signal.SIGKILL)
+        result = running.finish(60)
+    assert result.code == 7, result.errors
+    assert_written(result)
+    assert "the target ended before the time was over" in result.errors
+
+
+def test_the_target_restarts_itself(short_lived: Callable[..., Instance], tmp_path: Path) -> None:
+    """`core restart now` calls exec: the same pid runs another image."""
+    asterisk = short_lived("16")
+    pid = asterisk.pid
+    with started(pid, tmp_path / "result", seconds=60) as running:
+        running.wait_recording(2)
+        asterisk.cli("core restart now")
+        result = running.finish(60)
+    assert result.code == 0, result.errors
+    assert_written(result)
+    report = result.profile()
+    assert report["target"]["exited"] is True
+    assert report["window"]["duration_s"] < 30
+    assert asterisk.pid == pid
+    assert changed_code(pid) == []

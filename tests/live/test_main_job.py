@@ -1,0 +1,217 @@
+"""The main job on real Asterisks: what is reported is what is there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from lab import traffic
+from lab.instance import Instance
+from tests.live.conftest import TASKPROCESSORS
+from tests.live.running import (
+    FILES,
+    REPOSITORY,
+    Result,
+    command,
+    environment,
+    profile,
+    profile_traffic,
+    started,
+)
+
+pytestmark = [pytest.mark.live, pytest.mark.root]
+
+# From the start of the thread to the container; "~" marks names inferred in a stripped binary.
+STORY = (
+    "start_thread",
+    "~do_monitor",
+    "ast_io_wait",
+    "chan_sip",
+    "__stasis_subscribe_pool",
+    "ast_threadpool_serializer_group",
+    "ast_taskprocessor_create_with_listener",
+    "__ao2_find",
+)
+COMPARATOR = "~cmp_fn@ast_tps_init"
+
+
+@pytest.fixture(scope="module")
+def field_story(story: Instance, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """One recording of the field story under REGISTER traffic, looked at by several tests."""
+    folder = tmp_path_factory.mktemp("story") / "result"
+    result, _ = profile_traffic(story, folder, "register", 8, "-F", "249", seconds=20)
+    return result
+
+
+def follows(stack: list[str], wanted: tuple[str, ...]) -> bool:
+    """Tell whether frames appear in this order; "chan_sip" is any frame of that module."""
+    frames = iter(stack)
+    return all(any(frame == w or frame.startswith(w + ".so+") for frame in frames) for w in wanted)
+
+
+def test_the_first_finding_names_the_container(field_story: Result, story: Instance) -> None:
+    report = field_story.profile()
+    first = report["findings"][0]
+    assert (first["rank"], first["id"]) == (1, "long-chain")
+    assert first["title"].startswith("taskprocessors ")
+    container = report["containers"][0]
+    assert container["name"].startswith("taskprocessors ")
+    assert (container["kind"], container["buckets"]) == ("hash", 7)
+    chain = TASKPROCESSORS / 7
+    assert abs(container["comparisons"]["p50"] - chain) < 0.05 * chain
+    assert abs(container["chain"]["mean"] - chain) < 0.005 * chain
+    functions = {site["function"] for site in container["call_sites"]}
+    assert "ast_taskprocessor_create_with_listener" in functions
+    assert "taskprocessors " in field_story.out.split("\n 2. ")[0]
+
+
+def test_elements_are_those_of_the_console(story: Instance, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    with started(story.pid, folder, seconds=15) as running:
+        running.wait_recording(0.5)
+        # Realtime peers come and go with their registrations, so they end before the recording.
+        sent = traffic.run("register", story, 3, 12)
+        result = running.finish()
+    assert sent.complete
+    container = result.profile()["containers"][0]
+    assert container["name"].startswith("taskprocessors ")
+    assert container["elements_end"] == story.taskprocessor_count() == TASKPROCESSORS
+
+
+@pytest.mark.parametrize(
+    ("file", "leaf"), [("cpu.folded", "__ao2_find"), ("comparisons.folded", COMPARATOR)]
+)
+def test_one_stack_tells_the_whole_story(field_story: Result, file: str, leaf: str) -> None:
+    stacks = [stack for stack, _ in field_story.folded(file) if follows(stack, STORY)]
+    assert any(leaf in stack[-4:] for stack in stacks), stacks
+
+
+def test_a_sampled_stack_reaches_the_comparison(field_story: Result) -> None:
+    stacks = [stack for stack, _ in field_story.folded("cpu.folded")]
+    wanted = (*STORY, "~internal_ao2_traverse", COMPARATOR)
+    assert [stack for stack in stacks if follows(stack, wanted)]
+
+
+@pytest.mark.parametrize("quality", ["stacks", "lookup_stacks"])
+def test_stacks_are_whole_or_say_why(field_story: Result, quality: str) -> None:
+    found = field_story.profile()[quality]
+    assert found["samples"] > 100
+    assert found["whole"] + sum(found["by_cause"].values()) == found["samples"]
+    assert found["whole"] >= 0.999 * found["samples"]
+
+
+def test_the_accounting_balances_and_nothing_is_lost(field_story: Result) -> None:
+    for counts in field_story.profile()["accounting"].values():
+        parts = ("kept", "filtered", "lost", "collided", "truncated")
+        assert counts["fired"] == sum(counts[part] for part in parts)
+        assert counts["kept"] > 100
+        assert counts["lost"] + counts["collided"] <= 0.001 * counts["fired"]
+
+
+def test_the_cost_is_within_the_budget_and_has_its_parts(field_story: Result) -> None:
+    cost = field_story.profile()["cost"]
+    assert cost["budget_ratio"] == 0.01
+    assert 0 < cost["measured_ratio"] <= 0.01
+    assert cost["sampling_ratio"] > 0
+    assert cost["measured_ratio"] == pytest.approx(cost["sampling_ratio"] + cost["lookups_ratio"])
+    assert "of one CPU (budget 1 %)" in field_story.out.splitlines()[-1]
+
+
+def test_all_files_are_there_and_keep_to_their_schema(field_story: Result) -> None:
+    assert {path.name for path in field_story.folder.iterdir()} == set(FILES)
+    assert all(path.stat().st_size for path in field_story.folder.iterdir())
+    schema = json.loads((REPOSITORY / "docs" / "profile.schema.json").read_text())
+    jsonschema.validate(field_story.profile(), schema)
+
+
+def test_files_belong_to_the_user_behind_sudo(sip: Instance, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    profile(sip.pid, folder, seconds=1, SUDO_UID="65534", SUDO_GID="65534")
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (folder, *folder.iterdir())}
+    assert owners == {(65534, 65534)}
+
+
+def test_anybody_can_render_the_recording_again(field_story: Result, tmp_path: Path) -> None:
+    tree = Path("/tmp") / f"ebpf-prof-{tmp_path.name}"  # below tmp_path nobody may look
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(mode=0o755)
+    try:
+        for part in ("profiler", "bpf"):
+            shutil.copytree(REPOSITORY / part, tree / part)
+        shutil.copy(field_story.folder / "recording", tree / "recording")
+        subprocess.run(["chown", "-R", "nobody:", tree], check=True)
+        nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        words = command("report", "recording", "-o", "again")
+        again = subprocess.run(
+            [*nobody, *words],
+            cwd=tree,
+            env=environment(PYTHONPATH=str(tree), HOME="/nonexistent"),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert again.returncode == 0, again.stderr
+        for name in FILES:
+            assert (tree / "again" / name).read_bytes() == (
+                field_story.folder / name
+            ).read_bytes(), name
+        assert again.stdout == field_story.out
+    finally:
+        shutil.rmtree(tree)
+
+
+def test_json_is_all_that_is_printed(sip: Instance, tmp_path: Path) -> None:
+    result = profile(sip.pid, tmp_path / "result", "--json", seconds=1)
+    assert json.loads(result.out) == result.profile()
+
+
+def top(report: dict[str, Any], part: str) -> list[str]:
+    """Return the names of containers by what they cost, the dearest first."""
+    ranked = sorted(report["containers"], key=lambda c: -c[part])
+    return [container["name"] or "" for container in ranked]
+
+
+@pytest.mark.parametrize("kind", ["register", "options", "calls"])
+def test_the_newer_asterisk(pjsip: Instance, tmp_path: Path, kind: str) -> None:
+    result, sent = profile_traffic(pjsip, tmp_path / "result", kind, 30, "-F", "499", seconds=8)
+    assert sent.complete
+    report = result.profile()
+    assert report["target"]["version"].startswith("22.")
+    assert report["containers"]
+    assert all(site["line"] for c in report["containers"] for site in c["call_sites"])
+    for quality in ("stacks", "lookup_stacks"):
+        found = report[quality]
+        assert found["samples"] and found["whole"] >= 0.999 * found["samples"]
+
+
+def test_long_chains_of_the_newer_asterisk(
+    short_lived: Callable[..., Instance], tmp_path: Path
+) -> None:
+    """With 3,000 endpoints in 13 buckets, and taskprocessors in one bucket."""
+    asterisk = short_lived("22", endpoints=3_000, buckets=1)
+    result, _ = profile_traffic(asterisk, tmp_path / "result", "register", 30, seconds=10)
+    report = result.profile()
+    found = {c["name"].split(" (")[0]: c for c in report["containers"] if c["name"]}
+    assert found["taskprocessors"]["elements_end"] == asterisk.taskprocessor_count()
+    assert found["taskprocessors"]["buckets"] == 1
+
+
+def test_other_containers_are_the_worst_with_the_packaged_buckets(
+    peers: Instance, tmp_path: Path
+) -> None:
+    result, _ = profile_traffic(peers, tmp_path / "result", "register", 30, seconds=10)
+    report = result.profile()
+    ranked = top(report, "estimated_comparisons")
+    assert ranked[0].startswith(("stasis cache entries", "endpoints", "weak proxies")), ranked
+    tps = next(c for c in report["containers"] if (c["name"] or "").startswith("taskprocessors"))
+    assert tps["buckets"] == 1567
+    assert tps["comparisons"]["p50"] < 30
+    assert not any(f["title"].startswith("taskprocessors") for f in report["findings"])
+    assert "stasis_cache.c:404 cache_find" in result.out

@@ -1,0 +1,95 @@
+"""CPU time of threads and numbers of samples, against what /proc says at the same time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.instance import Instance
+from tests.live.load import storm
+from tests.live.outside import CpuWatch
+from tests.live.running import profile, profile_traffic, started
+
+pytestmark = [pytest.mark.live, pytest.mark.root]
+
+FREQUENCY_HZ = 499
+SECONDS = 12
+
+
+@pytest.fixture(scope="module")
+def watched(
+    sip: Instance, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], CpuWatch]:
+    """A busy process, profiled and watched at once."""
+    watch = CpuWatch(sip.pid)
+    folder = tmp_path_factory.mktemp("cpu") / "result"
+    with storm(sip, "cpu", 70, threads=2), watch.running():
+        result = profile(sip.pid, folder, "-F", str(FREQUENCY_HZ), seconds=SECONDS)
+    return result.profile(), watch
+
+
+def test_each_thread_used_what_proc_says(watched: tuple[dict[str, Any], CpuWatch]) -> None:
+    report, watch = watched
+    start, end = report["window"]["start_ns"], report["window"]["end_ns"]
+    by_tid = {thread["tid"]: thread["cpu_ratio"] for thread in report["threads"]}
+    assert by_tid.keys() >= watch.threads.keys()
+    for tid in watch.threads:
+        expected = watch.thread_ns(tid, start, end) / (end - start)
+        assert abs(by_tid[tid] - expected) < 0.02, (tid, by_tid[tid], expected)
+
+
+def test_all_threads_together_used_what_proc_says(
+    watched: tuple[dict[str, Any], CpuWatch],
+) -> None:
+    report, watch = watched
+    start, end = report["window"]["start_ns"], report["window"]["end_ns"]
+    total = sum(thread["cpu_ratio"] for thread in report["threads"])
+    assert total > 0.2
+    assert abs(total - watch.process_ns(start, end) / (end - start)) < 0.02
+
+
+def test_samples_are_frequency_times_cpu_time(watched: tuple[dict[str, Any], CpuWatch]) -> None:
+    report, watch = watched
+    start, end = report["window"]["start_ns"], report["window"]["end_ns"]
+    busy = [thread for thread in report["threads"] if thread["cpu_ratio"] > 0.1]
+    assert len(busy) == 2
+    for thread in busy:
+        expected = FREQUENCY_HZ * watch.thread_ns(thread["tid"], start, end) / 1e9
+        assert abs(thread["samples"] - expected) < 0.01 * expected + 1
+    used_s = sum(watch.thread_ns(tid, start, end) for tid in watch.threads) / 1e9
+    fired = report["accounting"]["samples"]["fired"]
+    assert abs(fired - FREQUENCY_HZ * used_s) < 0.01 * FREQUENCY_HZ * used_s + len(
+        report["threads"]
+    )
+
+
+def test_threads_born_meanwhile_are_sampled(sip: Instance, tmp_path: Path) -> None:
+    before = set(Path(f"/proc/{sip.pid}/task").iterdir())
+    known = {int(path.name) for path in before}
+    result, sent = profile_traffic(sip, tmp_path / "result", "calls", 20, "-F", "999", seconds=8)
+    assert sent.complete
+    report = result.profile()
+    born = [thread for thread in report["threads"] if thread["tid"] not in known]
+    assert len(born) > 20
+    expected = 999 * sum(t["cpu_ratio"] for t in born) * report["window"]["duration_s"]
+    found = sum(thread["samples"] for thread in born)
+    assert expected > 50
+    # A thread's first sample comes after one whole interval, so each misses half a one on average.
+    assert expected - 0.5 * len(born) - 10 < found < 1.05 * expected + 10
+
+
+def test_a_thread_born_meanwhile_counts_from_its_first_moment(
+    sip: Instance, tmp_path: Path
+) -> None:
+    folder = tmp_path / "result"
+    with started(sip.pid, folder, "-F", str(FREQUENCY_HZ), "--cpu-only", seconds=8) as running:
+        running.wait_recording(0.5)
+        known = {int(path.name) for path in Path(f"/proc/{sip.pid}/task").iterdir()}
+        with storm(sip, "cpu", 70, threads=1):
+            result = running.finish()
+    report = result.profile()
+    thread = next(t for t in report["threads"] if t["tid"] not in known and t["cpu_ratio"] > 0.05)
+    expected = FREQUENCY_HZ * thread["cpu_ratio"] * report["window"]["duration_s"]
+    assert abs(thread["samples"] - expected) < 0.01 * expected + 1
