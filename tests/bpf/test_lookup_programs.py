@@ -1,0 +1,45 @@
+"""The lookup programs pass the verifier in every way that they are built, and leave nothing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from profiler.unwind import TableLibrary
+from profiler.unwind_cache import TableCache, default_directory
+from profiler.uprobes import VARIANTS, Variant, load_programs
+
+pytestmark = pytest.mark.root
+
+KNOWN = {"UNLOCK_SITES": 1, "END_SITES": 1, "CALL_SITE_ARGUMENTS": 1}
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: f"{v.links.value}-{v.iterator}")
+@pytest.mark.parametrize(
+    "known",
+    [
+        KNOWN,
+        {**KNOWN, "CALL_SITE_ARGUMENTS": 0},
+        {**KNOWN, "UNLOCK_SITES": 0},
+        {**KNOWN, "UNLOCK_SITES": 0, "END_SITES": 0},
+    ],
+    ids=["all", "13", "no unlock", "entries only"],
+)
+def test_programs_load(variant: Variant, known: dict[str, int]) -> None:
+    definitions = {
+        **TableLibrary(TableCache.open(default_directory())).definitions(),
+        "TARGET_TGID": os.getpid(),
+        "CPU_KERNEL_FRAMES": 1,
+        "THREADS": 16,
+        "GROUPS": 16,
+        "HISTOGRAMS": 64,
+        **known,
+    }
+    programs = load_programs(definitions, [variant])
+    try:
+        assert not programs.attached
+        loaded = {program.name for program in programs.module.programs()}
+        assert {"lookup_count", "lookup_walk", "lookup_walk_tree", "lookup_commit"} <= loaded
+    finally:
+        programs.module.close()
