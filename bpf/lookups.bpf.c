@@ -139,6 +139,7 @@ struct lookup {
     u32 has_return;
     u32 inner_unseen; /* a lookup inside this one was not followed */
     u32 unlinked;     /* elements that it took out of the container */
+    u64 next_calls;   /* of traverse_next, only with VERIFY */
 };
 
 /* Why a walk came to an end; the first that holds, from the top. */
@@ -846,6 +847,11 @@ static __always_inline void add_verified(struct group *group, struct lookup *l)
     keep_max(&group->comparisons_max, l->comparisons);
     __sync_fetch_and_add(&group->sort_calls_total, l->sort_calls);
     keep_max(&group->sort_calls_max, l->sort_calls);
+#if VERIFY
+    /* The last node that is visited has no next one, unless the traversal ends by finding none. */
+    u64 visited = l->next_calls + (l->phase == PHASE_ENDED);
+    __sync_fetch_and_add(visited == l->comparisons ? &group->agreed : &group->disagreed, 1);
+#endif
 }
 
 /* Aggregate a finished lookup. Returns false when there was no room for it. */
@@ -1139,6 +1145,10 @@ static __always_inline void inside(struct pt_regs *ctx, struct control *c, u64 c
         traversal_end(ctx, t, l, now);
     else if (place == PLACE_TRAVERSAL_UNLOCK)
         traversal_unlock(ctx, t, l, now);
+#if VERIFY
+    else if (place == PLACE_TRAVERSAL_NEXT)
+        l->next_calls += l->phase == PHASE_TRAVERSING && l->container == ctx->di && l->state == ctx->si;
+#endif
     else
         compared(l, VALUE_OF(cookie));
 }

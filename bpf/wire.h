@@ -22,14 +22,15 @@ enum entry_function {
     ENTRY_COUNT,
 };
 
-/* A probe's cookie: what the place is, and a value of its own. The entry functions come first, their
- * value is the bytes that the function has pushed before the probe's place, as that of traverse_first; the value of a sort or
- * compare function is its address. */
+/* A probe's cookie: what the place is, and a value of its own. The entry functions come first. The
+ * value of functions whose stack matters (entries, traverse_first) is the bytes that they have pushed
+ * before the probe's place; that of a sort or compare function is its address. */
 enum place {
     PLACE_TRAVERSAL_FIRST = ENTRY_COUNT,
     PLACE_TRAVERSAL_END,
     PLACE_TRAVERSAL_UNLOCK,
     PLACE_COMPARISON,
+    PLACE_TRAVERSAL_NEXT,
 };
 #define PLACE_OF(cookie) ((u32)((cookie) >> 56))
 #define STEPPED (1ULL << 55) /* in a cookie: the instruction is single-stepped, which costs more */
@@ -132,6 +133,8 @@ struct group {
     u64 truncated_max;     /* longest partial count of a truncated walk */
     u32 elements_first;    /* of the container, at the first and at the last lookup */
     u32 elements_last;
+    u64 agreed;            /* verified lookups whose steps were also trapped, and were as many */
+    u64 disagreed;         /* or not as many; both only in builds with VERIFY */
 };
 
 enum metric { METRIC_COMPARISONS, METRIC_SORT_CALLS, METRIC_DURATION };

@@ -24,6 +24,7 @@ _ENTRY_ARGUMENTS = {
     "__ao2_weakproxy_find": (RDI, RSI, RDX, R8, R9),
 }
 _FIRST_ARGUMENTS = (RDI, RSI, RDX, RCX)
+_NEXT_ARGUMENTS = (RDI, RSI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,21 @@ class ProbePlan:
     end_sites: bool  # the places where a traversal gives up its last node are known
     unlock_sites: bool  # the places where it unlocks the container are known
     warnings: tuple[str, ...]
+    verify: bool = False  # every step of a traversal is trapped too, and the counts are compared
 
     @property
     def places(self) -> tuple[ProbePlace, ...]:
         """Where the probes go."""
         return tuple(probe.place for probe in self.probes)
+
+    def definitions(self) -> dict[str, int]:
+        """Return the C macros by which the programs are built for this plan."""
+        return {
+            "UNLOCK_SITES": int(self.unlock_sites),
+            "END_SITES": int(self.end_sites),
+            "CALL_SITE_ARGUMENTS": int(self.call_site_arguments),
+            "VERIFY": int(self.verify),
+        }
 
 
 class ProbePlanner:
@@ -97,8 +108,11 @@ class ProbePlanner:
             raise ProbeError(f"no function is known at {address:#x}")
         return function.end - function.start
 
-    def plan(self) -> ProbePlan:
-        """Return the probes of the ao2 functions; raises ProbeError when none can be placed."""
+    def plan(self, verify: bool = False) -> ProbePlan:
+        """Return the probes of the ao2 functions; raises ProbeError when none can be placed.
+
+        With `verify`, one more probe is inside the traversals' loop: it costs a trap per node.
+        """
         loaded = self.executable()
         image = self.image(loaded)
         ao2 = analyse(image)
@@ -108,6 +122,8 @@ class ProbePlanner:
             *self._firsts(loaded, image, ao2, warnings),
             *self._inside(loaded, ao2),
         ]
+        if verify:
+            probes += self._nexts(loaded, image, ao2, warnings)
         places = {place_of(probe.place.cookie) for probe in probes}
         if Place.FIND not in places:
             raise ProbeError("no probe can be placed on __ao2_find: " + "; ".join(warnings))
@@ -120,7 +136,12 @@ class ProbePlanner:
         if not complete or not unlocking:
             warnings.append("the end of a traversal was not found in the code: counts unverified")
         return ProbePlan(
-            tuple(probes), ao2.family.call_site_arguments, complete, unlocking, tuple(warnings)
+            tuple(probes),
+            ao2.family.call_site_arguments,
+            complete,
+            unlocking,
+            tuple(warnings),
+            verify,
         )
 
     def _entries(
@@ -150,6 +171,20 @@ class ProbePlanner:
                 continue
             pushed = site.stack_bytes or 0
             probes.append(self._probe(loaded, site, Place.TRAVERSAL_FIRST, pushed, False))
+        return probes
+
+    def _nexts(
+        self, loaded: LoadedCode, image: CodeImage, ao2: Ao2Code, warnings: list[str]
+    ) -> list[PlannedProbe]:
+        probes = []
+        for table in ao2.vtables:
+            name = f"traverse_next of {table.kind}"
+            try:
+                site = choose_site(image, table.traverse_next, name, _NEXT_ARGUMENTS)
+            except SiteRefusedError as error:
+                warnings.append(f"not compared with the code's own steps: {error}")
+                continue
+            probes.append(self._probe(loaded, site, Place.TRAVERSAL_NEXT, 0, False))
         return probes
 
     def _inside(self, loaded: LoadedCode, ao2: Ao2Code) -> list[PlannedProbe]:

@@ -29,6 +29,7 @@ class Place(IntEnum):
     TRAVERSAL_END = 6
     TRAVERSAL_UNLOCK = 7
     COMPARISON = 8
+    TRAVERSAL_NEXT = 9
 
 
 class Verdict(IntEnum):
@@ -106,7 +107,7 @@ _LAYOUT = struct.Struct("<5I4x")
 _CONTROL = struct.Struct("<4Q7I4x")
 _WINDOW_STATE = struct.Struct("<7Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
-_GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I")
+_GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I2Q")
 _HISTOGRAM_KEY = struct.Struct("<Q2I")
 _LOOKUP_STACK_KEY = struct.Struct("<4Q")
 _LOOKUP_STACK = struct.Struct("<2Q")
@@ -249,6 +250,8 @@ class Group:
     truncated_max: int
     elements_first: int
     elements_last: int
+    agreed: int = 0
+    disagreed: int = 0
 
 
 def decode_group(data: bytes) -> Group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -68,6 +68,8 @@ class Count:
     comparison_slots: Mapping[int, int]
     sort_slots: Mapping[int, int]
     truncated_max: int
+    agreed: int
+    disagreed: int
 
     @property
     def lookups(self) -> int:
@@ -85,13 +87,13 @@ class Counting:
         self,
         pid: int,
         variant: Variant = VARIANTS[0],
-        plan: ProbePlan | None = None,
+        change_plan: Callable[[ProbePlanner], ProbePlan] = ProbePlanner.plan,
         **definitions: int,
     ) -> None:
         self.code = TargetCode(pid)
         self.code.refresh()
         self.planner = ProbePlanner(self.code)
-        self.plan = plan or self.planner.plan()
+        self.plan = change_plan(self.planner)
         self.pid = pid
         self.memory = TargetMemory(pid)
         self.comparisons: dict[int, PlannedProbe] = {}
@@ -106,9 +108,7 @@ class Counting:
                 "THREADS": 4096,
                 "GROUPS": 16384,
                 "HISTOGRAMS": 262144,
-                "UNLOCK_SITES": int(self.plan.unlock_sites),
-                "END_SITES": int(self.plan.end_sites),
-                "CALL_SITE_ARGUMENTS": int(self.plan.call_site_arguments),
+                **self.plan.definitions(),
                 **definitions,
             },
             [variant],
@@ -262,4 +262,6 @@ class Counting:
             dict(slots[Metric.COMPARISONS]),
             dict(slots[Metric.SORT_CALLS]),
             max((group.truncated_max for group in groups), default=0),
+            sum(group.agreed for group in groups),
+            sum(group.disagreed for group in groups),
         )
