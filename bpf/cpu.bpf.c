@@ -69,7 +69,7 @@ static __always_inline void cpu_settle_push(struct unwind_state *state)
     u32 at = found ? *found : 0;
     found = cpu_push_sites.lookup(&before);
     u32 behind = found ? *found : 0;
-    if (!(at | behind) || unwind_read_user(&top, 8, (void *)state->sp))
+    if (!(at | behind) || bpf_probe_read_user(&top, 8, (void *)state->sp))
         return;
     if (behind && top == state->registers[behind & 15] && CPU_PUSH_BYTES(behind) == 1)
         return;

@@ -35,10 +35,6 @@ BPF_PERCPU_ARRAY(stack_counters, u64, UNWIND_OUTCOMES); /* of stack_store, by en
  * (only if the slot is not there yet) and deletes it at the return. */
 BPF_TABLE("hash", struct unwind_slot, u64, return_addresses, UNWIND_SLOTS);
 
-/* bpf_probe_read_user by its number (linux/bpf.h, enum bpf_func_id). Under its name BCC reads the
- * whole of /proc/kallsyms for every call, a tenth of a second each, to see whether it exists. */
-static long (*unwind_read_user)(void *to, u32 bytes, const void *from) = (void *)112;
-
 #define UNWIND_EXACT      1 /* ip is where execution is, not a return address */
 #define UNWIND_BP_UNKNOWN 2
 #define UNWIND_REGISTERS  4 /* `registers` holds the leaf's */
@@ -218,8 +214,8 @@ static __always_inline u32 unwind_register(struct unwind_state *state, u8 reg, u
 static __always_inline int unwind_bp_is_back(struct unwind_state *state, u64 cfa)
 {
     u64 original, copy;
-    if (unwind_read_user(&original, 8, (void *)(cfa - 8)) ||
-        unwind_read_user(&copy, 8, (void *)(state->bp + 8)))
+    if (bpf_probe_read_user(&original, 8, (void *)(cfa - 8)) ||
+        bpf_probe_read_user(&copy, 8, (void *)(state->bp + 8)))
         return 1;
     return original != copy;
 }
@@ -235,7 +231,7 @@ static __always_inline u32 unwind_wide(struct unwind_state *state, u32 at, u64 *
     if (cause)
         return cause;
     value += (s64)rule->offset;
-    if (rule->is_memory && unwind_read_user(&value, 8, (void *)value))
+    if (rule->is_memory && bpf_probe_read_user(&value, 8, (void *)value))
         return UNWIND_UNREADABLE;
     *cfa = value + (s64)rule->added;
     if (rule->bp == UNWIND_BP_SAME)
@@ -248,7 +244,7 @@ static __always_inline u32 unwind_wide(struct unwind_state *state, u32 at, u64 *
     if (rule->bp == UNWIND_BP_AT_BP && !rule->is_memory && unwind_bp_is_back(state, *cfa))
         return 0;
     u64 place = rule->bp == UNWIND_BP_AT_CFA ? *cfa : state->bp;
-    if (unwind_read_user(&value, 8, (void *)(place + (s64)rule->bp_offset)))
+    if (bpf_probe_read_user(&value, 8, (void *)(place + (s64)rule->bp_offset)))
         return UNWIND_UNREADABLE;
     state->bp = value;
     state->flags &= ~UNWIND_BP_UNKNOWN;
@@ -260,8 +256,8 @@ static __always_inline u32 unwind_wide(struct unwind_state *state, u32 at, u64 *
 static __always_inline u32 unwind_signal(struct unwind_state *state)
 {
     u64 sp_ip[2];
-    if (unwind_read_user(&state->bp, 8, (void *)(state->sp + 120)) ||
-        unwind_read_user(sp_ip, sizeof(sp_ip), (void *)(state->sp + 160)))
+    if (bpf_probe_read_user(&state->bp, 8, (void *)(state->sp + 120)) ||
+        bpf_probe_read_user(sp_ip, sizeof(sp_ip), (void *)(state->sp + 160)))
         return UNWIND_UNREADABLE;
     state->sp = sp_ip[0];
     state->ip = sp_ip[1];
@@ -275,12 +271,12 @@ static __always_inline u32 unwind_return(struct unwind_state *state, u64 cfa, s3
     u64 saved[2];
     if (cfa <= state->sp)
         return UNWIND_BACKWARDS;
-    if (unwind_read_user(saved, sizeof(saved), (void *)(cfa - 16)))
+    if (bpf_probe_read_user(saved, sizeof(saved), (void *)(cfa - 16)))
         return UNWIND_UNREADABLE;
     if (slot == UNWIND_SLOT_LOST) {
         state->flags |= UNWIND_BP_UNKNOWN;
     } else if (slot) {
-        if (slot != -2 && unwind_read_user(saved, 8, (void *)(cfa + 8 * (s64)slot)))
+        if (slot != -2 && bpf_probe_read_user(saved, 8, (void *)(cfa + 8 * (s64)slot)))
             return UNWIND_UNREADABLE;
         state->bp = saved[0];
         state->flags &= ~UNWIND_BP_UNKNOWN;
