@@ -29,6 +29,8 @@ _LOST = (
     LookupCounter.UNFINISHED,
 )
 _UNATTRIBUTED_RATIO = 0.02
+_UNSAMPLED_RATIO = 0.05
+_LEAST_UNSAMPLED = 20
 _KINDS = {Kind.HASH: "hash", Kind.RBTREE: "rbtree", Kind.UNKNOWN: "unknown"}
 StackKey = tuple[int, ...]  # key in the kernel's map, then frames that are put before it
 
@@ -130,7 +132,7 @@ def assemble(
         probe_windows=tuple(w.window for w in observed.lookups.windows) if observed.lookups else (),
         probes=observed.lookups.probes if observed.lookups else (),
         cost=_cost(observed, provenance.budget_ratio),
-        warnings=(*observed.warnings, *_warnings(observed), *names.problems()),
+        warnings=(*observed.warnings, *_warnings(observed, provenance), *names.problems()),
     )
 
 
@@ -145,8 +147,22 @@ def _cost(observed: Observed, budget_ratio: float | None) -> rec.Cost:
     )
 
 
-def _warnings(observed: Observed) -> list[str]:
+def _warnings(observed: Observed, provenance: Provenance) -> list[str]:
     found = []
+    lookups = observed.lookups
+    if lookups is not None and not lookups.windows and provenance.budget_ratio is not None:
+        found.append(
+            "no lookup was measured: the budget had no room for it; record for longer, allow more "
+            "with --budget, or sample less with -F"
+        )
+    expected = observed.cpu_s * provenance.frequency_hz
+    missing = expected - observed.sample_accounting.fired
+    if missing > max(_UNSAMPLED_RATIO * expected, _LEAST_UNSAMPLED):
+        found.append(
+            f"short-lived threads have fewer samples than their CPU time: {missing:,.0f} of "
+            f"{expected:,.0f} are missing, since a thread's first sample comes after one interval; "
+            "a higher -F sees more of them"
+        )
     unattributed = observed.account.unattributed_ns
     window_ns = observed.window.end_ns - observed.window.start_ns
     if unattributed and unattributed > _UNATTRIBUTED_RATIO * window_ns:
@@ -191,7 +207,7 @@ class _Lookups:
             self._observed.cpu_begin_ns,
             self._observed.cpu_end_ns,
         )
-        ends = _container_ends(self._observed.groups)
+        ends = _container_ends(self._observed)
         self._container_index = {key: index for index, key in enumerate(ends)}
         self.containers = tuple(
             self._container(key, first, last) for key, (first, last) in ends.items()
@@ -211,7 +227,7 @@ class _Lookups:
             kind=kind,
             buckets=state.buckets if state else None,
             elements_start=first,
-            elements_end=state.elements if state else last,
+            elements_end=state.elements if observed and state and not observed.is_gone else last,
             chain_lengths=observed.chain_lengths if observed else (),
             hash_function=self._function(state.hash_function if state else None),
             sort_function=self._function(state.sort_function if state else None),
@@ -285,11 +301,14 @@ class _Lookups:
                 yield rec.LookupStack(stack, container, float(lookups), float(comparisons))
 
 
-def _container_ends(groups: Mapping[GroupKey, Group]) -> dict[ContainerKey, tuple[int, int]]:
-    """Return the elements at the first and the last lookup of each container."""
+def _container_ends(lookups: ObservedLookups) -> dict[ContainerKey, tuple[int, int]]:
+    """Return the elements at the first and the last measured lookup of each container."""
     ends: dict[ContainerKey, tuple[int, int]] = {}
-    for key, group in groups.items():
-        ends.setdefault(
-            (key.container, key.comparator), (group.elements_first, group.elements_last)
-        )
+    # Windows tell the order; what none was charged with comes last.
+    in_order = [found.key for window in lookups.windows for found in window.groups]
+    for key in (*lookups.groups.keys() - set(in_order), *reversed(in_order)):
+        if group := lookups.groups.get(key):
+            identity = (key.container, key.comparator)
+            _, last = ends.get(identity, (0, group.elements_last))
+            ends[identity] = (group.elements_first, last)
     return ends

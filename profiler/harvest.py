@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from profiler import recording as rec
 from profiler.chains import read_chain_lengths
-from profiler.containers import TargetMemory, read_container
+from profiler.containers import read_container
 from profiler.errors import ProbeError
 from profiler.lookups import LookupMeasurement
 from profiler.observed import ContainerKey, Histogram, ObservedContainer, ObservedLookups
@@ -34,9 +34,8 @@ def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
         decode_lookup_stack_key(key): decode_lookup_stack(value)
         for key, value in measurement.entries("lookup_stacks")
     }
-    memory = measurement.memory
     texts = {
-        address: memory.text(address)
+        address: measurement.remembered.text(address)
         for key in groups
         if key.file
         for address in (key.file, key.function)
@@ -49,7 +48,7 @@ def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
         windows=tuple(measurement.windows),
         cpu_begin_ns=measurement.cpu_begin_ns,
         cpu_end_ns=measurement.cpu_end_ns,
-        containers=_containers(memory, groups, measurement, planner),
+        containers=_containers(groups, measurement, planner),
         texts=texts,
         entries=planner.entry_addresses(),
         probes=tuple(
@@ -66,12 +65,12 @@ def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
 
 
 def _containers(
-    memory: TargetMemory,
     groups: dict[GroupKey, Group],
     measurement: LookupMeasurement,
     planner: ProbePlanner,
 ) -> dict[ContainerKey, ObservedContainer]:
-    """Read the containers as they are now, the busiest first."""
+    """Read the containers as they are now, the busiest first; of gone ones what is remembered."""
+    memory = measurement.memory
     work: dict[ContainerKey, int] = {}
     for key, group in groups.items():
         identity = (key.container, key.comparator)
@@ -80,16 +79,20 @@ def _containers(
     ranked = sorted(work, key=lambda identity: -work[identity])[:_MAX_CONTAINERS_READ]
     for rank, (address, comparator) in enumerate(ranked):
         state = read_container(memory, address, measurement.is_code)
-        if state is None or (state.comparator or 0) != comparator:
-            continue  # it is gone, and perhaps another one has its place
-        lengths = read_chain_lengths(memory, address, state) if rank < _CHAINS_READ else ()
+        is_gone = state is None or (state.comparator or 0) != comparator
+        if is_gone:  # and perhaps another one has its place
+            state = measurement.remembered.containers.get((address, comparator))
+        if state is None:
+            continue
+        is_read = rank < _CHAINS_READ and not is_gone
+        lengths = read_chain_lengths(memory, address, state) if is_read else ()
         is_list = (
             state.layout.kind is Kind.HASH
             and state.buckets == 1
             and state.hash_function is not None
             and _is_tiny(planner, state.hash_function)
         )
-        found[address, comparator] = ObservedContainer(state, lengths, is_list)
+        found[address, comparator] = ObservedContainer(state, is_gone, lengths, is_list)
     return found
 
 

@@ -22,6 +22,7 @@ from profiler.hurry import Hurry
 from profiler.observed import GroupWindow, MeasuredWindow
 from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
 from profiler.recording import ProbeWindow
+from profiler.remembered import Remembered
 from profiler.uprobes import UprobePrograms
 from profiler.wire import (
     NO_WINDOW,
@@ -96,6 +97,7 @@ class LookupMeasurement:
         self._governor = governor
         self.is_code = is_code
         self.memory = TargetMemory(pid)
+        self.remembered = Remembered(self.memory, is_code)
         self._discovery = Discovery(self._module, planner, self.memory, is_code)
         self._stops = self._module.ring_buffer("window_stops")
         self._hurry = Hurry()
@@ -306,6 +308,8 @@ class LookupMeasurement:
             identity = (self._kind, key)
             new = total - self._totals.get(identity, 0)
             if new:
+                if identity not in self._totals:
+                    self.remembered.note(key)
                 found.append(GroupWindow(key, new))
                 self._totals[identity] = total
         return tuple(found)

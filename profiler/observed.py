@@ -45,9 +45,10 @@ class MeasuredWindow:
 
 @dataclass(frozen=True, slots=True)
 class ObservedContainer:
-    """A container at the end of the recording; state is None when it is gone by then."""
+    """A container at the end of the recording, or, if it is gone by then, as it was before."""
 
-    state: ContainerState | None
+    state: ContainerState
+    is_gone: bool
     chain_lengths: tuple[tuple[int, int], ...]
     is_list: bool
 
@@ -87,3 +88,8 @@ class Observed:
     lookup_cost_ns: int
     coverage: UnwindCoverage
     warnings: tuple[str, ...]
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of all threads in the window, in seconds."""
+        return sum(thread.cpu_ns for thread in self.account.threads) / 1e9

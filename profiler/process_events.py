@@ -162,6 +162,13 @@ class ProcessEvents:
         sockets = () if self._socket is None else (self._socket.fileno(),)
         return sockets if self._pidfd is None else (*sockets, self._pidfd)
 
+    def exit_filenos(self) -> tuple[int, ...]:
+        """Return the descriptors that become readable when the process ends, and no sooner.
+
+        Whoever waits for more is woken by the target at each event, at the target's expense.
+        """
+        return () if self._pidfd is None else (self._pidfd,)
+
     def read(self) -> tuple[ProcessEvent, ...]:
         """Return what happened since the last call, Exited last and once; never blocks."""
         if self._exited:

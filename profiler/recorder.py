@@ -252,7 +252,7 @@ def _run_loop(run: _Run, options: Options, stop: Stop, report: Callable[[Progres
 def _wait(run: _Run, duration_ns: int) -> bool:
     """Wait for events of the target; tell whether a window has to be closed."""
     poll = select.poll()  # select() takes no descriptor beyond 1023, and every thread has one
-    for descriptor in (*run.events.filenos(), *run.uses.filenos()):
+    for descriptor in run.events.exit_filenos():
         poll.register(descriptor, select.POLLIN)
     if run.lookups is not None:
         poll.register(run.lookups.wake_descriptor, select.POLLIN)
@@ -261,11 +261,16 @@ def _wait(run: _Run, duration_ns: int) -> bool:
         return True
     if not ready:
         return False
+    _hear(run)
+    return False
+
+
+def _hear(run: _Run) -> None:
+    """Take note of what happened to the process and its threads."""
     for event in run.events.read():
         if isinstance(event, Exited | Replaced):
             run.exited = True
     run.uses.observe(run.events.tids)
-    return False
 
 
 def _sampling_cost_ns(run: _Run) -> int:
@@ -281,9 +286,7 @@ def _charge_sampling(run: _Run) -> None:
 
 def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
     run.sampler.drain()
-    for event in run.events.read():
-        if isinstance(event, Exited | Replaced):
-            run.exited = True
+    _hear(run)
     windows = run.lookups.windows if run.lookups else []
     elapsed = max(now_ns - run.start_ns, 1)
     report(
@@ -299,7 +302,6 @@ def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_
 
 def _observe(run: _Run) -> None:
     """What is looked at once a second."""
-    run.uses.observe(run.events.tids)
     run.sockets.sample()
     run.sampler.attach_missed()
     try:

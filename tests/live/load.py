@@ -16,11 +16,11 @@ _SECONDS = 600  # until a storm ends by itself
 def storm(asterisk: Instance, name: str, elements: int, threads: int) -> Iterator[None]:
     """Let threads look up at full speed in a container of 7 buckets, all of them hits."""
     asterisk.groundtruth(f"make {name} hash 7 {elements}")
-    asterisk.groundtruth(f"storm {name} {threads} {_SECONDS}")
+    run = asterisk.groundtruth(f"storm {name} {threads} {_SECONDS}")["run"]
     try:
         yield
     finally:
-        asterisk.groundtruth("stop")
+        asterisk.groundtruth(f"stop {run}")
         _free(asterisk, name)
 
 
