@@ -7,9 +7,11 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -78,6 +80,37 @@ def run(words: Sequence[str], folder: Path, seconds: float = 0.0, **changes: str
         timeout=seconds + LIMIT_S,
     )
     return Result(done.returncode, done.stdout, done.stderr, folder)
+
+
+@contextmanager
+def public_tree() -> Iterator[Path]:
+    """Copy the program to where everybody can read it, and remove the copy afterwards."""
+    tree = Path(tempfile.mkdtemp(prefix="ebpf-prof-", dir="/tmp"))
+    try:
+        for part in ("profiler", "bpf"):
+            shutil.copytree(REPOSITORY / part, tree / part)
+        subprocess.run(["chown", "-R", "nobody:", tree], check=True)
+        yield tree
+    finally:
+        shutil.rmtree(tree)
+
+
+def run_as_nobody(words: Sequence[str], tree: Path | None = None) -> Result:
+    """Run one command without any privilege, in a copy of the program."""
+    if tree is None:
+        with public_tree() as fresh:
+            return run_as_nobody(words, fresh)
+    nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    done = subprocess.run(
+        [*nobody, *command(*words)],
+        cwd=tree,
+        env=environment(PYTHONPATH=str(tree), HOME="/nonexistent"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    return Result(done.returncode, done.stdout, done.stderr, tree)
 
 
 def profile(

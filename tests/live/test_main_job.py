@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ from tests.live.running import (
     FILES,
     REPOSITORY,
     Result,
-    command,
-    environment,
     profile,
     profile_traffic,
+    public_tree,
+    run_as_nobody,
     started,
 )
 
@@ -138,33 +137,16 @@ def test_files_belong_to_the_user_behind_sudo(sip: Instance, tmp_path: Path) -> 
     assert owners == {(65534, 65534)}
 
 
-def test_anybody_can_render_the_recording_again(field_story: Result, tmp_path: Path) -> None:
-    tree = Path("/tmp") / f"ebpf-prof-{tmp_path.name}"  # below tmp_path nobody may look
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir(mode=0o755)
-    try:
-        for part in ("profiler", "bpf"):
-            shutil.copytree(REPOSITORY / part, tree / part)
+def test_anybody_can_render_the_recording_again(field_story: Result) -> None:
+    with public_tree() as tree:
         shutil.copy(field_story.folder / "recording", tree / "recording")
-        subprocess.run(["chown", "-R", "nobody:", tree], check=True)
-        nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-        words = command("report", "recording", "-o", "again")
-        again = subprocess.run(
-            [*nobody, *words],
-            cwd=tree,
-            env=environment(PYTHONPATH=str(tree), HOME="/nonexistent"),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert again.returncode == 0, again.stderr
+        (tree / "recording").chmod(0o644)
+        again = run_as_nobody(["report", "recording", "-o", "again"], tree)
+        assert again.code == 0, again.errors
         for name in FILES:
-            assert (tree / "again" / name).read_bytes() == (
-                field_story.folder / name
-            ).read_bytes(), name
-        assert again.stdout == field_story.out
-    finally:
-        shutil.rmtree(tree)
+            expected = (field_story.folder / name).read_bytes()
+            assert (tree / "again" / name).read_bytes() == expected, name
+    assert again.out == field_story.out
 
 
 def test_json_is_all_that_is_printed(sip: Instance, tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""What a run shows while it goes on, and what is left out when that is asked for."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.instance import Instance
+from tests.live.load import storm
+from tests.live.running import LIMIT_S, command, environment, profile, started
+
+pytestmark = [pytest.mark.live, pytest.mark.root]
+
+LINE = re.compile(r" *\d+\.\d of \d+ s, [\d,]+ samples, [\d,]+ lookups, cost \d+\.\d % of one CPU")
+
+
+def test_a_terminal_shows_one_line_that_moves(sip: Instance, tmp_path: Path) -> None:
+    with storm(sip, "shown", 70, threads=1), started(sip.pid, tmp_path / "r", seconds=4) as running:
+        result = running.finish()
+    progress = running.progress()
+    assert len(progress) >= 5
+    assert progress == sorted(progress)
+    assert progress[-1][1] > 0
+    assert progress[-1][2] > 0
+    shown = running.shown.split("\r")
+    lines = [part.rstrip() for part in shown if " of 4 s" in part]
+    assert all(LINE.fullmatch(line) for line in lines)
+    assert all(len(line) < 80 for line in lines)
+    # Nothing of it is left when the report comes.
+    assert running.shown.rsplit(" of 4 s", 1)[1].split("\r")[1].strip() == ""
+    assert result.out.startswith("asterisk ")
+
+
+def test_a_pipe_gets_a_line_every_ten_seconds(sip: Instance, tmp_path: Path) -> None:
+    words = command("asterisk", "-p", str(sip.pid), "-d", "22s", "-o", str(tmp_path / "r"))
+    with subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as tool:
+        assert tool.stderr is not None
+        times, lines = [], []
+        for line in tool.stderr:
+            times.append(time.monotonic())
+            lines.append(line.rstrip("\n"))
+        assert tool.wait(LIMIT_S) == 0
+    assert [bool(LINE.fullmatch(line)) for line in lines] == [True, True, False]
+    assert abs(times[1] - times[0] - 10) < 1.5
+    assert lines[2].startswith("results: ")
+
+
+def test_quiet_prints_nothing(sip: Instance, tmp_path: Path) -> None:
+    result = profile(sip.pid, tmp_path / "result", "-q", seconds=1)
+    assert (result.out, result.errors) == ("", "")
+    assert (result.folder / "report.html").exists()
+
+
+def test_only_the_cpu(sip: Instance, tmp_path: Path) -> None:
+    with storm(sip, "shown", 70, threads=1):
+        report = profile(sip.pid, tmp_path / "result", "--cpu-only", seconds=2).profile()
+    assert report["containers"] == []
+    assert report["cost"]["lookups_ratio"] == 0
+    assert report["accounting"]["lookups"]["fired"] == 0
+    assert report["accounting"]["samples"]["kept"] > 10
+
+
+@pytest.mark.parametrize(("option", "has_user", "has_kernel"), [("-U", 1, 0), ("-K", 0, 1)])
+def test_frames_of_one_side_only(
+    sip: Instance, tmp_path: Path, option: str, has_user: int, has_kernel: int
+) -> None:
+    with storm(sip, "shown", 70, threads=2):
+        result = profile(sip.pid, tmp_path / "r", option, "-F", "999", "--cpu-only", seconds=4)
+    frames = [frame for stack, _ in result.folded("cpu.folded") for frame in stack[1:]]
+    kernel = [frame for frame in frames if frame.endswith("_[k]")]
+    assert bool(len(frames) - len(kernel)) == bool(has_user)
+    assert bool(kernel) == bool(has_kernel)
+
+
+def test_strict_is_content_with_a_complete_run(sip: Instance, tmp_path: Path) -> None:
+    profile(sip.pid, tmp_path / "result", "--strict", "-U", seconds=2)

@@ -1,0 +1,206 @@
+"""What cannot be profiled is refused: one line, a hint, the documented exit code, nothing left."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.instance import Instance
+from tests.live.outside import changed_code
+from tests.live.running import (
+    LIMIT_S,
+    REPOSITORY,
+    Result,
+    command,
+    environment,
+    profile,
+    run,
+    run_as_nobody,
+)
+
+pytestmark = [pytest.mark.live, pytest.mark.root]
+
+
+def refusal(result: Result) -> tuple[str, str]:
+    """Return the one line and the hint."""
+    match = re.fullmatch(r"ebpf-prof: ([^\n]+)\n  try: ([^\n]+)\n", result.errors)
+    assert match, result.errors
+    assert result.out == ""
+    return match[1], match[2]
+
+
+def test_no_such_process(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    result = profile(gone.pid, tmp_path / "result", expect=3)
+    line, _ = refusal(result)
+    assert line == f"no process has the pid {gone.pid}"
+    assert not result.folder.exists()
+
+
+def test_not_an_asterisk(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "100"]) as other:
+        try:
+            line, _ = refusal(profile(other.pid, tmp_path / "result", expect=3))
+        finally:
+            other.kill()
+    assert line.startswith(f"process {other.pid} (sleep) is not an Asterisk: ")
+
+
+def test_several_are_listed(sip: Instance, pjsip: Instance, tmp_path: Path) -> None:
+    result = run(["asterisk", "-d", "1s", "-o", str(tmp_path / "result")], tmp_path / "result")
+    assert result.code == 3
+    lines = result.errors.splitlines()
+    assert re.fullmatch(r"ebpf-prof: \d+ Asterisk processes are running:", lines[0])
+    for asterisk in (sip, pjsip):
+        (row,) = (line for line in lines if line.split()[0] == str(asterisk.pid))
+        assert "asterisk.conf" in row
+    assert re.fullmatch(r"  try: pick one: ebpf-prof asterisk --pid \d+", lines[-1])
+
+
+def test_not_root(sip: Instance) -> None:
+    result = run_as_nobody(["asterisk", "-p", str(sip.pid), "-d", "1s"])
+    assert result.code == 5, result.errors
+    assert refusal(result)[1].startswith("sudo ")
+
+
+@pytest.mark.parametrize("call", [321, 298], ids=["bpf", "perf_event_open"])
+def test_seccomp_in_the_way(sip: Instance, tmp_path: Path, call: int) -> None:
+    script = str(REPOSITORY / "tests" / "unit" / "deny_syscall.py")
+    denied = [sys.executable, script, str(call), str(errno.EPERM)]
+    words = command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(tmp_path / "result"))
+    done = subprocess.run(
+        [*denied, *words],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    result = Result(done.returncode, done.stdout, done.stderr, tmp_path)
+    assert result.code in (5, 6), result.errors
+    refusal(result)
+
+
+def test_a_python_without_bcc(sip: Instance, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden" / "bcc"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("raise ImportError('no BCC here')\n")
+    path = f"{hidden.parent}:{REPOSITORY}"
+    result = profile(sip.pid, tmp_path / "result", expect=6, PYTHONPATH=path)
+    assert "apt install python3-bpfcc" in refusal(result)[1]
+
+
+def test_another_package_called_bcc(sip: Instance, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden" / "bcc"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("")
+    path = f"{hidden.parent}:{REPOSITORY}"
+    result = profile(sip.pid, tmp_path / "result", expect=6, PYTHONPATH=path)
+    refusal(result)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-d", "0s"],
+        ["-d", "soon"],
+        ["-F", "0"],
+        ["--budget", "101%"],
+        ["--budget", "0.01%"],
+        ["-U", "-K"],
+        ["--frequently"],
+    ],
+)
+def test_senseless_options(sip: Instance, tmp_path: Path, words: list[str]) -> None:
+    result = run(["asterisk", "-p", str(sip.pid), *words], tmp_path / "result")
+    assert result.code == 2
+    refusal(result)
+
+
+def test_a_link_instead_of_a_folder(sip: Instance, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    folder = tmp_path / "result"
+    folder.symlink_to(tmp_path / "elsewhere")
+    line, _ = refusal(profile(sip.pid, folder, expect=2))
+    assert "is a link or no folder" in line
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_link_instead_of_a_file(sip: Instance, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    folder.mkdir()
+    (tmp_path / "precious").write_text("precious")
+    (folder / "recording").symlink_to(tmp_path / "precious")
+    line, _ = refusal(profile(sip.pid, folder, "-q", seconds=1, expect=2))
+    assert "is a link or no file" in line
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_a_folder_that_is_there_is_written_into(sip: Instance, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    folder.mkdir()
+    (folder / "notes").write_text("mine")
+    for _ in range(2):
+        profile(sip.pid, folder, "-q", "--cpu-only", seconds=1)
+    assert (folder / "notes").read_text() == "mine"
+    assert (folder / "profile.json").exists()
+
+
+def test_a_recording_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "recording").write_bytes(b"no recording")
+    result = run(["report", str(tmp_path / "recording")], tmp_path / "result")
+    assert result.code == 2
+    refusal(result)
+
+
+def test_doctor_finds_nothing_wrong_here(tmp_path: Path) -> None:
+    result = run(["doctor"], tmp_path / "result")
+    assert result.code == 0, result.out
+    assert " 0 failed," in result.out.splitlines()[-1]
+    assert max(map(len, result.out.splitlines())) <= 80
+
+
+def test_doctor_as_nobody() -> None:
+    result = run_as_nobody(["doctor"])
+    assert result.code == 5, result.out + result.errors
+    assert "-> sudo ebpf-prof" in result.out
+    assert result.errors == ""
+
+
+def test_listing_probes_places_none(sip: Instance, tmp_path: Path) -> None:
+    before = changed_code(sip.pid)
+    result = run(["asterisk", "-p", str(sip.pid), "--list-probes"], tmp_path / "result")
+    assert result.code == 0, result.errors
+    assert before == changed_code(sip.pid) == []
+    first = result.out.splitlines()[0]
+    assert re.fullmatch(r"\d+ probes in .*; none is placed now", first)
+    for function in ("__ao2_find", "__ao2_callback", "__ao2_callback_data", "__ao2_unlink"):
+        assert f"\n{function} (" in result.out
+    assert not (tmp_path / "result").exists()
+
+
+def test_the_target_ends_before_it_is_attached(
+    short_lived: Callable[..., Instance], tmp_path: Path
+) -> None:
+    asterisk = short_lived("16")
+    pid = asterisk.pid
+    words = command("asterisk", "-p", str(pid), "-d", "5s", "-o", str(tmp_path / "result"))
+    with subprocess.Popen(
+        words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as tool:
+        maps = Path(f"/proc/{tool.pid}/maps")
+        while "libbcc" not in maps.read_text():  # it has found its target and compiles
+            assert tool.poll() is None
+        os.kill(pid, 9)
+        _, errors = tool.communicate(timeout=LIMIT_S)
+    assert tool.returncode == 3, errors
+    assert re.match(r"ebpf-prof: .*\b(ended|exist)", errors), errors
+    assert "Traceback" not in errors

@@ -1,0 +1,155 @@
+"""The target works on as it would without the profiler, and only the target is touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab import traffic
+from lab.instance import Instance
+from tests.live.load import storm
+from tests.live.outside import changed_code
+from tests.live.running import profile_traffic, started
+
+pytestmark = [pytest.mark.live, pytest.mark.root]
+
+
+def uptime_s(asterisk: Instance) -> int:
+    """Return the seconds since the start that the console tells."""
+    text = asterisk.cli("core show uptime seconds")
+    match = re.search(r"System uptime: (\d+)", text)
+    assert match, text
+    return int(match[1])
+
+
+@pytest.mark.parametrize("kind", ["register", "calls"])
+@pytest.mark.parametrize("version", ["16", "22"])
+def test_no_call_fails_that_would_not_fail_without(
+    request: pytest.FixtureRequest, tmp_path: Path, version: str, kind: str
+) -> None:
+    asterisk: Instance = request.getfixturevalue({"16": "sip", "22": "pjsip"}[version])
+    before = uptime_s(asterisk)
+    plain = traffic.run(kind, asterisk, 20, 160)
+    _, profiled = profile_traffic(asterisk, tmp_path / "result", kind, 20, seconds=10)
+    assert (plain.failed, profiled.failed) == (0, 0)
+    assert plain.complete
+    assert profiled.complete
+    assert uptime_s(asterisk) >= before
+
+
+def test_it_answers_while_it_is_profiled(sip: Instance, tmp_path: Path) -> None:
+    before = uptime_s(sip)
+    with (
+        storm(sip, "harm", 70, threads=1),
+        started(sip.pid, tmp_path / "result", "--budget", "20%", seconds=6) as running,
+    ):
+        running.wait_recording(0.3)
+        answers = []
+        while running.process.poll() is None:
+            answers.append(uptime_s(sip))
+            running.read(0.1)
+        result = running.finish()
+    assert result.code == 0, result.errors
+    assert len(answers) > 20
+    assert answers == sorted(answers)
+    assert answers[0] >= before
+
+
+def test_only_the_target_is_trapped(
+    sip: Instance, short_lived: Callable[..., Instance], tmp_path: Path
+) -> None:
+    """Another process of the same binary has the same pages of code in memory."""
+    other = short_lived("16")
+    assert Path(f"/proc/{other.pid}/exe").samefile(f"/proc/{sip.pid}/exe")
+    with storm(sip, "target", 70, threads=1), storm(other, "other", 70, threads=1):
+        with started(sip.pid, tmp_path / "result", "--budget", "50%", seconds=8) as running:
+            running.wait_recording(0.1)
+            trapped = 0
+            while running.process.poll() is None:
+                trapped += bool(changed_code(sip.pid))
+                assert changed_code(other.pid) == []
+                running.read(0)
+            result = running.finish()
+        assert trapped > 3
+    report = result.profile()
+    assert report["target"]["pid"] == sip.pid
+    tids = {int(path.name) for path in Path(f"/proc/{other.pid}/task").iterdir()}
+    assert not tids & {thread["tid"] for thread in report["threads"]}
+
+
+def test_counts_of_the_target_are_right_while_it_is_profiled(sip: Instance, tmp_path: Path) -> None:
+    """Lookups hit and compare as often as they would without probes."""
+    with started(sip.pid, tmp_path / "result", "--budget", "50%", seconds=20) as running:
+        running.wait_recording(0.3)
+        sip.groundtruth("make exact hash 7 1001")
+        counted = sip.groundtruth("run exact hit count=100100 threads=2")
+        sip.groundtruth("free exact")
+        running.finish()
+    plain = sip.groundtruth("make exact hash 7 1001") and sip.groundtruth(
+        "run exact hit count=100100 threads=2"
+    )
+    sip.groundtruth("free exact")
+    for key in ("lookups", "hits", "comparisons", "histogram"):
+        assert counted[key] == plain[key], key
+
+
+def test_modules_loaded_meanwhile_are_unwound(sip: Instance, tmp_path: Path) -> None:
+    sip.cli("module unload groundtruth.so")
+    with started(sip.pid, tmp_path / "result", "-F", "499", seconds=12) as running:
+        running.wait_recording(1)
+        with storm(sip, "late", 70, threads=1):  # loads the module
+            running.wait_recording(10)
+        sip.cli("module unload groundtruth.so")
+        result = running.finish()
+    assert result.code == 0, result.errors
+    report = result.profile()
+    through = [
+        (stack, weight)
+        for stack, weight in result.folded("cpu.folded")
+        if any("groundtruth.so" in frame for frame in stack)
+    ]
+    whole = sum(weight for stack, weight in through if "start_thread" in stack)
+    assert whole > 200
+    # Its code was new for at most the second between two looks at the mappings.
+    assert report["stacks"]["samples"] - report["stacks"]["whole"] <= 1.2 * 499
+    later = [
+        s for s in report["containers"] if any(c["file"] == "searches.c" for c in s["call_sites"])
+    ]
+    assert later
+
+
+def test_in_namespaces_of_its_own(short_lived: Callable[..., Instance], tmp_path: Path) -> None:
+    asterisk = short_lived("16", namespaces=True)
+    result, sent = profile_traffic(
+        asterisk, tmp_path / "result", "register", 30, "-F", "499", seconds=8
+    )
+    assert sent.complete
+    report = result.profile()
+    assert report["target"]["pid"] == asterisk.pid
+    assert report["target"]["exe"] == "/usr/sbin/asterisk"
+    assert report["containers"]
+    assert report["stacks"]["samples"] > 20
+    frames = {frame for stack, _ in result.folded("cpu.folded") for frame in stack}
+    assert {"start_thread", "ast_io_wait"} <= frames
+    assert changed_code(asterisk.pid) == []
+
+
+def test_after_its_binary_was_replaced(
+    short_lived: Callable[..., Instance], tmp_path: Path
+) -> None:
+    asterisk = short_lived("16")
+    asterisk.upgrade()
+    result, sent = profile_traffic(
+        asterisk, tmp_path / "result", "register", 30, "-F", "499", seconds=8
+    )
+    assert sent.complete
+    report = result.profile()
+    assert report["target"]["version"].startswith("16.28")
+    assert report["containers"]
+    frames = {frame for stack, _ in result.folded("cpu.folded") for frame in stack}
+    assert {"start_thread", "ast_io_wait"} <= frames
+    assert report["stacks"]["whole"] >= 0.99 * report["stacks"]["samples"]
+    assert changed_code(asterisk.pid) == []
