@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from profiler import __version__
 from profiler import recording as rec
 from profiler.asterisk import ENTRY_FUNCTIONS
+from profiler.mappings import TRAMPOLINES
 from profiler.naming_session import NamingSession
 from profiler.observed import ContainerKey, Observed, ObservedContainer, ObservedLookups
 from profiler.target import FoundTarget
@@ -32,6 +33,7 @@ _UNATTRIBUTED_RATIO = 0.02
 _UNSAMPLED_RATIO = 0.05
 _LEAST_UNSAMPLED = 20
 _KINDS = {Kind.HASH: "hash", Kind.RBTREE: "rbtree", Kind.UNKNOWN: "unknown"}
+_IN_PROBE = "inside a probe"
 StackKey = tuple[int, ...]  # key in the kernel's map, then frames that are put before it
 
 
@@ -48,12 +50,20 @@ class Provenance:
 class _Frames:
     """Indexes of frames and stacks, made as they are needed."""
 
-    def __init__(self, stacks: Mapping[int, UnwindStack], kernel: bool, user: bool) -> None:
+    def __init__(
+        self,
+        stacks: Mapping[int, UnwindStack],
+        path: Callable[[int], str | None],
+        kernel: bool,
+        user: bool,
+    ) -> None:
         self._known = stacks
+        self._path = path
         self._kernel = kernel
         self._user = user
         self.addresses: dict[int, int] = {}
         self.stacks: list[rec.Stack] = []
+        self.ended_in: set[str] = set()  # paths of the code in which stacks were cut
         self._indexes: dict[StackKey, int] = {}
 
     def frame(self, address: int) -> int:
@@ -81,8 +91,18 @@ class _Frames:
         # which is behind the instruction, inside the same function.
         user = _inside_calls(known.frames, is_leaf) if self._user else ()
         frames = [*kernel, *(self.frame(a) for a in (*before, *user))]
-        cause = None if known.cause == WHOLE else CAUSES[min(known.cause, len(CAUSES) - 1)]
-        return rec.Stack(tuple(frames), len(kernel), cause)
+        return rec.Stack(tuple(frames), len(kernel), self._cause(known))
+
+    def _cause(self, known: UnwindStack) -> str | None:
+        """Return why a stack was cut, None for a whole one."""
+        if known.cause == WHOLE:
+            return None
+        path = self._path(known.frames[-1]) if known.frames else None
+        if path == TRAMPOLINES:  # the sample met the kernel at one of our probes
+            return _IN_PROBE
+        if path is not None:
+            self.ended_in.add(path)
+        return CAUSES[min(known.cause, len(CAUSES) - 1)]
 
 
 def _inside_calls(addresses: Iterable[int], is_leaf: bool) -> list[int]:
@@ -99,7 +119,7 @@ def assemble(
     user_frames: bool = True,
 ) -> rec.Recording:
     """Return the recording of a run."""
-    frames = _Frames(observed.stacks, kernel_frames, user_frames)
+    frames = _Frames(observed.stacks, names.path, kernel_frames, user_frames)
     samples = []
     for time_ns, key, tid in observed.samples:
         stack = frames.stack(key)
@@ -132,7 +152,11 @@ def assemble(
         probe_windows=tuple(w.window for w in observed.lookups.windows) if observed.lookups else (),
         probes=observed.lookups.probes if observed.lookups else (),
         cost=_cost(observed, provenance.budget_ratio),
-        warnings=(*observed.warnings, *_warnings(observed, provenance), *names.problems()),
+        warnings=(
+            *observed.warnings,
+            *_warnings(observed, provenance, frames.ended_in),
+            *names.problems(),
+        ),
     )
 
 
@@ -147,7 +171,7 @@ def _cost(observed: Observed, budget_ratio: float | None) -> rec.Cost:
     )
 
 
-def _warnings(observed: Observed, provenance: Provenance) -> list[str]:
+def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) -> list[str]:
     found = []
     lookups = observed.lookups
     if lookups is not None and not lookups.windows and provenance.budget_ratio is not None:
@@ -170,13 +194,11 @@ def _warnings(observed: Observed, provenance: Provenance) -> list[str]:
             f"{unattributed / 1e6:.0f} ms of CPU time belong to threads that ended unheard"
         )
     # Libraries of data have no tables either; what matters is where stacks did end.
-    if any(CAUSES[stack.cause] == "no table" for stack in observed.stacks.values()):
-        found += [
-            f"stacks end in {path}: {problem}"
-            for path, problem in observed.coverage.skipped
-            if problem != "not backed by a file"
-        ]
-    return found
+    return found + [
+        f"stacks end in {path}: {problem}"
+        for path, problem in observed.coverage.skipped
+        if path in ended_in
+    ]
 
 
 def _lookup_accounting(lookups: ObservedLookups | None) -> rec.Accounting:

@@ -74,6 +74,11 @@ class NamingSession:
             len(self._files),
         )
 
+    def path(self, address: int) -> str | None:
+        """Return the path of what is, or was, mapped at an address."""
+        loaded = self._code.at(address) or self._gone(address)
+        return None if loaded is None else loaded.mapping.path
+
     def problems(self) -> tuple[str, ...]:
         """Return what could not be read while naming."""
         return tuple(problem for names in self._names.values() for problem in names.problems)

@@ -9,7 +9,7 @@ import os
 import select
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from profiler import recording as rec
@@ -313,6 +313,8 @@ def _observe(run: _Run) -> None:
 
 def _harvest(run: _Run) -> Observed:
     """Stop everything and read what was counted."""
+    with suppress(TargetError):
+        run.code.refresh()  # what was mapped in the last second has names too
     account = run.uses.finish()
     if run.lookups is not None:
         run.lookups.finish()
