@@ -21,6 +21,10 @@
 #include "wire.h"
 #include "unwind.h"
 
+#ifndef RETURNS
+#define RETURNS 1 /* 0: the entry functions' returns must not be trapped in this target */
+#endif
+
 /* enum search_flags, Asterisk include/asterisk/astobj2.h */
 #define OBJ_UNLINK 0x01
 #define OBJ_NODATA 0x02
@@ -349,6 +353,8 @@ static __always_inline void forget_call_site(struct lookup *l)
 /* Nothing is returned to the caller, and traversal_unlock will see the end. */
 static __always_inline bool needs_return(struct lookup *l)
 {
+    if (!RETURNS)
+        return false;
     if (l->passed_flags & OBJ_NOLOCK)
         return true;
     return !(l->entry == ENTRY_UNLINK || (l->passed_flags & OBJ_NODATA)) || !UNLOCK_SITES;
@@ -998,7 +1004,9 @@ int lookup_commit(struct pt_regs *ctx)
 /* The comparisons of the top lookup are counted, or cannot be. */
 static __always_inline void counted(struct pt_regs *ctx, struct thread *t, struct lookup *l)
 {
-    if (t->stage == STAGE_RETURN || (t->stage == STAGE_UNLOCK && !l->has_return))
+    /* Without return probes, the last that is seen of a lookup that does not lock is its end. */
+    bool is_last = !l->has_return && (t->stage == STAGE_UNLOCK || (l->flags & OBJ_NOLOCK));
+    if (t->stage == STAGE_RETURN || is_last)
         lookup_programs.call(ctx, PROGRAM_COMMIT);
 }
 

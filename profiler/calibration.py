@@ -62,7 +62,7 @@ def _code() -> tuple[bytes, dict[str, tuple[int, int]]]:
     return text, places
 
 
-class _Code:
+class ProbedCode:
     """The machine code, mapped and callable."""
 
     def __init__(self) -> None:
@@ -91,6 +91,10 @@ class _Code:
         self._start = int(start)
         self.path = f"/proc/self/fd/{self._descriptor}"
 
+    def call(self, name: str, count: int) -> None:
+        """Call a function so often."""
+        ctypes.CFUNCTYPE(None, ctypes.c_uint64)(self._start + self.places[name][0])(count)
+
     def per_call_ns(self, name: str) -> float:
         """Return the CPU time of one call, in nanoseconds, when few others disturb it."""
         loop = ctypes.CFUNCTYPE(None, ctypes.c_uint64)(self._start + self.places[name][0])
@@ -117,17 +121,19 @@ class _Code:
         os.close(self._descriptor)
 
 
-def calibrate(attach: Attach) -> Calibration:
+def calibrate(attach: Attach, returns: bool = True) -> Calibration:
     """Measure with programs that do nothing; takes about 0.2 s.
+
+    Without `returns` no return is trapped, because it would end this process.
 
     `attach(path, offset, with_return)` places a probe in our own process and returns descriptors
     that remove it when they are closed. Raises OSError when probes cannot be placed.
     """
-    code = _Code()
+    code = ProbedCode()
     try:
         push = code.cost_ns("push", attach, with_return=False)
         move = code.cost_ns("move", attach, with_return=False)
-        both = code.cost_ns("push", attach, with_return=True)
+        both = code.cost_ns("push", attach, with_return=True) if returns else push
     finally:
         code.close()
     return Calibration(round(push), round(max(move, push)), round(max(both - push, 0)))

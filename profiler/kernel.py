@@ -226,7 +226,7 @@ class BpfModule:
         bcc, self._library = _import_bcc()
         try:
             # The parentheses of the text are BCC's: it takes text or a file, never both.
-            self._module = bcc.BPF(text=read_sources(sources), cflags=flags)
+            self._module = bcc.BPF(text=read_sources(sources).encode(), cflags=flags)
         except Exception as error:  # noqa: BLE001  # BCC raises bare Exception for every failure
             raise KernelError(
                 f"BCC cannot compile the BPF programs: {error}", "ebpf-prof doctor"

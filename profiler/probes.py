@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from profiler.ao2code import Ao2Code, analyse
 from profiler.asterisk import ENTRY_FUNCTIONS
@@ -44,6 +44,7 @@ class ProbePlan:
     end_sites: bool  # the places where a traversal gives up its last node are known
     unlock_sites: bool  # the places where it unlocks the container are known
     warnings: tuple[str, ...]
+    returns: bool = True  # the returns of the entry functions can be trapped
     verify: bool = False  # every step of a traversal is trapped too, and the counts are compared
 
     @property
@@ -57,8 +58,17 @@ class ProbePlan:
             "UNLOCK_SITES": int(self.unlock_sites),
             "END_SITES": int(self.end_sites),
             "CALL_SITE_ARGUMENTS": int(self.call_site_arguments),
+            "RETURNS": int(self.returns),
             "VERIFY": int(self.verify),
         }
+
+    def without_returns(self) -> ProbePlan:
+        """Return the same plan for a target in which a return probe would do harm."""
+        probes = tuple(
+            replace(probe, place=replace(probe.place, with_return=False)) for probe in self.probes
+        )
+        warning = "the target's system calls are filtered: results of lookups are not seen"
+        return replace(self, probes=probes, returns=False, warnings=(*self.warnings, warning))
 
 
 class ProbePlanner:
@@ -141,7 +151,7 @@ class ProbePlanner:
             complete,
             unlocking,
             tuple(warnings),
-            verify,
+            verify=verify,
         )
 
     def _entries(

@@ -27,6 +27,7 @@ from profiler.probes import ProbePlanner
 from profiler.process import read_tids
 from profiler.process_events import Exited, ProcessEvents, Replaced
 from profiler.push_sites import tell_push_sites
+from profiler.seccomp import returns_are_safe
 from profiler.sampling import CpuSampler, raise_open_files_limit
 from profiler.sockets import UdpSockets
 from profiler.syscalls import enable_program_statistics
@@ -144,13 +145,17 @@ def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_
         "THREADS": max(_LEAST_THREADS, 4 * len(read_tids(target.pid))),
         "GROUPS": GROUPS,
         "HISTOGRAMS": HISTOGRAMS,
-        "UNLOCK_SITES": int(plan.unlock_sites) if plan else 0,
-        "END_SITES": int(plan.end_sites) if plan else 0,
-        "CALL_SITE_ARGUMENTS": int(plan.call_site_arguments) if plan else 0,
+        **(plan.definitions() if plan else {}),
     }
     programs = None
     if plan is not None:
         programs = load_programs(definitions, options.variants)
+        if not returns_are_safe(target.process.seccomp_mode, programs.link_idle_return):
+            programs.module.close()
+            plan = plan.without_returns()
+            warnings.append(plan.warnings[-1])
+            definitions |= plan.definitions()
+            programs = load_programs(definitions, options.variants)
         module = programs.module
     else:
         module = BpfModule(("cpu.bpf.c",), definitions)
@@ -164,7 +169,7 @@ def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_
     calibration = None
     if programs is not None:
         try:
-            calibration = calibrate(programs.link_idle)
+            calibration = calibrate(programs.link_idle, plan is not None and plan.returns)
         except OSError as error:
             raise KernelError(
                 f"uprobes cannot be placed: {error.strerror}", "ebpf-prof doctor"

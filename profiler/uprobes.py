@@ -186,9 +186,15 @@ class UprobePrograms:
         """Tell whether probes are placed now."""
         return bool(self._links)
 
-    def link_idle(self, path: str, file_offset: int, with_return: bool) -> list[int]:
+    def link_idle_return(self, path: str, file_offset: int, pid: int) -> list[int]:
+        """Attach a program that does nothing to a function's return in a process of ours."""
+        return self.link_idle(path, file_offset, True, pid)
+
+    def link_idle(
+        self, path: str, file_offset: int, with_return: bool, pid: int | None = None
+    ) -> list[int]:
         """Attach a program that does nothing to a place of our own process; for the calibration."""
-        pid = os.getpid()
+        pid = pid or os.getpid()
         entry = self._idle if with_return else self._idle_entry
         place = ProbePlace(path, file_offset, 0, 0, with_return)
         if self.variant.links is LinkKind.SINGLE:

@@ -1,0 +1,82 @@
+"""Return probes in processes whose system calls are filtered; on this kernel, for real."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from profiler import seccomp
+from profiler.placement import Site
+from profiler.probes import PlannedProbe, ProbePlan
+from profiler.seccomp import returns_are_safe
+from profiler.uprobes import ProbePlace, UprobePrograms, load_programs
+
+DEFINITIONS = {
+    "THREADS": 64,
+    "GROUPS": 64,
+    "HISTOGRAMS": 64,
+    "TARGET_TGID": os.getpid(),
+    "UNWIND_ROWS": 16,
+    "UNWIND_BLOCKS": 16,
+    "UNWIND_RULES": 16,
+}
+
+
+def plan(**changes: object) -> ProbePlan:
+    site = Site("__ao2_find", 0x10, 0x10, "push %rbp", True, 0, "")
+    probes = (PlannedProbe(site, ProbePlace("/bin/true", 0x10, 0x5010, 0, True)),)
+    return replace(ProbePlan(probes, True, True, True, ()), **changes)  # type: ignore[arg-type]
+
+
+def never(*_: object) -> list[int]:
+    raise AssertionError("no probe was to be placed")
+
+
+def test_an_unfiltered_target_needs_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seccomp, "read_own_mode", lambda: 0)
+    assert returns_are_safe(0, never)
+    assert returns_are_safe(None, never)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("own", [0, 2])
+def test_a_filtered_child_is_tried_with_a_real_probe(
+    own: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seccomp, "read_own_mode", lambda: own)
+    programs: UprobePrograms = load_programs({**DEFINITIONS, **plan().definitions()})
+    hits = SimpleNamespace(count=0)
+
+    def attach(path: str, offset: int, pid: int) -> list[int]:
+        hits.count += 1
+        return programs.link_idle_return(path, offset, pid)
+
+    try:
+        safe = returns_are_safe(2 if own == 0 else 0, attach)
+    finally:
+        programs.module.close()
+    # Linux 6.14 and later let the call pass. Older ones kill, unless the change was backported.
+    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
+    assert hits.count == 1
+    assert safe or release < (6, 14)
+
+
+@pytest.mark.root
+def test_a_child_that_dies_of_the_probe_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(seccomp, "_deny_uretprobe", die)
+    assert not returns_are_safe(2, lambda *_: [])
+
+
+def test_a_plan_without_returns_traps_none_and_says_so() -> None:
+    changed = plan().without_returns()
+    assert [probe.place.with_return for probe in changed.probes] == [False]
+    assert changed.definitions()["RETURNS"] == 0
+    assert plan().definitions()["RETURNS"] == 1
+    assert "filtered" in changed.warnings[-1]
