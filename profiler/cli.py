@@ -244,6 +244,8 @@ def _stopping() -> Iterator[Stop]:
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         if stop.reason is not None:
+            # The probes are taken away in peace, however often somebody presses the keys.
+            signal.signal(number, signal.SIG_IGN)
             raise KeyboardInterrupt
         stop.reason = "interrupt" if number == signal.SIGINT else "termination"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from profiler.cfi import Entry, FrameSection, MalformedFramesError, read_entries
 from profiler.cfi_rules import Programs, RuleWords
 from profiler.elf import Elf
-from profiler.unwind_wire import BLOCK_SHIFT, KIND_BAD, KIND_SHIFT
+from profiler.unwind_wire import BLOCK_SHIFT, KIND_BAD, KIND_END, KIND_RSP, KIND_SHIFT, word
 
 MAX_ENTRIES = 1 << 20  # frame description entries of one file; libclang-cpp has 83 thousand
 MAX_ROWS = 1 << 22  # rows of one file, 32 MB; libclang-cpp has a million
@@ -20,6 +20,7 @@ MAX_CODE_BYTES = 1 << 30
 
 _BLOCK_BYTES = 1 << BLOCK_SHIFT
 _LOW = 0xFFFFFFFF
+_CLONE_GAP_BYTES = 32  # glibc's are 13 to 16
 
 if sys.byteorder != "little":
     raise ImportError("the tables are those of a little-endian machine")
@@ -148,10 +149,10 @@ def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
     known = programs.done
     covered, last = base, 0
     for start, end, cie, program in entries:
-        if start > covered and last:
+        own = known.get((id(cie), program)) or programs.rows(cie, program)
+        if start > covered and last and not _is_clone(last, start - covered, own[0] & _LOW):
             rows.append((covered - base) << 32)
             last = 0
-        own = known.get((id(cie), program)) or programs.rows(cie, program)
         at = (start - base) << 32
         if own[-1] >> 32 >= end - start:
             own = tuple(row for row in own if row >> 32 < end - start)
@@ -162,6 +163,20 @@ def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
             raise MalformedFramesError(f"more than {MAX_ROWS} rows")
     rows.append((covered - base) << 32)
     return rows
+
+
+def _is_clone(word_before: int, gap_bytes: int, word_after: int) -> bool:
+    """Tell the gap that glibc leaves around the system call that starts a thread.
+
+    The parent comes back from it with its return address on top of the stack, as before; nothing
+    describes that, because for the child it would be wrong (sysdeps/unix/sysv/linux/x86_64/clone.S
+    and clone3.S, "End FDE now").
+    """
+    return (
+        gap_bytes <= _CLONE_GAP_BYTES
+        and word_before == word(KIND_RSP, 0, 1)
+        and word_after >> KIND_SHIFT == KIND_END
+    )
 
 
 def _blocks(rows: array[int], count: int) -> array[int]:

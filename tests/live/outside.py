@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 # The names of our programs, as the kernel shortens them to 15 characters.
 _OUR_PROGRAMS = ("cpu_", "lookup_", "calibrate_")
@@ -18,10 +19,16 @@ _GRACE_S = 10.0
 _CHUNK = 1 << 20
 
 
+def objects(kind: str) -> list[dict[str, Any]]:
+    """Return all programs, maps or links in the kernel, as bpftool describes them."""
+    done = subprocess.run(["bpftool", "-j", kind, "show"], check=True, capture_output=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
+    return found
+
+
 def shown(kind: str) -> dict[int, str]:
     """Return the names of all programs, maps or links in the kernel, by id."""
-    done = subprocess.run(["bpftool", "-j", kind, "show"], check=True, capture_output=True)
-    return {item["id"]: item.get("name", "") for item in json.loads(done.stdout or b"[]")}
+    return {item["id"]: item.get("name", "") for item in objects(kind)}
 
 
 def held() -> dict[str, set[int]]:
@@ -53,8 +60,13 @@ def leftovers(before: dict[str, set[int]]) -> dict[str, set[int]]:
         left = {kind: set(shown(kind)) - before[kind] for kind in before}
         opened = held()
         left = {kind: ids - opened[kind] for kind, ids in left.items()}
-        names = shown("prog") if left["prog"] else {}
-        left["prog"] = {i for i in left["prog"] if names.get(i, "").startswith(_OUR_PROGRAMS)}
+        programs = objects("prog")
+        ours = {p["id"] for p in programs if p.get("name", "").startswith(_OUR_PROGRAMS)}
+        left["prog"] &= ours
+        # What programs of others use is theirs.
+        left["map"] -= {
+            m for p in programs if p["id"] not in left["prog"] for m in p.get("map_ids", ())
+        }
         if not any(left.values()) or time.monotonic() > deadline:
             return left
         time.sleep(0.1)

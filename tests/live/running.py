@@ -57,6 +57,12 @@ class Result:
     errors: str
     folder: Path
 
+    def explained(self, quality: str) -> int:
+        """Return how many stacks are whole, or were taken inside one of our own probes."""
+        found = self.profile()[quality]
+        assert found["whole"] + sum(found["by_cause"].values()) == found["samples"]
+        return int(found["whole"] + found["by_cause"].get("inside a probe", 0))
+
     def profile(self) -> dict[str, Any]:
         value: dict[str, Any] = json.loads((self.folder / "profile.json").read_text())
         return value

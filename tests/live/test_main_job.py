@@ -102,8 +102,8 @@ def test_a_sampled_stack_reaches_the_comparison(field_story: Result) -> None:
 def test_stacks_are_whole_or_say_why(field_story: Result, quality: str) -> None:
     found = field_story.profile()[quality]
     assert found["samples"] > 100
-    assert found["whole"] + sum(found["by_cause"].values()) == found["samples"]
-    assert found["whole"] >= 0.999 * found["samples"]
+    assert field_story.explained(quality) >= 0.999 * found["samples"]
+    assert found["whole"] >= 0.98 * found["samples"]
 
 
 def test_the_accounting_balances_and_nothing_is_lost(field_story: Result) -> None:
@@ -169,20 +169,23 @@ def test_the_newer_asterisk(pjsip: Instance, tmp_path: Path, kind: str) -> None:
     assert report["containers"]
     assert all(site["line"] for c in report["containers"] for site in c["call_sites"])
     for quality in ("stacks", "lookup_stacks"):
-        found = report[quality]
-        assert found["samples"] and found["whole"] >= 0.999 * found["samples"]
+        assert report[quality]["samples"] > 10
+        assert result.explained(quality) >= 0.999 * report[quality]["samples"]
 
 
-def test_long_chains_of_the_newer_asterisk(
+def test_endpoints_of_the_newer_asterisk(
     short_lived: Callable[..., Instance], tmp_path: Path
 ) -> None:
-    """With 3,000 endpoints in 13 buckets, and taskprocessors in one bucket."""
-    asterisk = short_lived("22", endpoints=3_000, buckets=1)
-    result, _ = profile_traffic(asterisk, tmp_path / "result", "register", 30, seconds=10)
-    report = result.profile()
-    found = {c["name"].split(" (")[0]: c for c in report["containers"] if c["name"]}
-    assert found["taskprocessors"]["elements_end"] == asterisk.taskprocessor_count()
-    assert found["taskprocessors"]["buckets"] == 1
+    asterisk = short_lived("22", endpoints=3_000)
+    result, sent = profile_traffic(asterisk, tmp_path / "result", "register", 30, seconds=10)
+    assert sent.complete
+    found = {(c["name"] or "").split(" (")[0]: c for c in result.profile()["containers"]}
+    endpoints = found["PJSIP endpoints"]
+    assert (endpoints["kind"], endpoints["buckets"]) == ("hash", 53)
+    assert 3_000 <= endpoints["elements_end"] <= 3_001  # and one of the system's own
+    assert endpoints["chain"]["mean"] == pytest.approx(endpoints["elements_end"] / 53)
+    assert endpoints["lookups"]["hit_ratio"] == 1
+    assert [site["file"] for site in endpoints["call_sites"]]
 
 
 def test_other_containers_are_the_worst_with_the_packaged_buckets(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import subprocess
 from array import array
 from bisect import bisect_right
@@ -22,7 +23,7 @@ from profiler.unwind_table import (
     frame_sections,
     functions,
 )
-from profiler.unwind_wire import KIND_BAD, KIND_NONE, WIDE_RULE, word
+from profiler.unwind_wire import KIND_BAD, KIND_END, KIND_NONE, WIDE_RULE, word
 from tests.call_frames import OFFSET_16, Section
 
 PROGRAM = Path(__file__).parents[1] / "bpf" / "programs" / "frames.c"
@@ -268,3 +269,42 @@ def test_without_section_headers_the_table_is_the_same(tmp_path: Path) -> None:
 def test_no_frame_information_gives_an_empty_table() -> None:
     assert compile_table((), EVERYTHING) == EMPTY_TABLE
     assert compile_table((FrameSection(b"", 0),), EVERYTHING) == EMPTY_TABLE
+
+
+UNDEFINED_RETURN = b"\x07\x10"  # DW_CFA_undefined of the return address
+
+
+def test_the_gap_around_the_system_call_of_clone_is_the_parents() -> None:
+    table = table_of((0x2000, 0x20, b""), (0x202D, 0x20, UNDEFINED_RETURN))
+    assert rows_of(table)[:2] == [(0x2000, AT_8), (0x202D, word(KIND_END))]
+    assert word_at(table, 0x2022) == AT_8
+
+
+@pytest.mark.parametrize(
+    ("before", "start", "after"),
+    [
+        (b"", 0x2041, UNDEFINED_RETURN),  # too far away
+        (OFFSET_16, 0x202D, UNDEFINED_RETURN),  # not as at a function's begin
+        (b"", 0x202D, b""),  # no begin of a thread
+    ],
+)
+def test_other_gaps_stay_gaps(before: bytes, start: int, after: bytes) -> None:
+    table = table_of((0x2000, 0x20, before), (start, 0x20, after))
+    assert word_at(table, 0x2022) == NOTHING
+
+
+def test_the_c_library_can_be_left_where_it_starts_threads() -> None:
+    path = next(
+        line.split()[-1]
+        for line in Path("/proc/self/maps").read_text().splitlines()
+        if "/libc.so" in line
+    )
+    data = Path(path).read_bytes()
+    elf = Elf.from_bytes(data)
+    symbols = ELFFile(io.BytesIO(data)).get_section_by_name(".dynsym")
+    address = symbols.get_symbol_by_name("clone")[0]["st_value"]
+    offset = elf.offset_of(address)
+    assert offset is not None
+    behind = data.index(b"\x0f\x05", offset, offset + 128) + 2 - offset + address
+    table = compile_table(frame_sections(elf), elf.code_ranges)
+    assert word_at(table, behind) == AT_8
