@@ -244,6 +244,8 @@ def _counts(groups: Sequence[LookupGroup]) -> prof.LookupCounts:
         estimated_low=max(total - _CONFIDENCE * deviation, float(measured)),
         estimated_high=max(total + _CONFIDENCE * deviation, float(measured)),
         hit_ratio=hits / answered if answered else None,
+        steps_agreed=sum(group.steps_agreed for group in groups),
+        steps_disagreed=sum(group.steps_disagreed for group in groups),
     )
 
 

@@ -299,6 +299,8 @@ class _Lookups:
             duration_ns=self._distribution(
                 group, Metric.DURATION, group.duration_total_ns, group.duration_max_ns
             ),
+            steps_agreed=group.agreed,
+            steps_disagreed=group.disagreed,
         )
 
     def _distribution(

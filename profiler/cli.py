@@ -134,6 +134,11 @@ def commands() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print profile.json instead of the report.")
 @click.option("--cpu-only", is_flag=True, help="Only sample the CPU; place no probes.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Also trap each step of the traversals and compare: dear, for short runs.",
+)
 @click.option("--list-probes", is_flag=True, help="Show where probes would go, and place none.")
 @click.option("-U", "--user", "user_only", is_flag=True, help="Leave kernel frames out.")
 @click.option("-K", "--kernel", "kernel_only", is_flag=True, help="Leave user frames out.")
@@ -152,6 +157,7 @@ def asterisk(
     output: Path | None,
     as_json: bool,
     cpu_only: bool,
+    verify: bool,
     list_probes: bool,
     user_only: bool,
     kernel_only: bool,
@@ -169,7 +175,7 @@ def asterisk(
     require(checks(read_facts()))
     target = find_asterisk(pid)
     if list_probes:
-        _list_probes(target.pid)
+        _list_probes(target.pid, verify)
         return
     options = Options(
         duration_ns=round(duration * 1e9),
@@ -180,6 +186,7 @@ def asterisk(
         user_frames=not kernel_only,
         command=tuple(sys.argv),
         symbols=symbols,
+        verify=verify,
     )
     folder = output or Path(f"ebpf-prof-asterisk-{time.strftime('%Y%m%d-%H%M%S')}")
     with OutputFolder(folder, find_owner(os.environ, os.geteuid())) as results:
@@ -193,11 +200,11 @@ def asterisk(
         _require_complete(profile)
 
 
-def _list_probes(pid: int) -> None:
+def _list_probes(pid: int, verify: bool) -> None:
     code = TargetCode(pid)
     code.refresh()
     planner = ProbePlanner(code)
-    render_probes(planner.plan(), planner.executable().mapping.path, sys.stdout)
+    render_probes(planner.plan(verify), planner.executable().mapping.path, sys.stdout)
 
 
 def _write(recording: Recording, results: OutputFolder) -> Profile:

@@ -105,6 +105,8 @@ class LookupCounts:
     estimated_low: float
     estimated_high: float
     hit_ratio: float | None
+    steps_agreed: int = 0  # with --verify: counts that trapped steps confirmed
+    steps_disagreed: int = 0  # or did not
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ class Options:
     user_frames: bool = True
     command: tuple[str, ...] = ()
     symbols: str | None = None
+    verify: bool = False
     variants: tuple[Variant, ...] = VARIANTS
 
 
@@ -132,7 +133,7 @@ def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_
     plan = None
     if options.lookups:
         try:
-            plan = planner.plan()
+            plan = planner.plan(options.verify)
             warnings += plan.warnings
         except ProbeError as error:
             raise ProbeError(

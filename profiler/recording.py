@@ -184,6 +184,10 @@ class LookupGroup:
     comparisons: Distribution
     sort_calls: Distribution
     duration_ns: Distribution
+    # With --verify: lookups whose steps were also trapped one by one, and were as many as walked,
+    # or not as many. Both are 0 without it.
+    steps_agreed: int = 0
+    steps_disagreed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

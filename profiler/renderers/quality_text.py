@@ -94,7 +94,14 @@ def _verification(profile: Profile) -> tuple[str, str]:
         f"{numbers.exact(sum(count.truncated for count in counts))} truncated; "
         "only verified ones are shown"
     )
-    return text, "bad" if contradicted else ""
+    agreed = sum(count.steps_agreed for count in counts)
+    disagreed = sum(count.steps_disagreed for count in counts)
+    if agreed or disagreed:
+        text += (
+            f"; trapped step by step, {numbers.exact(agreed)} were as counted, "
+            f"{numbers.exact(disagreed)} were not"
+        )
+    return text, "bad" if contradicted or disagreed else ""
 
 
 def _stacks(name: str, quality: StackQuality) -> str:
