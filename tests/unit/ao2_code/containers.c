@@ -3,15 +3,18 @@
  * structure, so that the analysis of instructions can be tested on what every compiler option makes
  * of it. It runs all its exported functions and prints where from the releases and unlocks came.
  *
- * ASTERISK_13: the older family, with other arguments and one more method.
+ * ASTERISK_13: the older family, with other arguments, one more method and a shorter header.
+ * AO2_DEBUG: containers and their buckets have more members.
+ * COUNTED: another main function, which counts what its own lookups compare (counted.h).
  */
 #include <alloca.h>
+#include <stddef.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNLINK = 1, NODATA = 2, MULTIPLE = 4, NOLOCK = 0x10, KEY = 0x40 };
+enum { UNLINK = 1, NODATA = 2, MULTIPLE = 4, NOLOCK = 0x10, KEY = 0x40, SEARCH_MASK = 0xe0 };
 enum { MATCH = 1, STOP = 2 };
 enum { LOCK_MUTEX = 1, LOCK_WRITE = 2 };
 
@@ -21,16 +24,30 @@ typedef int (*callback_data)(void *object, void *argument, void *data, int flags
 struct container;
 
 struct node {
-	void *object;
+	void *object; /* NULL: emptied */
 	struct container *mine;
-	struct node *next;
-	int links;
+	long links;
+	union {
+		struct {
+			struct node *next;
+			struct node *previous;
+			int bucket;
+		};
+		struct {
+			struct node *parent;
+			struct node *left;
+			struct node *right;
+		};
+	};
 };
 
 struct state {
-	struct node *last;
-	int bucket;
+	callback sort;
+	void *argument;
+	int bucket_first;
+	int bucket_last;
 	unsigned flags;
+	unsigned descending;
 	char room[80];
 };
 
@@ -48,15 +65,62 @@ struct methods {
 	struct node *(*step)(struct container *self, struct node *node);
 };
 
+struct bucket {
+	struct node *first;
+	struct node *last;
+#ifdef AO2_DEBUG
+	int elements;
+	int max_elements;
+#endif
+};
+
 struct container {
 	const struct methods *v_table;
 	callback sort;
 	callback compare;
 	unsigned options;
 	int elements;
-	struct node *head[7];
-	pthread_mutex_t lock;
+#ifdef AO2_DEBUG
+	int nodes;
+	int max_empty_nodes;
+#endif
+	unsigned destroying : 1;
+	union {
+		struct {
+			int (*hash)(const void *object, int flags);
+			int n_buckets;
+			struct bucket buckets[7];
+		};
+		struct node *root;
+	};
 };
+
+/* What stands before every object. */
+struct header {
+#ifndef ASTERISK_13
+	void *destructor;
+	void *weak;
+#ifdef AO2_DEBUG
+	long data_size;
+#endif
+#else
+	void *destructor;
+#endif
+	int references;
+	unsigned magic;
+};
+
+struct allocated {
+	pthread_mutex_t lock;
+	struct header header;
+	struct container container;
+};
+
+#ifdef ASTERISK_13
+enum { MAGIC_SHIFT = 2 };
+#else
+enum { MAGIC_SHIFT = 4 };
+#endif
 
 #ifdef ASTERISK_13
 #define SITE
@@ -72,8 +136,16 @@ extern char __executable_start[];
 
 static volatile int sink;
 
+static pthread_mutex_t *lock_of(struct container *c)
+{
+	return &((struct allocated *)((char *)c - offsetof(struct allocated, container)))->lock;
+}
+
 static void tell(const char *what, void *from)
 {
+#ifdef COUNTED
+	return;
+#endif
 	printf("%s %lx\n", what, (unsigned long)((char *)from - __executable_start));
 }
 
@@ -95,7 +167,7 @@ FAR API int __ao2_lock(void *object, int how, const char *file, const char *func
 		       const char *name)
 {
 	sink += how + line + (file == function) + (name != NULL);
-	return pthread_mutex_lock(&((struct container *)object)->lock);
+	return pthread_mutex_lock(lock_of(object));
 }
 
 FAR API int __ao2_unlock(void *object, const char *file, const char *function, int line,
@@ -103,7 +175,7 @@ FAR API int __ao2_unlock(void *object, const char *file, const char *function, i
 {
 	tell("unlock", __builtin_return_address(0));
 	sink += line + (file == function) + (name != NULL);
-	return pthread_mutex_unlock(&((struct container *)object)->lock);
+	return pthread_mutex_unlock(lock_of(object));
 }
 #define REF(o, d) __ao2_ref(o, d)
 #else
@@ -120,7 +192,7 @@ FAR API int __ao2_lock(void *object, int how, const char *file, const char *func
 		       const char *name)
 {
 	sink += how + line + (file == function) + (name != NULL);
-	return pthread_mutex_lock(&((struct container *)object)->lock);
+	return pthread_mutex_lock(lock_of(object));
 }
 
 FAR API int __ao2_unlock(void *object, const char *file, const char *function, int line,
@@ -128,7 +200,7 @@ FAR API int __ao2_unlock(void *object, const char *file, const char *function, i
 {
 	tell("unlock", __builtin_return_address(0));
 	sink += line + (file == function) + (name != NULL);
-	return pthread_mutex_unlock(&((struct container *)object)->lock);
+	return pthread_mutex_unlock(lock_of(object));
 }
 #define REF(o, d) __ao2_ref(o, d, NULL, __FILE__, __LINE__, __func__)
 #endif
@@ -344,42 +416,103 @@ static struct node *hash_create(struct container *self, void *object)
 
 static int hash_insert(struct container *self, struct node *node)
 {
-	node->next = self->head[0];
-	self->head[0] = node;
+	struct bucket *bucket;
+
+	node->bucket = self->hash(node->object, 0) % self->n_buckets;
+	bucket = &self->buckets[node->bucket];
+	node->previous = bucket->last;
+	if (bucket->last) {
+		bucket->last->next = node;
+	} else {
+		bucket->first = node;
+	}
+	bucket->last = node;
 	return ++self->elements;
+}
+
+static struct node *full_node(struct container *self, struct node *node, int bucket, int last)
+{
+	for (;;) {
+		for (; node; node = node->next) {
+			if (node->object) {
+				return node;
+			}
+		}
+		if (++bucket > last) {
+			return NULL;
+		}
+		node = self->buckets[bucket].first;
+	}
 }
 
 static struct node *hash_first(struct container *self, unsigned flags, void *argument,
 			       struct state *state)
 {
 	memset(state, 0, sizeof(*state));
+	state->argument = argument;
 	state->flags = flags;
-	state->bucket = argument != NULL;
-	return self->head[0];
+	state->bucket_last = self->n_buckets - 1;
+	if ((flags & SEARCH_MASK) == KEY) {
+		state->bucket_first = state->bucket_last =
+			self->hash(argument, (int)flags) % self->n_buckets;
+	}
+	return full_node(self, NULL, state->bucket_first - 1, state->bucket_last);
 }
 
 static struct node *hash_next(struct container *self, struct state *state, struct node *previous)
 {
-	state->last = previous;
-	return sink += self->elements, previous->next;
+	return full_node(self, previous->next, previous->bucket, state->bucket_last);
 }
 
 static struct node *hash_step(struct container *self, struct node *node)
 {
-	return node ? node->next : self->head[0];
+	return node ? node->next : self->buckets[0].first;
+}
+
+static int tree_insert(struct container *self, struct node *node)
+{
+	struct node **place = &self->root;
+
+	while (*place) {
+		node->parent = *place;
+		place = node->object < (*place)->object ? &(*place)->left : &(*place)->right;
+	}
+	*place = node;
+	return ++self->elements;
+}
+
+static struct node *leftmost(struct node *node)
+{
+	while (node && node->left) {
+		node = node->left;
+	}
+	return node;
+}
+
+static struct node *tree_following(struct node *node)
+{
+	if (node->right) {
+		return leftmost(node->right);
+	}
+	while (node->parent && node == node->parent->right) {
+		node = node->parent;
+	}
+	return node->parent;
 }
 
 static struct node *tree_first(struct container *self, unsigned flags, void *argument,
 			       struct state *state)
 {
-	state->flags = flags ^ 1;
-	return argument ? self->head[1] : self->head[2];
+	state->flags = flags;
+	state->argument = argument;
+	return leftmost(self->root);
 }
 
 static struct node *tree_next(struct container *self, struct state *state, struct node *previous)
 {
-	state->last = previous;
-	return sink -= self->elements, previous->next;
+	sink -= self->elements;
+	state->sort = NULL;
+	return tree_following(previous);
 }
 
 #ifdef ASTERISK_13
@@ -399,8 +532,20 @@ static const struct methods v_table_hash = {
 
 static const struct methods v_table_rbtree = {
 	.destroy = hash_destroy, .clone = hash_clone, DEBUG_CLONE .create = hash_create,
-	.insert = hash_insert, .first = tree_first, .next = tree_next, .step = hash_step,
+	.insert = tree_insert, .first = tree_first, .next = tree_next, .step = hash_step,
 };
+
+static int hash_of(const void *object, int flags)
+{
+	sink += flags;
+	return (int)((unsigned long)object / 8 % 1009);
+}
+
+static int hash_zero(const void *object, int flags)
+{
+	sink += flags + (object != NULL);
+	return 0;
+}
 
 static struct container *prepare(struct container *c, const struct methods *methods,
 				 callback compare)
@@ -408,26 +553,46 @@ static struct container *prepare(struct container *c, const struct methods *meth
 	if (c) {
 		c->v_table = methods;
 		c->compare = compare;
-		pthread_mutex_init(&c->lock, NULL);
+		pthread_mutex_init(lock_of(c), NULL);
 	}
 	return c;
 }
 
+static struct container *alloc_container(void)
+{
+	struct allocated *made = calloc(1, sizeof(*made));
+
+	made->header.references = 1;
+	made->header.magic = 0xa70b123u << MAGIC_SHIFT;
+	return &made->container;
+}
+
 API struct container *__ao2_container_alloc_hash(callback compare)
 {
-	return prepare(calloc(1, sizeof(struct container)), &v_table_hash, compare);
+	struct container *c = prepare(alloc_container(), &v_table_hash, compare);
+
+	c->hash = hash_of;
+	c->n_buckets = 7;
+	return c;
 }
 
 API struct container *__ao2_container_alloc_list(callback compare)
 {
-	return __ao2_container_alloc_hash(compare);
+	struct container *c = __ao2_container_alloc_hash(compare);
+
+	c->hash = hash_zero;
+	c->n_buckets = 1;
+	return c;
 }
 
 API struct container *__ao2_container_alloc_rbtree(callback compare)
 {
-	return prepare(calloc(1, sizeof(struct container)), &v_table_rbtree, compare);
+	return prepare(alloc_container(), &v_table_rbtree, compare);
 }
 
+#ifdef COUNTED
+#include "counted.h"
+#else
 static int compare(void *object, void *argument, int flags)
 {
 	return sink += flags, object == argument ? MATCH | STOP : 0;
@@ -467,3 +632,4 @@ int main(void)
 	__ao2_find(tree, NULL, KEY HERE);
 	return 0;
 }
+#endif
