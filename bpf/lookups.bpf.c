@@ -143,6 +143,7 @@ struct lookup {
     u32 has_return;
     u32 inner_unseen; /* a lookup inside this one was not followed */
     u32 unlinked;     /* elements that it took out of the container */
+    u64 callback_sp;  /* stack pointer at the entry of `callback` */
     u64 next_calls;   /* of traverse_next, only with VERIFY */
 };
 
@@ -1123,15 +1124,28 @@ static __always_inline void returned(struct pt_regs *ctx, u64 now)
     go_on(ctx, t, STAGE_RETURN, now, program);
 }
 
-/* A sort or compare function was entered: count it for the lookup that is traversing. */
-static __always_inline void compared(struct lookup *l, u64 function)
+/* Whether the function that has just been entered was called by Asterisk's code of containers: what
+ * is called for each node may call the sort function itself. */
+static __always_inline bool is_container_code(u64 sp)
 {
+    u64 caller = 0;
+    bpf_probe_read_user(&caller, sizeof(caller), (void *)sp);
+    return caller - AO2_CODE_START < AO2_CODE_BYTES;
+}
+
+/* A sort or compare function was entered: count it for the lookup that is traversing. */
+static __always_inline void compared(struct pt_regs *ctx, struct lookup *l, u64 value)
+{
+    u64 function = FUNCTION_OF(value), sp = ctx->sp + PUSHED_BYTES_OF(value);
     if (l->phase != PHASE_TRAVERSING)
         return;
     if (function == l->head.sort_fn)
-        l->sort_calls++;
-    else if (function == l->callback)
-        l->trapped_comparisons++;
+        l->sort_calls += is_container_code(sp);
+    if (function != l->callback)
+        return;
+    if (!l->callback_sp)
+        l->callback_sp = sp;
+    l->trapped_comparisons += l->callback_sp == sp; /* else it was called by itself */
 }
 
 /* A probe inside a lookup was hit. */
@@ -1158,7 +1172,7 @@ static __always_inline void inside(struct pt_regs *ctx, struct control *c, u64 c
         l->next_calls += l->phase == PHASE_TRAVERSING && l->container == ctx->di && l->state == ctx->si;
 #endif
     else
-        compared(l, VALUE_OF(cookie));
+        compared(ctx, l, VALUE_OF(cookie));
 }
 
 static __always_inline u64 get_cookie(struct pt_regs *ctx)

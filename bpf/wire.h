@@ -24,7 +24,8 @@ enum entry_function {
 
 /* A probe's cookie: what the place is, and a value of its own. The entry functions come first. The
  * value of functions whose stack matters (entries, traverse_first) is the bytes that they have pushed
- * before the probe's place; that of a sort or compare function is its address. */
+ * before the probe's place; that of a sort or compare function is its address and, in words, what it
+ * has pushed. */
 enum place {
     PLACE_TRAVERSAL_FIRST = ENTRY_COUNT,
     PLACE_TRAVERSAL_END,
@@ -35,6 +36,9 @@ enum place {
 #define PLACE_OF(cookie) ((u32)((cookie) >> 56))
 #define STEPPED (1ULL << 55) /* in a cookie: the instruction is single-stepped, which costs more */
 #define VALUE_OF(cookie) ((cookie) & (STEPPED - 1))
+#define FUNCTION_BITS 47 /* user space addresses are below 1 << 47 */
+#define FUNCTION_OF(value) ((value) & ((1ULL << FUNCTION_BITS) - 1))
+#define PUSHED_BYTES_OF(value) ((value) >> FUNCTION_BITS << 3)
 
 /* Why a measured lookup's comparisons are, or are not, known. */
 enum verdict {

@@ -12,7 +12,7 @@ from profiler.mappings import LoadedCode, TargetCode
 from profiler.placement import Site, SiteRefusedError, choose_site
 from profiler.unwind_table import functions
 from profiler.uprobes import ProbePlace
-from profiler.wire import MATCH_BY_ADDRESS, Place, cookie, place_of
+from profiler.wire import FUNCTION_BITS, MATCH_BY_ADDRESS, Place, cookie, function_value, place_of
 from profiler.x86 import R8, R9, RCX, RDI, RDX, RSI
 
 # Registers that hold what the programs read at an entry; prototypes: main/astobj2_container.c.
@@ -25,6 +25,8 @@ _ENTRY_ARGUMENTS = {
 }
 _FIRST_ARGUMENTS = (RDI, RSI, RDX, RCX)
 _NEXT_ARGUMENTS = (RDI, RSI)
+# Their helpers, which have no place in a table, are within this distance.
+_NEIGHBOUR_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class ProbePlan:
     unlock_sites: bool  # the places where it unlocks the container are known
     warnings: tuple[str, ...]
     returns: bool = True  # the returns of the entry functions can be trapped
+    code: tuple[int, int] = (0, 1 << FUNCTION_BITS)  # where in the target containers' code is
     verify: bool = False  # every step of a traversal is trapped too, and the counts are compared
 
     @property
@@ -60,6 +63,8 @@ class ProbePlan:
             "CALL_SITE_ARGUMENTS": int(self.call_site_arguments),
             "RETURNS": int(self.returns),
             "VERIFY": int(self.verify),
+            "AO2_CODE_START": self.code[0],
+            "AO2_CODE_BYTES": self.code[1] - self.code[0],
         }
 
     def without_returns(self) -> ProbePlan:
@@ -151,6 +156,7 @@ class ProbePlanner:
             complete,
             unlocking,
             tuple(warnings),
+            code=_code_of_containers(loaded, image, ao2),
             verify=verify,
         )
 
@@ -225,7 +231,8 @@ class ProbePlanner:
             site = choose_site(self.image(loaded), address, "comparison function", ())
         except SiteRefusedError:
             return None
-        return self._probe(loaded, site, Place.COMPARISON, function, False)
+        value = function_value(function, site.stack_bytes or 0)
+        return self._probe(loaded, site, Place.COMPARISON, value, False)
 
     def _probe(
         self, loaded: LoadedCode, site: Site, place: Place, value: int, with_return: bool
@@ -235,3 +242,21 @@ class ProbePlanner:
         address = site.vaddr + (loaded.bias or 0)
         told = cookie(place, value, site.emulated)
         return PlannedProbe(site, ProbePlace(path, site.file_offset, address, told, with_return))
+
+
+def _code_of_containers(loaded: LoadedCode, image: CodeImage, ao2: Ao2Code) -> tuple[int, int]:
+    """Return addresses around the functions that call sort functions: [start, end).
+
+    They are those of main/astobj2_container.c, _hash.c and _rbtree.c, which are linked one after
+    the other. More than them does no harm, unless a callback that is there sorts by itself.
+    """
+    starts = [table.traverse_first for table in ao2.vtables]
+    starts += [table.traverse_next for table in ao2.vtables]
+    starts += [traversal.start for traversal in ao2.traversals]
+    known = [function for start in starts if (function := image.function(start)) is not None]
+    if not known:
+        return 0, 1 << FUNCTION_BITS
+    bias = loaded.bias or 0
+    first = min(function.start for function in known) - _NEIGHBOUR_BYTES
+    last = max(function.end for function in known) + _NEIGHBOUR_BYTES
+    return max(first, 0) + bias, last + bias

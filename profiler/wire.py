@@ -81,11 +81,19 @@ class Kind(IntEnum):
 
 
 STEPPED = 1 << 55
+FUNCTION_BITS = 47
 
 
 def cookie(place: Place, value: int, emulated: bool) -> int:
     """Return a probe's cookie; `value` has at most 55 bits."""
     return place << 56 | (0 if emulated else STEPPED) | value & (STEPPED - 1)
+
+
+def function_value(address: int, pushed_bytes: int) -> int:
+    """Return the value of a cookie that names a function, and what it has pushed at the place."""
+    if address >> FUNCTION_BITS or pushed_bytes % 8 or pushed_bytes >= 1 << 11:
+        raise ValueError(f"{address:#x}, {pushed_bytes} bytes do not fit into a cookie")
+    return pushed_bytes // 8 << FUNCTION_BITS | address
 
 
 def place_of(value: int) -> Place:

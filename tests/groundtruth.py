@@ -52,6 +52,7 @@ SEARCHES = (
     "callback-match-all",
     "callback-key",
     "callback-key-miss",
+    "callback-sort",
     "callback-stop",
     "callback-data",
     "callback-data-miss",

@@ -124,6 +124,32 @@ SEARCH unlink_nothing(struct worker *worker, struct box *box, struct item *wante
 	return found != NULL;
 }
 
+/* Sorts and compares on its own account too, which no container asked for. */
+static int sort_and_compare(void *object, void *argument, int flags)
+{
+	struct worker *worker = searching;
+	int result;
+
+	searching = NULL;
+	item_sort(object, argument, flags);
+	result = item_compare(object, argument, flags);
+	searching = worker;
+	count_call();
+	return result;
+}
+
+SEARCH callback_sort(struct worker *worker, struct box *box, struct item *wanted)
+{
+	struct item *found;
+	char *key = wanted->name;
+
+	lookup_begin(worker);
+	HERE(worker), found = ao2_callback(box->container, OBJ_SEARCH_KEY, sort_and_compare, key);
+	lookup_end(worker, found != NULL);
+	ao2_cleanup(found);
+	return found != NULL;
+}
+
 const struct search order_searches[] = {
 	{ "descending", "__ao2_find", find_descending, 1, 0 },
 	{ "descending-miss", "__ao2_find", find_descending, 0, 0 },
@@ -134,5 +160,6 @@ const struct search order_searches[] = {
 	{ "unlink-multiple-miss", "__ao2_find", unlink_multiple, 0, 1 },
 	{ "unlink-scan", "__ao2_callback_data", unlink_scan, 1, 1 },
 	{ "unlink-nothing", "__ao2_callback", unlink_nothing, 1, 0 },
+	{ "callback-sort", "__ao2_callback", callback_sort, 1, 0 },
 	{ NULL, NULL, NULL, 0, 0 },
 };

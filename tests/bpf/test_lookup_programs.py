@@ -12,7 +12,8 @@ from profiler.uprobes import VARIANTS, Variant, load_programs
 
 pytestmark = pytest.mark.root
 
-KNOWN = {"UNLOCK_SITES": 1, "END_SITES": 1, "CALL_SITE_ARGUMENTS": 1}
+KNOWN = {"UNLOCK_SITES": 1, "END_SITES": 1, "CALL_SITE_ARGUMENTS": 1, "RETURNS": 1}
+RANGE = {"AO2_CODE_START": 4096, "AO2_CODE_BYTES": 4096}
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: f"{v.links.value}-{v.iterator}")
@@ -21,10 +22,12 @@ KNOWN = {"UNLOCK_SITES": 1, "END_SITES": 1, "CALL_SITE_ARGUMENTS": 1}
     [
         KNOWN,
         {**KNOWN, "CALL_SITE_ARGUMENTS": 0},
+        {**KNOWN, "RETURNS": 0},
+        {**KNOWN, "VERIFY": 1},
         {**KNOWN, "UNLOCK_SITES": 0},
         {**KNOWN, "UNLOCK_SITES": 0, "END_SITES": 0},
     ],
-    ids=["all", "13", "no unlock", "entries only"],
+    ids=["all", "13", "no returns", "verify", "no unlock", "entries only"],
 )
 def test_programs_load(variant: Variant, known: dict[str, int]) -> None:
     definitions = {
@@ -34,6 +37,7 @@ def test_programs_load(variant: Variant, known: dict[str, int]) -> None:
         "THREADS": 16,
         "GROUPS": 16,
         "HISTOGRAMS": 64,
+        **RANGE,
         **known,
     }
     programs = load_programs(definitions, [variant])

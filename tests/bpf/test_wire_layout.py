@@ -153,6 +153,23 @@ def test_cookies_are_taken_apart_as_they_were_made(tmp_path: Path) -> None:
     assert [wire.place_of(cookie) for cookie in cookies] == [place for place, _, _ in parts]
 
 
+def test_functions_are_taken_apart_as_they_were_put_together(tmp_path: Path) -> None:
+    parts = [(a, pushed) for a in (1, 0x5555_5555_5550, (1 << 47) - 1) for pushed in (0, 8, 2040)]
+    values = [wire.function_value(address, pushed) for address, pushed in parts]
+    assert all(value < 1 << 55 for value in values)
+    statements = [
+        f'printf("%llu %llu\\n", FUNCTION_OF({value}ULL), PUSHED_BYTES_OF({value}ULL));'
+        for value in values
+    ]
+    assert [tuple(map(int, words)) for words in run(tmp_path, statements)] == parts
+
+
+@pytest.mark.parametrize(("address", "pushed"), [(1 << 47, 0), (1, 7), (1, 2048)])
+def test_functions_that_do_not_fit_are_refused(address: int, pushed: int) -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        wire.function_value(address, pushed)
+
+
 def test_slots_follow_each_other_without_a_gap() -> None:
     ends = [wire.slot_range(slot) for slot in range(1500)]
     assert ends[0] == (0, 1)

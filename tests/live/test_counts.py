@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,7 +31,9 @@ LOOKUPS = 211
 
 @pytest.fixture(scope="module", params=["16", "22"])
 def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    with start(Options(request.param, name=f"counts-{request.param}").complete()) as instance:
+    with start(
+        Options(request.param, name=f"counts{os.getpid()}-{request.param}").complete()
+    ) as instance:
         instance.cli("module load groundtruth.so")
         yield instance
 

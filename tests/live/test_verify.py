@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,7 +20,9 @@ pytestmark = [pytest.mark.live, pytest.mark.root]
 
 @pytest.fixture(scope="module", params=["16", "22"])
 def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    with start(Options(request.param, name=f"verify-{request.param}").complete()) as instance:
+    with start(
+        Options(request.param, name=f"verify{os.getpid()}-{request.param}").complete()
+    ) as instance:
         instance.cli("module load groundtruth.so")
         yield instance
 
