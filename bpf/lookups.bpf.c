@@ -59,6 +59,13 @@
 /* A red-black tree of N nodes is at most 2 log2(N + 1) deep: enough for two thousand million. */
 #define TREE_DEPTH 64
 
+/* What programs return that do not want the function's return. In a session that is 1; with 0 the
+ * kernel takes the word at rsp for the return address, also in the middle of a function, and puts its
+ * trampoline there (Linux 6.18, uprobe_multi_link_handler in kernel/trace/bpf_trace.c, handler_chain
+ * in kernel/events/uprobes.c). Elsewhere it must be 0: kernels before 6.13 may hand it on as
+ * UPROBE_HANDLER_REMOVE. */
+#define NO_RETURN_PROBE SESSION
+
 /* A lookup goes through several programs, so that each stays small for the verifier. */
 enum step_program {
     PROGRAM_COUNT,
@@ -929,7 +936,7 @@ int lookup_unwind(struct pt_regs *ctx)
 {
     struct thread *t = this_thread();
     if (!t)
-        return 0;
+        return NO_RETURN_PROBE;
     if (unwind_some(&t->unwind) == UNWIND_MORE) {
         lookup_programs.call(ctx, PROGRAM_UNWIND);
         unwind_give_up(&t->unwind);
@@ -941,11 +948,11 @@ int lookup_unwind(struct pt_regs *ctx)
         sum = lookup_stacks.lookup_or_try_init(&t->stack_key, &zero);
     if (!sum) {
         count_lookup(LOOKUPS_STACKLESS);
-        return 0;
+        return NO_RETURN_PROBE;
     }
     __sync_fetch_and_add(&sum->lookups, t->stack_weight.lookups);
     __sync_fetch_and_add(&sum->comparisons, t->stack_weight.comparisons);
-    return 0;
+    return NO_RETURN_PROBE;
 }
 
 /* Whether what was returned is what the traversal ended at. */
@@ -994,12 +1001,12 @@ int lookup_commit(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = t ? top_lookup(t) : NULL;
     if (!c || !l)
-        return 0;
+        return NO_RETURN_PROBE;
     bool hit = l->end_node != 0;
     if (t->stage == STAGE_RETURN && l->entry != ENTRY_UNLINK && l->phase != PHASE_ENTERED)
         hit = check_result(l, t->result);
     commit(ctx, c, t, l, t->now, hit);
-    return 0;
+    return NO_RETURN_PROBE;
 }
 
 /* The comparisons of the top lookup are counted, or cannot be. */
@@ -1026,7 +1033,7 @@ int lookup_walk(struct pt_regs *ctx)
     struct lookup *l = t ? top_lookup(t) : NULL;
     if (l)
         walk_on(ctx, t, l);
-    return 0;
+    return NO_RETURN_PROBE;
 }
 
 int lookup_walk_tree(struct pt_regs *ctx)
@@ -1034,13 +1041,13 @@ int lookup_walk_tree(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = t ? top_lookup(t) : NULL;
     if (!l)
-        return 0;
+        return NO_RETURN_PROBE;
     if (!walk_tree_some(&t->tree_walk, &t->walk) && t->walk.calls++ < WALK_CALLS)
         lookup_programs.call(ctx, PROGRAM_WALK_TREE);
     finish_walk(l, &t->walk);
     charge_walk(l, &t->walk, t->walk_started_ns);
     counted(ctx, t, l);
-    return 0;
+    return NO_RETURN_PROBE;
 }
 
 /* Count the comparisons of the top lookup, whose traversal has just ended. */
@@ -1050,18 +1057,18 @@ int lookup_count(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = t ? top_lookup(t) : NULL;
     if (!c || !l)
-        return 0;
+        return NO_RETURN_PROBE;
     t->walk_started_ns = bpf_ktime_get_ns();
     u32 program = plan_count(c, t, l);
     if (!program) {
         counted(ctx, t, l);
-        return 0;
+        return NO_RETURN_PROBE;
     }
     /* verifier: in this program it would follow the loop once for each way to it */
     lookup_programs.call(ctx, program);
     l->verdict = TRUNCATED_WALK;
     counted(ctx, t, l);
-    return 0;
+    return NO_RETURN_PROBE;
 }
 
 /* Go on with a program; after a failure the lookup stays open and is counted when it is dropped. */

@@ -14,14 +14,14 @@ int lookup_tally(struct pt_regs *ctx)
     struct control *c = get_control();
     struct window_state *w = get_window();
     if (!c || !w)
-        return 1;
+        return NO_RETURN_PROBE;
     charge(c, w, trap_cost(c, cookie));
     if (!c->window)
-        return 1;
+        return NO_RETURN_PROBE;
     admit(c, w, bpf_ktime_get_ns());
     struct lookup l = {.entry = PLACE_OF(cookie), .entry_sp = ctx->sp + VALUE_OF(cookie)};
     if (read_arguments(ctx, &l))
-        return 1;
+        return NO_RETURN_PROBE;
     if (!CALL_SITE_ARGUMENTS)
         forget_call_site(&l);
     struct group_key key = {.container = l.container,
@@ -34,5 +34,5 @@ int lookup_tally(struct pt_regs *ctx)
     u64 *count = tallies.lookup_or_try_init(&key, &zero);
     if (count)
         __sync_fetch_and_add(count, 1);
-    return 1; /* in a session: not at the return */
+    return NO_RETURN_PROBE;
 }

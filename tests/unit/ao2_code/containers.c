@@ -6,6 +6,7 @@
  * ASTERISK_13: the older family, with other arguments, one more method and a shorter header.
  * AO2_DEBUG: containers and their buckets have more members.
  * COUNTED: another main function, which counts what its own lookups compare (counted.h).
+ * INLINE_REMOVAL: nodes are taken out by code inside the traversal.
  */
 #include <alloca.h>
 #include <stddef.h>
@@ -222,11 +223,23 @@ FAR static void *make_list(void)
 	return list;
 }
 
+#ifdef INLINE_REMOVAL
+/* As compilers may inline the unlinking of a node: it drops a reference inside the traversal's loop. */
+static struct node spare = {.links = 77};
+__attribute__((always_inline)) static inline void remove_node(struct node *node)
+{
+	REF(&spare, -1);
+	node->object = NULL;
+	node->mine->elements--;
+	REF(&spare, -1);
+}
+#else
 FAR static void remove_node(struct node *node)
 {
 	node->object = NULL;
 	node->mine->elements--;
 }
+#endif
 
 static int match_all(void *object, void *argument, int flags)
 {
@@ -256,7 +269,7 @@ static void *internal_ao2_traverse(struct container *self, unsigned flags, void 
 	struct walk *walk = NULL;
 	struct node *node;
 	struct state *state;
-	callback plain = NULL;
+	callback plain = NULL, sort;
 	callback_data rich = NULL;
 	int how;
 
@@ -295,6 +308,7 @@ static void *internal_ao2_traverse(struct container *self, unsigned flags, void 
 		__ao2_lock(self, flags & UNLINK ? LOCK_WRITE : LOCK_MUTEX, __FILE__, __func__, __LINE__,
 			   "self");
 	}
+	/* The lowest of the stack: what a return probe would take for a return address. */
 	state = alloca(sizeof(*state));
 	node = self->v_table->first(self, flags, argument, state);
 	for (; node; node = self->v_table->next(self, state, node)) {
@@ -324,6 +338,7 @@ static void *internal_ao2_traverse(struct container *self, unsigned flags, void 
 			break;
 		}
 	}
+	sort = state->sort;
 	if (self->v_table->cleanup) {
 		self->v_table->cleanup(state);
 	}
@@ -334,6 +349,9 @@ static void *internal_ao2_traverse(struct container *self, unsigned flags, void 
 		adjust_lock(self, how, 0);
 	} else {
 		__ao2_unlock(self, __FILE__, __func__, __LINE__, "self");
+	}
+	if (state->sort != sort) {
+		abort();
 	}
 	if (list) {
 		REF(list, 1);
@@ -503,6 +521,7 @@ static struct node *tree_following(struct node *node)
 static struct node *tree_first(struct container *self, unsigned flags, void *argument,
 			       struct state *state)
 {
+	state->sort = self->sort;
 	state->flags = flags;
 	state->argument = argument;
 	return leftmost(self->root);
@@ -603,7 +622,8 @@ static int compare_data(void *object, void *argument, void *data, int flags)
 	return sink += data != NULL, compare(object, argument, flags);
 }
 
-int main(void)
+/* With an argument: after a byte was read, so that probes can be placed before. */
+int main(int argc, char **argv)
 {
 	static char objects[5];
 	struct container *c = __ao2_container_alloc_hash(compare);
@@ -613,6 +633,9 @@ int main(void)
 	int i;
 
 	setvbuf(stdout, NULL, _IONBF, 0);
+	if (argc > 1) {
+		sink += getchar() + argv[1][0];
+	}
 	for (i = 0; i < 5; i++) {
 		struct node *node = c->v_table->create(c, &objects[i]);
 		c->v_table->insert(c, node);
