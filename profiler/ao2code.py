@@ -102,7 +102,7 @@ def analyse(image: CodeImage) -> Ao2Code:
             if {family.traverse_first, family.traverse_next} <= slots:
                 found.setdefault(flow.start, (flow, []))[1].append(name)
     traversals = (
-        _traversal(image, flow, tuple(names)) for _, (flow, names) in sorted(found.items())
+        _traversal(image, flow, tuple(names), family) for _, (flow, names) in sorted(found.items())
     )
     return Ao2Code(
         family,
@@ -130,10 +130,14 @@ def _callees(image: CodeImage, address: int, depth: int) -> Iterator[CodeFlow]:
         level = following
 
 
-def _traversal(image: CodeImage, flow: CodeFlow, entries: tuple[str, ...]) -> Traversal:
+def _traversal(
+    image: CodeImage, flow: CodeFlow, entries: tuple[str, ...], family: Family
+) -> Traversal:
     unlock = image.exported("__ao2_unlock")
     unlocks = [call for call, target in flow.direct_calls() if target == unlock]
-    releases = _release_calls(image, flow, {call.address for call in unlocks})
+    releases = _release_calls(
+        image, flow, {call.address for call in unlocks}, family.traverse_first
+    )
     return Traversal(
         flow.start,
         flow.end,
@@ -143,19 +147,25 @@ def _traversal(image: CodeImage, flow: CodeFlow, entries: tuple[str, ...]) -> Tr
     )
 
 
-def _release_calls(image: CodeImage, flow: CodeFlow, unlocks: set[int]) -> list[Instruction]:
+def _release_calls(
+    image: CodeImage, flow: CodeFlow, unlocks: set[int], traverse_first: int
+) -> list[Instruction]:
     """Return the calls that drop the last node.
 
     The same function also drops its own iterator container, but after the unlocking or before the
-    locking: only the node's release is followed by the unlocking.
+    locking: only the node's release is followed by the unlocking. Where the compiler inlined the
+    unlinking of a node, it drops nodes and objects in the loop too; the last one is dropped once.
     """
     names = ("__ao2_ref", "__ao2_ref_debug")
     exported = {address for name in names if (address := image.exported(name)) is not None}
     delta, before_unlock = flow.constants(RSI), flow.reaching(unlocks)
+    begins = flow.slot_uses(traverse_first)  # a caller that retries may have inlined all of it
     drops = [
         (call, target)
         for call, target in flow.direct_calls()
-        if delta.at(call.address) == -1 and call.end in before_unlock
+        if delta.at(call.address) == -1
+        and call.end in before_unlock
+        and not flow.repeats(call.address, begins)
     ]
     found = [call for call, target in drops if target in exported]
     if found:

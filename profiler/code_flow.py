@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from profiler.code_image import CodeImage
@@ -128,8 +128,21 @@ class CodeFlow:
                 known.clear()
         return Constants(values)
 
-    def reaching(self, goals: set[int]) -> set[int]:
-        """Return the addresses in this function from which control can go to one of `goals`."""
+    def slot_uses(self, offset: int) -> set[int]:
+        """Return where the function loads or calls the pointer at offset(%reg) of an object."""
+        return {
+            instruction.address
+            for instruction in self._code.values()
+            if _object_offset(instruction.memory) == offset
+            and (instruction.flow is Flow.INDIRECT_CALL or _moves_pointer(instruction))
+        }
+
+    def repeats(self, address: int, but_for: Set[int]) -> bool:
+        """Tell whether control can come back to an instruction without passing `but_for`."""
+        return self._code[address].end in self.reaching({address}, but_for)
+
+    def reaching(self, goals: Set[int], but_for: Set[int] = frozenset()) -> set[int]:
+        """Return the addresses from which control can go to one of `goals`, not by `but_for`."""
         sources: dict[int, list[int]] = {}
         for instruction in self._code.values():
             if instruction.flow in (Flow.JUMP, Flow.BRANCH) and instruction.target is not None:
@@ -138,7 +151,8 @@ class CodeFlow:
                 sources.setdefault(instruction.end, []).append(instruction.address)
         reached, pending = set(goals), list(goals)
         while pending:
-            new = [address for address in sources.get(pending.pop(), ()) if address not in reached]
+            before = sources.get(pending.pop(), ())
+            new = [at for at in before if at not in reached and at not in but_for]
             reached.update(new)
             pending += new
         return reached

@@ -28,6 +28,11 @@ BUILDS = (
     "-O2 -mindirect-branch=thunk-inline",
     "-O2 -mindirect-branch=thunk -mindirect-branch-register",
     "-O2 -fno-omit-frame-pointer",
+    "-O0 -DINLINE_REMOVAL",
+    "-O2 -DINLINE_REMOVAL",
+    "-O3 -DINLINE_REMOVAL",
+    "-Os -fPIC -DINLINE_REMOVAL",
+    "-O2 -mindirect-branch=thunk -mindirect-branch-register -DINLINE_REMOVAL",
 )
 CALL_BYTES = 5  # e8 and a displacement
 
