@@ -18,7 +18,7 @@ METHODS = {
     "tree_first": "rb_ao2_find_first",
     "tree_next": "rb_ao2_find_next",
 }
-SHARED_METHODS = ("hash_insert", "hash_create", "hash_destroy")  # the program uses them twice
+SHARED_METHODS = ("hash_create", "hash_destroy")  # the program uses them twice
 
 
 @pytest.mark.parametrize("flags", ["-O2 -fPIE -pie", "-O2 -fno-pie -no-pie"])
@@ -38,18 +38,7 @@ def test_container_methods_are_named_by_their_place_in_the_table(
 
 
 def test_method_that_one_kind_has_alone_is_named(tmp_path: Path) -> None:
-    source = SOURCE.replace(
-        ".insert = hash_insert, .first = tree_first", ".insert = tree_insert, .first = tree_first"
-    )
-    copy = source[
-        source.index("static int hash_insert") : source.index("static struct node *hash_first")
-    ]
-    copy = copy.replace("hash_insert", "tree_insert")
-    source = source.replace(
-        "static const struct methods v_table_rbtree",
-        copy + "static const struct methods v_table_rbtree",
-    )
-    program = build(tmp_path, source, "-O2", "-w", "-rdynamic", "-pthread", "-fno-ipa-icf")
+    program = build(tmp_path, SOURCE, "-O2", "-w", "-rdynamic", "-pthread", "-fno-ipa-icf")
     symbols = symbols_of(program)
     subprocess.run(["strip", program], check=True)
     image = image_of(program)
