@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.profile import NamedStack
+from profiler.profile import Finding, NamedStack
 from profiler.renderers import labels
 from tests import examples
 
@@ -74,3 +74,18 @@ def test_kernel_frames_are_those_at_the_leaf_end() -> None:
         ("~read", "inferred"),
         ("do_syscall_64", "kernel"),
     )
+
+
+@pytest.mark.parametrize(
+    ("identifier", "ratio", "text"),
+    [
+        ("long-chain", 0.039, "3.9 % of the time, waits included"),
+        ("full-scan", 0.5, "50 % of the time, waits included"),
+        ("busy-thread", 0.98, "98 % of one CPU"),
+        ("growth", None, ""),
+    ],
+)
+def test_the_share_of_a_finding_says_of_what(
+    identifier: str, ratio: float | None, text: str
+) -> None:
+    assert labels.finding_share(Finding(identifier, 1, "", (), ratio, "")) == text

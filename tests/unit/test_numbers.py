@@ -70,3 +70,11 @@ def test_percent_cell_lines_up() -> None:
         "3.0 %",
         "?",
     ]
+
+
+def test_a_time_below_the_resolution_is_only_bounded() -> None:
+    assert numbers.measured_duration(0, 1024) == "<1.02 us"
+    assert numbers.measured_duration(1023, 1024) == "<1.02 us"
+    assert numbers.measured_duration(1024, 1024) == numbers.duration(1024)
+    assert numbers.measured_duration(None, 1024) == numbers.UNKNOWN
+    assert numbers.measured_duration(0, 1) == "<1 ns"
