@@ -252,18 +252,18 @@ def _stopping() -> Iterator[Stop]:
     def on_signal(number: int, _frame: FrameType | None) -> None:
         if stop.reason is not None:
             # The probes are taken away in peace, however often somebody presses the keys.
-            signal.signal(number, signal.SIG_IGN)
+            for one in previous:
+                signal.signal(one, signal.SIG_IGN)
             raise KeyboardInterrupt
         stop.reason = "interrupt" if number == signal.SIGINT else "termination"
 
     previous = {
         number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
     }
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    yield stop
+    # Not after an abort: what comes then is only the end of this process.
+    for number, handler in previous.items():
+        signal.signal(number, handler)
 
 
 @commands.command()

@@ -13,8 +13,9 @@ import os
 import re
 import struct
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,7 @@ _CALL = 0x85  # BPF_JMP | BPF_CALL
 _PSEUDO_KFUNC_CALL = 2  # include/uapi/linux/bpf.h
 _OWN_INCLUDE = re.compile(r'^#include "([a-z_]+\.h)"$', re.MULTILINE)
 _BATCH = 4096
+_MOST_SAID_BYTES = 1 << 16
 
 
 def bpf_directory() -> Path:
@@ -224,13 +226,16 @@ class BpfModule:
         flags = ["-w", *(f"-D{name}={value}" for name, value in definitions.items())]
         os.environ["BCC_KERNEL_SOURCE"] = str(bpf_directory() / "shim")
         bcc, self._library = _import_bcc()
-        try:
-            # The parentheses of the text are BCC's: it takes text or a file, never both.
-            self._module = bcc.BPF(text=read_sources(sources).encode(), cflags=flags)
-        except Exception as error:  # noqa: BLE001  # BCC raises bare Exception for every failure
-            raise KernelError(
-                f"BCC cannot compile the BPF programs: {error}", "ebpf-prof doctor"
-            ) from error
+        with tempfile.TemporaryFile() as said, _errors_into(said.fileno()):
+            try:
+                # The parentheses of the text are BCC's: it takes text or a file, never both.
+                self._module = bcc.BPF(text=read_sources(sources).encode(), cflags=flags)
+            except Exception as error:  # noqa: BLE001  # all that BCC ever raises
+                said.seek(0)
+                reason = _first_error(said.read(_MOST_SAID_BYTES).decode(errors="replace"))
+                raise KernelError(
+                    f"BCC cannot make the BPF programs: {reason or error}", "ebpf-prof doctor"
+                ) from error
         self._ring_callback_type = bcc.libbcc._RINGBUF_CB_TYPE
         self._programs: list[Program] = []
         self._rings: list[RingBuffer] = []
@@ -284,6 +289,25 @@ class BpfModule:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _errors_into(descriptor: int) -> Iterator[None]:
+    """Let what C libraries write to stderr go elsewhere."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    os.dup2(descriptor, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _first_error(text: str) -> str:
+    """Return the line of a compiler's, or of BCC's, output that says what is wrong."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "error:" in line), lines[0] if lines else "")[:200]
 
 
 def _import_bcc() -> tuple[Any, Any]:

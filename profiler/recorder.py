@@ -27,8 +27,8 @@ from profiler.probes import ProbePlanner
 from profiler.process import read_tids
 from profiler.process_events import Exited, ProcessEvents, Replaced
 from profiler.push_sites import tell_push_sites
-from profiler.seccomp import returns_are_safe
 from profiler.sampling import CpuSampler, raise_open_files_limit
+from profiler.seccomp import returns_are_safe
 from profiler.sockets import UdpSockets
 from profiler.syscalls import enable_program_statistics
 from profiler.target import FoundTarget
@@ -39,6 +39,7 @@ from profiler.uprobes import VARIANTS, Variant, load_programs
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
+_MOST_OVERDUE_NS = 200_000_000
 _MAX_SLEEP_NS = 50_000_000
 GROUPS = 16_384
 HISTOGRAMS = 262_144
@@ -236,8 +237,9 @@ def _run_loop(run: _Run, options: Options, stop: Stop, report: Callable[[Progres
         if run.lookups is not None and now >= next_lookup:
             next_lookup = run.lookups.step(now)
             run.exited |= run.lookups.gone
-        # Nothing slow while a window is open that soon has to be closed.
-        is_brief = run.lookups is not None and run.lookups.is_brief
+        # Nothing slow while a window is open that soon has to be closed, unless it is long overdue.
+        is_overdue = now >= min(next_drain, next_slow) + _MOST_OVERDUE_NS
+        is_brief = run.lookups is not None and run.lookups.is_brief and not is_overdue
         if now >= next_drain and not is_brief:
             next_drain = now + _DRAIN_NS
             _charge_sampling(run)

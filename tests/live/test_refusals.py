@@ -28,6 +28,19 @@ from tests.live.running import (
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
 
+# Python imports a module of this name at its start.
+WITHOUT_BCC = """
+import sys
+
+class Absent:
+    def find_spec(name, path=None, target=None):
+        if name == "bcc":
+            raise ModuleNotFoundError("No module named 'bcc'", name=name)
+
+sys.meta_path.insert(0, Absent)
+"""
+
+
 def refusal(result: Result) -> tuple[str, str]:
     """Return the one line and the hint."""
     match = re.fullmatch(r"ebpf-prof: ([^\n]+)\n  try: ([^\n]+)\n", result.errors)
@@ -90,12 +103,14 @@ def test_seccomp_in_the_way(sip: Instance, tmp_path: Path, call: int) -> None:
 
 
 def test_a_python_without_bcc(sip: Instance, tmp_path: Path) -> None:
-    hidden = tmp_path / "hidden" / "bcc"
-    hidden.mkdir(parents=True)
-    (hidden / "__init__.py").write_text("raise ImportError('no BCC here')\n")
-    path = f"{hidden.parent}:{REPOSITORY}"
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(WITHOUT_BCC)
+    path = f"{hidden}:{REPOSITORY}"
     result = profile(sip.pid, tmp_path / "result", expect=6, PYTHONPATH=path)
-    assert "apt install python3-bpfcc" in refusal(result)[1]
+    line, hint = refusal(result)
+    assert "BCC is there for /usr/bin/python3, but not for" in line
+    assert "--system-site-packages" in hint
 
 
 def test_another_package_called_bcc(sip: Instance, tmp_path: Path) -> None:
