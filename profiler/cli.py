@@ -46,16 +46,16 @@ _ABORTED = 130  # as a shell reports a program that Ctrl-C ended
 
 EXAMPLES = """\b
 Examples:
-  sudo ebpf-prof asterisk                     profile the running Asterisk for 10 s
-  sudo ebpf-prof asterisk --duration 60       for a minute
-  sudo ebpf-prof asterisk -p 4711 -o /tmp/p   this process, results into /tmp/p
-  sudo ebpf-prof asterisk --budget 0.2%       take at most 0.2 % of one CPU from it
-  sudo ebpf-prof asterisk --list-probes       show where probes would go, place none
+  sudo ebpf-prof asterisk                 profile the running Asterisk, 10 s
+  sudo ebpf-prof asterisk --duration 60   for a minute
+  sudo ebpf-prof asterisk -p 4711 -o /tmp/p this process, results into /tmp/p
+  sudo ebpf-prof asterisk --budget 0.2%   take at most 0.2 % of one CPU
+  sudo ebpf-prof asterisk --list-probes   show where probes would go
 """
 EXIT_CODES = """\b
 Exit codes:
-  0 ok   1 internal error   2 usage   3 target   4 probes or symbols
-  5 privilege   6 kernel   7 incomplete (only with --strict)   130 aborted
+  0 ok  1 internal error  2 usage  3 target  4 probes or symbols
+  5 privilege  6 kernel  7 incomplete (only with --strict)  130 aborted
 """
 
 

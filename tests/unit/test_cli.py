@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from profiler import cli
+from profiler.errors import IncompleteError, KernelError, ProfilerError, TargetError
+from profiler.recording import Accounting
+from profiler.store import write_recording
+from tests.examples import field_story, recording
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def duration(text: str) -> float:
+    return cli._Duration().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("60", 60),
+        ("60s", 60),
+        ("1m", 60),
+        ("1 min", 60),
+        ("0.5h", 1800),
+        ("250ms", 0.25),
+        ("24h", 86_400),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1d", "soon", "", "25h", "1e9", "nan", "inf"])
+def test_no_durations(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no duration"):
+        duration(text)
+
+
+@given(st.text())
+def test_any_text_is_a_duration_or_refused(text: str) -> None:
+    with suppress(click.BadParameter):
+        assert 0 < duration(text) <= 86_400
+
+
+@pytest.mark.parametrize(
+    ("text", "ratio"), [("1%", 0.01), ("0.1 %", 0.001), ("100%", 1.0), ("2", 0.02)]
+)
+def test_budgets(text: str, ratio: float) -> None:
+    assert cli._Budget().convert(text, None, None) == pytest.approx(ratio)
+
+
+def test_the_budget_can_be_off() -> None:
+    assert cli._Budget().convert("OFF", None, None) == float("inf")
+
+
+@pytest.mark.parametrize("text", ["0%", "0.09%", "101%", "-1%", "much", "nan"])
+def test_no_budgets(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no budget"):
+        cli._Budget().convert(text, None, None)
+
+
+def outcome(error: BaseException | None) -> tuple[int, str]:
+    """Return exit code and stderr of a command that ends with this error."""
+
+    def command() -> None:
+        if error is not None:
+            raise error
+
+    errors = io.StringIO()
+    return cli.run(command, errors), errors.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (None, 0, ""),
+        (TargetError("gone", "look"), 3, "ebpf-prof: gone\n  try: look\n"),
+        (KernelError("old"), 6, "ebpf-prof: old\n"),
+        (click.UsageError("what?"), 2, "ebpf-prof: what?\n  try: ebpf-prof --help\n"),
+        (KeyboardInterrupt(), 130, "ebpf-prof: aborted; no probe is left\n"),
+    ],
+)
+def test_each_end_has_its_code_and_words(error: BaseException | None, code: int, text: str) -> None:
+    assert outcome(error) == (code, text)
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        outcome(ZeroDivisionError())
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    codes = [kind.exit_code for kind in ProfilerError.__subclasses__()]
+    assert sorted(codes) == [2, 3, 4, 5, 6, 7]
+
+
+def test_the_first_signal_stops_and_the_second_aborts() -> None:
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(KeyboardInterrupt), cli._stopping() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.reason == "interrupt"
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)  # what comes after an abort does nothing
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def test_signals_are_as_before_afterwards() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with cli._stopping() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.reason == "termination"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_strict_wants_nothing_lost() -> None:
+    complete = replace(
+        field_story(),
+        sample_accounting=Accounting(10, 9, 1, 0, 0, 0),
+        lookup_accounting=Accounting(5, 5, 0, 0, 0, 0),
+    )
+    cli._require_complete(complete)
+    cut = replace(complete, lookup_accounting=Accounting(5, 4, 0, 0, 0, 1))
+    with pytest.raises(IncompleteError, match="1 lookups were lost, collided or cut"):
+        cli._require_complete(cut)
+    dead = replace(complete, target=replace(complete.target, exited=True))
+    with pytest.raises(IncompleteError, match="ended before the time was over"):
+        cli._require_complete(dead)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "recording"
+    with path.open("wb") as out:
+        write_recording(recording(), out)
+    return path
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "profiler", *words],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_recording_is_shown_again_from_its_file_or_its_folder(saved: Path) -> None:
+    by_file, by_folder = run("report", str(saved)), run("report", str(saved.parent))
+    assert (by_file.returncode, by_file.stderr) == (0, "")
+    assert by_file.stdout.startswith("asterisk ")
+    assert by_folder.stdout == by_file.stdout
+
+
+def test_a_recording_does_not_differ_from_itself(saved: Path) -> None:
+    done = run("diff", str(saved), str(saved))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_whoever_stops_reading_is_no_error(saved: Path) -> None:
+    words = f"{sys.executable} -m profiler report {saved} | head -c 10"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", words],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["asterisk", "--help"], ["report", "-h"]])
+def test_help_fits_into_eighty_columns(words: list[str]) -> None:
+    done = run(*words)
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= 80
