@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -48,7 +48,7 @@ EXAMPLES = """\b
 Examples:
   sudo ebpf-prof asterisk                 profile the running Asterisk, 10 s
   sudo ebpf-prof asterisk --duration 60   for a minute
-  sudo ebpf-prof asterisk -p 4711 -o /tmp/p this process, results into /tmp/p
+  sudo ebpf-prof asterisk -p 4711 -o DIR  this process, results into DIR
   sudo ebpf-prof asterisk --budget 0.2%   take at most 0.2 % of one CPU
   sudo ebpf-prof asterisk --list-probes   show where probes would go
 """
@@ -319,7 +319,16 @@ def _try_compiler() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
-    sys.exit(run(lambda: commands.main(prog_name="ebpf-prof", standalone_mode=False), sys.stderr))
+    sys.exit(run(_invoke, sys.stderr))
+
+
+def _invoke() -> None:
+    """Run what the arguments say; click's own main() would end the process on a broken pipe."""
+    with (
+        suppress(click.exceptions.Exit),  # of --help and --version
+        commands.make_context("ebpf-prof", sys.argv[1:]) as context,
+    ):
+        commands.invoke(context)
 
 
 def run(command: Callable[[], object], errors: TextIO) -> int:
@@ -342,7 +351,7 @@ def run(command: Callable[[], object], errors: TextIO) -> int:
         return _ABORTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python must not complain about it at exit.
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return 0
 

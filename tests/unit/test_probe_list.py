@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import io
+
+from profiler.placement import Site
+from profiler.probe_list import render
+from profiler.probes import PlannedProbe, ProbePlan
+from profiler.uprobes import ProbePlace
+
+
+def probe(function: str, emulated: bool, with_return: bool) -> PlannedProbe:
+    site = Site(function, 0x6DB44, 0x6DB44, "push rbp", emulated, 0, "first push")
+    return PlannedProbe(site, ProbePlace("/proc/1/exe", 0x6DB44, 0x1000, 0, with_return))
+
+
+def test_each_probe_has_its_place_its_cost_and_the_reason() -> None:
+    probes = (probe("__ao2_find", True, True), probe("first", False, False))
+    out = io.StringIO()
+    render(ProbePlan(probes, True, True, True, ("no release",)), "/usr/sbin/asterisk", out)
+    assert (
+        out.getvalue()
+        == """\
+2 probes in /usr/sbin/asterisk; none is placed now
+
+__ao2_find (entry and return)
+    asterisk+0x6db44  push rbp
+    cheap: the kernel emulates it; first push
+
+first (passed)
+    asterisk+0x6db44  push rbp
+    dear: single-stepped; first push
+
+warning: no release
+"""
+    )
