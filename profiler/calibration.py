@@ -117,6 +117,7 @@ class ProbedCode:
                 os.close(descriptor)
 
     def close(self) -> None:
+        """Unmap it."""
         self._libc.munmap(ctypes.c_void_p(self._start), mmap.PAGESIZE)
         os.close(self._descriptor)
 

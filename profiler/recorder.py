@@ -90,6 +90,7 @@ class _Run:
     uses: ThreadUses
     sockets: UdpSockets
     code: TargetCode
+    names: NamingSession
     planner: ProbePlanner
     tables: UnwindTables
     coverage: UnwindCoverage
@@ -111,18 +112,18 @@ def record(
     raise_open_files_limit()
     started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with ExitStack() as stack:
-        run, names = _prepare(stack, target, options)
+        run = _prepare(stack, target, options)
         _run_loop(run, options, stop, report)
         observed = _harvest(run)
         provenance = Provenance(
             options.command, started_at, options.frequency_hz, options.budget_ratio
         )
         return assemble(
-            target, provenance, observed, names, options.kernel_frames, options.user_frames
+            target, provenance, observed, run.names, options.kernel_frames, options.user_frames
         )
 
 
-def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_Run, NamingSession]:
+def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> _Run:
     code = TargetCode(target.pid)
     code.refresh()
     if not code.current:
@@ -211,6 +212,7 @@ def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_
         uses,
         sockets,
         code,
+        names,
         planner,
         tables,
         coverage,
@@ -220,7 +222,7 @@ def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> tuple[_
     )
     run.warnings = warnings
     run.start_ns = start_ns
-    return run, names
+    return run
 
 
 def _run_loop(run: _Run, options: Options, stop: Stop, report: Callable[[Progress], None]) -> None:
@@ -315,6 +317,7 @@ def _observe(run: _Run) -> None:
     try:
         if run.code.refresh():
             run.coverage = run.tables.update(run.code.current)
+            run.names.pin()  # it may be gone again when names are looked up
     except (TargetError, ProfilerError):
         run.exited = True
 
