@@ -16,7 +16,7 @@ from profiler import recording as rec
 from profiler.assembly import Provenance, assemble
 from profiler.budget import Governor
 from profiler.calibration import Calibration, calibrate, calibrate_interrupt
-from profiler.errors import KernelError, ProbeError, ProfilerError, TargetError
+from profiler.errors import KernelError, ProbeError, TargetError
 from profiler.harvest import harvest_lookups
 from profiler.kernel import BpfModule
 from profiler.lookups import LookupMeasurement
@@ -318,7 +318,7 @@ def _observe(run: _Run) -> None:
         if run.code.refresh():
             run.coverage = run.tables.update(run.code.current)
             run.names.pin()  # it may be gone again when names are looked up
-    except (TargetError, ProfilerError):
+    except TargetError:
         run.exited = True
 
 

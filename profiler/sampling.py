@@ -17,12 +17,13 @@ from profiler.errors import KernelError, TargetError
 from profiler.kernel import BpfModule, Program
 from profiler.process import read_tids
 from profiler.recording import Accounting
+from profiler.thread_use import read_schedstat
 from profiler.unwind import UnwindStack, decode_stack
 
 _SAMPLE = struct.Struct("<QQII")  # struct cpu_sample: time_ns, stack, tid, cause
 # In the order of enum cpu_counter in bpf/cpu_wire.h.
 _COUNTERS = ("fired", "kept", "filtered", "lost", "collided", "truncated")
-_SCANS = 5
+_MISSED_PERIODS = 3  # an inherited event would have fired by then
 
 
 class CpuSampler:
@@ -49,25 +50,25 @@ class CpuSampler:
 
     def attach(self) -> None:
         """Begin to sample all threads; raises TargetError or KernelError."""
-        known: set[int] = set()
-        for _ in range(_SCANS):
-            fresh = [tid for tid in read_tids(self._pid) if tid not in known]
-            if known:
-                # Born while we attached: most were started by a thread that has an event by now.
-                self.watched_tids.update(fresh)
-                break
-            for tid in fresh:
-                self._attach_thread(tid)
-            known.update(fresh)
+        found = read_tids(self._pid)
+        for tid in found:
+            self._attach_thread(tid)
+        # Born while we attached: most were started by a thread that has an event by now.
+        self.watched_tids = set(read_tids(self._pid)) - set(found)
         if not self._events:
             raise TargetError(f"process {self._pid} has ended")
 
     def attach_missed(self) -> None:
-        """Sample the watched threads of which no sample has come although they ran."""
-        for tid in self.watched_tids - self.sampled_tids:
-            with suppress(TargetError):
+        """Sample the watched threads of which no sample has come although they ran.
+
+        Those that have not run may have inherited an event, and a second one would count twice.
+        """
+        self.watched_tids -= self.sampled_tids
+        for tid in sorted(self.watched_tids):
+            used = read_schedstat(self._pid, tid)
+            if used is None or used.cpu_ns > _MISSED_PERIODS * self._period_ns:
+                self.watched_tids.discard(tid)
                 self._attach_thread(tid)
-        self.watched_tids.clear()
 
     def _attach_thread(self, tid: int) -> None:
         try:

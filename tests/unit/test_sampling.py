@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from profiler import sampling
+from profiler.errors import KernelError, TargetError
+from profiler.sampling import CpuSampler
+from profiler.taskstats import ThreadTime
+
+PERIOD_NS = 10_000_000
+
+
+class Threads:
+    """A process whose threads come and go, and the events that are opened on them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *scans: list[int]) -> None:
+        self.scans = list(scans)
+        self.opened: list[int] = []
+        self.cpu_ns: dict[int, int] = {}
+        self.error: OSError | None = None
+        monkeypatch.setattr(sampling, "read_tids", self.read)
+        monkeypatch.setattr(sampling, "read_schedstat", self.used)
+        monkeypatch.setattr(sampling.syscalls, "open_cpu_clock", self.open)
+        monkeypatch.setattr(sampling.syscalls, "run_program_on", lambda event, program: None)
+        self.sampler = CpuSampler.__new__(CpuSampler)
+        self.sampler._pid = 1
+        self.sampler._period_ns = PERIOD_NS
+        self.sampler._program = SimpleNamespace(descriptor=0)  # type: ignore[assignment]
+        self.sampler._events = []
+        self.sampler.sampled_tids = set()
+        self.sampler.watched_tids = set()
+
+    def read(self, pid: int) -> list[int]:
+        return self.scans.pop(0) if len(self.scans) > 1 else self.scans[0]
+
+    def used(self, pid: int, tid: int) -> ThreadTime | None:
+        return ThreadTime(tid, "", self.cpu_ns[tid], 0) if tid in self.cpu_ns else None
+
+    def open(self, tid: int, period_ns: int, inherit: bool) -> int:
+        if self.error is not None:
+            raise self.error
+        assert (period_ns, inherit) == (PERIOD_NS, True)
+        self.opened.append(tid)
+        return 1000 + tid
+
+
+def test_every_thread_gets_an_event_that_its_children_inherit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = Threads(monkeypatch, [1, 2, 3])
+    threads.sampler.attach()
+    assert threads.opened == [1, 2, 3]
+    assert threads.sampler.watched_tids == set()
+
+
+def test_threads_born_meanwhile_are_watched_and_only_the_missed_get_an_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = Threads(monkeypatch, [1], [1, 7, 8, 9])
+    threads.sampler.attach()
+    assert threads.sampler.watched_tids == {7, 8, 9}
+    threads.sampler.sampled_tids = {7}
+    threads.cpu_ns = {8: 3 * PERIOD_NS, 9: 3 * PERIOD_NS + 1}
+    threads.sampler.attach_missed()
+    assert threads.opened == [1, 9]
+    assert threads.sampler.watched_tids == {8}
+    threads.cpu_ns[8] += 1
+    threads.sampler.attach_missed()
+    threads.sampler.attach_missed()
+    assert threads.opened == [1, 9, 8]
+
+
+def test_a_process_without_threads_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TargetError, match="has ended"):
+        Threads(monkeypatch, []).sampler.attach()
+
+
+@pytest.mark.parametrize(
+    ("number", "message"), [(24, "too many threads to sample"), (1, "cannot sample thread 1")]
+)
+def test_events_that_cannot_be_opened(
+    monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    threads = Threads(monkeypatch, [1])
+    threads.error = OSError(number, "no")
+    with pytest.raises(KernelError, match=message):
+        threads.sampler.attach()
+
+
+def test_threads_that_are_gone_by_then_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = Threads(monkeypatch, [1])
+    threads.error = OSError(3, "No such process")
+    with pytest.raises(TargetError):
+        threads.sampler.attach()
