@@ -8,6 +8,7 @@ from collections.abc import Callable
 from profiler.containers import TargetMemory, read_container
 from profiler.kernel import BpfModule
 from profiler.probes import PlannedProbe, ProbePlanner
+from profiler.push_sites import tell_push_sites
 
 MAX_COMPARISON_PROBES = 64
 _ONE = struct.pack("<I", 1)
@@ -64,4 +65,5 @@ class Discovery:
             self._refused.add(function)
             return False
         self.comparisons[function] = probe
+        tell_push_sites(self._module, (probe,))
         return True

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import pytest
+
+from profiler.containers import TargetMemory
+from profiler.discovery import MAX_COMPARISON_PROBES, Discovery
+from profiler.kernel import BpfModule
+from profiler.placement import Site
+from profiler.probes import PlannedProbe, ProbePlanner
+from profiler.unwind_wire import push_site
+from profiler.uprobes import ProbePlace
+
+
+class Map(dict[bytes, bytes]):
+    """A BPF map in memory."""
+
+    set = dict.__setitem__
+
+
+class Module:
+    """The maps that the programs share with us."""
+
+    def __init__(self) -> None:
+        self.maps: dict[str, Map] = {}
+
+    def map(self, name: str) -> Map:
+        return self.maps.setdefault(name, Map())
+
+
+class Planner:
+    """Places a probe on each function but those refused."""
+
+    def __init__(self, instruction: str, refused: set[int]) -> None:
+        self._instruction = instruction
+        self._refused = refused
+        self.asked: list[int] = []
+
+    def comparison(self, function: int) -> PlannedProbe | None:
+        self.asked.append(function)
+        if function in self._refused:
+            return None
+        site = Site("comparison function", function, function, self._instruction, True, 0, "")
+        return PlannedProbe(site, ProbePlace("/bin/true", function, function + 0x100, 0, False))
+
+
+def no_code(_address: int) -> bool:
+    return False
+
+
+@pytest.fixture
+def module() -> Module:
+    return Module()
+
+
+Make = Callable[[Planner], Discovery]
+
+
+@pytest.fixture
+def make(module: Module) -> Iterator[Make]:
+    def discovery(planner: Planner) -> Discovery:
+        memory = cast(TargetMemory, None)  # no container is met here
+        return Discovery(cast(BpfModule, module), cast(ProbePlanner, planner), memory, no_code)
+
+    yield discovery
+
+
+def want(module: Module, callback: int, sort_function: int) -> None:
+    module.map("wanted_functions").set(
+        struct.pack("<Q", callback), struct.pack("<Q", sort_function)
+    )
+
+
+def test_functions_that_are_wanted_get_probes_once(module: Module, make: Make) -> None:
+    planner = Planner("je 0x1234", refused={0x3000})
+    discovery = make(planner)
+    want(module, 0x1000, 0x2000)
+    want(module, 0x3000, 0x2000)
+    assert discovery.look()
+    assert sorted(discovery.comparisons) == [0x1000, 0x2000]
+    assert not discovery.look()
+    assert sorted(planner.asked) == [0x1000, 0x2000, 0x3000]
+
+
+def test_the_programs_hear_of_probes_when_they_are_placed(module: Module, make: Make) -> None:
+    discovery = make(Planner("je 0x1234", set()))
+    want(module, 0x1000, 0x2000)
+    discovery.look()
+    assert not module.map("trapped_functions")
+    discovery.placed()
+    assert {struct.unpack("<Q", key)[0] for key in module.map("trapped_functions")} == {
+        0x1000,
+        0x2000,
+    }
+
+
+def test_the_sampler_hears_of_pushes_among_them(module: Module, make: Make) -> None:
+    want(module, 0x1000, 0x1000)
+    make(Planner("push %rbx", set())).look()
+    assert module.map("cpu_push_sites") == {
+        struct.pack("<Q", 0x1100): struct.pack("<I", push_site(3, 1, True))
+    }
+
+
+def test_there_is_a_bound_on_probes(module: Module, make: Make) -> None:
+    discovery = make(Planner("je 0x1234", set()))
+    for number in range(MAX_COMPARISON_PROBES):
+        want(module, 0x1000 + 16 * number, 0x90000 + 16 * number)
+    assert discovery.look()
+    assert len(discovery.comparisons) == MAX_COMPARISON_PROBES
