@@ -128,6 +128,16 @@ class CodeFlow:
                 known.clear()
         return Constants(values)
 
+    def constant_result(self) -> int | None:
+        """Return what the function returns if that is one constant, without jumps or calls."""
+        values, results = self.constants(RAX), set[int | None]()
+        for instruction in self._code.values():
+            if instruction.flow is Flow.RETURN:
+                results.add(values.at(instruction.address))
+            elif instruction.flow is not Flow.STRAIGHT:
+                return None
+        return results.pop() if len(results) == 1 else None
+
     def slot_uses(self, offset: int) -> set[int]:
         """Return where the function loads or calls the pointer at offset(%reg) of an object."""
         return {

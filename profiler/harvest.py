@@ -5,7 +5,6 @@ from __future__ import annotations
 from profiler import recording as rec
 from profiler.chains import read_chain_lengths
 from profiler.containers import read_container
-from profiler.errors import ProbeError
 from profiler.lookups import LookupMeasurement
 from profiler.observed import ContainerKey, Histogram, ObservedContainer, ObservedLookups
 from profiler.probes import ProbePlanner
@@ -86,19 +85,12 @@ def _containers(
             continue
         is_read = rank < _CHAINS_READ and not is_gone
         lengths = read_chain_lengths(memory, address, state) if is_read else ()
+        # A list is a hash container of one bucket whose hash function is hash_zero().
         is_list = (
             state.layout.kind is Kind.HASH
             and state.buckets == 1
             and state.hash_function is not None
-            and _is_tiny(planner, state.hash_function)
+            and planner.returns_zero(state.hash_function)
         )
         found[address, comparator] = ObservedContainer(state, is_gone, lengths, is_list)
     return found
-
-
-def _is_tiny(planner: ProbePlanner, function: int) -> bool:
-    """Tell a list from a hash container of one bucket: its hash function only returns 0."""
-    try:
-        return planner.function_bytes(function) <= 16
-    except ProbeError:
-        return False

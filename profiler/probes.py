@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from profiler.ao2code import Ao2Code, analyse
 from profiler.asterisk import ENTRY_FUNCTIONS
+from profiler.code_flow import flow_of
 from profiler.code_image import CodeImage
 from profiler.errors import ProbeError
 from profiler.mappings import LoadedCode, TargetCode
@@ -113,15 +114,13 @@ class ProbePlanner:
             if address is not None
         }
 
-    def function_bytes(self, address: int) -> int:
-        """Return how many bytes the function at an address has; raises ProbeError."""
+    def returns_zero(self, address: int) -> bool:
+        """Tell whether the function at an address is known to return 0 and to do nothing else."""
         loaded = self._code.at(address)
-        function = None
-        if loaded is not None and loaded.bias is not None:
-            function = self.image(loaded).function(address - loaded.bias)
-        if function is None:
-            raise ProbeError(f"no function is known at {address:#x}")
-        return function.end - function.start
+        if loaded is None or loaded.file is None or loaded.bias is None:
+            return False
+        flow = flow_of(self.image(loaded), address - loaded.bias)
+        return flow is not None and flow.constant_result() == 0
 
     def plan(self, verify: bool = False) -> ProbePlan:
         """Return the probes of the ao2 functions; raises ProbeError when none can be placed.

@@ -7,7 +7,7 @@ import pytest
 from profiler.code_flow import CodeFlow, flow_of, thunk_register
 from profiler.code_image import CodeImage
 from profiler.x86 import R11, RAX, RBX, RSI
-from tests.compiled import assemble
+from tests.compiled import assemble, build, image_of, symbols_of
 
 
 def flow(folder: Path, body: str) -> tuple[CodeImage, CodeFlow, int]:
@@ -121,3 +121,51 @@ def test_no_function_no_flow(tmp_path: Path) -> None:
     start = image.exported("f") or 0
     assert flow_of(image, start) is None
     assert flow_of(image, start + 1) is None
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["-O0", "-O0 -fcf-protection", "-O1", "-O2 -fcf-protection", "-O3", "-Os", "-O0 -fno-pie"],
+)
+def test_functions_that_return_one_constant(tmp_path: Path, flags: str) -> None:
+    source = """
+    int zero(const void *object, int flags) { return 0; }
+    int seven(const void *object, int flags) { return 7; }
+    int given(const void *object, int flags) { return flags; }
+    int loaded(const int *object, int flags) { return *object; }
+    int either(const void *object, int flags) { if (flags) return given(object, 1); return 0; }
+    int main(void) { return 0; }
+    """
+    program = build(tmp_path, source, *flags.split(), "-w")
+    image, symbols = image_of(program), symbols_of(program)
+    found = {
+        name: flow.constant_result()
+        for name in ("zero", "seven", "given", "loaded", "either")
+        if (flow := flow_of(image, symbols[name]))
+    }
+    assert found == {"zero": 0, "seven": 7, "given": None, "loaded": None, "either": None}
+
+
+def test_a_loop_but_for_its_beginning(tmp_path: Path) -> None:
+    body = """
+FUNCTION f
+again: mov (%rdi),%rax
+call *0x20(%rax)
+next: call g
+test %rax,%rax
+jne next
+call g
+test %rbx,%rbx
+jne again
+ret
+END
+FUNCTION g
+ret
+END"""
+    _, found, _ = flow(tmp_path, body)
+    begins = found.slot_uses(0x20)
+    assert len(begins) == 1
+    inside, after = (call.address for call, _ in found.direct_calls())
+    assert found.repeats(inside, begins)
+    assert found.repeats(after, set())
+    assert not found.repeats(after, begins)
