@@ -73,8 +73,16 @@ enum step_program {
     PROGRAM_COMMIT,
     PROGRAM_UNWIND,
     PROGRAM_WALK_TREE,
+    PROGRAM_MAKE_CHECKPOINTS,
+    PROGRAM_USE_CHECKPOINTS,
     PROGRAMS
 };
+
+/* The place where elements come into hash containers has a probe, and a walk can be long enough. */
+#ifndef INSERT_SITES
+#define INSERT_SITES 0
+#endif
+#define HAS_CHECKPOINTS (INSERT_SITES && WALK_ITERATOR)
 
 #define ELEMENTS_OFFSET 28 /* in struct ao2_container, all builds */
 
@@ -193,6 +201,11 @@ struct tree_walk {
 /* Which probe led to the programs that count and commit. */
 enum stage { STAGE_END, STAGE_UNLOCK, STAGE_RETURN };
 
+static __always_inline u64 is_zero(u64 x);
+static __always_inline u64 step(struct walk *walk);
+
+#include "checkpoints.h"
+
 struct thread {
     u32 depth;
     u32 stage; /* enum stage */
@@ -202,6 +215,7 @@ struct thread {
     struct lookup lookups[MAX_DEPTH];
     struct walk walk;
     struct tree_walk tree_walk;
+    struct checkpoint_walk checkpoint_walk;
     struct lookup_stack_key stack_key;
     struct lookup_stack stack_weight;
     struct unwind_state unwind;
@@ -558,36 +572,33 @@ static __always_inline bool worth_walking(struct control *c, u64 nodes)
     return (u64)bpf_get_prandom_u32() * (cost >> 10) < (c->walk_allowance_ns << 22);
 }
 
-/* Every element was visited. */
-static __always_inline void visit_all(struct lookup *l)
+/* The comparisons of a lookup that found nothing among so many elements. */
+static __always_inline void compare_all(struct lookup *l, u64 elements)
 {
-    l->comparisons = l->head.elements;
+    l->comparisons = elements;
     l->verdict = unchanged(l) ? VERIFIED : UNVERIFIED_CHANGE;
 }
 
 /* Hash or list, no sort function in play: prepare a walk, or count without one.
- * Returns whether to walk. */
-static __always_inline bool plan_hash(struct control *c, struct lookup *l, struct layout *layout,
-                                      struct walk *walk, struct traversal_state *state)
+ * Returns the program that walks, 0 if none has to. */
+static __always_inline u32 plan_hash(struct control *c, struct thread *t, struct lookup *l,
+                                     struct layout *layout, struct traversal_state *state)
 {
+    struct walk *walk = &t->walk;
     u32 search = l->flags & OBJ_SEARCH_MASK;
     bool keyed = search == OBJ_SEARCH_KEY || search == OBJ_SEARCH_OBJECT;
     u32 buckets = 0;
     if (bpf_probe_read_user(&buckets, 4, (void *)(l->container + layout->bucket_count_offset)) ||
         (s32)buckets <= 0) {
         l->verdict = UNVERIFIED_MEMORY;
-        return false;
+        return 0;
     }
     bool whole = !keyed || buckets == 1;
     if (l->phase == PHASE_EXHAUSTED && whole) {
-        visit_all(l);
-        return false;
+        compare_all(l, l->head.elements);
+        return 0;
     }
     u64 expected = l->head.elements / (whole ? 1 : buckets) + 1;
-    if (!worth_walking(c, expected)) {
-        l->verdict = UNVERIFIED_WALK;
-        return false;
-    }
     u32 bucket = 0;
     if (!whole)
         bucket = l->end_node ? l->end_bucket : state->bucket_first;
@@ -595,7 +606,7 @@ static __always_inline bool plan_hash(struct control *c, struct lookup *l, struc
         bucket = buckets - 1;
     if (bucket >= buckets) {
         l->verdict = CONTRADICTED_NODE;
-        return false;
+        return 0;
     }
     walk->heads_left = whole ? buckets : 1;
     walk->forward = !(l->flags & OBJ_DESCENDING);
@@ -604,7 +615,32 @@ static __always_inline bool plan_hash(struct control *c, struct lookup *l, struc
                  offsetof(struct node, next);
     walk->end_node = l->end_node;
     walk->container = l->container;
-    return true;
+#if HAS_CHECKPOINTS
+    struct window_state *w = get_window();
+    if (w && expected >= CHECKPOINT_LEAST && walk->heads_left == 1 && walk->forward &&
+        !(l->flags & OBJ_UNLINK)) {
+        u32 plan = plan_checkpoints(c, w, &t->checkpoint_walk, l->container, bucket,
+                                    l->head.elements, expected);
+        if (plan == CHECKPOINT_MAKE)
+            return PROGRAM_MAKE_CHECKPOINTS;
+        if (plan == CHECKPOINT_USE) {
+            if (l->end_node)
+                return PROGRAM_USE_CHECKPOINTS;
+            compare_all(l, t->checkpoint_walk.chain.length);
+            return 0;
+        }
+        if (plan == CHECKPOINT_LATER) {
+            __sync_fetch_and_add(&w->put_off, 1);
+            l->verdict = UNVERIFIED_WALK;
+            return 0;
+        }
+    }
+#endif
+    if (!worth_walking(c, expected)) {
+        l->verdict = UNVERIFIED_WALK;
+        return 0;
+    }
+    return PROGRAM_WALK;
 }
 
 /* Sorted containers and red-black trees: the sort and compare functions have probes of their own. */
@@ -634,7 +670,7 @@ static __always_inline u32 plan_tree(struct control *c, struct thread *t, struct
                                      struct layout *layout)
 {
     if (l->phase == PHASE_EXHAUSTED) {
-        visit_all(l);
+        compare_all(l, l->head.elements);
         return 0;
     }
     l->verdict = UNVERIFIED_RULE;
@@ -685,7 +721,7 @@ static __always_inline u32 plan_count(struct control *c, struct thread *t, struc
         state.argument != l->argument || state.flags != l->flags) {
         return 0;
     }
-    return plan_hash(c, l, layout, &t->walk, &state) ? PROGRAM_WALK : 0;
+    return plan_hash(c, t, l, layout, &state);
 }
 
 /* Take up to WALK_STEPS steps. Returns whether the walk is over. */
@@ -785,6 +821,7 @@ static __always_inline void charge_walk(struct lookup *l, struct walk *walk, u64
     l->own_ns += taken;
     if (w) {
         __sync_fetch_and_add(&w->nodes, walk->steps);
+        __sync_fetch_and_add(&w->walk_ns, taken);
         __sync_fetch_and_add(&w->spent_ns, taken);
     }
 }
@@ -891,12 +928,12 @@ static __always_inline bool aggregate(struct lookup *l, u64 duration, bool hit)
     return true;
 }
 
-/* Choose by lot whether to unwind; dear lookups always are. Returns the weight, 0: no. */
+/* Choose by lot whether to unwind; where counting took far longer, always. Returns the weight, 0: no. */
 static __always_inline u64 stack_weight(struct control *c, struct lookup *l)
 {
     if (!c->stack_share)
         return 0;
-    if (c->stack_share == 1 || l->comparisons * c->node_ns >= c->stack_ns)
+    if (c->stack_share == 1 || l->own_ns >= 8 * c->stack_ns)
         return 1;
     return bpf_get_prandom_u32() % c->stack_share ? 0 : c->stack_share;
 }
@@ -1035,6 +1072,49 @@ int lookup_walk(struct pt_regs *ctx)
         walk_on(ctx, t, l);
     return NO_RETURN_PROBE;
 }
+
+#if HAS_CHECKPOINTS
+int lookup_make_checkpoints(struct pt_regs *ctx)
+{
+    struct thread *t = this_thread();
+    struct lookup *l = t ? top_lookup(t) : NULL;
+    if (!l)
+        return 0;
+    struct walk walk = t->walk;
+    walk.end_node = 0; /* on to the end of the chain */
+    walk.stop = make_checkpoints(&t->checkpoint_walk, &walk, l->end_node);
+    if (walk.stop & STOP_USED_UP) {
+        t->checkpoint_walk.chain.length = walk.comparisons;
+        chains.update(&t->checkpoint_walk.key, &t->checkpoint_walk.chain);
+        walk.end_node = l->end_node;
+        if (l->end_node && t->checkpoint_walk.position) {
+            walk.comparisons = t->checkpoint_walk.position;
+            walk.stop = STOP_FOUND;
+        }
+    }
+    finish_walk(l, &walk);
+    charge_walk(l, &walk, t->walk_started_ns);
+    counted(ctx, t, l);
+    return 0;
+}
+
+int lookup_use_checkpoints(struct pt_regs *ctx)
+{
+    struct thread *t = this_thread();
+    struct lookup *l = t ? top_lookup(t) : NULL;
+    if (!l)
+        return 0;
+    struct walk walk = t->walk;
+    walk.stop = use_checkpoints(&t->checkpoint_walk, &walk, l->end_node);
+    walk.comparisons = t->checkpoint_walk.position;
+    if (walk.stop == STOP_FOUND && !walk.comparisons)
+        walk.stop = STOP_USED_UP; /* no position before the first: contradicted */
+    finish_walk(l, &walk);
+    charge_walk(l, &walk, t->walk_started_ns);
+    counted(ctx, t, l);
+    return 0;
+}
+#endif
 
 int lookup_walk_tree(struct pt_regs *ctx)
 {
@@ -1201,6 +1281,12 @@ static __always_inline bool entered(struct pt_regs *ctx)
     if (!c || !w)
         return false;
     charge(c, w, trap_cost(c, cookie));
+#if HAS_CHECKPOINTS
+    if (PLACE_OF(cookie) == PLACE_INSERT) {
+        inserted(ctx->di); /* also while no window is open: a lookup may be in flight */
+        return false;
+    }
+#endif
     if (PLACE_OF(cookie) < ENTRY_COUNT)
         return enter(ctx, c, w, PLACE_OF(cookie), VALUE_OF(cookie));
     if (c->window)

@@ -32,6 +32,7 @@ enum place {
     PLACE_TRAVERSAL_UNLOCK,
     PLACE_COMPARISON,
     PLACE_TRAVERSAL_NEXT,
+    PLACE_INSERT, /* entry of a hash container's method `insert` */
 };
 #define PLACE_OF(cookie) ((u32)((cookie) >> 56))
 #define STEPPED (1ULL << 55) /* in a cookie: the instruction is single-stepped, which costs more */
@@ -108,6 +109,8 @@ struct window_state {
     u64 trap_ns;          /* calibrated cost of all probe hits, without the programs' time */
     u64 nodes;            /* nodes walked */
     u64 refused;          /* entries that were not admitted, or only counted, since it was spent */
+    u64 put_off;          /* long chains not walked because too little of the allowance was left */
+    u64 walk_ns;          /* time of all walks */
 };
 
 /* Lookups are aggregated by these; no padding, since BPF hashes every byte. */

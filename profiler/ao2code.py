@@ -42,6 +42,7 @@ class Family:
     """
 
     name: str
+    insert: int
     traverse_first: int
     traverse_next: int
     cleanup: int
@@ -49,8 +50,8 @@ class Family:
     call_site_arguments: bool
 
 
-ASTERISK_14 = Family("14 and later", 0x20, 0x28, 0x30, 8, True)
-ASTERISK_13 = Family("13", 0x28, 0x30, 0x38, 9, False)
+ASTERISK_14 = Family("14 and later", 0x18, 0x20, 0x28, 0x30, 8, True)
+ASTERISK_13 = Family("13", 0x20, 0x28, 0x30, 0x38, 9, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,11 @@ class Traversal:
 
 @dataclass(frozen=True, slots=True)
 class VTable:
-    """A table of container methods: its address and the functions for the first and next node."""
+    """A table of container methods: its address and the functions that we probe or follow."""
 
     kind: str  # hash (lists are hash containers of one bucket), rbtree
     address: int
+    insert: int  # every element comes in through it, under the container's lock
     traverse_first: int
     traverse_next: int
 
@@ -214,4 +216,10 @@ def _vtable_at(image: CodeImage, address: int, kind: str, family: Family) -> VTa
             pointers[offset] = pointer
         elif offset != family.cleanup or pointer:
             return None
-    return VTable(kind, address, pointers[family.traverse_first], pointers[family.traverse_next])
+    return VTable(
+        kind,
+        address,
+        pointers[family.insert],
+        pointers[family.traverse_first],
+        pointers[family.traverse_next],
+    )

@@ -14,11 +14,12 @@ import math
 from dataclasses import dataclass
 
 # Part of the budget that flows into the bucket. The bucket's depth is the other part's share of
-# one horizon, so that a full bucket and all that flows in meanwhile stay within the budget.
-PLANNED_RATIO = 0.65
+# one horizon, so that a full bucket and all that flows in meanwhile stay within the budget. A deep
+# bucket pays for walks along long chains; what flows less leaves room for what cannot be charged.
+PLANNED_RATIO = 0.4
 SECOND_NS = 1_000_000_000
-# A walk along 50,000 nodes takes 3.5 ms: a bucket that holds less would never see one.
-LEAST_DEPTH_NS = 3_500_000
+# A walk along 50,000 nodes takes 4 ms: a bucket that holds less would never see one.
+LEAST_DEPTH_NS = 6_000_000
 # What a window may cost beyond its allowance until it is known: the probes are hit until they are
 # gone, and placing and removing them is not free.
 LATE_NS = 1_000_000
@@ -49,6 +50,12 @@ class Governor:
         self._spent_ns = 0.0
         self._late_ns = float(LATE_NS)
         self._opened_ns: int | None = None
+        self.saves = False  # wait until the bucket is full: long chains were not walked
+
+    @property
+    def is_limited(self) -> bool:
+        """Tell whether there is a budget."""
+        return self._ratio is not None
 
     @property
     def spent_ns(self) -> int:
@@ -105,7 +112,7 @@ class Governor:
         """The level at which a window pays: it measures longer than it closes."""
         if self._opened_ns is None:
             return min(self._late_ns + MIN_ALLOWANCE_NS, self.depth_ns)
-        return min(max(3 * self._late_ns, self.depth_ns / 2), self.depth_ns)
+        return self.depth_ns * (0.98 if self.saves else 0.5)
 
     def wait_ns(self, now_ns: int) -> int:
         """Return how long no window can be granted."""

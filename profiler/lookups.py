@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from profiler.budget import Governor, Grant
+from profiler.budget import LATE_NS, Governor, Grant
 from profiler.calibration import Calibration
 from profiler.containers import TargetMemory
 from profiler.discovery import Discovery
@@ -51,6 +51,10 @@ PLACING_NS = 150_000
 GRACE_NS = 2_000_000_000  # a lookup that takes longer than this after its window is given up
 # The kernel refuses lookups this long after a window's end, should we not come to close it.
 _LATEST_NS = 50_000_000
+# Walks that took longer than this in one window need all that can be saved for the next one.
+_LONG_WALKS_NS = 1_500_000
+_COUNT_EVERY = 3  # windows
+_COUNT_SHARE = 3  # a counting window gets this part of an allowance
 _SMOOTHING = 0.3
 _WALK_SHARE = 8  # a walk expected to take more than this part of an allowance has to draw lots
 # When our own cost is a larger part of the target's CPU time in a window, lookups are also counted.
@@ -180,6 +184,13 @@ class LookupMeasurement:
 
     # -- one window ---------------------------------------------------------------------------
 
+    def _next_kind(self) -> WindowKind:
+        """Count in some windows, if measuring slows lookups down."""
+        is_turn = self._number % _COUNT_EVERY == _COUNT_EVERY - 1
+        if self._governor.is_limited and self._dense and is_turn:
+            return WindowKind.COUNT
+        return WindowKind.MEASURE
+
     def _wanted(self) -> tuple[PlannedProbe, ...]:
         if self._kind is WindowKind.COUNT:
             last_entry = Place.WEAKPROXY_FIND
@@ -187,11 +198,7 @@ class LookupMeasurement:
         return (*self._plan.probes, *self._discovery.comparisons.values())
 
     def _open(self, grant: Grant) -> None:
-        self._kind = (
-            WindowKind.COUNT
-            if self._dense and self._kind is WindowKind.MEASURE and self.windows
-            else WindowKind.MEASURE
-        )
+        self._kind = self._next_kind()
         wanted = self._wanted()
         self._module.map("window_state").set(_ZERO, NO_WINDOW.encode())
         self._control(0, 0, 0)
@@ -211,24 +218,26 @@ class LookupMeasurement:
             self._discovery.placed()
         self._number += 1
         # What was granted counts from before the probes were placed.
+        if self._kind is WindowKind.COUNT:
+            grant = Grant(grant.until_ns, grant.allowance_ns // _COUNT_SHARE)
         self._grant = grant
         self._control(self._number, grant.until_ns + _LATEST_NS, grant.allowance_ns)
         self._begin = self._edge()
 
     def _end_window(self) -> None:
         assert self._grant is not None
-        state = self._state()
-        if state.closed_ns is not None or self._discovery.look():
+        goes_on = self._kind is WindowKind.MEASURE and self._state().closed_ns is None
+        if not goes_on or self._discovery.look():
             self._close()
             return
         end = self._edge()
         self._settle(end, closed=False)
+        self._begin = end
         grant = self._governor.grant(end.time_ns, is_open=True)
         if grant is None:
             self._close()
             return
         self._grant = grant
-        self._begin = end
         allowance = end.state.spent_ns + grant.allowance_ns
         self._control(self._number, grant.until_ns + _LATEST_NS, allowance)
 
@@ -249,7 +258,7 @@ class LookupMeasurement:
     def _await_flights(self, end: _Edge) -> None:
         """Wait until admitted lookups have returned, while the budget bears what others pay."""
         assert self._grant is not None
-        most_ns = end.state.spent_ns + self._grant.allowance_ns
+        most_ns = end.state.spent_ns + max(self._grant.allowance_ns, LATE_NS)
         while (state := self._state()).in_flight and state.spent_ns < most_ns:
             if time.monotonic_ns() - end.time_ns > GRACE_NS:
                 return
@@ -278,6 +287,11 @@ class LookupMeasurement:
         self._settled = last
         admitted = end.state.admitted - begin.state.admitted
         cpu_ns = end.cpu_ns - begin.cpu_ns
+        if self._kind is WindowKind.MEASURE:
+            walks_ns = end.state.walk_ns - begin.state.walk_ns
+            self._governor.saves = (
+                end.state.put_off > begin.state.put_off or walks_ns > _LONG_WALKS_NS
+            )
         if self._kind is WindowKind.MEASURE and admitted:
             self._dense = in_window > DENSE_RATIO * cpu_ns
         self.windows.append(
@@ -318,7 +332,7 @@ class LookupMeasurement:
         runs = end.run_count - begin.run_count
         if runs < 20:
             return
-        walks = (end.state.nodes - begin.state.nodes) * NODE_NS
+        walks = end.state.walk_ns - begin.state.walk_ns
         mean = max(end.run_time_ns - begin.run_time_ns - walks, 0) / runs
         known = self._program_ns[self._kind]
         self._program_ns[self._kind] = round(known + _SMOOTHING * (mean - known))

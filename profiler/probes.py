@@ -46,6 +46,7 @@ class ProbePlan:
     call_site_arguments: bool  # callers pass file, line and function (Asterisk 14 and later)
     end_sites: bool  # the places where a traversal gives up its last node are known
     unlock_sites: bool  # the places where it unlocks the container are known
+    insert_sites: bool  # the places where elements come into hash containers are known
     warnings: tuple[str, ...]
     returns: bool = True  # the returns of the entry functions can be trapped
     code: tuple[int, int] = (0, 1 << FUNCTION_BITS)  # where in the target containers' code is
@@ -61,6 +62,7 @@ class ProbePlan:
         return {
             "UNLOCK_SITES": int(self.unlock_sites),
             "END_SITES": int(self.end_sites),
+            "INSERT_SITES": int(self.insert_sites),
             "CALL_SITE_ARGUMENTS": int(self.call_site_arguments),
             "RETURNS": int(self.returns),
             "VERIFY": int(self.verify),
@@ -138,6 +140,8 @@ class ProbePlanner:
         ]
         if verify:
             probes += self._nexts(loaded, image, ao2, warnings)
+        inserts = self._inserts(loaded, image, ao2)
+        probes += inserts
         places = {place_of(probe.place.cookie) for probe in probes}
         if Place.FIND not in places:
             raise ProbeError("no probe can be placed on __ao2_find: " + "; ".join(warnings))
@@ -154,6 +158,7 @@ class ProbePlanner:
             ao2.family.call_site_arguments,
             complete,
             unlocking,
+            bool(inserts),
             tuple(warnings),
             code=_code_of_containers(loaded, image, ao2),
             verify=verify,
@@ -201,6 +206,17 @@ class ProbePlanner:
                 continue
             probes.append(self._probe(loaded, site, Place.TRAVERSAL_NEXT, 0, False))
         return probes
+
+    def _inserts(self, loaded: LoadedCode, image: CodeImage, ao2: Ao2Code) -> list[PlannedProbe]:
+        """Return probes on all methods that put elements into hash containers, or none."""
+        methods = [table.insert for table in ao2.vtables if table.kind == "hash"]
+        try:
+            sites = [choose_site(image, method, "insert of hash", (RDI,)) for method in methods]
+        except SiteRefusedError:
+            return []
+        return [
+            self._probe(loaded, site, Place.INSERT, site.stack_bytes or 0, False) for site in sites
+        ]
 
     def _inside(self, loaded: LoadedCode, ao2: Ao2Code) -> list[PlannedProbe]:
         return [

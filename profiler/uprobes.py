@@ -28,6 +28,7 @@ _STEP_PROGRAMS = (
     "lookup_unwind",
     "lookup_walk_tree",
 )
+_CHECKPOINT_PROGRAMS = ("lookup_make_checkpoints", "lookup_use_checkpoints")
 _SOURCES = ("lookups.bpf.c", "cpu.bpf.c")
 
 
@@ -86,12 +87,13 @@ class ProbePlace:
 class UprobePrograms:
     """The compiled and loaded lookup programs, and the links that let them run."""
 
-    def __init__(self, module: BpfModule, variant: Variant) -> None:
+    def __init__(self, module: BpfModule, variant: Variant, has_checkpoints: bool) -> None:
         self.module = module
         self.variant = variant
         attach = variant.attach_type
         kprobe = syscalls.PROG_KPROBE
-        for index, name in enumerate(_STEP_PROGRAMS):
+        steps = _STEP_PROGRAMS + (_CHECKPOINT_PROGRAMS if has_checkpoints else ())
+        for index, name in enumerate(steps):
             module.set_tail_call("lookup_programs", index, module.load(name, kprobe, attach))
         self._returns: Program | None = None
         if variant.links is LinkKind.SESSION:
@@ -218,7 +220,8 @@ def load_programs(
     for variant in variants:
         module = BpfModule(_SOURCES, {**definitions, **variant.definitions()})
         try:
-            return UprobePrograms(module, variant)
+            has_checkpoints = variant.iterator and bool(definitions.get("INSERT_SITES"))
+            return UprobePrograms(module, variant, has_checkpoints)
         except VerifierError as error:
             failures.append(f"{variant.links.value}: {error.strerror}: {_last_line(error.log)}")
         except (OSError, KernelError) as error:

@@ -30,6 +30,7 @@ class Place(IntEnum):
     TRAVERSAL_UNLOCK = 7
     COMPARISON = 8
     TRAVERSAL_NEXT = 9
+    INSERT = 10
 
 
 class Verdict(IntEnum):
@@ -113,7 +114,7 @@ def slot_range(slot: int) -> tuple[int, int]:
 
 _LAYOUT = struct.Struct("<5I4x")
 _CONTROL = struct.Struct("<4Q7I4x")
-_WINDOW_STATE = struct.Struct("<7Q")
+_WINDOW_STATE = struct.Struct("<9Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
 _GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I2Q")
 _HISTOGRAM_KEY = struct.Struct("<Q2I")
@@ -196,7 +197,9 @@ class WindowState:
     in_flight: int
     trap_ns: int
     nodes: int
-    refused: int = 0  # entries since the window was full
+    refused: int  # entries since the window was full
+    put_off: int  # long chains that were not walked because too little was left
+    walk_ns: int
 
     def encode(self) -> bytes:
         """Return struct window_state."""
@@ -208,18 +211,20 @@ class WindowState:
             self.trap_ns,
             self.nodes,
             self.refused,
+            self.put_off,
+            self.walk_ns,
         )
 
 
 def decode_window_state(data: bytes) -> WindowState:
     """Return struct window_state."""
-    spent, closed, admitted, in_flight, trap_ns, nodes, refused = _WINDOW_STATE.unpack(data)
+    spent, closed, admitted, in_flight, *rest = _WINDOW_STATE.unpack(data)
     # A lookup that leaves while user space resets the counter makes it -1 for a moment.
     in_flight = in_flight if in_flight < 1 << 63 else 0
-    return WindowState(spent, closed or None, admitted, in_flight, trap_ns, nodes, refused)
+    return WindowState(spent, closed or None, admitted, in_flight, *rest)
 
 
-NO_WINDOW = WindowState(0, None, 0, 0, 0, 0, 0)
+NO_WINDOW = WindowState(0, None, 0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,17 @@ def test_a_load_that_needs_less_than_the_budget_is_seen_most_of_the_time(ratio: 
 @pytest.mark.parametrize("rate", [0.02, 1.0, 8.0])
 def test_a_load_that_needs_more_uses_most_of_the_budget(rate: float) -> None:
     spent = simulate(0.01, [Load(rate, late_ns=300_000)] * 100)
-    assert sum(item.cost_ns for item in spent) > 0.5 * 0.01 * 30 * SECOND_NS
+    assert sum(item.cost_ns for item in spent) > 0.35 * 0.01 * 30 * SECOND_NS
+
+
+def test_saving_waits_until_a_walk_along_the_longest_chains_can_be_paid() -> None:
+    governor = Governor(0.01, 0)
+    assert governor.grant(SECOND_NS, is_open=False) is not None
+    governor.settle(4 * MS, 4 * MS, closed=True)
+    governor.saves = True
+    grant = governor.grant(SECOND_NS + governor.wait_ns(SECOND_NS), is_open=False)
+    assert grant is not None
+    assert grant.allowance_ns > 4.5 * MS
 
 
 def test_the_first_window_opens_within_the_first_half_second_and_is_small() -> None:
@@ -154,7 +164,7 @@ def test_waiting_as_told_is_just_enough() -> None:
 
 def test_nothing_is_saved_beyond_the_depth() -> None:
     governor = Governor(0.01, 0)
-    assert governor.level_ns(3600 * SECOND_NS) == governor.depth_ns == pytest.approx(3.5 * MS)
+    assert governor.level_ns(3600 * SECOND_NS) == governor.depth_ns == pytest.approx(6 * MS)
 
 
 def test_a_late_window_makes_the_next_allowance_smaller() -> None:
@@ -162,7 +172,7 @@ def test_a_late_window_makes_the_next_allowance_smaller() -> None:
     governor.settle(2_500_000, 500_000, closed=True)
     grant = governor.grant(60 * SECOND_NS, is_open=False)
     assert grant is not None
-    assert grant.allowance_ns == pytest.approx(3_500_000 - 2_000_000)
+    assert grant.allowance_ns == pytest.approx(6 * MS - 2 * MS)
 
 
 def test_windows_are_never_opened_close_to_each_other() -> None:
