@@ -32,7 +32,7 @@ enum place {
     PLACE_TRAVERSAL_UNLOCK,
     PLACE_COMPARISON,
     PLACE_TRAVERSAL_NEXT,
-    PLACE_INSERT, /* entry of a hash container's method `insert` */
+    PLACE_INSERT, /* a hash container's method by which elements come in */
 };
 #define PLACE_OF(cookie) ((u32)((cookie) >> 56))
 #define STEPPED (1ULL << 55) /* in a cookie: the instruction is single-stepped, which costs more */
