@@ -28,16 +28,17 @@ from tests.live.running import (
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
 
-# Python imports a module of this name at its start.
+# Python runs a file of this name at its start.
 WITHOUT_BCC = """
 import sys
+from importlib.machinery import PathFinder
 
-class Absent:
-    def find_spec(name, path=None, target=None):
-        if name == "bcc":
-            raise ModuleNotFoundError("No module named 'bcc'", name=name)
+class Blind(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name == "bcc" else super().find_spec(name, path, target)
 
-sys.meta_path.insert(0, Absent)
+sys.meta_path[:] = [Blind if finder is PathFinder else finder for finder in sys.meta_path]
 """
 
 
