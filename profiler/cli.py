@@ -27,11 +27,12 @@ from profiler.host import read_facts
 from profiler.kernel import BpfModule
 from profiler.mappings import TargetCode
 from profiler.naming import rename
+from profiler.preparation import Options
 from profiler.probe_list import render as render_probes
 from profiler.probes import ProbePlanner
 from profiler.profile import Profile
 from profiler.progress import ProgressLine
-from profiler.recorder import Options, Stop, record
+from profiler.recorder import Stop, record
 from profiler.recording import Recording
 from profiler.renderers import difference_text, json, text
 from profiler.renderers.outputs import OUTPUTS

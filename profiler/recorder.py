@@ -5,7 +5,6 @@ The only owner of that order. What comes out are addresses and counts; assembly.
 
 from __future__ import annotations
 
-import os
 import select
 import time
 from collections.abc import Callable
@@ -15,51 +14,26 @@ from dataclasses import dataclass, field
 from profiler import recording as rec
 from profiler.assembly import Provenance, assemble
 from profiler.budget import Governor
-from profiler.calibration import Calibration, calibrate, calibrate_interrupt
-from profiler.errors import KernelError, ProbeError, TargetError
+from profiler.calibration import Calibration
+from profiler.errors import TargetError
 from profiler.harvest import harvest_lookups
-from profiler.kernel import BpfModule
 from profiler.lookups import LookupMeasurement
 from profiler.mappings import TargetCode
 from profiler.naming_session import NamingSession
 from profiler.observed import Observed
+from profiler.preparation import Loaded, Options, load
 from profiler.probes import ProbePlanner
-from profiler.process import read_tids
 from profiler.process_events import Exited, ProcessEvents, Replaced
-from profiler.push_sites import tell_push_sites
 from profiler.sampling import CpuSampler, raise_open_files_limit
-from profiler.seccomp import returns_are_safe
 from profiler.sockets import UdpSockets
-from profiler.syscalls import enable_program_statistics
 from profiler.target import FoundTarget
 from profiler.thread_use import ThreadUses
-from profiler.unwind import TableLibrary, UnwindCoverage, UnwindTables
-from profiler.unwind_cache import TableCache, default_directory
-from profiler.uprobes import VARIANTS, Variant, load_programs
+from profiler.unwind import UnwindCoverage, UnwindTables
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
 _MOST_OVERDUE_NS = 200_000_000
 _MAX_SLEEP_NS = 50_000_000
-GROUPS = 16_384
-HISTOGRAMS = 262_144
-_LEAST_THREADS = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What to record; durations in nanoseconds."""
-
-    duration_ns: int
-    frequency_hz: float = 99.0
-    budget_ratio: float | None = 0.01
-    lookups: bool = True
-    kernel_frames: bool = True
-    user_frames: bool = True
-    command: tuple[str, ...] = ()
-    symbols: str | None = None
-    verify: bool = False
-    variants: tuple[Variant, ...] = VARIANTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +86,7 @@ def record(
     raise_open_files_limit()
     started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with ExitStack() as stack:
-        run = _prepare(stack, target, options)
+        run = _begin(stack, target, options)
         _run_loop(run, options, stop, report)
         observed = _harvest(run)
         provenance = Provenance(
@@ -123,64 +97,16 @@ def record(
         )
 
 
-def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> _Run:
+def _begin(stack: ExitStack, target: FoundTarget, options: Options) -> _Run:
+    """Load everything, then begin to listen and to sample."""
     code = TargetCode(target.pid)
     code.refresh()
     if not code.current:
         raise TargetError(f"process {target.pid} has ended")
-    library = TableLibrary(TableCache.open(default_directory()))
-    library.prepare(code.current)
-    warnings: list[str] = []
-    planner = ProbePlanner(code)
-    plan = None
-    if options.lookups:
-        try:
-            plan = planner.plan(options.verify)
-            warnings += plan.warnings
-        except ProbeError as error:
-            raise ProbeError(
-                error.message, error.hint or "ebpf-prof asterisk --cpu-only"
-            ) from error
-    definitions = {
-        **library.definitions(),
-        "TARGET_TGID": target.pid,
-        "CPU_KERNEL_FRAMES": int(options.kernel_frames),
-        "THREADS": max(_LEAST_THREADS, 4 * len(read_tids(target.pid))),
-        "GROUPS": GROUPS,
-        "HISTOGRAMS": HISTOGRAMS,
-        **(plan.definitions() if plan else {}),
-    }
-    programs = None
-    if plan is not None:
-        programs = load_programs(definitions, options.variants)
-        if not returns_are_safe(target.process.seccomp_mode, programs.link_idle_return):
-            programs.module.close()
-            plan = plan.without_returns()
-            warnings.append(plan.warnings[-1])
-            definitions |= plan.definitions()
-            programs = load_programs(definitions, options.variants)
-        module = programs.module
-    else:
-        module = BpfModule(("cpu.bpf.c",), definitions)
-    stack.callback(module.close)
-    tables = UnwindTables(module, library)
-    coverage = tables.update(code.current)
+    loaded = load(stack, target, code, options)
     names = NamingSession(code, target.pid, options.symbols)
     names.pin()
-    statistics = enable_program_statistics()
-    stack.callback(os.close, statistics)
-    calibration = None
-    if programs is not None:
-        try:
-            calibration = calibrate(programs.link_idle, plan is not None and plan.returns)
-        except OSError as error:
-            raise KernelError(
-                f"uprobes cannot be placed: {error.strerror}", "ebpf-prof doctor"
-            ) from error
-    if plan is not None:
-        tell_push_sites(module, plan.probes)
-    interrupt_ns = calibrate_interrupt()
-    sampler = CpuSampler(module, target.pid, options.frequency_hz)
+    sampler = CpuSampler(loaded.module, target.pid, options.frequency_hz)
     stack.callback(sampler.detach)
     events = stack.enter_context(ProcessEvents(target.pid, target.process.stat.start_ticks))
     uses = ThreadUses(target.pid)
@@ -189,40 +115,46 @@ def _prepare(stack: ExitStack, target: FoundTarget, options: Options) -> _Run:
     stack.callback(sockets.close)
     start_ns = time.monotonic_ns()
     governor = Governor(options.budget_ratio, start_ns)
-    lookups = None
-    if programs is not None and plan is not None and calibration is not None:
-        lookups = LookupMeasurement(
-            programs,
-            planner,
-            plan,
-            target.pid,
-            calibration,
-            governor,
-            lambda address: code.at(address) is not None,
-            sampler.cpu_ns,
-        )
-        stack.callback(lookups.abort)
+    run = _Run(
+        sampler=sampler,
+        lookups=_measurement(loaded, target.pid, governor, code, sampler),
+        events=events,
+        uses=uses,
+        sockets=sockets,
+        code=code,
+        names=names,
+        planner=loaded.planner,
+        tables=loaded.tables,
+        coverage=loaded.coverage,
+        calibration=loaded.calibration,
+        governor=governor,
+        interrupt_ns=loaded.interrupt_ns,
+        start_ns=start_ns,
+        warnings=list(loaded.warnings),
+    )
+    if run.lookups is not None:
+        stack.callback(run.lookups.abort)
     sampler.attach()
     uses.start()
     sockets.sample()
-    run = _Run(
-        sampler,
-        lookups,
-        events,
-        uses,
-        sockets,
-        code,
-        names,
-        planner,
-        tables,
-        coverage,
-        calibration,
-        governor,
-        interrupt_ns,
-    )
-    run.warnings = warnings
-    run.start_ns = start_ns
     return run
+
+
+def _measurement(
+    loaded: Loaded, pid: int, governor: Governor, code: TargetCode, sampler: CpuSampler
+) -> LookupMeasurement | None:
+    if loaded.programs is None or loaded.plan is None or loaded.calibration is None:
+        return None
+    return LookupMeasurement(
+        loaded.programs,
+        loaded.planner,
+        loaded.plan,
+        pid,
+        loaded.calibration,
+        governor,
+        lambda address: code.at(address) is not None,
+        sampler.cpu_ns,
+    )
 
 
 def _run_loop(run: _Run, options: Options, stop: Stop, report: Callable[[Progress], None]) -> None:
