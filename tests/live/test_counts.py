@@ -296,3 +296,24 @@ def test_deeper_nesting_than_is_followed_is_counted_as_lost(asterisk: Instance) 
         assert counters[LookupCounter.DEPTH] == sum(
             level["lookups"] for level in truth["nested"][1:]
         )
+
+
+@pytest.mark.parametrize(
+    ("room", "counter"),
+    [({"GROUPS": 1}, LookupCounter.GROUPS), ({"THREADS": 1}, LookupCounter.THREADS)],
+)
+def test_lookups_without_room_are_counted_as_lost(
+    asterisk: Instance, room: dict[str, int], counter: LookupCounter
+) -> None:
+    with (
+        box(asterisk, "room", "hash 7 211") as target,
+        Counting(asterisk.pid, **room) as counting,
+        counting.opened(),
+    ):
+        learn(counting, target, ["hit", "miss", "scan"])
+        truths = [target.run(search, count=500, threads=4) for search in ("hit", "scan")]
+        kept = counting.count(target.address).lookups
+        counting.close()
+        counters = check_accounting(counting)
+        assert counters[counter] > 0
+        assert kept + counters[counter] >= sum(truth["lookups"] for truth in truths)
