@@ -173,11 +173,10 @@ def _cost(observed: Observed, budget_ratio: float | None) -> rec.Cost:
 
 def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) -> list[str]:
     found = []
-    lookups = observed.lookups
-    if lookups is not None and not lookups.windows and provenance.budget_ratio is not None:
+    if _is_starved(observed, provenance.budget_ratio):
         found.append(
-            "no lookup was measured: the budget had no room for it; record for longer, allow more "
-            "with --budget, or sample less with -F"
+            "no lookup was measured: sampling takes most of the budget; sample less with -F, or "
+            "allow more with --budget"
         )
     expected = observed.cpu_s * provenance.frequency_hz
     missing = expected - observed.sample_accounting.fired
@@ -199,6 +198,15 @@ def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) ->
         for path, problem in observed.coverage.skipped
         if path in ended_in
     ]
+
+
+def _is_starved(observed: Observed, budget_ratio: float | None) -> bool:
+    """Tell whether sampling left no room for lookups."""
+    lookups = observed.lookups
+    if lookups is None or budget_ratio is None or lookups.counters[LookupCounter.KEPT]:
+        return False
+    window_ns = observed.window.end_ns - observed.window.start_ns
+    return observed.sampling_cost_ns > budget_ratio * window_ns / 2
 
 
 def _lookup_accounting(lookups: ObservedLookups | None) -> rec.Accounting:

@@ -116,14 +116,16 @@ class CpuWatch:
         self._stat = Path(f"/proc/{pid}/stat")
         self._done = threading.Event()
         self.threads: dict[int, list[tuple[int, int]]] = {}  # tid: (monotonic ns, CPU ns)
+        self.slices: dict[int, list[tuple[int, int]]] = {}  # tid: (monotonic ns, times on a CPU)
         self.process: list[tuple[int, int]] = []  # (monotonic ns, clock ticks)
 
     def look(self) -> None:
         for thread in self._folder.iterdir():
-            with suppress(OSError, IndexError):
-                cpu_ns = int((thread / "schedstat").read_text().split()[0])
-                reading = (time.monotonic_ns(), cpu_ns)
-                self.threads.setdefault(int(thread.name), []).append(reading)
+            with suppress(OSError, ValueError):
+                cpu_ns, _, slices = map(int, (thread / "schedstat").read_text().split())
+                now, tid = time.monotonic_ns(), int(thread.name)
+                self.threads.setdefault(tid, []).append((now, cpu_ns))
+                self.slices.setdefault(tid, []).append((now, slices))
         fields = self._stat.read_text().rsplit(")", 1)[1].split()
         self.process.append((time.monotonic_ns(), int(fields[11]) + int(fields[12])))
 
@@ -147,6 +149,10 @@ class CpuWatch:
         """Return what a thread used between two times."""
         readings = self.threads[tid]
         return _at(readings, end_ns) - _at(readings, start_ns)
+
+    def switches(self, tid: int, start_ns: int, end_ns: int) -> float:
+        """Return how often a thread was put on a CPU between two times."""
+        return _at(self.slices[tid], end_ns) - _at(self.slices[tid], start_ns)
 
     def process_ns(self, start_ns: int, end_ns: int) -> float:
         tick_ns = 1e9 / os.sysconf("SC_CLK_TCK")
