@@ -23,7 +23,7 @@ class Session:
         self._stack = ExitStack()
         self._options = Options(duration_ns=1 << 62, budget_ratio=budget_ratio)
         self._sampling = sampling
-        self.run, _ = recorder._prepare(self._stack, find_asterisk(pid), self._options)
+        self.run = recorder._prepare(self._stack, find_asterisk(pid), self._options)
         self.run.sampler.detach()
 
     def on(self, seconds: float) -> None:

@@ -39,11 +39,16 @@ class Span:
     refused: int = 0
 
     @property
+    def whole_work_ns(self) -> float:
+        """The target's own work in the window; never less than our cost may be off."""
+        return max(self.end_ns - self.begin_ns - self.cost_ns, COST_DOUBT_RATIO * self.cost_ns)
+
+    @property
     def work_ns(self) -> float:
         """The target's own work while the counted lookups were made."""
-        work = max(self.end_ns - self.begin_ns - self.cost_ns, 0)
+        work = self.whole_work_ns
         entered = self.admitted + self.refused
-        return work * self.admitted / entered if entered else float(work)
+        return work * self.admitted / entered if entered else work
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ def _period_ns(spans: Sequence[Span], index: int, begin_ns: int, end_ns: int) ->
     span = spans[index]
     before = max(span.begin_ns - (spans[index - 1].end_ns if index else begin_ns), 0)
     before = max(before - span.cost_outside_ns, 0)
-    own = max(span.end_ns - span.begin_ns - span.cost_ns, 0)
+    own = span.whole_work_ns
     if index + 1 < len(spans):
         following = spans[index + 1]
         after = max(following.begin_ns - span.end_ns - following.cost_outside_ns, 0) / 2

@@ -305,6 +305,7 @@ class LookupMeasurement:
                 cost_ns=round(in_window),
                 admitted=admitted,
                 refused=end.state.refused - begin.state.refused,
+                trap_ns=end.state.trap_ns - begin.state.trap_ns,
             )
         )
 

@@ -41,6 +41,7 @@ class MeasuredWindow:
     cost_ns: int
     admitted: int
     refused: int  # lookups inside the window that were not measured, since its allowance was spent
+    trap_ns: int = 0  # the traps' part of cost_ns, as calibrated
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from profiler.estimates import Estimate, Span, estimate, pools
 from profiler.observed import MeasuredWindow
+from profiler.trap_factor import Traps, trap_factor
 from profiler.wire import Group, GroupKey
 
 # A measuring window is good for totals while our cost is below this part of the target's CPU time
 # in it; else only counting windows are, which cost less for each lookup.
 GOOD_RATIO = 0.2
+STORM_RATIO = 0.6
 
 
 def estimate_totals(
@@ -21,6 +23,7 @@ def estimate_totals(
     cpu_end_ns: int,
 ) -> dict[GroupKey, Estimate]:
     """Return the estimated number of lookups of each group between two times of the CPU clock."""
+    windows = _with_true_traps(windows)
     used = {index for index, window in enumerate(windows) if _is_good(window)}
     used = used or set(range(len(windows)))
     spans: list[Span] = []
@@ -40,6 +43,36 @@ def estimate_totals(
         outside_ns = 0
     pooled = pools(spans, cpu_begin_ns, cpu_end_ns)
     return {key: estimate(seen, pooled) for key, seen in counts.items()}
+
+
+def _with_true_traps(windows: Sequence[MeasuredWindow]) -> Sequence[MeasuredWindow]:
+    """Return windows with the cost that traps had in the target, where that can be told.
+
+    It can where lookups are all that the target does: then most of its CPU time in a measuring
+    window is our own.
+    """
+    counting = [_traps(window) for window in windows if window.is_counting]
+    measuring = [_traps(window) for window in windows if _is_all_lookups(window)]
+    factor = trap_factor(counting, measuring)
+    return [
+        replace(window, cost_ns=window.cost_ns + round((factor - 1) * window.trap_ns))
+        for window in windows
+    ]
+
+
+def _is_all_lookups(window: MeasuredWindow) -> bool:
+    cpu_ns = window.cpu_end_ns - window.cpu_begin_ns
+    return not window.is_counting and window.cost_ns > STORM_RATIO * cpu_ns
+
+
+def _traps(window: MeasuredWindow) -> Traps:
+    programs_ns = window.cost_ns - window.trap_ns
+    lookups = window.admitted + window.refused
+    if window.is_counting:
+        lookups = sum(group.measured for group in window.groups)
+    return Traps(
+        lookups, window.cpu_end_ns - window.cpu_begin_ns - programs_ns, float(window.trap_ns)
+    )
 
 
 def _is_good(window: MeasuredWindow) -> bool:
