@@ -127,7 +127,8 @@ def test_the_target_dies_in_the_middle(
     asterisk.groundtruth("make end hash 7 70")
     asterisk.groundtruth("storm end 1 120")
     folder = tmp_path / "result"
-    with started(asterisk.pid, folder, "-F", "499", seconds=60) as running:
+    options = ("-F", "499", "--budget", "20%")  # so many samples take the default budget alone
+    with started(asterisk.pid, folder, *options, seconds=60) as running:
         running.wait_recording(3, lookups=1)
         os.kill(asterisk.pid, signal.SIGKILL)
         result = running.finish(60)

@@ -98,7 +98,8 @@ def test_counts_of_the_target_are_right_while_it_is_profiled(sip: Instance, tmp_
 
 def test_modules_loaded_meanwhile_are_unwound(sip: Instance, tmp_path: Path) -> None:
     sip.cli("module unload groundtruth.so")
-    with started(sip.pid, tmp_path / "result", "-F", "499", seconds=12) as running:
+    options = ("-F", "499", "--budget", "20%")
+    with started(sip.pid, tmp_path / "result", *options, seconds=12) as running:
         running.wait_recording(1)
         with storm(sip, "late", 70, threads=1):  # loads the module
             running.wait_recording(10)
