@@ -1079,7 +1079,7 @@ int lookup_make_checkpoints(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = t ? top_lookup(t) : NULL;
     if (!l)
-        return 0;
+        return NO_RETURN_PROBE;
     struct walk walk = t->walk;
     walk.end_node = 0; /* on to the end of the chain */
     walk.stop = make_checkpoints(&t->checkpoint_walk, &walk, l->end_node);
@@ -1095,7 +1095,7 @@ int lookup_make_checkpoints(struct pt_regs *ctx)
     finish_walk(l, &walk);
     charge_walk(l, &walk, t->walk_started_ns);
     counted(ctx, t, l);
-    return 0;
+    return NO_RETURN_PROBE;
 }
 
 int lookup_use_checkpoints(struct pt_regs *ctx)
@@ -1103,7 +1103,7 @@ int lookup_use_checkpoints(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = t ? top_lookup(t) : NULL;
     if (!l)
-        return 0;
+        return NO_RETURN_PROBE;
     struct walk walk = t->walk;
     walk.stop = use_checkpoints(&t->checkpoint_walk, &walk, l->end_node);
     walk.comparisons = t->checkpoint_walk.position;
@@ -1112,7 +1112,7 @@ int lookup_use_checkpoints(struct pt_regs *ctx)
     finish_walk(l, &walk);
     charge_walk(l, &walk, t->walk_started_ns);
     counted(ctx, t, l);
-    return 0;
+    return NO_RETURN_PROBE;
 }
 #endif
 
