@@ -13,9 +13,9 @@
 #pragma once
 
 #define CHECKPOINT_STRIDE_BITS 6
-#define CHECKPOINTS 65536
-#define CHECKPOINT_CHAINS 4096
-#define INSERT_SLOTS 4096 /* a power of two; containers that share one only walk more often */
+#define CHECKPOINTS            65536
+#define CHECKPOINT_CHAINS      4096
+#define INSERT_SLOTS           4096 /* a power of two; containers that share one only walk more often */
 /* Expected nodes of a chain from which on checkpoints save more than they cost. */
 #define CHECKPOINT_LEAST 512
 
@@ -77,8 +77,8 @@ enum checkpoint_plan { CHECKPOINT_NONE, CHECKPOINT_MAKE, CHECKPOINT_USE, CHECKPO
 
 /* Decide what to do with a chain of this expected length. */
 static __always_inline u32 plan_checkpoints(struct control *c, struct window_state *w,
-                                            struct checkpoint_walk *walk, u64 container,
-                                            u32 bucket, u32 elements, u64 expected)
+                                            struct checkpoint_walk *walk, u64 container, u32 bucket,
+                                            u32 elements, u64 expected)
 {
     u64 *count = insert_count(container);
     if (!count || !c->window)

@@ -7,6 +7,6 @@
  */
 #pragma once
 
-static long (*const read_user)(void *to, u32 bytes, const void *from) =
-    (void *)BPF_FUNC_probe_read_user;
+static long (*const read_user)(void *to, u32 bytes,
+                               const void *from) = (void *)BPF_FUNC_probe_read_user;
 #define bpf_probe_read_user(to, bytes, from) read_user(to, bytes, from)

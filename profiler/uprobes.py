@@ -20,7 +20,7 @@ from profiler.errors import KernelError
 from profiler.kernel import BpfModule, Program
 from profiler.syscalls import UprobePlace, VerifierError
 
-# In the order of enum step_program in bpf/lookups.bpf.c.
+# In the order of enum step_program in bpf/lookup_state.h.
 _STEP_PROGRAMS = (
     "lookup_count",
     "lookup_walk",

@@ -178,7 +178,7 @@ def test_slots_follow_each_other_without_a_gap() -> None:
 
 
 def test_the_kernel_puts_values_into_the_same_slots(tmp_path: Path) -> None:
-    source = (bpf_directory() / "lookups.bpf.c").read_text()
+    source = (bpf_directory() / "lookup_commit.h").read_text()
     match = re.search(r"static __always_inline u32 slot_of.*?\n\}\n", source, re.DOTALL)
     assert match is not None
     values = sorted(

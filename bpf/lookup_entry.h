@@ -1,0 +1,161 @@
+/* How a lookup begins: arguments, admission, and the start of its traversal. */
+#pragma once
+
+/* Read what the entry function was called with. Argument registers: System V ABI, x86-64, 3.2.3;
+ * prototypes: main/astobj2_container.c, Asterisk 14 and later. */
+static __always_inline int read_arguments(struct pt_regs *ctx, struct lookup *l)
+{
+    u64 stacked[3]; /* the return address, then the arguments that do not fit into registers */
+    u64 at = l->entry_sp;
+    l->container = ctx->di;
+    if (bpf_probe_read_user(stacked, sizeof(stacked), (void *)at))
+        return -1;
+    l->return_address = stacked[0];
+    if (l->entry == ENTRY_CALLBACK) {
+        l->passed_flags = ctx->si;
+        l->callback = ctx->dx;
+        l->argument = ctx->cx;
+        l->file = ctx->r9;
+        l->line = stacked[1];
+        l->function = stacked[2];
+        return 0;
+    }
+    if (l->entry == ENTRY_CALLBACK_DATA) {
+        l->passed_flags = ctx->si;
+        l->callback = ctx->dx;
+        l->argument = ctx->cx;
+        l->file = stacked[1];
+        l->line = stacked[2];
+        return bpf_probe_read_user(&l->function, 8, (void *)(at + 24)) ? -1 : 0;
+    }
+    l->argument = ctx->si;
+    l->passed_flags = ctx->dx;
+    l->file = ctx->r8;
+    l->line = ctx->r9;
+    l->function = stacked[1];
+    return 0;
+}
+
+/* Asterisk 13: no file, line and function; the call site is the return address. */
+static __always_inline void forget_call_site(struct lookup *l)
+{
+    l->file = 0;
+    l->line = 0;
+    l->function = l->return_address;
+}
+
+/* Nothing is returned to the caller, and traversal_unlock will see the end. */
+static __always_inline bool needs_return(struct lookup *l)
+{
+    if (!RETURNS)
+        return false;
+    if (l->passed_flags & OBJ_NOLOCK)
+        return true;
+    return !(l->entry == ENTRY_UNLINK || (l->passed_flags & OBJ_NODATA)) || !UNLOCK_SITES;
+}
+
+static __always_inline bool admit(struct control *c, struct window_state *w, u64 now)
+{
+    if (!c->window)
+        return false;
+    if (now < c->admit_until_ns && w->spent_ns < c->allowance_ns)
+        return true;
+    __sync_fetch_and_add(&w->refused, 1);
+    if (!w->closed_ns) {
+        w->closed_ns = now;
+        window_stops.ringbuf_output(&now, sizeof(now), BPF_RB_FORCE_WAKEUP);
+    }
+    return false;
+}
+
+/* The return probe puts a trampoline in the return address's place: let the unwinder see through. */
+static __always_inline void keep_return_address(struct lookup *l)
+{
+    struct unwind_slot slot = {.address = l->entry_sp, .tid = (u32)bpf_get_current_pid_tgid()};
+    return_addresses.insert(&slot, &l->return_address);
+}
+
+static __always_inline void forget_return_address(struct lookup *l)
+{
+    struct unwind_slot slot = {.address = l->entry_sp, .tid = (u32)bpf_get_current_pid_tgid()};
+    return_addresses.delete(&slot);
+}
+
+/* Comparisons that a lookup makes unseen inside another one would be counted for that one. */
+static __always_inline void mark_inner_unseen(struct thread *t, u64 window)
+{
+    struct lookup *outer = t ? top_lookup(t) : NULL;
+    if (outer && outer->window == window)
+        outer->inner_unseen = 1;
+}
+
+/* An entry function was entered. Returns whether its return must be seen. */
+static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct window_state *w,
+                                  u32 entry, u32 stack_bytes)
+{
+    if (!admit(c, w, bpf_ktime_get_ns())) {
+        mark_inner_unseen(this_thread(), c->window);
+        return false;
+    }
+    count_lookup(LOOKUPS_FIRED);
+    struct thread *t = this_thread_or_new();
+    if (!t) {
+        count_lookup(LOOKUPS_THREADS);
+        return false;
+    }
+    u64 sp = ctx->sp + stack_bytes;
+    settle(t, c->window, sp + 1);
+    struct lookup *outer = top_lookup(t);
+    if (t->depth >= MAX_DEPTH) {
+        count_lookup(LOOKUPS_DEPTH);
+        mark_inner_unseen(t, c->window);
+        return false;
+    }
+    struct lookup *l = lookup_at(t, t->depth);
+    __builtin_memset(l, 0, sizeof(*l));
+    l->entry_sp = sp;
+    l->entry_bp = ctx->bp;
+    l->entry = entry;
+    l->window = c->window;
+    if (read_arguments(ctx, l)) {
+        count_lookup(LOOKUPS_UNREADABLE);
+        return false;
+    }
+    if (outer && outer->phase == PHASE_ENTERED && outer->container == l->container &&
+        outer->argument == l->argument) {
+        count_lookup(LOOKUPS_INNER);
+        return false;
+    }
+    if (!CALL_SITE_ARGUMENTS)
+        forget_call_site(l);
+    l->has_return = needs_return(l);
+    if (l->has_return)
+        keep_return_address(l);
+    t->depth++;
+    __sync_fetch_and_add(&w->admitted, 1);
+    __sync_fetch_and_add(&w->in_flight, 1);
+    l->started_ns = bpf_ktime_get_ns();
+    return l->has_return;
+}
+
+/* Whether a call with this stack pointer is made by the traversal of this lookup itself. */
+static __always_inline bool is_own_call(struct lookup *l, u64 sp)
+{
+    return l->traversal_sp - sp + SAME_TRAVERSAL_BYTES <= 2 * SAME_TRAVERSAL_BYTES;
+}
+
+static __always_inline void traversal_first(struct pt_regs *ctx, struct lookup *l, u64 stack_bytes)
+{
+    if (l->phase != PHASE_ENTERED || l->container != ctx->di || l->argument != ctx->dx)
+        return;
+    l->phase = PHASE_TRAVERSING;
+    l->flags = ctx->si;
+    l->state = ctx->cx;
+    l->traversal_sp = ctx->sp + stack_bytes + 8; /* before the call pushed its return address */
+    if (bpf_probe_read_user(&l->head, sizeof(l->head), (void *)l->container))
+        l->head.v_table = 0;
+    if (l->entry == ENTRY_FIND || l->entry == ENTRY_WEAKPROXY_FIND)
+        l->callback = l->head.cmp_fn;
+    else if (l->entry == ENTRY_UNLINK)
+        l->callback = MATCH_BY_ADDRESS;
+}

@@ -1,0 +1,182 @@
+/* What is kept of a lookup while it goes on, and what lies in the target's memory. */
+#pragma once
+
+#ifndef RETURNS
+#define RETURNS 1 /* 0: the entry functions' returns must not be trapped in this target */
+#endif
+
+/* enum search_flags, Asterisk include/asterisk/astobj2.h */
+#define OBJ_UNLINK          0x01
+#define OBJ_NODATA          0x02
+#define OBJ_MULTIPLE        0x04
+#define OBJ_NOLOCK          0x10
+#define OBJ_SEARCH_MASK     0xe0
+#define OBJ_SEARCH_OBJECT   0x20
+#define OBJ_SEARCH_KEY      0x40
+#define OBJ_DESCENDING      0x100 /* also set in OBJ_ORDER_POST; hash containers test this bit */
+#define OBJ_ORDER_MASK      0x300
+#define OBJ_ORDER_TREE      0x200 /* set in OBJ_ORDER_PRE and OBJ_ORDER_POST */
+#define CONTAINER_DUPS_MASK 0x06  /* AO2_CONTAINER_ALLOC_OPT_DUPS_MASK; 0: duplicates are allowed */
+
+/* A call instruction inside a traversal pushes at most this much more than its traverse_first call:
+ * deeper stack pointers belong to a traversal inside a callback. */
+#define SAME_TRAVERSAL_BYTES 64
+/* Steps that one program takes. With the kernel's open-coded iterators (Linux 6.4) one program is
+ * enough. Without them, the verifier follows every round of a loop (5000 are half of what it allows)
+ * and the walk goes on by tail calls. The kernel allows 33 in a row; the programs that come after a
+ * walk need some of them, and a call beyond the limit fails without a word. */
+#ifndef WALK_STEPS
+#if WALK_ITERATOR
+#define WALK_STEPS (1 << 21)
+#define WALK_CALLS 0
+#else
+#define WALK_STEPS 5000
+#define WALK_CALLS 28
+#endif
+#endif
+/* Of a walk through a tree: two for each node, and more ways through them for the verifier. */
+#define TREE_STEPS (WALK_ITERATOR ? 2 * WALK_STEPS : WALK_STEPS / 5)
+/* A red-black tree of N nodes is at most 2 log2(N + 1) deep: enough for two thousand million. */
+#define TREE_DEPTH 64
+
+/* What programs return that do not want the function's return. In a session that is 1; with 0 the
+ * kernel takes the word at rsp for the return address, also in the middle of a function, and puts its
+ * trampoline there (Linux 6.18, uprobe_multi_link_handler in kernel/trace/bpf_trace.c, handler_chain
+ * in kernel/events/uprobes.c). Elsewhere it must be 0: kernels before 6.13 may hand it on as
+ * UPROBE_HANDLER_REMOVE. */
+#define NO_RETURN_PROBE SESSION
+
+/* A lookup goes through several programs, so that each stays small for the verifier. */
+enum step_program {
+    PROGRAM_COUNT,
+    PROGRAM_WALK,
+    PROGRAM_COMMIT,
+    PROGRAM_UNWIND,
+    PROGRAM_WALK_TREE,
+    PROGRAM_MAKE_CHECKPOINTS,
+    PROGRAM_USE_CHECKPOINTS,
+    PROGRAMS
+};
+
+/* The place where elements come into hash containers has a probe, and a walk can be long enough. */
+#ifndef INSERT_SITES
+#define INSERT_SITES 0
+#endif
+#define HAS_CHECKPOINTS (INSERT_SITES && WALK_ITERATOR)
+
+#define ELEMENTS_OFFSET 28 /* in struct ao2_container, all builds */
+
+enum phase { PHASE_ENTERED, PHASE_TRAVERSING, PHASE_ENDED, PHASE_EXHAUSTED };
+
+/* The head of struct ao2_container and struct ao2_container_hash (release layout). */
+struct container_head {
+    u64 v_table;
+    u64 sort_fn;
+    u64 cmp_fn;
+    u32 options;
+    u32 elements;
+};
+
+/* struct hash_bucket_node; struct rbtree_node shares the first three members. */
+struct node {
+    u64 object; /* 0: emptied, but still linked because somebody stands on it */
+    u64 container;
+    u64 is_linked;
+    u64 next;
+    u64 previous;
+    u32 bucket;
+    u32 unused;
+};
+
+/* The head of struct rbtree_node. */
+struct tree_node {
+    u64 object;
+    u64 container;
+    u64 is_linked;
+    u64 parent;
+    u64 left;
+    u64 right;
+};
+
+/* struct hash_traversal_state */
+struct traversal_state {
+    u64 sort_fn;
+    u64 argument;
+    u32 bucket_first;
+    u32 bucket_last;
+    u32 flags;
+    u32 descending; /* bit 0 */
+};
+
+struct lookup {
+    u64 entry_sp; /* points to the return address */
+    u64 entry_bp;
+    u64 return_address;
+    u64 window;
+    u64 container;
+    u64 argument;
+    u64 callback; /* what is called for each node: cmp_fn, the caller's, or MATCH_BY_ADDRESS */
+    u64 file;
+    u64 function;
+    u64 started_ns;
+    u64 own_ns; /* our own time between start and end */
+    u64 traversal_sp;
+    u64 state; /* struct hash_traversal_state in the target */
+    u64 end_node;
+    u64 end_object;
+    u64 comparisons;
+    struct container_head head;
+    u32 end_bucket;
+    u32 line;
+    u32 flags; /* as the traversal sees them, once it has begun */
+    u32 passed_flags;
+    u32 entry;
+    u32 phase;
+    u32 sort_calls;
+    u32 trapped_comparisons;
+    u32 verdict;
+    u32 has_return;
+    u32 inner_unseen; /* a lookup inside this one was not followed */
+    u32 unlinked;     /* elements that it took out of the container */
+    u64 callback_sp;  /* stack pointer at the entry of `callback` */
+    u64 next_calls;   /* of traverse_next, only with VERIFY */
+};
+
+/* Why a walk came to an end; the first that holds, from the top. */
+#define STOP_USED_UP 1
+#define STOP_FAILED  2
+#define STOP_FOREIGN 4
+#define STOP_FOUND   8
+
+struct walk {
+    u64 node;      /* where the walk stands; 0: at the head of the next bucket */
+    u64 head;      /* address that makes the next bucket's head readable as a node */
+    u64 head_step; /* to the bucket after that, two's complement */
+    u64 heads_left;
+    u64 forward; /* 1: follow `next`; 0: follow `previous` */
+    u64 end_node;
+    u64 container;
+    u64 comparisons;
+    u32 steps;
+    u32 calls; /* tail calls so far */
+    u32 unused;
+    u32 stop; /* STOP_...; 0: not at an end */
+};
+
+/* A node of a tree whose first subtree is being walked. */
+struct tree_ancestor {
+    u64 address;
+    u64 second; /* its other child */
+    u64 full;
+};
+
+/* A walk in ascending or descending order that reads each node once. */
+struct tree_walk {
+    u64 next; /* root of the subtree to be walked next; 0: none */
+    struct tree_ancestor ancestors[TREE_DEPTH];
+    u32 depth;
+    u32 descending;
+};
+
+/* Which probe led to the programs that count and commit. */
+enum stage { STAGE_END, STAGE_UNLOCK, STAGE_RETURN };

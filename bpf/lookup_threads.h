@@ -1,0 +1,126 @@
+/* The maps of the lookup programs, and the lookups of each thread. */
+#pragma once
+
+struct thread {
+    u32 depth;
+    u32 stage; /* enum stage */
+    u64 now;   /* when that probe was hit */
+    u64 walk_started_ns;
+    u64 result; /* of the lookup, in STAGE_RETURN */
+    struct lookup lookups[MAX_DEPTH];
+    struct walk walk;
+    struct tree_walk tree_walk;
+    struct checkpoint_walk checkpoint_walk;
+    struct lookup_stack_key stack_key;
+    struct lookup_stack stack_weight;
+    struct unwind_state unwind;
+};
+
+BPF_ARRAY(control, struct control, 1);
+BPF_ARRAY(window_state, struct window_state, 1);
+BPF_RINGBUF_OUTPUT(window_stops,
+                   1); /* a record wakes user space: the window's allowance is spent */
+BPF_ARRAY(lookup_counters, u64, LOOKUP_COUNTER_COUNT);
+BPF_ARRAY(empty_thread, struct thread, 1);
+BPF_HASH(threads, u32, struct thread, THREADS);
+BPF_HASH(layouts, u64, struct layout, 64);
+BPF_HASH(unknown_v_tables, u64, u64, 64);    /* v_table to the address of a container that has it */
+BPF_HASH(trapped_functions, u64, u32, 1024); /* sort and compare functions with a probe on them */
+BPF_HASH(wanted_functions, u64, u64, 256);   /* callback to sort function: one has no probe */
+BPF_HASH(groups, struct group_key, struct group, GROUPS);
+BPF_HASH(histograms, struct histogram_key, u64, HISTOGRAMS);
+BPF_HASH(lookup_stacks, struct lookup_stack_key, struct lookup_stack, GROUPS);
+BPF_HASH(cookies, u64, u64, 1024); /* by probe address; only for kernels without cookies */
+BPF_PROG_ARRAY(lookup_programs, PROGRAMS);
+
+static __always_inline void count_lookup(u32 counter)
+{
+    u64 *value = lookup_counters.lookup(&counter);
+    if (value)
+        __sync_fetch_and_add(value, 1);
+}
+
+static __always_inline struct control *get_control(void)
+{
+    int zero = 0;
+    return control.lookup(&zero);
+}
+
+static __always_inline struct window_state *get_window(void)
+{
+    int zero = 0;
+    return window_state.lookup(&zero);
+}
+
+/* Charge one probe hit to the open window. */
+static __always_inline void charge(struct control *c, struct window_state *w, u32 trap_ns)
+{
+    __sync_fetch_and_add(&w->trap_ns, trap_ns);
+    __sync_fetch_and_add(&w->spent_ns, trap_ns + c->program_ns);
+}
+
+static __always_inline u32 trap_cost(struct control *c, u64 cookie)
+{
+    return cookie & STEPPED ? c->stepped_trap_ns : c->trap_ns;
+}
+
+static __always_inline void leave_flight(void)
+{
+    struct window_state *w = get_window();
+    if (w)
+        __sync_fetch_and_add(&w->in_flight, -1ULL);
+}
+
+static __always_inline struct thread *this_thread(void)
+{
+    u32 tid = bpf_get_current_pid_tgid();
+    return threads.lookup(&tid);
+}
+
+static __always_inline struct thread *this_thread_or_new(void)
+{
+    u32 tid = bpf_get_current_pid_tgid();
+    struct thread *t = threads.lookup(&tid);
+    if (t)
+        return t;
+    int zero = 0;
+    struct thread *empty = empty_thread.lookup(&zero);
+    if (!empty)
+        return NULL;
+    threads.update(&tid, empty);
+    return threads.lookup(&tid);
+}
+
+static __always_inline struct lookup *lookup_at(struct thread *t, u32 index)
+{
+    asm volatile("" : "+r"(index)); /* verifier: else the compiler drops the mask that it proves */
+    return &t->lookups[index & (MAX_DEPTH - 1)];
+}
+
+static __always_inline struct lookup *top_lookup(struct thread *t)
+{
+    return t->depth ? lookup_at(t, t->depth - 1) : NULL;
+}
+
+/* Take away the top lookup, which was not seen to return. */
+static __always_inline void drop_top(struct thread *t, struct lookup *l)
+{
+    count_lookup(l->phase == PHASE_ENTERED ? LOOKUPS_BARE : LOOKUPS_UNFINISHED);
+    leave_flight();
+    t->depth--;
+}
+
+/* Drop lookups of earlier windows, and those whose stack the thread has already left. */
+static __always_inline void settle(struct thread *t, u64 window, u64 sp)
+{
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < MAX_DEPTH; i++) {
+        struct lookup *l = top_lookup(t);
+        if (!l || (l->window == window && l->entry_sp >= sp))
+            return;
+        if (l->window != window)
+            t->depth--; /* user space counted it when it closed that window */
+        else
+            drop_top(t, l);
+    }
+}
