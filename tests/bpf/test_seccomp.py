@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -26,10 +25,17 @@ DEFINITIONS = {
 }
 
 
-def plan(**changes: object) -> ProbePlan:
+def plan() -> ProbePlan:
     site = Site("__ao2_find", 0x10, 0x10, "push %rbp", True, 0, "")
     probes = (PlannedProbe(site, ProbePlace("/bin/true", 0x10, 0x5010, 0, True)),)
-    return replace(ProbePlan(probes, True, True, True, ()), **changes)  # type: ignore[arg-type]
+    return ProbePlan(
+        probes,
+        call_site_arguments=True,
+        end_sites=True,
+        unlock_sites=True,
+        insert_sites=True,
+        warnings=(),
+    )
 
 
 def never(*_: object) -> list[int]:
