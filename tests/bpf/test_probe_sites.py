@@ -50,7 +50,8 @@ def statistics_enabled() -> Iterator[None]:
 
 
 def attach(stack: ExitStack, path: Path, site: Site, pid: int, returns: bool = False) -> Program:
-    program = Program("site", load_program(RETURN_ZERO, PROG_KPROBE, ATTACH_UPROBE_MULTI, "site"))
+    descriptor = load_program(RETURN_ZERO, PROG_KPROBE, ATTACH_UPROBE_MULTI, "site")
+    program = Program("site", descriptor, PROG_KPROBE)
     stack.callback(program.close)
     place = [UprobePlace(site.file_offset, 0)]
     link = link_uprobes(program.descriptor, ATTACH_UPROBE_MULTI, str(path), place, pid, returns)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-import os
 import struct
+import subprocess
+import sys
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,8 +80,18 @@ class FakeMaps:
 
 
 @pytest.fixture
-def code() -> TargetCode:
-    one = TargetCode(os.getpid())
+def code() -> Iterator[TargetCode]:
+    # A process of its own: this one may hold code that no file is behind, once BCC was loaded.
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdin is not None
+        process.stdout.readline()
+        yield mapped(process.pid)
+        process.stdin.close()
+
+
+def mapped(pid: int) -> TargetCode:
+    one = TargetCode(pid)
     one.refresh()
     return one
 
