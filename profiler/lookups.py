@@ -54,6 +54,8 @@ _LATEST_NS = 50_000_000
 # Walks that took longer than this in one window need all that can be saved for the next one.
 _LONG_WALKS_NS = 1_500_000
 _COUNT_EVERY = 3  # windows
+_LEARNING_WINDOWS = 8
+_LEARNING_NS = 50_000_000
 _COUNT_SHARE = 3  # a counting window gets this part of an allowance
 _SMOOTHING = 0.3
 _WALK_SHARE = 8  # a walk expected to take more than this part of an allowance has to draw lots
@@ -220,6 +222,7 @@ class LookupMeasurement:
         # What was granted counts from before the probes were placed.
         if self._kind is WindowKind.COUNT:
             grant = Grant(grant.until_ns, grant.allowance_ns // _COUNT_SHARE)
+        grant = self._while_learning(grant)
         self._grant = grant
         self._control(self._number, grant.until_ns + _LATEST_NS, grant.allowance_ns)
         self._begin = self._edge()
@@ -237,9 +240,16 @@ class LookupMeasurement:
         if grant is None:
             self._close()
             return
+        grant = self._while_learning(grant)
         self._grant = grant
         allowance = end.state.spent_ns + grant.allowance_ns
         self._control(self._number, grant.until_ns + _LATEST_NS, allowance)
+
+    def _while_learning(self, grant: Grant) -> Grant:
+        """Keep the first windows short: what containers there are is only learned between two."""
+        if len(self.windows) >= _LEARNING_WINDOWS:
+            return grant
+        return Grant(min(grant.until_ns, time.monotonic_ns() + _LEARNING_NS), grant.allowance_ns)
 
     def _close(self) -> None:
         """End the window, wait for the lookups in flight, and take the probes away."""
