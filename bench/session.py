@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 
 from profiler import recorder
-from profiler.preparation import Options
-from profiler.recorder import Progress, Stop
+from profiler.recorder import Options, Progress, Stop
 from profiler.target import find_asterisk
 
 
@@ -19,23 +19,27 @@ def _ignore(progress: Progress) -> None:
 class Session:
     """A prepared recording whose probes and samples can be taken away and come back."""
 
-    def __init__(self, pid: int, budget_ratio: float | None, sampling: bool = True) -> None:
+    def __init__(self, pid: int, options: Options) -> None:
         self._stack = ExitStack()
-        self._options = Options(duration_ns=1 << 62, budget_ratio=budget_ratio)
-        self._sampling = sampling
-        self.run = recorder._prepare(self._stack, find_asterisk(pid), self._options)
+        self._options = options
+        self.run = recorder._begin(self._stack, find_asterisk(pid), options)
         self.run.sampler.detach()
 
     def on(self, seconds: float) -> None:
         """Profile for a while, then take everything away."""
-        if self._sampling:
-            self.run.sampler.attach()
+        self.run.sampler.attach()
         self.run.start_ns = time.monotonic_ns()
-        options = Options(round(seconds * 1e9), budget_ratio=self._options.budget_ratio)
+        options = replace(self._options, duration_ns=round(seconds * 1e9))
         recorder._run_loop(self.run, options, Stop(), _ignore)
         if self.run.lookups is not None:
             self.run.lookups.finish()
         self.run.sampler.detach()
+
+    def verified(self) -> int:
+        """Return how many lookups were counted exactly so far."""
+        if self.run.lookups is None:
+            return 0
+        return sum(group.verdicts[0] for group in self.run.lookups.groups().values())
 
     def __enter__(self) -> Session:
         return self

@@ -60,7 +60,8 @@ class Storm:
         self._name = f"bench{chain}"
         self.chain = chain
         self.threads = threads
-        instance.groundtruth(f"make {self._name} hash {buckets} {chain * buckets}")
+        made = instance.groundtruth(f"make {self._name} hash {buckets} {chain * buckets}")
+        self.address = int(str(made["address"]), 16)
         started = instance.groundtruth(
             f"start {self._name} {search} threads={threads} seconds={seconds} {options}".strip()
         )

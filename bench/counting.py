@@ -1,0 +1,186 @@
+"""What counting comparisons costs: ours, and a trap for each comparison, side by side in one run.
+
+Every lookup is counted. A trap for each comparison is placed as BCC and bpftrace do it, on the
+function's first instruction, and by our own rules, on the first one there that the kernel emulates.
+Costs are CPU time of the searching thread beyond that of the same lookups untraced.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from bench.session import Session
+from bench.storm import Storm
+from bench.tables import Table, promise
+from lab.instance import Instance
+from profiler.ao2code import analyse
+from profiler.kernel import bpf_directory
+from profiler.mappings import TargetCode
+from profiler.placement import Site, choose_site, site_at
+from profiler.probes import ProbePlanner
+from profiler.recorder import Options
+
+ASTERISK = "22"  # its functions begin with endbr64, as those of all recent packages do
+CHAINS = (10, 100, 1_000, 8_000, 50_000)
+ROUNDS = 5
+SECONDS = 1.0
+_COUNT = """
+#include <uapi/linux/ptrace.h>
+BPF_ARRAY(calls, u64, 1);
+int compared(struct pt_regs *ctx) { int zero = 0; calls.increment(zero); return 0; }
+"""
+
+
+@dataclass(slots=True)
+class Costs:
+    """CPU time of one lookup, round by round."""
+
+    plain: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
+    entry: list[float] = field(default_factory=list)
+    placed: list[float] = field(default_factory=list)
+    compared: float = 0.0  # comparisons of one lookup
+
+    def per_comparison(self, which: list[float]) -> float:
+        """Return the median cost of one comparison beyond the untraced one, in nanoseconds."""
+        extra = [a - b for a, b in zip(which, self.plain, strict=True)]
+        return statistics.median(extra) / self.compared
+
+
+def step_places(pid: int) -> tuple[str, Site, Site]:
+    """Return the executable, and where a step along a chain can be trapped: as usual, by our rules.
+
+    The step is the hash containers' method for the next node, which is called once for each
+    comparison. It is packaged code, as comparators in the field are; that of the ground-truth
+    module is not.
+    """
+    code = TargetCode(pid)
+    code.refresh()
+    planner = ProbePlanner(code)
+    loaded = planner.executable()
+    image = planner.image(loaded)
+    table = next(table for table in analyse(image).vtables if table.kind == "hash")
+    first = site_at(image, table.traverse_next, "next node", "first instruction")
+    placed = choose_site(image, table.traverse_next, "next node", ())
+    return os.path.realpath(f"/proc/{pid}/exe"), first, placed
+
+
+@contextmanager
+def trap(path: str, offset: int) -> Iterator[None]:
+    """Count calls at a place of a file with BCC."""
+    os.environ["BCC_KERNEL_SOURCE"] = str(bpf_directory() / "shim")
+    import bcc
+
+    module = bcc.BPF(text=_COUNT, cflags=["-w"])
+    module.attach_uprobe(name=path, addr=offset, fn_name="compared")
+    try:
+        yield
+    finally:
+        # Not by detach_uprobe(): BCC 0.26 raises where tracefs is not mounted.
+        for event in module.uprobe_fds.values():
+            os.close(event)
+        module.uprobe_fds.clear()
+        module.cleanup()
+
+
+def _cost(storm: Storm, seconds: float) -> tuple[float, float]:
+    """Return the CPU time and the comparisons of one lookup."""
+    start = storm.read()
+    done = storm.read() - start
+    while done.lookups < 8 or done.time_ns < seconds * 1e9:
+        time.sleep(0.2)
+        done = storm.read() - start
+    return done.cpu_ns_per_lookup, done.comparisons / done.lookups
+
+
+@contextmanager
+def _every_lookup(session: Session) -> Iterator[None]:
+    measurement = session.run.lookups
+    assert measurement is not None
+    session.run.sampler.attach()
+    measurement.step(time.monotonic_ns())
+    try:
+        yield
+    finally:
+        measurement.finish()
+        session.run.sampler.detach()
+
+
+def measure(
+    storm: Storm, session: Session, path: str, entry: int, placed: int, seconds: float
+) -> Costs:
+    """Return the costs in turns: untraced, ours, a trap at the entry, a trap by our rules."""
+    costs = Costs()
+    ways: tuple[tuple[list[float], Callable[[], object] | None], ...] = (
+        (costs.plain, None),
+        (costs.ours, lambda: _every_lookup(session)),
+        (costs.entry, lambda: trap(path, entry)),
+        (costs.placed, lambda: trap(path, placed)),
+    )
+    for _ in range(ROUNDS):
+        for found, way in ways:
+            if way is None:
+                cost, costs.compared = _cost(storm, seconds)
+            else:
+                with way():  # type: ignore[attr-defined]
+                    cost, _ = _cost(storm, seconds)
+            found.append(cost)
+    return costs
+
+
+def _word(site: Site) -> str:
+    return site.instruction.split()[0]
+
+
+def run(instance: Instance) -> Table:
+    """Return the table over all chains."""
+    rows = []
+    ours_worst, entry_ratio, placed_ratio = 0.0, 1e9, 1e9
+    fixed_ns = 0.0
+    for chain in CHAINS:
+        options = Options(1, budget_ratio=None)
+        with Storm(instance, chain) as storm, Session(instance.pid, options) as session:
+            session.on(0.6)  # learns the container
+            path, first_site, placed_site = step_places(instance.pid)
+            offsets = (first_site.file_offset, placed_site.file_offset)
+            costs = measure(storm, session, path, *offsets, SECONDS)
+        ours, first, second = (
+            costs.per_comparison(which) for which in (costs.ours, costs.entry, costs.placed)
+        )
+        if chain == CHAINS[0]:
+            fixed_ns = ours * costs.compared
+        if chain >= 1_000:
+            ours_worst = max(ours_worst, ours)
+            entry_ratio = min(entry_ratio, first / ours)
+            placed_ratio = min(placed_ratio, second / ours)
+        rows.append(
+            (
+                f"{chain:,}",
+                f"{statistics.median(costs.plain) / 1000:.2f} us",
+                f"{statistics.median(costs.ours) / 1000:.2f} us",
+                f"{ours:.1f} ns",
+                f"{first:.0f} ns",
+                f"{second:.0f} ns",
+                f"{first / ours:.0f}",
+                f"{second / ours:.0f}",
+            )
+        )
+        print("counting", *rows[-1], flush=True)
+    return Table(
+        "counting",
+        ("chain", "a lookup untraced", "ours", "ours a comparison")
+        + (f"trap at `{_word(first_site)}`", f"trap at `{_word(placed_site)}`")
+        + ("entry / ours", "rules / ours"),
+        tuple(rows),
+        (
+            promise(f"at most 80 ns a comparison ({ours_worst:.1f})", ours_worst <= 80),
+            promise(f"at most 1/100 of a trap at entry (1/{entry_ratio:.0f})", entry_ratio >= 100),
+            promise(f"at most 1/6 of a trap by our rules (1/{placed_ratio:.0f})", placed_ratio > 6),
+            promise(f"a lookup of 10 costs at most 3 us more ({fixed_ns:.0f} ns)", fixed_ns <= 3e3),
+        ),
+    )
