@@ -16,7 +16,8 @@ from bench.storm import Reading, Storm
 from bench.tables import Table, promise
 from lab.instance import Instance
 from profiler import recorder
-from profiler.recorder import Options, Progress, Stop, record
+from profiler.preparation import Options
+from profiler.recorder import Progress, Stop, record
 from profiler.recording import Recording
 from profiler.target import find_asterisk
 

@@ -22,8 +22,8 @@ from profiler.ao2code import analyse
 from profiler.kernel import bpf_directory
 from profiler.mappings import TargetCode
 from profiler.placement import Site, choose_site, site_at
+from profiler.preparation import Options
 from profiler.probes import ProbePlanner
-from profiler.recorder import Options
 
 ASTERISK = "22"  # its functions begin with endbr64, as those of all recent packages do
 CHAINS = (10, 100, 1_000, 8_000, 50_000)

@@ -7,6 +7,7 @@ functions and look at the clock: the same kind of link is placed on them and rem
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import tempfile
@@ -17,14 +18,15 @@ from bench.session import Session
 from bench.storm import Storm
 from bench.tables import Table, promise
 from lab.instance import Instance
-from profiler.elf import ElfFile
+from profiler.elf import Elf
 from profiler.preparation import Options
-from profiler.syscalls import UprobePlace, link_uprobes
+from profiler.syscalls import UprobePlace
 from profiler.uprobes import UprobePrograms
 
 CYCLES = 30
 _SOURCE = Path(__file__).with_name("stalls.c")
 _FUNCTIONS = 10
+_STALL_SECONDS = 12
 
 
 def _times_ms(session: Session, pid: int) -> tuple[list[float], list[float]]:
@@ -49,35 +51,82 @@ def _times_ms(session: Session, pid: int) -> tuple[list[float], list[float]]:
 def _offsets(path: Path) -> list[int]:
     """Return the file offsets of the `push` in each of the ten functions."""
     listing = subprocess.run(["nm", str(path)], check=True, capture_output=True, text=True).stdout
-    symbols = {line.split()[-1]: int(line.split()[0], 16) for line in listing.splitlines() if "T" in line}
+    symbols = {
+        words[-1]: int(words[0], 16)
+        for words in map(str.split, listing.splitlines())
+        if len(words) == 3
+    }
     data = path.read_bytes()
-    elf = ElfFile(data)
-    offsets = []
+    elf = Elf.from_bytes(data)
+    found = []
     for index in range(_FUNCTIONS):
         offset = elf.offset_of(symbols[f"probed{index}"])
-        offsets.append(data.index(b"\x53", offset))
-    return offsets
+        assert offset is not None
+        found.append(data.index(b"\x53", offset))
+    return found
 
 
-def _stalls_ms(programs: UprobePrograms, seconds: int) -> tuple[list[float], list[float]]:
+def _stalls_ms(programs: UprobePrograms) -> tuple[list[float], list[float]]:
     """Return stalls of the looping program while probes come and go, and while nothing happens."""
     busy: list[tuple[int, int]] = []
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "stalls"
         subprocess.run(["cc", "-O1", "-o", str(path), str(_SOURCE)], check=True)
         places = [UprobePlace(offset, 0) for offset in _offsets(path)]
-        with subprocess.Popen([path, str(seconds)], stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            [path, str(_STALL_SECONDS)], stdout=subprocess.PIPE, text=True
+        ) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            while process.poll() is None and len(busy) < CYCLES:
+            end = time.monotonic() + _STALL_SECONDS - 1
+            while time.monotonic() < end:
                 begin = time.monotonic_ns()
-                links = programs.link_idle_places(str(path), places, process.pid)
+                link = programs.link_idle_places(str(path), places, process.pid)
                 placed = time.monotonic_ns()
-                links.close()
+                os.close(link)
                 busy += [(begin, placed), (placed, time.monotonic_ns())]
                 time.sleep(0.1)
             lines = process.stdout.read().splitlines()
-    stalls = [(int(line.split()[0]), int(line.split()[1])) for line in lines]
-    during = [ns / 1e6 for at, ns in stalls if any(a <= at <= b + 1_000_000 for a, b in busy)]
-    other = [ns / 1e6 for at, ns in stalls if not any(a <= at <= b + 1_000_000 for a, b in busy)]
+    stalls = [(int(at), int(ns)) for at, ns in map(str.split, lines)]
+    during: list[float] = []
+    other: list[float] = []
+    for at, ns in stalls:
+        is_busy = any(begin <= at <= end + 1_000_000 for begin, end in busy)
+        (during if is_busy else other).append(ns / 1e6)
     return during, other
+
+
+def run(instance: Instance) -> Table:
+    """Return the table."""
+    options = Options(1, budget_ratio=None)
+    with Storm(instance, 1_000), Session(instance.pid, options) as session:
+        attach, detach = _times_ms(session, instance.pid)
+        measurement = session.run.lookups
+        assert measurement is not None
+        during, other = _stalls_ms(measurement._programs)
+    both = [a + b for a, b in zip(attach, detach, strict=True)]
+    rows = [
+        _row("placing all probes", attach),
+        _row("removing them", detach),
+        _row("both", both),
+        _row("a call held up while probes come and go", during),
+        _row("a call held up else (this machine's own)", other),
+    ]
+    most = statistics.quantiles(both, n=10)[-1]
+    worst = max(during, default=0.0)
+    return Table(
+        "latency",
+        ("ms", "number", "median", "longest"),
+        tuple(rows),
+        (
+            promise(f"placing and removing below 100 ms (nine of ten: {most:.0f})", most < 100),
+            promise(f"no call held up for more than 5 ms (longest {worst:.1f})", worst <= 5),
+        ),
+    )
+
+
+def _row(name: str, times_ms: list[float]) -> tuple[str, ...]:
+    if not times_ms:
+        return (name, "0", "below 0.2", "below 0.2")
+    median, longest = statistics.median(times_ms), max(times_ms)
+    return (name, str(len(times_ms)), f"{median:.2f}", f"{longest:.2f}")

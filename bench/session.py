@@ -8,7 +8,8 @@ from dataclasses import replace
 from types import TracebackType
 
 from profiler import recorder
-from profiler.recorder import Options, Progress, Stop
+from profiler.preparation import Options
+from profiler.recorder import Progress, Stop
 from profiler.target import find_asterisk
 
 

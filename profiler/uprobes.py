@@ -188,6 +188,12 @@ class UprobePrograms:
         """Tell whether probes are placed now."""
         return bool(self._links)
 
+    def link_idle_places(self, path: str, places: Sequence[UprobePlace], pid: int) -> int:
+        """Attach a program that does nothing to places of a process, by one link."""
+        return syscalls.link_uprobes(
+            self._idle_entry.descriptor, self.variant.attach_type, path, places, pid, False
+        )
+
     def link_idle_return(self, path: str, file_offset: int, pid: int) -> list[int]:
         """Attach a program that does nothing to a function's return in a process of ours."""
         return self.link_idle(path, file_offset, True, pid)
