@@ -48,9 +48,9 @@ def replace_between(text: str, name: str, content: str) -> str:
 
     ValueError when it has no such marks.
     """
-    begin, end = f"<!-- bench {name} -->\n", f"\n<!-- end {name} -->"
+    begin, end = f"<!-- bench {name} -->\n", f"<!-- end {name} -->"
     head, found, rest = text.partition(begin)
     _, closed, tail = rest.partition(end)
     if not found or not closed:
         raise ValueError(f"no place for {name}")
-    return head + begin + content + end + tail
+    return head + begin + content + "\n" + end + tail

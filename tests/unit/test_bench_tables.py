@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.pairs import paired_ratio
+from bench.tables import Table, promise, replace_between
+
+TABLE = Table("x", ("what", "ns"), (("ours", "7"), ("a trap", "1000")), (promise("fast", True),))
+
+
+def test_columns_are_aligned_and_promises_follow() -> None:
+    assert TABLE.text() == "x\nwhat      ns\nours       7\na trap  1000\nholds: fast"
+
+
+def test_markdown_has_the_command_that_repeats_it() -> None:
+    assert TABLE.markdown() == (
+        "| what | ns |\n| --- | ---: |\n| ours | 7 |\n| a trap | 1000 |\n\n- holds: fast\n\n"
+        "Repeat: `sudo python -m bench x`"
+    )
+
+
+def test_a_broken_promise_is_loud() -> None:
+    assert promise("fast", False) == "DOES NOT HOLD: fast"
+
+
+def test_only_what_is_between_the_marks_changes() -> None:
+    text = "a\n<!-- bench x -->\nold\n<!-- end x -->\n<!-- bench y -->\n<!-- end y -->\n"
+    changed = replace_between(text, "x", "new\nnew")
+    assert changed == text.replace("old", "new\nnew")
+    assert replace_between(changed, "y", "more").count("more") == 1
+
+
+@pytest.mark.parametrize("text", ["", "<!-- bench x -->\n", "\n<!-- end x -->"])
+def test_a_document_without_the_marks_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no place for x"):
+        replace_between(text, "x", "new")
+
+
+@given(
+    st.lists(st.floats(1, 1e6), min_size=1, max_size=20),
+    st.floats(0.5, 2.0),
+)
+def test_what_is_always_so_much_slower_has_an_interval_of_no_width(
+    without: list[float], factor: float
+) -> None:
+    ratio = paired_ratio([factor * value for value in without], without)
+    assert ratio.low == pytest.approx(ratio.high) == pytest.approx(ratio.median)
+    assert ratio.median == pytest.approx(factor)
+
+
+def test_the_interval_contains_the_median() -> None:
+    ratio = paired_ratio([9.0, 11.0, 10.0, 12.0, 8.0], [10.0] * 5)
+    assert ratio.low < ratio.median == 1.0 < ratio.high
+    assert (ratio.low, ratio.high) == (0.8, 1.2)
