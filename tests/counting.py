@@ -115,6 +115,7 @@ class Counting:
         )
         self._stack.callback(self.programs.module.close)
         self._stack.callback(self.close)
+        self._window = 0
 
     def __enter__(self) -> Counting:
         return self
@@ -128,13 +129,14 @@ class Counting:
         self._stack.close()
 
     def open(self, control: Control = OPEN) -> None:
-        """Place the probes and admit lookups."""
+        """Place the probes and admit lookups, in a window of its own."""
+        self._window += 1
         self._control(replace(control, window=0))
         self.programs.attach([probe.place for probe in self.probes()], self.pid)
         trapped = self.programs.module.map("trapped_functions")
         for function in self.comparisons:
             trapped.set(struct.pack("<Q", function), struct.pack("<I", 1))
-        self._control(control)
+        self._control(replace(control, window=self._window))
 
     @contextmanager
     def opened(self) -> Iterator[Counting]:
@@ -152,7 +154,7 @@ class Counting:
         """Admit no more, wait for those in flight, and take the probes away."""
         if not self.programs.attached:
             return
-        self._control(replace(OPEN, admit_until_ns=0))
+        self._control(replace(OPEN, window=self._window, admit_until_ns=0))
         deadline = time.monotonic() + 10
         while self.in_flight() and time.monotonic() < deadline:
             time.sleep(0.002)
