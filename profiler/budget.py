@@ -13,10 +13,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# Part of the budget that flows into the bucket. The bucket's depth is the other part's share of
-# one horizon, so that a full bucket and all that flows in meanwhile stay within the budget. A deep
-# bucket pays for walks along long chains; what flows less leaves room for what cannot be charged.
+# Part of the budget that flows into the bucket, and part that samples may take beside it; what they
+# take beyond is taken out of the bucket. The bucket's depth is the rest of one horizon's budget, so
+# that a full bucket and all that flows in meanwhile stay within the budget. A deep bucket pays for
+# walks along long chains; what flows less leaves room for what cannot be charged.
 PLANNED_RATIO = 0.4
+SAMPLED_RATIO = 0.3
+_DEPTH_RATIO = 1 - PLANNED_RATIO - SAMPLED_RATIO
 SECOND_NS = 1_000_000_000
 # A walk along 50,000 nodes takes 4 ms: a bucket that holds less would never see one.
 LEAST_DEPTH_NS = 6_000_000
@@ -50,6 +53,7 @@ class Governor:
         self._spent_ns = 0.0
         self._late_ns = float(LATE_NS)
         self._opened_ns: int | None = None
+        self._sampled_at_ns = start_ns
         self.saves = False  # wait until the bucket is full: long chains were not walked
 
     @property
@@ -67,17 +71,24 @@ class Governor:
         """The shortest stretch of time over which the budget is kept; infinite without one."""
         if not self._ratio:
             return float("inf")
-        return max(SECOND_NS, LEAST_DEPTH_NS / ((1 - PLANNED_RATIO) * self._ratio))
+        return max(SECOND_NS, LEAST_DEPTH_NS / (_DEPTH_RATIO * self._ratio))
 
     @property
     def depth_ns(self) -> float:
         """The most that can be saved for one window."""
-        return (1 - PLANNED_RATIO) * (self._ratio or 0) * self.horizon_ns if self._ratio else 0.0
+        return _DEPTH_RATIO * self._ratio * self.horizon_ns if self._ratio else 0.0
 
     def charge(self, cost_ns: float) -> None:
-        """Count a cost that no window caused, e.g. of sampling."""
+        """Count a cost."""
         self._spent_ns += cost_ns
         self._level_ns -= cost_ns
+
+    def charge_sampling(self, cost_ns: float, now_ns: int) -> None:
+        """Count what samples cost since the last time; their own share leaves the bucket alone."""
+        share = SAMPLED_RATIO * (self._ratio or 0) * max(now_ns - self._sampled_at_ns, 0)
+        self._sampled_at_ns = now_ns
+        self._spent_ns += cost_ns
+        self._level_ns -= max(cost_ns - share, 0.0)
 
     def level_ns(self, now_ns: int) -> float:
         """Return what may be spent now; negative when too much was."""

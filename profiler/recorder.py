@@ -222,7 +222,7 @@ def _sampling_cost_ns(run: _Run) -> int:
 
 def _charge_sampling(run: _Run) -> None:
     cost = _sampling_cost_ns(run)
-    run.governor.charge(cost - run.charged_ns)
+    run.governor.charge_sampling(cost - run.charged_ns, time.monotonic_ns())
     run.charged_ns = cost
 
 

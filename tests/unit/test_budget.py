@@ -195,7 +195,22 @@ def test_without_a_budget_there_is_no_allowance_to_spend() -> None:
     assert governor.spent_ns == 20 * SECOND_NS
 
 
-def test_the_promise_is_by_the_second_from_one_per_cent_on() -> None:
-    assert Governor(0.01, 0).horizon_ns == pytest.approx(SECOND_NS)
+def test_the_promise_is_by_the_second_from_two_per_cent_on() -> None:
+    assert Governor(0.01, 0).horizon_ns == pytest.approx(2 * SECOND_NS)
+    assert Governor(0.02, 0).horizon_ns == pytest.approx(SECOND_NS)
     assert Governor(0.1, 0).horizon_ns == SECOND_NS
-    assert Governor(0.001, 0).horizon_ns == pytest.approx(10 * SECOND_NS)
+    assert Governor(0.001, 0).horizon_ns == pytest.approx(20 * SECOND_NS)
+
+
+def test_samples_within_their_share_leave_windows_theirs() -> None:
+    governor, undisturbed = Governor(0.01, 0), Governor(0.01, 0)
+    governor.charge_sampling(3 * MS, SECOND_NS)
+    assert governor.level_ns(SECOND_NS) == pytest.approx(undisturbed.level_ns(SECOND_NS))
+    assert governor.spent_ns == 3 * MS
+
+
+def test_samples_beyond_their_share_cost_windows() -> None:
+    governor, undisturbed = Governor(0.01, 0), Governor(0.01, 0)
+    governor.charge_sampling(5 * MS, SECOND_NS)
+    expected = undisturbed.level_ns(SECOND_NS) - 2 * MS
+    assert governor.level_ns(SECOND_NS) == pytest.approx(expected)
