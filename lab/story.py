@@ -18,7 +18,7 @@ from profiler.target import find_candidates
 
 TASKPROCESSORS = 55_585
 BUCKETS = 7  # TPS_MAX_BUCKETS of Asterisk before 13.20 and 15.3 (commit 7ed7d525fb)
-REGISTERS_HZ = 150.0
+REGISTERS_HZ = 100.0
 NAME = "story"
 
 
