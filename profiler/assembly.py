@@ -64,6 +64,7 @@ class _Frames:
         self.addresses: dict[int, int] = {}
         self.stacks: list[rec.Stack] = []
         self.ended_in: set[str] = set()  # paths of the code in which stacks were cut
+        self.behind_probes: frozenset[int] = frozenset()
         self._indexes: dict[StackKey, int] = {}
 
     def frame(self, address: int) -> int:
@@ -100,6 +101,10 @@ class _Frames:
         path = self._path(known.frames[-1]) if known.frames else None
         if path == TRAMPOLINES:  # the sample met the kernel at one of our probes
             return _IN_PROBE
+        # While the kernel emulates a probed jump, ip stands behind it for a moment, where code of
+        # another function may lie, or none.
+        if known.kernel and len(known.frames) == 1 and known.frames[0] in self.behind_probes:
+            return _IN_PROBE
         if path is not None:
             self.ended_in.add(path)
         return CAUSES[min(known.cause, len(CAUSES) - 1)]
@@ -120,6 +125,8 @@ def assemble(
 ) -> rec.Recording:
     """Return the recording of a run."""
     frames = _Frames(observed.stacks, names.path, kernel_frames, user_frames)
+    if observed.lookups is not None:
+        frames.behind_probes = observed.lookups.behind_probes
     samples = []
     for time_ns, key, tid in observed.samples:
         stack = frames.stack(key)

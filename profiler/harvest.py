@@ -17,6 +17,7 @@ from profiler.wire import (
     decode_lookup_stack_key,
 )
 
+_JUMP_BYTES = (2, 5, 6)  # of jumps and calls with a relative target
 _MAX_CONTAINERS_READ = 2_000
 _CHAINS_READ = 50  # of the containers with the most comparisons
 
@@ -56,9 +57,14 @@ def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
                 f"{probe.site.vaddr:#x}",
                 probe.site.instruction,
                 probe.site.reason,
-                0,
             )
             for probe in measurement.probes()
+        ),
+        behind_probes=frozenset(
+            probe.place.address + length
+            for probe in measurement.probes()
+            if probe.site.instruction.startswith(("j", "call"))
+            for length in _JUMP_BYTES
         ),
     )
 

@@ -54,6 +54,7 @@ _LATEST_NS = 50_000_000
 # Walks that took longer than this in one window need all that can be saved for the next one.
 _LONG_WALKS_NS = 1_500_000
 _COUNT_EVERY = 3  # windows
+_NEVER_NS = 1 << 62
 _LEARNING_WINDOWS = 8
 _LEARNING_NS = 50_000_000
 _COUNT_SHARE = 3  # a counting window gets this part of an allowance
@@ -118,6 +119,7 @@ class LookupMeasurement:
         self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: TALLY_NS}
         self.windows: list[MeasuredWindow] = []
         self.gone = False
+        self.problem: str | None = None  # why no window could be opened; then none is tried again
         self._cpu_clock = cpu_clock
         self.cpu_begin_ns = self.cpu_end_ns = 0
         self._control(0, 0, 0)
@@ -137,6 +139,8 @@ class LookupMeasurement:
     def step(self, now_ns: int) -> int:
         """Open or close the window if it is time; return when to call again, CLOCK_MONOTONIC."""
         self._stops.drain()
+        if self.problem is not None:
+            return now_ns + _NEVER_NS
         if self._grant is None:
             grant = self._governor.grant(now_ns, is_open=False)
             if grant is None:
@@ -211,8 +215,9 @@ class LookupMeasurement:
             self._programs.attach(
                 [probe.place for probe in wanted], self._pid, self._kind is WindowKind.COUNT
             )
-        except ProcessLookupError:
-            self.gone = True
+        except OSError as error:
+            self.gone = isinstance(error, ProcessLookupError)
+            self.problem = None if self.gone else f"probes could not be placed: {error.strerror}"
             self._hurry.end()
             return
         if self._kind is WindowKind.MEASURE:

@@ -69,6 +69,7 @@ class ObservedLookups:
     texts: Mapping[int, str | None]  # strings of the target by address
     entries: Mapping[int, int]  # address of each entry function, by index
     probes: tuple[rec.Probe, ...]
+    behind_probes: frozenset[int] = frozenset()  # where probed jumps and calls may end
 
 
 @dataclass(frozen=True, slots=True)

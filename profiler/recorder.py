@@ -267,7 +267,8 @@ def _harvest(run: _Run) -> Observed:
         lookups = harvest_lookups(run.lookups, run.planner)
     run.sampler.drain()
     run.sockets.sample()
-    for source in (run.events.warning, run.uses.warning, run.sockets.warning):
+    refused = run.lookups.problem if run.lookups is not None else None
+    for source in (run.events.warning, run.uses.warning, run.sockets.warning, refused):
         if source:
             run.warnings.append(source)
     return Observed(

@@ -229,7 +229,6 @@ class Probe:
     site: str  # "asterisk+0x6db44"
     instruction: str
     reason: str
-    hits: int
 
 
 @dataclass(frozen=True, slots=True)

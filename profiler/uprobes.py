@@ -8,6 +8,7 @@ kernel removes the probes with their last descriptor, also when we are killed.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ _STEP_PROGRAMS = (
     "lookup_walk_tree",
 )
 _CHECKPOINT_PROGRAMS = ("lookup_make_checkpoints", "lookup_use_checkpoints")
+_TRIES = 3
 _SOURCES = ("lookups.bpf.c", "cpu.bpf.c")
 
 
@@ -116,8 +118,19 @@ class UprobePrograms:
     def attach(self, places: Sequence[ProbePlace], pid: int, counting: bool = False) -> None:
         """Place all probes; on failure none stays. Raises OSError.
 
-        `counting`: only count how often entry functions are entered.
+        `counting`: only count how often entry functions are entered. Once in ten thousand times or
+        so the kernel answers EINVAL to what it takes a moment later, so it is asked again.
         """
+        for _ in range(_TRIES - 1):
+            try:
+                self._attach(places, pid, counting)
+                return
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+        self._attach(places, pid, counting)
+
+    def _attach(self, places: Sequence[ProbePlace], pid: int, counting: bool) -> None:
         try:
             for path in sorted({place.path for place in places}):
                 here = [place for place in places if place.path == path]

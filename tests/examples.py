@@ -427,7 +427,7 @@ def recording() -> r.Recording:
         lookup_stacks=(r.LookupStack(0, 0, 3.0, 15_882.0),),
         lookup_accounting=r.Accounting(4, 3, 1, 0, 0, 0),
         probe_windows=(r.ProbeWindow(START_NS, START_NS + 31_000_000, 4, 2_900),),
-        probes=(r.Probe("__ao2_find", "asterisk+0x6db44", "push rbp", "first emulated", 4),),
+        probes=(r.Probe("__ao2_find", "asterisk+0x6db44", "push rbp", "first emulated"),),
         cost=r.Cost(0.01, 1_000, 2_900, 720, 10_600),
         warnings=("kernel symbols are hidden",),
     )

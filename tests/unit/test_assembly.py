@@ -50,6 +50,21 @@ def test_equal_stacks_are_one_and_lost_ones_are_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stack", "cause"),
+    [
+        (UnwindStack(3, (0x7005,), (0x9000,)), "inside a probe"),
+        (UnwindStack(3, (0x7005,), ()), "no rule"),  # not in the kernel: it really is there
+        (UnwindStack(3, (0x7005, 0x100), (0x9000,)), "no rule"),  # it had a caller
+        (UnwindStack(3, (0x7006,), (0x9000,)), "no rule"),
+    ],
+)
+def test_a_probed_jump_that_is_being_emulated_says_so(stack: UnwindStack, cause: str) -> None:
+    made = frames(stack)
+    made.behind_probes = frozenset((0x7005,))
+    assert shown(made, made.stack(1))[2] == cause
+
+
+@pytest.mark.parametrize(
     ("leaf", "cause", "ended_in"),
     [
         (0x7FFFFFFFE084, "inside a probe", set()),
