@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 from bench.tables import Table, replace_between
-from lab.instance import Options, start
+from lab.instance import start
 
-NAMES = ("budget", "counting", "sampling", "latency")
+NAMES = ("budget", "story", "counting", "sampling", "latency")
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "overhead.md"
 
 
@@ -19,19 +20,19 @@ def _write(table: Table) -> None:
 
 
 def main() -> None:
-    """Run the benchmarks that the command line names, in an Asterisk of their own."""
+    """Run the benchmarks that the command line names, each in an Asterisk of its own."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("name", choices=(*NAMES, "all"))
     parser.add_argument("--markdown", action="store_true", help=f"write into {DOCUMENT.name}")
-    parser.add_argument("--asterisk", choices=("16", "22"), default="16")
     arguments = parser.parse_args()
     names = NAMES if arguments.name == "all" else (arguments.name,)
-    with start(Options(arguments.asterisk, name="bench").complete()) as instance:
-        for name in names:
-            table: Table = importlib.import_module(f"bench.{name}").run(instance)
-            print(table.text(), flush=True)
-            if arguments.markdown:
-                _write(table)
+    for name in names:
+        module = importlib.import_module(f"bench.{name}")
+        with start(replace(module.ASTERISK, name=f"bench-{name}").complete()) as instance:
+            table: Table = module.run(instance)
+        print(table.text(), flush=True)
+        if arguments.markdown:
+            _write(table)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from bench.pairs import Ratio, paired_ratio
 from bench.session import Session
 from bench.storm import Reading, Storm
 from bench.tables import Table, promise
+from lab import instance
 from lab.instance import Instance
 from profiler import recorder
 from profiler.preparation import Options
@@ -21,6 +22,7 @@ from profiler.recorder import Progress, Stop, record
 from profiler.recording import Recording
 from profiler.target import find_asterisk
 
+ASTERISK = instance.Options("16")
 CHAINS = (10, 100, 1_000, 8_000, 50_000)
 THREADS = (1, 8)
 BUDGET_RATIO = 0.01
@@ -94,18 +96,18 @@ def _ignore(progress: Progress) -> None:
     return None
 
 
-def run(instance: Instance) -> Table:
+def run(asterisk: Instance) -> Table:
     """Return the table over all chains and numbers of threads."""
     rows = []
     worst = 1.0
     fewest, furthest = 1 << 62, 0.0
     for threads in THREADS:
         for chain in CHAINS:
-            with Storm(instance, chain, threads) as storm:
+            with Storm(asterisk, chain, threads) as storm:
                 options = Options(1, budget_ratio=BUDGET_RATIO)
-                with Session(instance.pid, options) as session:
+                with Session(asterisk.pid, options) as session:
                     found = turns(storm, session, TURNS, TURN_SECONDS)
-                recording, truth = recorded(storm, instance.pid, RECORD_SECONDS)
+                recording, truth = recorded(storm, asterisk.pid, RECORD_SECONDS)
             group = max(recording.lookups, key=lambda group: group.measured)
             exact = round(group.verified * 60 / RECORD_SECONDS)
             off = group.estimated_total / truth.lookups

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from bench.session import Session
 from bench.storm import Storm
 from bench.tables import Table, promise
+from lab import instance
 from lab.instance import Instance
 from profiler.ao2code import analyse
 from profiler.kernel import bpf_directory
@@ -25,7 +26,9 @@ from profiler.placement import Site, choose_site, site_at
 from profiler.preparation import Options
 from profiler.probes import ProbePlanner
 
-ASTERISK = "22"  # its functions begin with endbr64, as those of all recent packages do
+ASTERISK = instance.Options(
+    "22"
+)  # functions begin with endbr64, as in all new packages
 CHAINS = (10, 100, 1_000, 8_000, 50_000)
 ROUNDS = 5
 SECONDS = 1.0
@@ -137,16 +140,16 @@ def _word(site: Site) -> str:
     return site.instruction.split()[0]
 
 
-def run(instance: Instance) -> Table:
+def run(asterisk: Instance) -> Table:
     """Return the table over all chains."""
     rows = []
     ours_worst, entry_ratio, placed_ratio = 0.0, 1e9, 1e9
     fixed_ns = 0.0
     for chain in CHAINS:
         options = Options(1, budget_ratio=None)
-        with Storm(instance, chain) as storm, Session(instance.pid, options) as session:
+        with Storm(asterisk, chain) as storm, Session(asterisk.pid, options) as session:
             session.on(0.6)  # learns the container
-            path, first_site, placed_site = step_places(instance.pid)
+            path, first_site, placed_site = step_places(asterisk.pid)
             offsets = (first_site.file_offset, placed_site.file_offset)
             costs = measure(storm, session, path, *offsets, SECONDS)
         ours, first, second = (

@@ -17,12 +17,14 @@ from pathlib import Path
 from bench.session import Session
 from bench.storm import Storm
 from bench.tables import Table, promise
+from lab import instance
 from lab.instance import Instance
 from profiler.elf import Elf
 from profiler.preparation import Options
 from profiler.syscalls import UprobePlace
 from profiler.uprobes import UprobePrograms
 
+ASTERISK = instance.Options("16")
 CYCLES = 30
 _SOURCE = Path(__file__).with_name("stalls.c")
 _FUNCTIONS = 10
@@ -96,11 +98,11 @@ def _stalls_ms(programs: UprobePrograms) -> tuple[list[float], list[float]]:
     return during, other
 
 
-def run(instance: Instance) -> Table:
+def run(asterisk: Instance) -> Table:
     """Return the table."""
     options = Options(1, budget_ratio=None)
-    with Storm(instance, 1_000), Session(instance.pid, options) as session:
-        attach, detach = _times_ms(session, instance.pid)
+    with Storm(asterisk, 1_000), Session(asterisk.pid, options) as session:
+        attach, detach = _times_ms(session, asterisk.pid)
         measurement = session.run.lookups
         assert measurement is not None
         during, other = _stalls_ms(measurement._programs)

@@ -17,9 +17,11 @@ from bench.pairs import paired_ratio
 from bench.session import Session
 from bench.storm import Reading, Storm
 from bench.tables import Table, promise
+from lab import instance
 from lab.instance import Instance
 from profiler.preparation import Options
 
+ASTERISK = instance.Options("16")
 FREQUENCY_HZ = 99
 TURNS = 8
 SECONDS = 5.0
@@ -81,7 +83,7 @@ def _nothing(storm: Storm) -> Reading:
     return storm.read() - before
 
 
-def run(instance: Instance) -> Table:
+def run(asterisk: Instance) -> Table:
     """Return the table; linux-perf must be installed."""
     assert shutil.which("perf"), "install linux-perf"
     tools: dict[str, list[Tool]] = {"ebpf-prof": [], "perf dwarf": []}
@@ -89,15 +91,15 @@ def run(instance: Instance) -> Table:
     options = Options(1, frequency_hz=FREQUENCY_HZ, lookups=False)
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        storm = stack.enter_context(Storm(instance, _CHAIN))
-        session = stack.enter_context(Session(instance.pid, options))
+        storm = stack.enter_context(Storm(asterisk, _CHAIN))
+        session = stack.enter_context(Session(asterisk.pid, options))
         before = _speed(_nothing(storm))
         for turn in range(2 * TURNS):
             label = tuple(tools)[turn % 2]
             if label == "ebpf-prof":
                 tool = _ours(storm, session)
             else:
-                tool = _perf(storm, instance.pid, place)
+                tool = _perf(storm, asterisk.pid, place)
             after = _speed(_nothing(storm))
             tools[label].append(tool)
             plain[label].append((before + after) / 2)
