@@ -26,9 +26,7 @@ from profiler.placement import Site, choose_site, site_at
 from profiler.preparation import Options
 from profiler.probes import ProbePlanner
 
-ASTERISK = instance.Options(
-    "22"
-)  # functions begin with endbr64, as in all new packages
+ASTERISK = instance.Options("22")  # functions begin with endbr64, as in all new packages
 CHAINS = (10, 100, 1_000, 8_000, 50_000)
 ROUNDS = 5
 SECONDS = 1.0
