@@ -333,7 +333,10 @@ class _Lookups:
     def _stacks(self) -> Iterable[rec.LookupStack]:
         for key, (lookups, comparisons) in self._observed.stacks.items():
             entry = self._observed.entries.get(key.entry)
-            before = tuple(address for address in (key.comparator, entry) if address)
+            # Only these compare with the container's own function; others bring one of theirs.
+            is_find = ENTRY_FUNCTIONS[key.entry] in ("__ao2_find", "__ao2_weakproxy_find")
+            compared = key.comparator if is_find else None
+            before = tuple(address for address in (compared, entry) if address)
             stack = self._frames.stack(key.stack, before, is_leaf=False)
             container = self._container_index.get((key.container, key.comparator))
             if stack is not None and container is not None:
