@@ -94,7 +94,10 @@ def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Optio
         coverage=coverage,
         calibration=calibration,
         interrupt_ns=calibrate_interrupt(),
-        warnings=plan.warnings if plan else (),
+        warnings=(
+            *(plan.warnings if plan else ()),
+            *(programs.rejected if programs else ()),
+        ),
     )
 
 

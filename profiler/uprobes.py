@@ -92,6 +92,7 @@ class UprobePrograms:
     def __init__(self, module: BpfModule, variant: Variant, has_checkpoints: bool) -> None:
         self.module = module
         self.variant = variant
+        self.rejected: tuple[str, ...] = ()  # faster ways that the verifier refused
         attach = variant.attach_type
         kprobe = syscalls.PROG_KPROBE
         steps = _STEP_PROGRAMS + (_CHECKPOINT_PROGRAMS if has_checkpoints else ())
@@ -235,14 +236,20 @@ def load_programs(
     definitions: Mapping[str, int], variants: Sequence[Variant] = VARIANTS
 ) -> UprobePrograms:
     """Compile and load in the first way that this kernel accepts; raises KernelError."""
-    failures = []
+    failures: list[str] = []
+    rejected: list[str] = []
     for variant in variants:
         module = BpfModule(_SOURCES, {**definitions, **variant.definitions()})
         try:
             has_checkpoints = variant.iterator and bool(definitions.get("INSERT_SITES"))
-            return UprobePrograms(module, variant, has_checkpoints)
+            programs = UprobePrograms(module, variant, has_checkpoints)
+            programs.rejected = tuple(rejected)
+            return programs
         except VerifierError as error:
             failures.append(f"{variant.links.value}: {error.strerror}: {_last_line(error.log)}")
+            # Without a log it is a kernel that does not know this kind of link; with one, ours to
+            # mend: the way that is left works, but slower.
+            rejected += [f"programs refused by the verifier, {failures[-1]}"] if error.log else []
         except (OSError, KernelError) as error:
             failures.append(f"{variant.links.value}: {error}")
         module.close()
