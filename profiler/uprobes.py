@@ -119,8 +119,8 @@ class UprobePrograms:
     def attach(self, places: Sequence[ProbePlace], pid: int, counting: bool = False) -> None:
         """Place all probes; on failure none stays. Raises OSError.
 
-        `counting`: only count how often entry functions are entered. Once in ten thousand times or
-        so the kernel answers EINVAL to what it takes a moment later, so it is asked again.
+        `counting`: only count how often entry functions are entered. It was seen once that the
+        kernel answered EINVAL to what it had taken before, so it is asked again.
         """
         for _ in range(_TRIES - 1):
             try:
