@@ -103,7 +103,7 @@ def _cost(storm: Storm, seconds: float) -> tuple[float, float]:
 def _every_lookup(session: Session) -> Iterator[None]:
     measurement = session.run.lookups
     assert measurement is not None
-    session.run.sampler.attach()
+    session.run.sampling.start()
     measurement.step(time.monotonic_ns())
     try:
         yield

@@ -28,7 +28,7 @@ class Session:
 
     def on(self, seconds: float) -> None:
         """Profile for a while, then take everything away."""
-        self.run.sampler.attach()
+        self.run.sampling.start()
         self.run.start_ns = time.monotonic_ns()
         options = replace(self._options, duration_ns=round(seconds * 1e9))
         recorder._run_loop(self.run, options, Stop(), _ignore)

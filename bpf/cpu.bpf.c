@@ -1,7 +1,7 @@
 /*
  * Samples the CPU use of one process: user stacks by unwind.h, kernel frames on top.
  *
- * Attached to perf events of software or hardware clocks, on every CPU or for every thread.
+ * Attached to perf events of a clock, for every thread or on every CPU.
  *
  * -DTARGET_TGID: in the initial pid namespace. -DCPU_KERNEL_FRAMES=0: leave kernel frames out.
  * -DCPU_TASK_REGISTERS=0: for kernels that lack bpf_task_pt_regs (before 5.15).
@@ -25,6 +25,7 @@
 
 BPF_PERCPU_ARRAY(cpu_states, struct unwind_state, 1);
 BPF_PERCPU_ARRAY(cpu_counters, u64, CPU_COUNTERS);
+BPF_PERCPU_ARRAY(cpu_times, struct cpu_time, 1);
 BPF_PROG_ARRAY(cpu_programs, 1);
 BPF_RINGBUF_OUTPUT(cpu_samples, CPU_RING_PAGES);
 /* Probed pushes of a register: address of the instruction, what it pushes (cpu_wire.h). */
@@ -37,25 +38,40 @@ static __always_inline void cpu_count(u32 counter)
         *value += 1;
 }
 
-static __always_inline int cpu_finish(struct unwind_state *state)
+static __always_inline struct cpu_time *cpu_time(void)
+{
+    u32 zero = 0;
+    return cpu_times.lookup(&zero);
+}
+
+static __always_inline void cpu_store(struct unwind_state *state, u64 now)
 {
     u64 key;
     u32 stored = unwind_store(state, &key);
     if (stored != UNWIND_STORED) {
         cpu_count(stored == UNWIND_COLLIDED ? CPU_COLLIDED : CPU_LOST);
-        return 0;
+        return;
     }
     struct cpu_sample *sample = cpu_samples.ringbuf_reserve(sizeof(struct cpu_sample));
     if (!sample) {
         cpu_count(CPU_LOST);
-        return 0;
+        return;
     }
-    sample->time_ns = bpf_ktime_get_ns();
+    sample->time_ns = now;
     sample->stack = key;
     sample->tid = (u32)bpf_get_current_pid_tgid();
     sample->cause = state->stack.cause;
     cpu_samples.ringbuf_submit(sample, 0);
     cpu_count(state->stack.cause == UNWIND_WHOLE ? CPU_KEPT : CPU_TRUNCATED);
+}
+
+static __always_inline int cpu_finish(struct unwind_state *state)
+{
+    struct cpu_time *time = cpu_time();
+    if (!time)
+        return 0;
+    cpu_store(state, time->started_ns);
+    time->taken_ns += bpf_ktime_get_ns() - time->started_ns;
     return 0;
 }
 
@@ -114,11 +130,11 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 {
     u32 zero = 0;
     struct unwind_state *state = cpu_states.lookup(&zero);
+    struct cpu_time *time = cpu_time();
+    if (!state || !time || bpf_get_current_pid_tgid() >> 32 != TARGET_TGID)
+        return 0; /* somebody else's time: no sample */
     cpu_count(CPU_FIRED);
-    if (!state || bpf_get_current_pid_tgid() >> 32 != TARGET_TGID) {
-        cpu_count(CPU_FILTERED);
-        return 0;
-    }
+    time->started_ns = bpf_ktime_get_ns();
     if ((ctx->regs.cs & 3) == 3) { /* user mode: privilege level 3 */
         unwind_begin_registers(state, &ctx->regs);
     } else {

@@ -2,15 +2,14 @@
 #ifndef CPU_WIRE_H
 #define CPU_WIRE_H
 
-/* Where every run of the program went: fired is the sum of the others. */
+/* Where every sample of the target went: fired is the sum of the others. */
 enum cpu_counter {
     CPU_FIRED = 0,
     CPU_KEPT = 1,      /* recorded with a whole stack */
-    CPU_FILTERED = 2,  /* another process */
-    CPU_LOST = 3,      /* ring buffer or stacks map full */
-    CPU_COLLIDED = 4,  /* its stack's key is another stack's */
-    CPU_TRUNCATED = 5, /* recorded with a stack that was cut */
-    CPU_COUNTERS = 6,
+    CPU_LOST = 2,      /* ring buffer or stacks map full */
+    CPU_COLLIDED = 3,  /* its stack's key is another stack's */
+    CPU_TRUNCATED = 4, /* recorded with a stack that was cut */
+    CPU_COUNTERS = 5,
 };
 
 /* Value of cpu_push_sites: DWARF number of the register | bytes of the instruction << 8 | this when
@@ -24,6 +23,12 @@ struct cpu_sample {
     u64 stack;   /* key in unwind_stacks */
     u32 tid;     /* of the initial pid namespace */
     u32 cause;   /* enum unwind_cause */
+};
+
+/* What samples of the target cost on one CPU, without the interrupts that start them. */
+struct cpu_time {
+    u64 started_ns; /* the last one */
+    u64 taken_ns;   /* all together */
 };
 
 #endif

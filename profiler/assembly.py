@@ -186,7 +186,7 @@ def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) ->
             "allow more with --budget"
         )
     expected = observed.cpu_s * provenance.frequency_hz
-    missing = expected - observed.sample_accounting.fired
+    missing = 0 if observed.sampled_by_cpu else expected - observed.sample_accounting.fired
     if missing > max(_UNSAMPLED_RATIO * expected, _LEAST_UNSAMPLED):
         found.append(
             f"short-lived threads have fewer samples than their CPU time: {missing:,.0f} of "

@@ -11,16 +11,9 @@ import ctypes
 import mmap
 import os
 import statistics
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from profiler import syscalls
-
-_TIMER_PERIOD_NS = 100_000
-_TIMER_BATCHES = 9
-_LOOP_STEPS = 40_000
 
 Attach = Callable[[str, int, bool], list[int]]
 
@@ -138,31 +131,3 @@ def calibrate(attach: Attach, returns: bool = True) -> Calibration:
     finally:
         code.close()
     return Calibration(round(push), round(max(move, push)), round(max(both - push, 0)))
-
-
-def calibrate_interrupt() -> int:
-    """Return what the interrupt of one sample costs, in nanoseconds, without any program; 20 ms.
-
-    A loop of ours is timed on its thread's CPU clock with and without an event that fires every
-    100 us. 0 when such events cannot be opened.
-    """
-    differences = []
-    for _ in range(_TIMER_BATCHES):
-        plain = _loop_cpu_ns()
-        try:
-            event = syscalls.open_cpu_clock(threading.get_native_id(), _TIMER_PERIOD_NS, False)
-        except OSError:
-            return 0
-        try:
-            syscalls.enable_event(event)
-            sampled = _loop_cpu_ns()
-        finally:
-            os.close(event)
-        differences.append((sampled - plain) * _TIMER_PERIOD_NS / sampled)
-    return max(round(statistics.median(differences)), 0)
-
-
-def _loop_cpu_ns() -> int:
-    start = time.thread_time_ns()
-    sum(range(_LOOP_STEPS))
-    return time.thread_time_ns() - start

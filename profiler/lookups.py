@@ -17,6 +17,7 @@ from enum import Enum
 from profiler.budget import LATE_NS, Governor, Grant
 from profiler.calibration import Calibration
 from profiler.containers import TargetMemory
+from profiler.cpu_clock import ProcessClock
 from profiler.discovery import Discovery
 from profiler.hurry import Hurry
 from profiler.observed import GroupWindow, MeasuredWindow
@@ -94,7 +95,7 @@ class LookupMeasurement:
         calibration: Calibration,
         governor: Governor,
         is_code: Callable[[int], bool],
-        cpu_clock: Callable[[], int],
+        cpu_clock: ProcessClock,
     ) -> None:
         self._programs = programs
         self._module = programs.module
@@ -121,7 +122,7 @@ class LookupMeasurement:
         self.gone = False
         self.problem: str | None = None  # why no window could be opened; then none is tried again
         self._cpu_clock = cpu_clock
-        self.cpu_begin_ns = self.cpu_end_ns = 0
+        self.cpu_begin_ns = self.cpu_end_ns = cpu_clock.read_ns()
         self._control(0, 0, 0)
 
     # -- what the recorder calls --------------------------------------------------------------
@@ -157,7 +158,7 @@ class LookupMeasurement:
         if self._grant is not None:
             self._close()
         self._programs.detach()
-        self.cpu_end_ns = self._cpu_clock()
+        self.cpu_end_ns = self._cpu_clock.read_ns()
 
     def abort(self) -> None:
         """Take all probes away without waiting for lookups in flight."""
@@ -230,7 +231,7 @@ class LookupMeasurement:
         grant = self._while_learning(grant)
         self._grant = grant
         self._control(self._number, grant.until_ns + _LATEST_NS, grant.allowance_ns)
-        self._begin = self._edge()
+        self._begin = self._edge(exactly=self._dense)
 
     def _end_window(self) -> None:
         assert self._grant is not None
@@ -238,7 +239,7 @@ class LookupMeasurement:
         if not goes_on or self._discovery.look():
             self._close()
             return
-        end = self._edge()
+        end = self._edge(exactly=self._dense)
         self._settle(end, closed=False)
         self._begin = end
         grant = self._governor.grant(end.time_ns, is_open=True)
@@ -258,8 +259,8 @@ class LookupMeasurement:
 
     def _close(self) -> None:
         """End the window, wait for the lookups in flight, and take the probes away."""
+        end = self._edge(exactly=self._dense)
         self._control(self._number if self._kind is WindowKind.MEASURE else 0, 0, 0)
-        end = self._edge()
         if self._kind is WindowKind.MEASURE:
             self._await_flights(end)
         self._control(0, 0, 0)
@@ -279,8 +280,11 @@ class LookupMeasurement:
                 return
             time.sleep(0.0002)
 
-    def _edge(self) -> _Edge:
-        now, cpu = time.monotonic_ns(), self._cpu_clock()
+    def _edge(self, exactly: bool = False) -> _Edge:
+        """Return what is counted and used up to now. `exactly`: the CPU time to some 20 us."""
+        clock = self._cpu_clock
+        cpu = clock.read_exactly_ns() if exactly else clock.read_ns()
+        now = time.monotonic_ns()
         runs = [program.statistics() for program in self._programs.entry_programs()]
         return _Edge(
             now,

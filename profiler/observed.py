@@ -81,6 +81,7 @@ class Observed:
     exited: bool
     samples: tuple[tuple[int, int, int], ...]  # (time_ns, stack key, tid)
     sample_accounting: rec.Accounting
+    sampled_by_cpu: bool  # at the end: whoever ran on a CPU, instead of each thread
     stacks: Mapping[int, UnwindStack]
     account: ThreadAccount
     sockets: tuple[rec.Socket, ...]

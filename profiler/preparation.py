@@ -9,13 +9,14 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from profiler.calibration import Calibration, calibrate, calibrate_interrupt
+from profiler.calibration import Calibration, calibrate
 from profiler.errors import KernelError, ProbeError
 from profiler.kernel import BpfModule
 from profiler.mappings import TargetCode
 from profiler.probes import ProbePlan, ProbePlanner
 from profiler.process import read_tids
 from profiler.push_sites import tell_push_sites
+from profiler.sample_cost import SampleCost, calibrate_sampling
 from profiler.seccomp import returns_are_safe
 from profiler.syscalls import enable_program_statistics
 from profiler.target import FoundTarget
@@ -55,12 +56,13 @@ class Loaded:
     tables: UnwindTables
     coverage: UnwindCoverage
     calibration: Calibration | None
-    interrupt_ns: int  # of one sample, without our program
+    sample_cost: SampleCost
     warnings: tuple[str, ...]
 
 
 def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Options) -> Loaded:
     """Load all that the options ask for; the stack unloads it. Raises ProfilerError."""
+    sample_cost = calibrate_sampling()
     library = TableLibrary(TableCache.open(default_directory()))
     library.prepare(code.current)
     planner = ProbePlanner(code)
@@ -93,7 +95,7 @@ def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Optio
         tables=tables,
         coverage=coverage,
         calibration=calibration,
-        interrupt_ns=calibrate_interrupt(),
+        sample_cost=sample_cost,
         warnings=(
             *(plan.warnings if plan else ()),
             *(programs.rejected if programs else ()),

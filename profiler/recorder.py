@@ -15,6 +15,7 @@ from profiler import recording as rec
 from profiler.assembly import Provenance, assemble
 from profiler.budget import Governor
 from profiler.calibration import Calibration
+from profiler.cpu_clock import ProcessClock
 from profiler.errors import TargetError
 from profiler.harvest import harvest_lookups
 from profiler.lookups import LookupMeasurement
@@ -24,6 +25,7 @@ from profiler.observed import Observed
 from profiler.preparation import Loaded, Options, load
 from profiler.probes import ProbePlanner
 from profiler.process_events import Exited, ProcessEvents, Replaced
+from profiler.sample_budget import SampleBudget
 from profiler.sampling import CpuSampler, raise_open_files_limit
 from profiler.sockets import UdpSockets
 from profiler.target import FoundTarget
@@ -34,6 +36,7 @@ _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
 _MOST_OVERDUE_NS = 200_000_000
 _MAX_SLEEP_NS = 50_000_000
+_LOOK_S = 0.05  # at how often threads are switched, before they are sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,7 @@ class _Run:
     coverage: UnwindCoverage
     calibration: Calibration | None
     governor: Governor
-    interrupt_ns: int  # of one sample, without our program
-    charged_ns: int = 0  # what sampling has cost so far, as the governor knows it
+    sampling: SampleBudget
     start_ns: int = 0
     end_ns: int = 0
     exited: bool = False
@@ -113,11 +115,12 @@ def _begin(stack: ExitStack, target: FoundTarget, options: Options) -> _Run:
     stack.callback(uses.close)
     sockets = UdpSockets(target.pid)
     stack.callback(sockets.close)
-    start_ns = time.monotonic_ns()
-    governor = Governor(options.budget_ratio, start_ns)
+    governor = Governor(options.budget_ratio, time.monotonic_ns())
+    sampling = SampleBudget(sampler, governor, loaded.sample_cost, uses.switches)
+    time.sleep(_LOOK_S)
     run = _Run(
         sampler=sampler,
-        lookups=_measurement(loaded, target.pid, governor, code, sampler),
+        lookups=_measurement(loaded, target.pid, governor, code),
         events=events,
         uses=uses,
         sockets=sockets,
@@ -128,20 +131,20 @@ def _begin(stack: ExitStack, target: FoundTarget, options: Options) -> _Run:
         coverage=loaded.coverage,
         calibration=loaded.calibration,
         governor=governor,
-        interrupt_ns=loaded.interrupt_ns,
-        start_ns=start_ns,
+        sampling=sampling,
+        start_ns=time.monotonic_ns(),
         warnings=list(loaded.warnings),
     )
     if run.lookups is not None:
         stack.callback(run.lookups.abort)
-    sampler.attach()
+    sampling.start()
     uses.start()
     sockets.sample()
     return run
 
 
 def _measurement(
-    loaded: Loaded, pid: int, governor: Governor, code: TargetCode, sampler: CpuSampler
+    loaded: Loaded, pid: int, governor: Governor, code: TargetCode
 ) -> LookupMeasurement | None:
     if loaded.programs is None or loaded.plan is None or loaded.calibration is None:
         return None
@@ -153,7 +156,7 @@ def _measurement(
         loaded.calibration,
         governor,
         lambda address: code.at(address) is not None,
-        sampler.cpu_ns,
+        ProcessClock(pid),
     )
 
 
@@ -176,7 +179,7 @@ def _run_loop(run: _Run, options: Options, stop: Stop, report: Callable[[Progres
         is_brief = run.lookups is not None and run.lookups.is_brief and not is_overdue
         if now >= next_drain and not is_brief:
             next_drain = now + _DRAIN_NS
-            _charge_sampling(run)
+            run.sampling.charge()
             _drain(run, report, options, now)
         if now >= next_slow and not is_brief:
             next_slow = now + _SLOW_NS
@@ -213,17 +216,6 @@ def _hear(run: _Run) -> None:
         if isinstance(event, Exited | Replaced):
             run.exited = True
     run.uses.observe(run.events.tids)
-
-
-def _sampling_cost_ns(run: _Run) -> int:
-    """What sampling took: our program, and the interrupts that start it."""
-    return run.sampler.cost_ns() + run.sampler.accounting().fired * run.interrupt_ns
-
-
-def _charge_sampling(run: _Run) -> None:
-    cost = _sampling_cost_ns(run)
-    run.governor.charge_sampling(cost - run.charged_ns, time.monotonic_ns())
-    run.charged_ns = cost
 
 
 def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
@@ -268,7 +260,13 @@ def _harvest(run: _Run) -> Observed:
     run.sampler.drain()
     run.sockets.sample()
     refused = run.lookups.problem if run.lookups is not None else None
-    for source in (run.events.warning, run.uses.warning, run.sockets.warning, refused):
+    for source in (
+        run.events.warning,
+        run.uses.warning,
+        run.sampling.warning,
+        run.sockets.warning,
+        refused,
+    ):
         if source:
             run.warnings.append(source)
     return Observed(
@@ -277,13 +275,14 @@ def _harvest(run: _Run) -> Observed:
         exited=run.exited,
         samples=tuple(run.sampler.samples),
         sample_accounting=run.sampler.accounting(),
+        sampled_by_cpu=run.sampler.by_cpu,
         stacks=run.sampler.stacks(),
         account=account,
         sockets=run.sockets.recorded(),
         lookups=lookups,
         calibration=run.calibration,
-        sampling_cost_ns=_sampling_cost_ns(run),
-        lookup_cost_ns=run.governor.spent_ns - run.charged_ns,
+        sampling_cost_ns=run.sampling.cost_ns(),
+        lookup_cost_ns=run.governor.spent_ns - run.sampling.charged_ns,
         coverage=run.coverage,
         warnings=tuple(run.warnings),
     )

@@ -1,7 +1,11 @@
-"""Samples the target's threads: one perf event for each, inherited by the threads that it starts.
+"""Samples the target's threads at a fixed rate of their CPU time, or of the time on each CPU.
 
-The event counts the thread's own CPU time, so a thread that sleeps costs nothing and the number of
-samples is CPU time divided by the period.
+By thread: one perf event for each, inherited by the threads that it starts. It counts the thread's
+own CPU time, so a thread that sleeps costs nothing and the number of samples is CPU time divided by
+the period. But the kernel stops and starts its timer with every switch to or from the thread.
+
+By CPU: one event on each, which samples whoever runs there. Switches cost nothing, and a thread's
+number of samples is its CPU time divided by the period on average only.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import os
 import resource
 import struct
 from contextlib import suppress
+from pathlib import Path
 
 from profiler import syscalls
 from profiler.errors import KernelError, TargetError
@@ -19,11 +24,11 @@ from profiler.process import read_tids
 from profiler.recording import Accounting
 from profiler.thread_use import read_schedstat
 from profiler.unwind import UnwindStack, decode_stack
+from profiler.unwind_wire import CPU_COUNTERS, CPU_TIME, SAMPLE
 
-_SAMPLE = struct.Struct("<QQII")  # struct cpu_sample: time_ns, stack, tid, cause
-# In the order of enum cpu_counter in bpf/cpu_wire.h.
-_COUNTERS = ("fired", "kept", "filtered", "lost", "collided", "truncated")
 _MISSED_PERIODS = 3  # an inherited event would have fired by then
+_ONLINE = Path("/sys/devices/system/cpu/online")
+_ZERO = struct.pack("<I", 0)
 
 
 class CpuSampler:
@@ -39,6 +44,7 @@ class CpuSampler:
         )
         self._ring = module.ring_buffer("cpu_samples")
         self._events: list[int] = []
+        self.by_cpu = False
         self.samples: list[tuple[int, int, int]] = []  # (time_ns, stack key, tid)
         self.sampled_tids: set[int] = set()
         self.watched_tids: set[int] = set()  # of which an event may or may not be inherited
@@ -48,8 +54,13 @@ class CpuSampler:
         """The program that runs on each sample."""
         return self._program
 
-    def attach(self) -> None:
-        """Begin to sample all threads; raises TargetError or KernelError."""
+    def attach(self, by_cpu: bool = False) -> None:
+        """Begin to sample, by thread or by CPU; raises TargetError or KernelError."""
+        self.by_cpu = by_cpu
+        if by_cpu:
+            for cpu in parse_cpus(_ONLINE.read_text()):
+                self._attach_cpu(cpu)
+            return
         found = read_tids(self._pid)
         for tid in found:
             self._attach_thread(tid)
@@ -57,6 +68,12 @@ class CpuSampler:
         self.watched_tids = set(read_tids(self._pid)) - set(found)
         if not self._events:
             raise TargetError(f"process {self._pid} has ended")
+
+    def change_to_cpus(self) -> None:
+        """Sample by CPU from now on; raises KernelError."""
+        self.detach()
+        self.watched_tids.clear()
+        self.attach(by_cpu=True)
 
     def attach_missed(self) -> None:
         """Sample the watched threads of which no sample has come although they ran.
@@ -76,29 +93,37 @@ class CpuSampler:
         except OSError as error:
             if error.errno == errno.ESRCH:
                 return
-            if error.errno == errno.EMFILE:
-                raise KernelError(
-                    f"too many threads to sample: {len(self._events)} events are open",
-                    "ulimit -n 65536",
-                ) from error
-            raise KernelError(f"cannot sample thread {tid}: {error.strerror}") from error
+            raise self._refused(error, f"thread {tid}") from error
+        self._start(event)
+
+    def _attach_cpu(self, cpu: int) -> None:
+        try:
+            event = syscalls.open_cpu_clock_on(cpu, self._period_ns)
+        except OSError as error:
+            if error.errno == errno.ENODEV:  # offline by now
+                return
+            raise self._refused(error, f"CPU {cpu}") from error
+        self._start(event)
+
+    def _refused(self, error: OSError, what: str) -> KernelError:
+        if error.errno == errno.EMFILE:
+            return KernelError(
+                f"too many threads to sample: {len(self._events)} events are open",
+                "ulimit -n 65536",
+            )
+        return KernelError(f"cannot sample {what}: {error.strerror}")
+
+    def _start(self, event: int) -> None:
         self._events.append(event)
         try:
             syscalls.run_program_on(event, self._program.descriptor)
         except OSError as error:
             raise KernelError(f"cannot run a program on samples: {error.strerror}") from error
 
-    def cpu_ns(self) -> int:
-        """Return the CPU time of all sampled threads since attach(), to the nanosecond.
-
-        The kernel asks the CPUs on which they run right now, so nothing waits for the next tick.
-        """
-        return sum(int.from_bytes(os.read(event, 8), "little") for event in self._events)
-
     def drain(self) -> None:
         """Fetch the samples that have come since."""
         for record in self._ring.drain():
-            time_ns, stack, tid, _ = _SAMPLE.unpack(record[: _SAMPLE.size])
+            time_ns, stack, tid, _ = SAMPLE.unpack(record[: SAMPLE.size])
             self.samples.append((time_ns, stack, tid))
             self.sampled_tids.add(tid)
 
@@ -110,9 +135,9 @@ class CpuSampler:
                 os.close(event)
 
     def accounting(self) -> Accounting:
-        """Return where every sample went."""
+        """Return where every sample of the target went; those of other processes are none."""
         counts = {}
-        for index, name in enumerate(_COUNTERS):
+        for index, name in enumerate(CPU_COUNTERS):
             values = self._module.map("cpu_counters").values_of_cpus(struct.pack("<I", index))
             counts[name] = sum(int.from_bytes(value, "little") for value in values)
         return Accounting(**counts)
@@ -124,9 +149,20 @@ class CpuSampler:
             for key, value in self._module.map("unwind_stacks").items()
         }
 
-    def cost_ns(self) -> int:
-        """Return the time that the sampling program took."""
-        return self._program.statistics().run_time_ns
+    def cost_ns(self, interrupt_ns: int) -> int:
+        """Return what samples took from the target: the program, and the interrupts before it."""
+        times = self._module.map("cpu_times").values_of_cpus(_ZERO)
+        programs: int = sum(CPU_TIME.unpack(time)[1] for time in times)
+        return programs + self.accounting().fired * interrupt_ns
+
+
+def parse_cpus(text: str) -> list[int]:
+    """Return the numbers in a list of the kernel's, such as `0-3,8`; ValueError if it is none."""
+    cpus: list[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        cpus += range(int(first), int(last or first) + 1)
+    return cpus
 
 
 def raise_open_files_limit() -> None:

@@ -47,6 +47,7 @@ _UPROBE_PMU_RETURN_BIT = 1  # format/retprobe: config:0
 # struct perf_event_attr, flag bits
 _ATTR_DISABLED = 1 << 0
 _ATTR_INHERIT = 1 << 1
+_ATTR_EXCLUDE_IDLE = 1 << 7
 _ATTR_EXCLUDE_GUEST = 1 << 20
 _ATTR_INHERIT_THREAD = 1 << 35  # Linux 5.13: threads inherit, child processes do not
 _ATTR_SIZE = 120  # PERF_ATTR_SIZE_VER6
@@ -216,6 +217,14 @@ def open_cpu_clock(tid: int, period_ns: int, inherit: bool) -> int:
             if error.errno not in (errno.EINVAL, errno.E2BIG):
                 raise
     raise OSError(errno.EINVAL, "perf events cannot be inherited by threads")
+
+
+def open_cpu_clock_on(cpu: int, period_ns: int) -> int:
+    """Open a disabled event that fires each `period_ns` on a CPU, whoever runs there; not idle."""
+    flags = _ATTR_DISABLED | _ATTR_EXCLUDE_GUEST | _ATTR_EXCLUDE_IDLE
+    return _perf_event_open(
+        _perf_attributes(_PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_CPU_CLOCK, period_ns, flags), -1, cpu
+    )
 
 
 def open_uprobe(path: str, file_offset: int, pid: int, is_return: bool) -> int:

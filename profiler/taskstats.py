@@ -55,6 +55,7 @@ class _Layout:
 
 _LAYOUTS = (_Layout(72, 80, 128, 368), _Layout(120, 128, 176, 464))
 _DELAY_OFFSET = 24
+_SWITCHES_OFFSET = 200  # nvcsw and nivcsw, behind cpu_run_virtual_total
 
 
 class _Aggregate(nla):  # type: ignore[misc]
@@ -103,6 +104,11 @@ class TaskTimes:
         """Return the CPU time of all threads of a process, ended ones included."""
         structure = self._ask("TASKSTATS_CMD_ATTR_TGID", pid)
         return int(struct.unpack_from("=Q", structure, self._layout.cpu)[0])
+
+    def switches(self, pid: int) -> int:
+        """Return how often the threads of a process have left a CPU."""
+        structure = self._ask("TASKSTATS_CMD_ATTR_TGID", pid)
+        return sum(struct.unpack_from("=QQ", structure, self._layout.cpu + _SWITCHES_OFFSET))
 
     def listen(self, pid: int) -> int:
         """Start to hear of ending threads of a process; return the descriptor to poll."""

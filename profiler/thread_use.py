@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from profiler.process import PROC, parse_stat, read_text, read_tids
+from profiler.process import PROC, parse_stat, parse_status, read_text, read_tids
 from profiler.recording import ThreadUse
 from profiler.taskstats import TaskTimes, ThreadTime
 
@@ -83,6 +83,15 @@ def read_schedstat(pid: int, tid: int, proc: Path = PROC) -> ThreadTime | None:
     except (OSError, ValueError):
         return None
     return ThreadTime(tid, name, cpu_ns, run_delay_ns)
+
+
+def read_switches(pid: int, tid: int, proc: Path = PROC) -> int:
+    """Return how often a thread has left a CPU, 0 when it is gone."""
+    try:
+        status = parse_status(read_text(proc / str(pid) / "task" / str(tid) / "status"))
+        return sum(int(status[f"{kind}voluntary_ctxt_switches"][0]) for kind in ("", "non"))
+    except (OSError, KeyError, ValueError):
+        return 0
 
 
 def read_process_cpu_ns(pid: int, proc: Path = PROC) -> int | None:
@@ -162,6 +171,15 @@ class ThreadUses:
         threads = thread_uses(self._start.threads, end.threads, (*self._heard.exits[:count], *late))
         total = self._heard.process_cpu_ns if end.process_cpu_ns is None else end.process_cpu_ns
         return ThreadAccount(threads, _difference(total, self._start.process_cpu_ns))
+
+    def switches(self) -> int:
+        """Return how often the live threads have left a CPU; 0 when they are gone."""
+        if self._times is None:
+            return sum(read_switches(self._pid, tid) for tid in read_tids(self._pid))
+        try:
+            return self._times.switches(self._pid)
+        except OSError:
+            return 0
 
     def close(self) -> None:
         """Stop listening."""

@@ -33,7 +33,7 @@ WHOLE = 1
 STORED, COLLIDED, LOST = range(3)
 
 # enum cpu_counter
-CPU_COUNTERS = ("fired", "kept", "filtered", "lost", "collided", "truncated")
+CPU_COUNTERS = ("fired", "kept", "lost", "collided", "truncated")
 
 # enum unwind_kind
 KIND_NONE, KIND_RSP, KIND_RBP, KIND_PLT, KIND_END, KIND_SIGNAL, KIND_WIDE, KIND_BAD = range(8)
@@ -52,6 +52,7 @@ STACK_HEAD = struct.Struct("<QIHH")  # struct unwind_stack up to its frames
 STACK_BYTES = STACK_HEAD.size + 8 * (MAX_FRAMES + MAX_KERNEL_FRAMES)
 SLOT = struct.Struct("<QII")  # struct unwind_slot
 SAMPLE = struct.Struct("<QQII")  # struct cpu_sample: time_ns, stack's key, tid, cause
+CPU_TIME = struct.Struct("<QQ")  # struct cpu_time: started_ns, taken_ns
 
 PUSH_IS_FIRST = 0x10000
 

@@ -27,7 +27,9 @@ def watched(
     watch = CpuWatch(sip.pid)
     folder = tmp_path_factory.mktemp("cpu") / "result"
     with storm(sip, "cpu", 70, threads=2), watch.running():
-        result = profile(sip.pid, folder, "-F", str(FREQUENCY_HZ), seconds=SECONDS)
+        # Without a budget threads are sampled by their own clocks, however often they switch.
+        options = ("-F", str(FREQUENCY_HZ), "--cpu-only", "--budget", "off")
+        result = profile(sip.pid, folder, *options, seconds=SECONDS)
     return result.profile(), watch
 
 
@@ -73,7 +75,8 @@ def test_samples_are_frequency_times_cpu_time(watched: tuple[dict[str, Any], Cpu
 def test_threads_born_meanwhile_are_sampled(sip: Instance, tmp_path: Path) -> None:
     before = set(Path(f"/proc/{sip.pid}/task").iterdir())
     known = {int(path.name) for path in before}
-    result, sent = profile_traffic(sip, tmp_path / "result", "calls", 20, "-F", "999", seconds=8)
+    options = ("-F", "999", "--cpu-only", "--budget", "off")
+    result, sent = profile_traffic(sip, tmp_path / "result", "calls", 25, *options, seconds=8)
     assert sent.complete
     report = result.profile()
     born = [thread for thread in report["threads"] if thread["tid"] not in known]
@@ -89,7 +92,8 @@ def test_a_thread_born_meanwhile_counts_from_its_first_moment(
     sip: Instance, tmp_path: Path
 ) -> None:
     folder = tmp_path / "result"
-    with started(sip.pid, folder, "-F", str(FREQUENCY_HZ), "--cpu-only", seconds=8) as running:
+    options = ("-F", str(FREQUENCY_HZ), "--cpu-only", "--budget", "off")
+    with started(sip.pid, folder, *options, seconds=8) as running:
         running.wait_recording(0.5)
         known = {int(path.name) for path in Path(f"/proc/{sip.pid}/task").iterdir()}
         with storm(sip, "cpu", 70, threads=1):
@@ -98,3 +102,27 @@ def test_a_thread_born_meanwhile_counts_from_its_first_moment(
     thread = next(t for t in report["threads"] if t["tid"] not in known and t["cpu_ratio"] > 0.05)
     expected = FREQUENCY_HZ * thread["cpu_ratio"] * report["window"]["duration_s"]
     assert abs(thread["samples"] - expected) < 0.01 * expected + 1
+
+
+def test_threads_that_switch_all_the_time_are_sampled_by_cpu(sip: Instance, tmp_path: Path) -> None:
+    """Eight threads fight for one lock: an event on each would cost more than the budget."""
+    watch = CpuWatch(sip.pid)
+    with storm(sip, "fight", 70, threads=8), watch.running():
+        result = profile(sip.pid, tmp_path / "result", "-F", "499", "--cpu-only", seconds=8)
+    report = result.profile()
+    start, end = report["window"]["start_ns"], report["window"]["end_ns"]
+    switches = sum(watch.switches(tid, start, end) for tid in watch.threads)
+    assert switches > 10_000
+    assert any(
+        warning.startswith("samples are taken on each CPU") for warning in report["warnings"]
+    )
+    fired = report["accounting"]["samples"]["fired"]
+    expected = 499 * watch.process_ns(start, end) / 1e9
+    assert expected > 2_000
+    assert abs(fired - expected) < 4 * expected**0.5
+    assert fired == sum(thread["samples"] for thread in report["threads"])
+    for thread in report["threads"]:
+        expected = 499 * watch.thread_ns(thread["tid"], start, end) / 1e9
+        assert abs(thread["samples"] - expected) < 4 * expected**0.5 + 4
+    # No switch is charged but those of the first moments.
+    assert 0 < report["cost"]["sampling_ratio"] < 0.01

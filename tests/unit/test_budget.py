@@ -11,6 +11,7 @@ from profiler.budget import (
     MAX_WINDOW_NS,
     MIN_ALLOWANCE_NS,
     MIN_CYCLE_NS,
+    SAMPLED_RATIO,
     SECOND_NS,
     UNLIMITED_NS,
     Governor,
@@ -214,3 +215,11 @@ def test_samples_beyond_their_share_cost_windows() -> None:
     governor.charge_sampling(5 * MS, SECOND_NS)
     expected = undisturbed.level_ns(SECOND_NS) - 2 * MS
     assert governor.level_ns(SECOND_NS) == pytest.approx(expected)
+
+
+def test_samples_may_take_their_share() -> None:
+    governor = Governor(0.01, 0)
+    most = SAMPLED_RATIO * 0.01 * SECOND_NS
+    assert governor.bears_sampling(most, SECOND_NS)
+    assert not governor.bears_sampling(most + 1, SECOND_NS)
+    assert Governor(None, 0).bears_sampling(SECOND_NS, SECOND_NS)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.calibration import ProbedCode, calibrate, calibrate_interrupt, call_target
+from profiler.calibration import ProbedCode, calibrate, call_target
 from profiler.probes import ProbePlan
 from profiler.unwind import TableLibrary
 from profiler.unwind_cache import TableCache, default_directory
@@ -111,11 +111,6 @@ def test_traps_cost_what_they_are_known_to(programs: UprobePrograms) -> None:
 def test_two_calibrations_agree(programs: UprobePrograms) -> None:
     traps = sorted(calibrate(programs.link_idle).trap_ns for _ in range(5))
     assert traps[3] < 1.5 * traps[1]
-
-
-@pytest.mark.root
-def test_an_interrupt_costs_microseconds() -> None:
-    assert 300 < calibrate_interrupt() < 200_000
 
 
 def test_the_loop_calls_as_often_as_told() -> None:

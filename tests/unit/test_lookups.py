@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from profiler.budget import Governor
 from profiler.calibration import Calibration
+from profiler.cpu_clock import ProcessClock
 from profiler.lookups import LookupMeasurement
 from profiler.probes import ProbePlan
 
@@ -61,7 +63,7 @@ def measurement(programs: Any) -> LookupMeasurement:
         Calibration(700, 10_000, 500),
         Governor(None, 0),
         lambda _address: True,
-        lambda: 0,
+        ProcessClock(os.getpid()),
     )
 
 

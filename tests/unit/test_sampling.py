@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from profiler import sampling
 from profiler.errors import KernelError, TargetError
-from profiler.sampling import CpuSampler
+from profiler.sampling import CpuSampler, parse_cpus
 from profiler.taskstats import ThreadTime
 
 PERIOD_NS = 10_000_000
@@ -18,17 +19,21 @@ class Threads:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *scans: list[int]) -> None:
         self.scans = list(scans)
         self.opened: list[int] = []
+        self.cpus: list[int] = []
         self.cpu_ns: dict[int, int] = {}
         self.error: OSError | None = None
         monkeypatch.setattr(sampling, "read_tids", self.read)
         monkeypatch.setattr(sampling, "read_schedstat", self.used)
         monkeypatch.setattr(sampling.syscalls, "open_cpu_clock", self.open)
+        monkeypatch.setattr(sampling.syscalls, "open_cpu_clock_on", self.open_on)
         monkeypatch.setattr(sampling.syscalls, "run_program_on", lambda event, program: None)
         self.sampler = CpuSampler.__new__(CpuSampler)
         self.sampler._pid = 1
         self.sampler._period_ns = PERIOD_NS
         self.sampler._program = SimpleNamespace(descriptor=0)  # type: ignore[assignment]
         self.sampler._events = []
+        self.closed: list[int] = []
+        monkeypatch.setattr(sampling.os, "close", self.closed.append)
         self.sampler.sampled_tids = set()
         self.sampler.watched_tids = set()
 
@@ -44,6 +49,13 @@ class Threads:
         assert (period_ns, inherit) == (PERIOD_NS, True)
         self.opened.append(tid)
         return 1000 + tid
+
+    def open_on(self, cpu: int, period_ns: int) -> int:
+        if self.error is not None:
+            raise self.error
+        assert period_ns == PERIOD_NS
+        self.cpus.append(cpu)
+        return 2000 + cpu
 
 
 def test_every_thread_gets_an_event_that_its_children_inherit(
@@ -94,3 +106,41 @@ def test_threads_that_are_gone_by_then_are_left_out(monkeypatch: pytest.MonkeyPa
     threads.error = OSError(3, "No such process")
     with pytest.raises(TargetError):
         threads.sampler.attach()
+
+
+def test_each_cpu_gets_an_event_in_place_of_each_thread(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    online = tmp_path / "online"
+    online.write_text("0-1,4\n")
+    monkeypatch.setattr(sampling, "_ONLINE", online)
+    threads = Threads(monkeypatch, [1], [1, 7])
+    threads.sampler.attach()
+    threads.sampler.change_to_cpus()
+    assert threads.cpus == [0, 1, 4]
+    assert threads.closed == [1001]
+    assert threads.sampler.by_cpu
+    threads.cpu_ns[7] = 100 * PERIOD_NS
+    threads.sampler.attach_missed()
+    assert threads.opened == [1]
+    threads.sampler.detach()
+    assert threads.closed == [1001, 2000, 2001, 2004]
+
+
+def test_cpus_that_go_offline_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = Threads(monkeypatch, [1])
+    threads.error = OSError(19, "No such device")
+    threads.sampler.attach(by_cpu=True)
+    assert threads.sampler._events == []
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"), [("0\n", [0]), ("0-3", [0, 1, 2, 3]), ("0,2-3,9", [0, 2, 3, 9])]
+)
+def test_lists_of_cpus(text: str, cpus: list[int]) -> None:
+    assert parse_cpus(text) == cpus
+
+
+def test_no_list_of_cpus() -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        parse_cpus("none")

@@ -9,6 +9,7 @@ import pytest
 from profiler import taskstats
 from profiler.process import read_tids
 from profiler.taskstats import TaskTimes, ThreadExit
+from profiler.thread_use import read_switches
 
 
 @pytest.fixture
@@ -31,6 +32,19 @@ def test_process_time_is_the_sum_of_its_threads(times: TaskTimes) -> None:
     times.close()
     assert 0 < threads_ns <= after_ns
     assert before_ns <= after_ns
+
+
+@pytest.mark.root
+def test_switches_are_those_of_proc(times: TaskTimes) -> None:
+    def by_proc() -> int:
+        return sum(read_switches(os.getpid(), tid) for tid in read_tids(os.getpid()))
+
+    for _ in range(10):
+        threading.Event().wait(0.001)
+    before = by_proc()
+    found = times.switches(os.getpid())
+    times.close()
+    assert 10 <= before <= found <= by_proc()
 
 
 @pytest.mark.root

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,13 @@ from hypothesis import strategies as st
 from profiler import thread_use
 from profiler.recording import ThreadUse
 from profiler.taskstats import ThreadExit, ThreadTime
-from profiler.thread_use import ThreadAccount, ThreadUses, read_schedstat, thread_uses
+from profiler.thread_use import (
+    ThreadAccount,
+    ThreadUses,
+    read_schedstat,
+    read_switches,
+    thread_uses,
+)
 
 SOURCE = r"""
 #define _GNU_SOURCE
@@ -301,6 +308,16 @@ def test_the_sum_over_threads_is_what_was_used(lives: list[tuple[int, int, int, 
 def test_unattributed(process: int | None, expected: int | None) -> None:
     account = ThreadAccount((ThreadUse(1, "n", 60, 0, False),), process)
     assert account.unattributed_ns == expected
+
+
+def test_switches_with_taskstats_and_without() -> None:
+    uses = ThreadUses(os.getpid())
+    by_taskstats = uses.switches()
+    uses.close()
+    uses._times = None
+    time.sleep(0.001)
+    assert by_taskstats < uses.switches() < by_taskstats + 1_000
+    assert read_switches(os.getpid(), 2**22 + 1) == 0
 
 
 def test_a_thread_that_is_gone_has_no_schedstat() -> None:

@@ -18,6 +18,7 @@ STRUCTS = {
     "unwind_stack": wire.STACK_BYTES,
     "unwind_slot": wire.SLOT.size,
     "cpu_sample": wire.SAMPLE.size,
+    "cpu_time": wire.CPU_TIME.size,
 }
 # Offsets of all fields in order, as the formats of the mirror imply them.
 FIELDS = {
@@ -43,6 +44,7 @@ FIELDS = {
     },
     "unwind_slot": {"address": 0, "tid": 8},
     "cpu_sample": {"time_ns": 0, "stack": 8, "tid": 16, "cause": 20},
+    "cpu_time": {"started_ns": 0, "taken_ns": 8},
 }
 CONSTANTS = {
     "UNWIND_MAX_FRAMES": wire.MAX_FRAMES,
@@ -85,7 +87,6 @@ CONSTANTS = {
     "CPU_PUSH_BYTES(0x10203)": 2,
     "CPU_FIRED": wire.CPU_COUNTERS.index("fired"),
     "CPU_KEPT": wire.CPU_COUNTERS.index("kept"),
-    "CPU_FILTERED": wire.CPU_COUNTERS.index("filtered"),
     "CPU_LOST": wire.CPU_COUNTERS.index("lost"),
     "CPU_COLLIDED": wire.CPU_COUNTERS.index("collided"),
     "CPU_TRUNCATED": wire.CPU_COUNTERS.index("truncated"),

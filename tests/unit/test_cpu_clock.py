@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from profiler import syscalls
+from profiler.cpu_clock import ProcessClock
+from tests.compiled import build
+
+MS = 1_000_000
+BUSY = "int main(void) { for (volatile long i = 0;; i++); }"
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[int]:
+    with subprocess.Popen([build(tmp_path, BUSY)]) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_our_own_clock_is_the_process_time() -> None:
+    clock = ProcessClock(os.getpid())
+    before = time.process_time_ns()
+    found = clock.read_ns()
+    assert before - 20 * MS < found < time.process_time_ns() + 20 * MS
+
+
+@pytest.mark.root
+def test_a_running_thread_is_read_to_the_moment(busy: int) -> None:
+    """A perf event on its only thread counts the same time, and is read where it runs."""
+    event = syscalls.open_cpu_clock(busy, 1_000 * MS, False)
+    before = (os.sched_getscheduler(0), os.sched_getparam(0), os.sched_getaffinity(0))
+    try:
+        syscalls.enable_event(event)
+        clock, found = ProcessClock(busy), []
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        for _ in range(60):
+            time.sleep(0.0037)  # not in step with the scheduler's tick
+            exact = clock.read_exactly_ns()
+            found.append(exact - int.from_bytes(os.read(event, 8), "little"))
+    finally:
+        os.sched_setscheduler(0, *before[:2])
+        os.close(event)
+    assert os.sched_getaffinity(0) == before[2]
+    # The event includes what a virtual machine's host took, so the difference may drift.
+    steps = sorted(abs(b - a) for a, b in zip(found, found[1:], strict=False))
+    assert steps[len(steps) * 3 // 4] < 0.2 * MS
+
+
+def test_a_process_that_ended_keeps_its_last_reading(tmp_path: Path) -> None:
+    with subprocess.Popen([build(tmp_path, BUSY)]) as process:
+        clock = ProcessClock(process.pid)
+        time.sleep(0.05)
+        used = clock.read_exactly_ns()
+        process.kill()
+    assert used > 0
+    assert clock.read_ns() == clock.read_exactly_ns() == used
+
+
+def test_with_many_cpus_none_is_visited(monkeypatch: pytest.MonkeyPatch) -> None:
+    visited: list[object] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(33)))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _pid, cpus: visited.append(cpus))
+    assert ProcessClock(os.getpid()).read_exactly_ns() > 0
+    assert visited == []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {4, 7})
+    assert ProcessClock(os.getpid()).read_exactly_ns() > 0
+    assert visited == [(4,), (7,), {4, 7}]
