@@ -33,6 +33,9 @@ MIN_CYCLE_NS = 200_000_000
 MAX_WINDOW_NS = 250_000_000
 UNLIMITED_NS = 1 << 62
 _FORGET = 0.85
+_WORTH_RATIO = (
+    0.25  # of what a window costs beyond its allowance and LATE_NS, it may measure at least
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,9 @@ class Governor:
         if level < self._wanted_ns():
             return None
         self._opened_ns = now_ns
-        return Grant(now_ns + MAX_WINDOW_NS, round(max(level - self._late_ns, MIN_ALLOWANCE_NS)))
+        # Where placing and removing probes is dear, they have to be worth it.
+        least = max(MIN_ALLOWANCE_NS, _WORTH_RATIO * (self._late_ns - LATE_NS))
+        return Grant(now_ns + MAX_WINDOW_NS, round(max(level - self._late_ns, least)))
 
     def _reserve_ns(self) -> float:
         return min(self._late_ns, self.depth_ns / 2)

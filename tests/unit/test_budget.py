@@ -11,6 +11,7 @@ from profiler.budget import (
     MAX_WINDOW_NS,
     MIN_ALLOWANCE_NS,
     MIN_CYCLE_NS,
+    PLANNED_RATIO,
     SAMPLED_RATIO,
     SECOND_NS,
     UNLIMITED_NS,
@@ -223,3 +224,23 @@ def test_samples_may_take_their_share() -> None:
     assert governor.bears_sampling(most, SECOND_NS)
     assert not governor.bears_sampling(most + 1, SECOND_NS)
     assert Governor(None, 0).bears_sampling(SECOND_NS, SECOND_NS)
+
+
+def test_where_placing_probes_is_dear_windows_measure_enough_to_be_worth_it() -> None:
+    """Over a minute the cost is still what was planned, plus one window."""
+    governor = Governor(0.01, 0)
+    now, late, allowances, spent = 0, 30 * MS, [], 0
+    while now < 60 * SECOND_NS:
+        grant = governor.grant(now, is_open=False)
+        if grant is None:
+            now += governor.wait_ns(now)
+            continue
+        allowances.append(grant.allowance_ns)
+        cost = grant.allowance_ns + late
+        governor.settle(cost, grant.allowance_ns, closed=True)
+        spent += cost
+        now += 10 * MS
+    assert allowances[0] == MIN_ALLOWANCE_NS
+    assert len(allowances) > 5
+    assert all(allowance > 7 * MS for allowance in allowances[1:])
+    assert spent < PLANNED_RATIO * 0.01 * now + allowances[-1] + late
