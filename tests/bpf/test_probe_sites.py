@@ -145,6 +145,7 @@ def cost_ns(folder: Path, body: str, expect_emulated: bool) -> float:
     return statistics.median(int(line) / 1000 for line in output.split())
 
 
+@pytest.mark.timed
 def test_emulated_instructions_are_several_times_cheaper(tmp_path: Path) -> None:
     cheap = [cost_ns(tmp_path / f"e{n}", body, True) for n, body in enumerate(EMULATED)]
     # Behind the stepped ones comes no emulated instruction, so that the entry is chosen.

@@ -99,6 +99,7 @@ def test_a_place_that_cannot_be_probed_closes_everything() -> None:
 
 
 @pytest.mark.root
+@pytest.mark.timed
 def test_traps_cost_what_they_are_known_to(programs: UprobePrograms) -> None:
     found = calibrate(programs.link_idle)
     # From bare metal (0.3 us; 1 us when stepped) to a virtual machine within another one.
@@ -108,6 +109,7 @@ def test_traps_cost_what_they_are_known_to(programs: UprobePrograms) -> None:
 
 
 @pytest.mark.root
+@pytest.mark.timed
 def test_two_calibrations_agree(programs: UprobePrograms) -> None:
     traps = sorted(calibrate(programs.link_idle).trap_ns for _ in range(5))
     assert traps[3] < 1.5 * traps[1]

@@ -145,6 +145,7 @@ def measure(running: Running, uses: ThreadUses) -> tuple[ThreadAccount, dict[int
 
 
 @pytest.mark.root
+@pytest.mark.timed
 def test_five_hundred_short_threads_and_three_long_ones(running: Running) -> None:
     uses = ThreadUses(running.process.pid)
     assert uses.warning is None
@@ -175,6 +176,7 @@ def process_cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.timed
 def test_without_taskstats_short_threads_are_unattributed(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +197,7 @@ def test_without_taskstats_short_threads_are_unattributed(
 
 
 @pytest.mark.root
+@pytest.mark.timed
 def test_a_target_that_exits_in_the_window_is_accounted_for(program: Path) -> None:
     running = Running(program)
     uses = ThreadUses(running.process.pid)
