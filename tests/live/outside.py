@@ -58,15 +58,21 @@ def leftovers(before: dict[str, set[int]]) -> dict[str, set[int]]:
     deadline = time.monotonic() + _GRACE_S
     while True:
         left = {kind: set(shown(kind)) - before[kind] for kind in before}
-        opened = held()
-        left = {kind: ids - opened[kind] for kind, ids in left.items()}
-        programs = objects("prog")
-        ours = {p["id"] for p in programs if p.get("name", "").startswith(_OUR_PROGRAMS)}
-        left["prog"] &= ours
-        left["map"] -= _not_ours(programs, left["prog"])
+        if any(left.values()):  # telling whose they are takes far longer
+            left = _abandoned(left)
         if not any(left.values()) or time.monotonic() > deadline:
             return left
         time.sleep(0.1)
+
+
+def _abandoned(new: dict[str, set[int]]) -> dict[str, set[int]]:
+    """Return those of new ids that are ours and open in no process."""
+    opened = held()
+    left = {kind: ids - opened[kind] for kind, ids in new.items()}
+    programs = objects("prog")
+    left["prog"] &= {p["id"] for p in programs if p.get("name", "").startswith(_OUR_PROGRAMS)}
+    left["map"] -= _not_ours(programs, left["prog"])
+    return left
 
 
 def _not_ours(programs: list[dict[str, Any]], left: set[int]) -> set[int]:

@@ -73,7 +73,7 @@ def test_the_first_finding_names_the_container(field_story: Result, story: Insta
 
 def test_elements_are_those_of_the_console(story: Instance, tmp_path: Path) -> None:
     folder = tmp_path / "result"
-    with started(story.pid, folder, seconds=15) as running:
+    with started(story.pid, folder, seconds=10) as running:
         running.wait_recording(0.5)
         # Realtime peers come and go with their registrations, so they end before the recording.
         sent = traffic.run("register", story, 3, 12)

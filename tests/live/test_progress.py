@@ -36,7 +36,7 @@ def test_a_terminal_shows_one_line_that_moves(sip: Instance, tmp_path: Path) -> 
 
 
 def test_a_pipe_gets_a_line_every_ten_seconds(sip: Instance, tmp_path: Path) -> None:
-    words = command("asterisk", "-p", str(sip.pid), "-d", "22s", "-o", str(tmp_path / "r"))
+    words = command("asterisk", "-p", str(sip.pid), "-d", "21s", "-o", str(tmp_path / "r"))
     with subprocess.Popen(
         words,
         cwd=tmp_path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,8 +33,8 @@ def test_no_call_fails_that_would_not_fail_without(
 ) -> None:
     asterisk: Instance = request.getfixturevalue({"16": "sip", "22": "pjsip"}[version])
     before = uptime_s(asterisk)
-    plain = traffic.run(kind, asterisk, 20, 160)
-    _, profiled = profile_traffic(asterisk, tmp_path / "result", kind, 20, seconds=10)
+    plain = traffic.run(kind, asterisk, 40, 160)
+    _, profiled = profile_traffic(asterisk, tmp_path / "result", kind, 40, seconds=6)
     assert (plain.failed, profiled.failed) == (0, 0)
     assert plain.complete
     assert profiled.complete
@@ -82,12 +83,15 @@ def test_only_the_target_is_trapped(
 
 def test_counts_of_the_target_are_right_while_it_is_profiled(sip: Instance, tmp_path: Path) -> None:
     """Lookups hit and compare as often as they would without probes."""
-    with started(sip.pid, tmp_path / "result", "--budget", "50%", seconds=20) as running:
+    with started(sip.pid, tmp_path / "result", "--budget", "50%", seconds=60) as running:
         running.wait_recording(0.3)
         sip.groundtruth("make exact hash 7 1001")
         counted = sip.groundtruth("run exact hit count=100100 threads=2")
-        sip.groundtruth("free exact")
-        running.finish()
+        running.send(signal.SIGINT)
+        report = running.finish().profile()
+    sip.groundtruth("free exact")
+    assert report["stopped_by"] == "interrupt"
+    assert sum(container["lookups"]["measured"] for container in report["containers"]) > 1_000
     plain = sip.groundtruth("make exact hash 7 1001") and sip.groundtruth(
         "run exact hit count=100100 threads=2"
     )
@@ -99,10 +103,10 @@ def test_counts_of_the_target_are_right_while_it_is_profiled(sip: Instance, tmp_
 def test_modules_loaded_meanwhile_are_unwound(sip: Instance, tmp_path: Path) -> None:
     sip.cli("module unload groundtruth.so")
     options = ("-F", "499", "--budget", "20%")
-    with started(sip.pid, tmp_path / "result", *options, seconds=12) as running:
+    with started(sip.pid, tmp_path / "result", *options, seconds=8) as running:
         running.wait_recording(1)
         with storm(sip, "late", 70, threads=1):  # loads the module
-            running.wait_recording(10)
+            running.wait_recording(6)
         sip.cli("module unload groundtruth.so")
         result = running.finish()
     assert result.code == 0, result.errors

@@ -8,7 +8,6 @@ import signal
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from lab import traffic
 from lab.instance import Instance, Options, start
 from profiler import syscalls
 from profiler.debugfiles import OpenFile
@@ -37,6 +35,7 @@ from tests.bpf.unwinding import (
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
+REPOSITORY = Path(__file__).parents[2]
 SEED = 20180612
 PLACES = 300  # function entries probed in each file
 STOPS = 12
@@ -54,15 +53,19 @@ def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
 
 @pytest.fixture
 def busy(asterisk: Instance) -> Iterator[Instance]:
-    """The instance while it registers."""
-    sender = threading.Thread(
-        target=traffic.run, args=("register", asterisk, 200.0, 100_000, 25), daemon=True
-    )
-    sender.start()
-    time.sleep(1)
-    yield asterisk
-    with suppress(RuntimeError):
-        sender.join()
+    """The instance while it registers, for as long as the test lasts."""
+    # Who starts the tests in the background has interrupts ignored, and so would this.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "lab"]
+    words = ["traffic", "register", "--rate", "200", "--count", "100000", "--to", asterisk.name]
+    sender = subprocess.Popen([*command, *words], cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(1.5)
+        yield asterisk
+        assert sender.poll() is None, "the traffic ended before the test"
+        sender.send_signal(signal.SIGINT)
+        sender.wait(30)
+    finally:
+        sender.kill()
 
 
 def tids_of(pid: int) -> tuple[int, ...]:
