@@ -31,6 +31,7 @@ def test_our_own_clock_is_the_process_time() -> None:
 
 
 @pytest.mark.root
+@pytest.mark.timed
 def test_a_running_thread_is_read_to_the_moment(busy: int) -> None:
     """A perf event on its only thread counts the same time, and is read where it runs."""
     event = syscalls.open_cpu_clock(busy, 1_000 * MS, False)

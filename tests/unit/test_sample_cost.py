@@ -10,11 +10,13 @@ from profiler.sample_cost import SampleCost, calibrate_interrupt, calibrate_swit
 
 
 @pytest.mark.root
+@pytest.mark.timed
 def test_an_interrupt_costs_microseconds() -> None:
     assert 300 < calibrate_interrupt() < 200_000
 
 
 @pytest.mark.root
+@pytest.mark.timed
 def test_a_switch_costs_less_than_an_interrupt_of_the_slowest_machine() -> None:
     before = (os.sched_getaffinity(0), set(Path("/proc/self/fd").iterdir()))
     assert 50 < calibrate_switch() < 200_000
