@@ -56,7 +56,7 @@ def whole_and_equal(target: TestProgram, tid: int, samples: int = 200) -> None:
     assert {stack.frames[1:] for stack in taken.stacks} == {callers}
     fired, kept, *others = taken.counters
     assert fired == kept == len(taken.stacks)
-    assert others == [0, 0, 0, 0]
+    assert others == [0, 0, 0]
 
 
 @pytest.mark.parametrize("flags", BUILDS)
@@ -102,7 +102,7 @@ def test_a_stack_that_is_too_deep_is_marked(tmp_path: Path) -> None:
     callers = tuple(address for address, _ in frames[1:MAX_FRAMES])
     assert {CAUSES[stack.cause] for stack in taken.stacks} == {"too deep"}
     assert {stack.frames[1:] for stack in taken.stacks} == {callers}
-    fired, _, _, _, _, truncated = taken.counters
+    fired, _, _, _, truncated = taken.counters
     assert fired == truncated == len(taken.stacks)
 
 
@@ -146,15 +146,14 @@ def test_a_replaced_executable_is_still_read(tmp_path: Path) -> None:
     assert {CAUSES[stack.cause] for stack in taken.stacks} == {"whole"}
 
 
-def test_other_processes_are_filtered(tmp_path: Path) -> None:
+def test_other_processes_have_no_samples(tmp_path: Path) -> None:
     with (
         running(compile_program(tmp_path, "-O2"), "user") as target,
         unwinding(target.pid, TARGET_TGID=os.getpid()) as one,
     ):
-        taken = sample(one, (target.tid,), 20)
-    fired, kept, filtered, *_ = taken.counters
-    assert kept == 0
-    assert fired == filtered >= 20
+        taken = sample(one, (target.tid,), 1, seconds=0.5)
+    assert set(taken.counters) == {0}
+    assert taken.runs >= 20
     assert taken.stacks == ()
 
 
@@ -164,7 +163,7 @@ def test_a_full_map_of_stacks_is_counted(tmp_path: Path) -> None:
         unwinding(target.pid, UNWIND_STACKS=2) as one,
     ):
         taken = sample(one, (target.pid,), 20, "lost")
-    fired, kept, _, lost, _, truncated = taken.counters
+    fired, kept, lost, _, truncated = taken.counters
     assert lost >= 20
     assert fired == kept + lost + truncated
 
@@ -176,7 +175,7 @@ def test_a_full_ring_is_counted(tmp_path: Path) -> None:
     ):
         one.module.map("cpu_samples")
         taken = sample(one, (target.tid,), 300, pause_s=1.0)
-    fired, kept, _, lost, _, _ = taken.counters
+    fired, kept, lost, _, _ = taken.counters
     assert lost > 0
     assert fired == kept + lost
     assert kept == len(taken.stacks)
@@ -190,7 +189,7 @@ def test_another_stack_under_the_same_key_is_counted(tmp_path: Path) -> None:
             check = int.from_bytes(value[:8], "little") ^ 1
             stored.set(key, check.to_bytes(8, "little") + value[8:])
         taken = sample(one, (target.tid,), 20, "collided")
-    fired, kept, _, lost, collided, truncated = taken.counters
+    fired, kept, lost, collided, truncated = taken.counters
     assert collided >= 20
     assert fired == kept + lost + collided + truncated
 
@@ -205,7 +204,7 @@ def test_without_registers_samples_in_the_kernel_are_marked(tmp_path: Path) -> N
     assert len(in_kernel) > 20
     assert {(CAUSES[stack.cause], stack.frames) for stack in in_kernel} == {("no registers", ())}
     assert {CAUSES[stack.cause] for stack in taken.stacks if not stack.kernel} <= {"whole"}
-    fired, kept, _, _, _, truncated = taken.counters
+    fired, kept, _, _, truncated = taken.counters
     assert fired == kept + truncated
     assert truncated == len(in_kernel)
 

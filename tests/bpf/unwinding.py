@@ -118,6 +118,7 @@ class Sampled:
     stacks: tuple[UnwindStack, ...]  # one for each sample
     counters: tuple[int, ...]  # by enum cpu_counter
     ns_per_run: float
+    runs: int  # of the program, also for other processes
 
     @property
     def causes(self) -> Counter[int]:
@@ -175,8 +176,9 @@ def sample(
     samples: int = 200,
     counter: str = "fired",
     pause_s: float = 0.02,
+    seconds: float = 10,
 ) -> Sampled:
-    """Sample threads until a counter says that there were enough (or 10 s went by)."""
+    """Sample threads until a counter says that there were enough, or the time is over."""
     program = one.load("cpu_sample", "cpu_continue", "cpu_programs", PERF_EVENT)
     ring = one.module.ring_buffer("cpu_samples")
     statistics = syscalls.enable_program_statistics()
@@ -186,7 +188,7 @@ def sample(
     try:
         for event in events:
             syscalls.run_program_on(event, program.descriptor)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + seconds
         which = CPU_COUNTERS.index(counter)
         while time.monotonic() < deadline:
             time.sleep(pause_s)
@@ -206,6 +208,7 @@ def sample(
         tuple(stacks[SAMPLE.unpack(record)[1]] for record in records),
         one.counters("cpu_counters", len(CPU_COUNTERS)),
         spent_ns / max(1, runs),
+        runs,
     )
 
 
