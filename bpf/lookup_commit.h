@@ -117,7 +117,7 @@ static __always_inline u64 stack_weight(struct control *c, struct lookup *l)
 static __always_inline void commit(struct pt_regs *ctx, struct control *c, struct thread *t,
                                    struct lookup *l, u64 now, bool hit)
 {
-    u64 taken = now - l->started_ns, own = l->own_ns + c->return_trap_ns;
+    u64 taken = now - l->started_ns, own = l->own_ns + l->has_return * c->return_trap_ns;
     leave_flight();
     t->depth--;
     if (l->has_return)

@@ -44,14 +44,14 @@ static __always_inline void forget_call_site(struct lookup *l)
     l->function = l->return_address;
 }
 
-/* Nothing is returned to the caller, and traversal_unlock will see the end. */
+/* Not where nothing is returned to the caller and another probe sees the traversal's end. */
 static __always_inline bool needs_return(struct lookup *l)
 {
     if (!RETURNS)
         return false;
-    if (l->passed_flags & OBJ_NOLOCK)
+    if (!EXHAUSTED_SITES && ((l->passed_flags & OBJ_NOLOCK) || !UNLOCK_SITES))
         return true;
-    return !(l->entry == ENTRY_UNLINK || (l->passed_flags & OBJ_NODATA)) || !UNLOCK_SITES;
+    return l->entry != ENTRY_UNLINK && !(l->passed_flags & OBJ_NODATA);
 }
 
 static __always_inline bool admit(struct control *c, struct window_state *w, u64 now)

@@ -58,6 +58,11 @@ enum step_program {
     PROGRAMS
 };
 
+/* All places where a traversal goes on that has visited every node have a probe. */
+#ifndef EXHAUSTED_SITES
+#define EXHAUSTED_SITES 0
+#endif
+
 /* The place where elements come into hash containers has a probe, and a walk can be long enough. */
 #ifndef INSERT_SITES
 #define INSERT_SITES 0

@@ -91,11 +91,12 @@ static __always_inline bool walk_tree_some(struct tree_walk *tree, struct walk *
     return stop != 0;
 }
 
-static __always_inline void charge_walk(struct lookup *l, struct walk *walk, u64 started_ns)
+static __always_inline void charge_walk(struct thread *t, struct lookup *l, struct walk *walk)
 {
     struct window_state *w = get_window();
-    u64 taken = bpf_ktime_get_ns() - started_ns;
+    u64 taken = bpf_ktime_get_ns() - t->walk_started_ns;
     l->own_ns += taken;
+    t->now += taken; /* where the lookup ends here: what is own is a part of what was taken */
     if (w) {
         __sync_fetch_and_add(&w->nodes, walk->steps);
         __sync_fetch_and_add(&w->walk_ns, taken);

@@ -2,17 +2,19 @@
  *
  * Lookups in ao2 containers: which, from where, how long, and how many comparisons each made.
  *
- * A lookup is followed by four probes, none of them per comparison:
+ * A lookup is followed by these probes, none of them per comparison:
  *   lookup            entry and return of __ao2_find and its kin: who asks for what, and the result
  *   traversal_first   entry of the container's traverse_first: the traversal's own state, which
  *                     tells the bucket that Asterisk computed
  *   traversal_end     where the traversal gives up its last node: the node at which it ended. Does
  *                     not happen when every node was visited.
+ *   traversal_exhausted  where only traversals go on that have visited every node
+ * The comparisons are counted by walking the same nodes in the target's memory, at one of the last
+ * two, while the container's lock is still held (with OBJ_NOLOCK by the caller), so that nothing can
+ * have changed since the comparisons were made.
+ * Builds without places that only exhausted traversals pass have this one instead:
  *   traversal_unlock  where the traversal unlocks the container
- * The comparisons are counted by walking the same nodes in the target's memory, at traversal_end or
- * traversal_unlock while the container's lock is still held, so that nothing can have changed since
- * the comparisons were made. Traversals that do not lock (OBJ_NOLOCK: the caller holds the lock) and
- * visited every node are walked at the lookup's return.
+ * There, traversals that do not lock and visited every node are walked at the lookup's return.
  * Rules: Asterisk main/astobj2_container.c internal_ao2_traverse(), main/astobj2_hash.c
  * hash_ao2_find_first()/_next(), main/astobj2_rbtree.c rb_ao2_find_first()/_next(), 13 to 22.
  */
@@ -32,8 +34,10 @@
 /* The comparisons of the top lookup are counted, or cannot be. */
 static __always_inline void counted(struct pt_regs *ctx, struct thread *t, struct lookup *l)
 {
-    /* Without return probes, the last that is seen of a lookup that does not lock is its end. */
-    bool is_last = !l->has_return && (t->stage == STAGE_UNLOCK || (l->flags & OBJ_NOLOCK));
+    /* Without a return, the last that is seen of a lookup is its traversal's end, or the unlocking
+     * where that has a probe. */
+    bool is_last =
+        !l->has_return && (EXHAUSTED_SITES || t->stage == STAGE_UNLOCK || (l->flags & OBJ_NOLOCK));
     if (t->stage == STAGE_RETURN || is_last)
         lookup_programs.call(ctx, PROGRAM_COMMIT);
 }
@@ -43,7 +47,7 @@ static __always_inline void walk_on(struct pt_regs *ctx, struct thread *t, struc
     if (!walk_some(&t->walk) && t->walk.calls++ < WALK_CALLS)
         lookup_programs.call(ctx, PROGRAM_WALK); /* when it fails, the walk is truncated */
     finish_walk(l, &t->walk);
-    charge_walk(l, &t->walk, t->walk_started_ns);
+    charge_walk(t, l, &t->walk);
     counted(ctx, t, l);
 }
 
@@ -76,7 +80,7 @@ int lookup_make_checkpoints(struct pt_regs *ctx)
         }
     }
     finish_walk(l, &walk);
-    charge_walk(l, &walk, t->walk_started_ns);
+    charge_walk(t, l, &walk);
     counted(ctx, t, l);
     return NO_RETURN_PROBE;
 }
@@ -93,7 +97,7 @@ int lookup_use_checkpoints(struct pt_regs *ctx)
     if (walk.stop == STOP_FOUND && !walk.comparisons)
         walk.stop = STOP_USED_UP; /* no position before the first: contradicted */
     finish_walk(l, &walk);
-    charge_walk(l, &walk, t->walk_started_ns);
+    charge_walk(t, l, &walk);
     counted(ctx, t, l);
     return NO_RETURN_PROBE;
 }
@@ -108,7 +112,7 @@ int lookup_walk_tree(struct pt_regs *ctx)
     if (!walk_tree_some(&t->tree_walk, &t->walk) && t->walk.calls++ < WALK_CALLS)
         lookup_programs.call(ctx, PROGRAM_WALK_TREE);
     finish_walk(l, &t->walk);
-    charge_walk(l, &t->walk, t->walk_started_ns);
+    charge_walk(t, l, &t->walk);
     counted(ctx, t, l);
     return NO_RETURN_PROBE;
 }
@@ -157,6 +161,16 @@ static __always_inline void traversal_end(struct pt_regs *ctx, struct thread *t,
     go_on(ctx, t, STAGE_END, now, PROGRAM_COUNT);
 }
 
+/* The traversal's method for the first or the next node returned none. */
+static __always_inline void traversal_exhausted(struct pt_regs *ctx, struct thread *t,
+                                                struct lookup *l, u64 now)
+{
+    if (l->phase != PHASE_TRAVERSING || !is_own_call(l, ctx->sp))
+        return;
+    l->phase = PHASE_EXHAUSTED;
+    go_on(ctx, t, STAGE_END, now, PROGRAM_COUNT);
+}
+
 static __always_inline void traversal_unlock(struct pt_regs *ctx, struct thread *t,
                                              struct lookup *l, u64 now)
 {
@@ -186,7 +200,9 @@ static __always_inline void returned(struct pt_regs *ctx, u64 now)
         return;
     t->result = ctx->ax;
     u32 program = PROGRAM_COMMIT;
-    if (l->phase == PHASE_TRAVERSING) {
+    if (EXHAUSTED_SITES && l->phase == PHASE_TRAVERSING) {
+        l->verdict = UNVERIFIED_START; /* its end was missed */
+    } else if (l->phase == PHASE_TRAVERSING) {
         /* OBJ_NOLOCK and no node to give up: the caller still holds the lock. */
         l->phase = PHASE_EXHAUSTED;
         program = PROGRAM_COUNT;
@@ -235,6 +251,8 @@ static __always_inline void inside(struct pt_regs *ctx, struct control *c, u64 c
         traversal_first(ctx, l, VALUE_OF(cookie));
     else if (place == PLACE_TRAVERSAL_END)
         traversal_end(ctx, t, l, now);
+    else if (place == PLACE_TRAVERSAL_EXHAUSTED)
+        traversal_exhausted(ctx, t, l, now);
     else if (place == PLACE_TRAVERSAL_UNLOCK)
         traversal_unlock(ctx, t, l, now);
 #if VERIFY

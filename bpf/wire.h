@@ -33,6 +33,7 @@ enum place {
     PLACE_COMPARISON,
     PLACE_TRAVERSAL_NEXT,
     PLACE_INSERT, /* a hash container's method by which elements come in */
+    PLACE_TRAVERSAL_EXHAUSTED,
 };
 #define PLACE_OF(cookie)       ((u32)((cookie) >> 56))
 #define STEPPED                (1ULL << 55) /* in a cookie: the instruction is single-stepped, which costs more */

@@ -10,12 +10,13 @@ Compilers inline and clone that function, so every exported entry's callees are 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from profiler.code_flow import CodeFlow, flow_of
 from profiler.code_image import CodeImage
+from profiler.exhaustion import exhausted_places
 from profiler.placement import Site, SiteRefusedError, site_at
-from profiler.x86 import RSI, Instruction
+from profiler.x86 import RSI
 
 ENTRIES = (
     "__ao2_find",
@@ -61,7 +62,8 @@ class Traversal:
     `entries` are the exported functions that lead to it. At `release_sites` (call of __ao2_ref) rdi
     is the node that the traversal stopped at, and one of them is passed exactly when it stopped at
     a node; at `unlock_sites` (call of __ao2_unlock) rdi is the container, and one of them is passed
-    unless the caller asked for OBJ_NOLOCK.
+    unless the caller asked for OBJ_NOLOCK. One of `exhausted_sites` is passed exactly when it has
+    visited every node, before the unlocking; there are none where no code is passed only then.
     """
 
     start: int
@@ -69,6 +71,7 @@ class Traversal:
     entries: tuple[str, ...]
     release_sites: tuple[Site, ...]
     unlock_sites: tuple[Site, ...]
+    exhausted_sites: tuple[Site, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +106,13 @@ def analyse(image: CodeImage) -> Ao2Code:
             slots = flow.indirect_call_offsets()
             if {family.traverse_first, family.traverse_next} <= slots:
                 found.setdefault(flow.start, (flow, []))[1].append(name)
-    traversals = (
+    traversals = [
         _traversal(image, flow, tuple(names), family) for _, (flow, names) in sorted(found.items())
-    )
-    return Ao2Code(
-        family,
-        entries,
-        tuple(t for t in traversals if t.release_sites and t.unlock_sites),
-        tuple(_vtables(image, family)),
-    )
+    ]
+    understood = tuple(t for t in traversals if t.release_sites and t.unlock_sites)
+    if len(understood) < len(traversals):  # the end of each must be seen, or of none
+        understood = tuple(replace(t, exhausted_sites=()) for t in understood)
+    return Ao2Code(family, entries, understood, tuple(_vtables(image, family)))
 
 
 def _callees(image: CodeImage, address: int, depth: int) -> Iterator[CodeFlow]:
@@ -136,9 +137,11 @@ def _traversal(
     image: CodeImage, flow: CodeFlow, entries: tuple[str, ...], family: Family
 ) -> Traversal:
     unlock = image.exported("__ao2_unlock")
-    unlocks = [call for call, target in flow.direct_calls() if target == unlock]
-    releases = _release_calls(
-        image, flow, {call.address for call in unlocks}, family.traverse_first
+    unlocks = [call.address for call, target in flow.direct_calls() if target == unlock]
+    releases = _release_calls(image, flow, set(unlocks), family.traverse_first)
+    exhausted = exhausted_places(image, flow, family.traverse_first, family.traverse_next)
+    exhausted_sites = _sites(
+        image, sorted(exhausted), "traverse exhausted", "passed when every node was visited"
     )
     return Traversal(
         flow.start,
@@ -146,13 +149,14 @@ def _traversal(
         entries,
         _sites(image, releases, "traverse release", "drops the node the traversal stopped at"),
         _sites(image, unlocks, "traverse unlock", "unlocks the container after the traversal"),
+        exhausted_sites if len(exhausted_sites) == len(exhausted) else (),
     )
 
 
 def _release_calls(
     image: CodeImage, flow: CodeFlow, unlocks: set[int], traverse_first: int
-) -> list[Instruction]:
-    """Return the calls that drop the last node.
+) -> list[int]:
+    """Return the addresses of the calls that drop the last node.
 
     The same function also drops its own iterator container, but after the unlocking or before the
     locking: only the node's release is followed by the unlocking. Where the compiler inlined the
@@ -169,7 +173,7 @@ def _release_calls(
         and call.end in before_unlock
         and not flow.repeats(call.address, begins)
     ]
-    found = [call for call, target in drops if target in exported]
+    found = [call.address for call, target in drops if target in exported]
     if found:
         return found
     # Built so that the exported function is a wrapper, and local callers skip it (13).
@@ -179,14 +183,14 @@ def _release_calls(
         if (wrapper := flow_of(image, address)) is not None
         for target in wrapper.calls()
     }
-    return [call for call, target in drops if target in local]
+    return [call.address for call, target in drops if target in local]
 
 
-def _sites(image: CodeImage, calls: list[Instruction], name: str, reason: str) -> tuple[Site, ...]:
+def _sites(image: CodeImage, addresses: list[int], name: str, reason: str) -> tuple[Site, ...]:
     sites = []
-    for call in calls:
+    for address in addresses:
         try:
-            sites.append(site_at(image, call.address, name, reason))
+            sites.append(site_at(image, address, name, reason))
         except SiteRefusedError:
             continue
     return tuple(sites)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from profiler.code_image import CodeImage
@@ -26,7 +26,7 @@ from profiler.x86 import (
     decode,
 )
 
-_CALLER_SAVED = sum(1 << register for register in (RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11))
+CALLER_SAVED = sum(1 << register for register in (RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11))
 _MAX_PARTS = 8
 _THUNK_BYTES = 48
 _ENDS = (Flow.JUMP, Flow.INDIRECT_JUMP, Flow.RETURN, Flow.TRAP)
@@ -88,13 +88,13 @@ class CodeFlow:
         copied: dict[int, set[int]] = {}
         called: set[int] = set()
         for instruction in self._code.values():
-            register = self._called_register(instruction)
+            register = self.called_register(instruction)
             offset = _object_offset(instruction.memory)
             if register is not None:
                 called.add(register)
             elif instruction.flow is Flow.INDIRECT_CALL and offset is not None:
                 offsets.add(offset)
-            elif _moves_pointer(instruction) and instruction.first is not None:
+            elif moves_pointer(instruction) and instruction.first is not None:
                 if offset is not None:
                     loaded.setdefault(instruction.first, set()).add(offset)
                 elif instruction.second is not None:
@@ -102,7 +102,13 @@ class CodeFlow:
         sources = _closure(called, copied)
         return offsets.union(*(loaded.get(register, set()) for register in sources))
 
-    def _called_register(self, instruction: Instruction) -> int | None:
+    @property
+    def code(self) -> Mapping[int, Instruction]:
+        """The instructions by address, ascending inside each part."""
+        return self._code
+
+    def called_register(self, instruction: Instruction) -> int | None:
+        """Return the register whose value is called, at once or by way of a thunk."""
         if instruction.flow is Flow.INDIRECT_CALL:
             return instruction.first
         if instruction.flow is Flow.CALL and instruction.target is not None:
@@ -144,7 +150,7 @@ class CodeFlow:
             instruction.address
             for instruction in self._code.values()
             if _object_offset(instruction.memory) == offset
-            and (instruction.flow is Flow.INDIRECT_CALL or _moves_pointer(instruction))
+            and (instruction.flow is Flow.INDIRECT_CALL or moves_pointer(instruction))
         }
 
     def repeats(self, address: int, but_for: Set[int]) -> bool:
@@ -243,7 +249,7 @@ def _forget(values: dict[int, int], instruction: Instruction) -> None:
         return
     writes = instruction.writes
     if instruction.flow in (Flow.CALL, Flow.INDIRECT_CALL):
-        writes |= _CALLER_SAVED
+        writes |= CALLER_SAVED
     for register in [register for register in values if writes >> register & 1]:
         del values[register]
 
@@ -258,7 +264,8 @@ def _closure(start: set[int], edges: dict[int, set[int]]) -> set[int]:
     return reached
 
 
-def _moves_pointer(instruction: Instruction) -> bool:
+def moves_pointer(instruction: Instruction) -> bool:
+    """Tell a `mov` of eight bytes."""
     return instruction.mnemonic == "mov" and instruction.operand_bytes == 8
 
 

@@ -45,7 +45,8 @@ class ProbePlan:
     probes: tuple[PlannedProbe, ...]
     call_site_arguments: bool  # callers pass file, line and function (Asterisk 14 and later)
     end_sites: bool  # the places where a traversal gives up its last node are known
-    unlock_sites: bool  # the places where it unlocks the container are known
+    exhausted_sites: bool  # those that it passes when it has visited every node have probes
+    unlock_sites: bool  # if not, the places where it unlocks the container have
     insert_sites: bool  # the places where elements come into hash containers are known
     warnings: tuple[str, ...]
     returns: bool = True  # the returns of the entry functions can be trapped
@@ -61,6 +62,7 @@ class ProbePlan:
         """Return the C macros by which the programs are built for this plan."""
         return {
             "UNLOCK_SITES": int(self.unlock_sites),
+            "EXHAUSTED_SITES": int(self.exhausted_sites),
             "END_SITES": int(self.end_sites),
             "INSERT_SITES": int(self.insert_sites),
             "CALL_SITE_ARGUMENTS": int(self.call_site_arguments),
@@ -145,19 +147,15 @@ class ProbePlanner:
         places = {place_of(probe.place.cookie) for probe in probes}
         if Place.FIND not in places:
             raise ProbeError("no probe can be placed on __ao2_find: " + "; ".join(warnings))
-        complete = bool(ao2.traversals) and all(
-            traversal.release_sites for traversal in ao2.traversals
-        )
-        unlocking = bool(ao2.traversals) and all(
-            traversal.unlock_sites for traversal in ao2.traversals
-        )
-        if not complete or not unlocking:
+        complete = Place.TRAVERSAL_END in places
+        if not complete:
             warnings.append("the end of a traversal was not found in the code: counts unverified")
         return ProbePlan(
             tuple(probes),
             ao2.family.call_site_arguments,
             complete,
-            unlocking,
+            Place.TRAVERSAL_EXHAUSTED in places,
+            Place.TRAVERSAL_UNLOCK in places,
             bool(inserts),
             tuple(warnings),
             code=_code_of_containers(loaded, image, ao2),
@@ -219,12 +217,15 @@ class ProbePlanner:
         ]
 
     def _inside(self, loaded: LoadedCode, ao2: Ao2Code) -> list[PlannedProbe]:
+        """Return probes on the ends of all traversals, and on the unlocking only if it must be."""
+        exhausted = all(traversal.exhausted_sites for traversal in ao2.traversals)
         return [
             self._probe(loaded, site, place, 0, False)
             for traversal in ao2.traversals
             for place, sites in (
                 (Place.TRAVERSAL_END, traversal.release_sites),
-                (Place.TRAVERSAL_UNLOCK, traversal.unlock_sites),
+                (Place.TRAVERSAL_EXHAUSTED, traversal.exhausted_sites if exhausted else ()),
+                (Place.TRAVERSAL_UNLOCK, () if exhausted else traversal.unlock_sites),
             )
             for site in sites
         ]

@@ -31,6 +31,7 @@ class Place(IntEnum):
     COMPARISON = 8
     TRAVERSAL_NEXT = 9
     INSERT = 10
+    TRAVERSAL_EXHAUSTED = 11
 
 
 class Verdict(IntEnum):

@@ -12,7 +12,14 @@ from profiler.uprobes import VARIANTS, Variant, load_programs
 
 pytestmark = pytest.mark.root
 
-KNOWN = {"UNLOCK_SITES": 1, "END_SITES": 1, "CALL_SITE_ARGUMENTS": 1, "RETURNS": 1}
+KNOWN = {
+    "EXHAUSTED_SITES": 1,
+    "UNLOCK_SITES": 0,
+    "END_SITES": 1,
+    "CALL_SITE_ARGUMENTS": 1,
+    "RETURNS": 1,
+}
+UNLOCK = {**KNOWN, "EXHAUSTED_SITES": 0, "UNLOCK_SITES": 1}
 RANGE = {"AO2_CODE_START": 4096, "AO2_CODE_BYTES": 4096}
 
 
@@ -24,10 +31,13 @@ RANGE = {"AO2_CODE_START": 4096, "AO2_CODE_BYTES": 4096}
         {**KNOWN, "CALL_SITE_ARGUMENTS": 0},
         {**KNOWN, "RETURNS": 0},
         {**KNOWN, "VERIFY": 1},
-        {**KNOWN, "UNLOCK_SITES": 0},
-        {**KNOWN, "UNLOCK_SITES": 0, "END_SITES": 0},
+        UNLOCK,
+        {**UNLOCK, "RETURNS": 0},
+        {**UNLOCK, "UNLOCK_SITES": 0},
+        {**UNLOCK, "UNLOCK_SITES": 0, "END_SITES": 0},
     ],
-    ids=["all", "13", "no returns", "verify", "no unlock", "entries only"],
+    ids=["all", "13", "no returns", "verify", "unlock", "unlock, no returns"]
+    + ["no unlock", "entries only"],
 )
 def test_programs_load(variant: Variant, known: dict[str, int]) -> None:
     definitions = {

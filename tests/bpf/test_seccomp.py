@@ -32,7 +32,8 @@ def plan() -> ProbePlan:
         probes,
         call_site_arguments=True,
         end_sites=True,
-        unlock_sites=True,
+        exhausted_sites=True,
+        unlock_sites=False,
         insert_sites=True,
         warnings=(),
     )

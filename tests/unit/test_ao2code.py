@@ -10,6 +10,7 @@ import pytest
 
 from profiler.ao2code import ASTERISK_13, ASTERISK_14, Ao2Code, analyse
 from profiler.code_image import CodeImage
+from profiler.placement import Site
 from profiler.symtab import read_symtab
 from tests.compiled import build, image_of
 
@@ -35,12 +36,29 @@ BUILDS = (
     "-O2 -mindirect-branch=thunk -mindirect-branch-register -DINLINE_REMOVAL",
 )
 CALL_BYTES = 5  # e8 and a displacement
+# Runs the program and says when it comes to one of the addresses, between what it says itself.
+GDB = """
+import gdb, os
+
+class Place(gdb.Breakpoint):
+    def stop(self):
+        os.write(1, b"place x\\n")
+        return False
+
+gdb.execute("starti", to_string=True)
+with open("/proc/%d/maps" % gdb.selected_inferior().pid) as maps:
+    base = int(maps.readline().split("-")[0], 16)
+for offset in ({offsets}):
+    Place("*%d" % (base + offset))
+gdb.execute("continue", to_string=True)
+"""
 
 
 @dataclass(frozen=True)
 class Built:
     """A stripped program, its analysis, and the truth from running it and from its symbols."""
 
+    program: Path
     image: CodeImage
     found: Ao2Code
     releases: frozenset[int]
@@ -65,12 +83,31 @@ def run(folder: Path, flags: str) -> Built:
     image = image_of(program)
     assert read_symtab(image.elf) is None
     base = image.elf.loads[0].address
-    told: dict[str, set[int]] = {"release": set(), "unlock": set()}
+    told: dict[str, set[int]] = {"release": set(), "unlock": set(), "exhausted": set()}
     for line in output.splitlines():
         what, returns_to = line.split()
         told[what].add(base + int(returns_to, 16) - CALL_BYTES)
     found = analyse(image)
-    return Built(image, found, frozenset(told["release"]), frozenset(told["unlock"]), symbols)
+    releases, unlocks = frozenset(told["release"]), frozenset(told["unlock"])
+    return Built(program, image, found, releases, unlocks, symbols)
+
+
+def passed(built: Built, sites: tuple[Site, ...]) -> list[str]:
+    """Return what the program does, in its order, and "place" whenever it comes to a site."""
+    base = built.image.elf.loads[0].address
+    script = built.program.parent / "places.py"
+    script.write_text(GDB.format(offsets="".join(f"{site.vaddr - base}, " for site in sites)))
+    command = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-x", str(script)]
+    run = subprocess.run(
+        [*command, built.program],
+        check=True,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    lines = [line.split() for line in run.stdout.splitlines()]
+    events = ("release", "unlock", "exhausted", "place")
+    return [words[0] for words in lines if len(words) == 2 and words[0] in events]
 
 
 @pytest.mark.parametrize("flags", BUILDS)
@@ -101,6 +138,26 @@ def test_every_build_is_understood(tmp_path: Path, flags: str, family: str) -> N
         ("hash", built.symbols["v_table_hash"], "hash_first", "hash_next"),
         ("rbtree", built.symbols["v_table_rbtree"], "tree_first", "tree_next"),
     ]
+
+
+@pytest.mark.parametrize("flags", BUILDS)
+@pytest.mark.parametrize("family", ["", "-DASTERISK_13"])
+def test_places_that_exhausted_traversals_pass_and_no_other(
+    tmp_path: Path, flags: str, family: str
+) -> None:
+    built = run(tmp_path, f"{flags} {family}")
+    sites = tuple(site for t in built.found.traversals for site in t.exhausted_sites)
+    # -O0 and -Os test the node a second time, where all traversals come by.
+    assert all(t.exhausted_sites for t in built.found.traversals) == bool(sites)
+    assert bool(sites) == (flags[:3] not in ("-O0", "-Os"))
+    if not sites:
+        return
+    assert all(site.emulated for site in sites)
+    events = passed(built, sites)
+    assert events.count("exhausted") > 50 and events.count("release") > 30
+    found_none = [index for index, event in enumerate(events) if event == "exhausted"]
+    came_by = [index for index, event in enumerate(events) if event == "place"]
+    assert came_by == [index + 1 for index in found_none]
 
 
 def test_the_families_are_told_apart(tmp_path: Path) -> None:

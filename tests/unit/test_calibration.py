@@ -24,7 +24,7 @@ def descriptors() -> set[str]:
 
 @pytest.fixture
 def programs() -> Iterator[UprobePrograms]:
-    plan = ProbePlan((), True, True, True, True, ())
+    plan = ProbePlan((), True, True, True, False, True, ())
     loaded = load_programs(
         {
             **TableLibrary(TableCache.open(default_directory())).definitions(),

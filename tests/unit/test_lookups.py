@@ -15,7 +15,7 @@ from profiler.cpu_clock import ProcessClock
 from profiler.lookups import LookupMeasurement
 from profiler.probes import ProbePlan
 
-PLAN = ProbePlan((), True, True, True, True, ())
+PLAN = ProbePlan((), True, True, True, False, True, ())
 
 
 class Map:

@@ -20,7 +20,8 @@ def test_each_probe_has_its_place_its_cost_and_the_reason() -> None:
         probes=probes,
         call_site_arguments=True,
         end_sites=True,
-        unlock_sites=True,
+        exhausted_sites=True,
+        unlock_sites=False,
         insert_sites=True,
         warnings=("no release",),
     )

@@ -1,7 +1,8 @@
 /*
  * A small container library with the shape of Asterisk's ao2: the same exported names and call
  * structure, so that the analysis of instructions can be tested on what every compiler option makes
- * of it. It runs all its exported functions and prints where from the releases and unlocks came.
+ * of it. It runs all its exported functions and prints where from the releases and unlocks came, and
+ * where to a method returned that found no node.
  *
  * ASTERISK_13: the older family, with other arguments, one more method and a shorter header.
  * AO2_DEBUG: containers and their buckets have more members.
@@ -463,6 +464,15 @@ static struct node *full_node(struct container *self, struct node *node, int buc
 	}
 }
 
+/* Called by the methods whose NULL ends a traversal. */
+static struct node *told(struct node *node, void *from)
+{
+	if (!node) {
+		tell("exhausted", from);
+	}
+	return node;
+}
+
 static struct node *hash_first(struct container *self, unsigned flags, void *argument,
 			       struct state *state)
 {
@@ -474,12 +484,14 @@ static struct node *hash_first(struct container *self, unsigned flags, void *arg
 		state->bucket_first = state->bucket_last =
 			self->hash(argument, (int)flags) % self->n_buckets;
 	}
-	return full_node(self, NULL, state->bucket_first - 1, state->bucket_last);
+	return told(full_node(self, NULL, state->bucket_first - 1, state->bucket_last),
+		    __builtin_return_address(0));
 }
 
 static struct node *hash_next(struct container *self, struct state *state, struct node *previous)
 {
-	return full_node(self, previous->next, previous->bucket, state->bucket_last);
+	return told(full_node(self, previous->next, previous->bucket, state->bucket_last),
+		    __builtin_return_address(0));
 }
 
 static struct node *hash_step(struct container *self, struct node *node)
@@ -524,14 +536,14 @@ static struct node *tree_first(struct container *self, unsigned flags, void *arg
 	state->sort = self->sort;
 	state->flags = flags;
 	state->argument = argument;
-	return leftmost(self->root);
+	return told(leftmost(self->root), __builtin_return_address(0));
 }
 
 static struct node *tree_next(struct container *self, struct state *state, struct node *previous)
 {
 	sink -= self->elements;
 	state->sort = NULL;
-	return tree_following(previous);
+	return told(tree_following(previous), __builtin_return_address(0));
 }
 
 #ifdef ASTERISK_13
@@ -647,12 +659,22 @@ int main(int argc, char **argv)
 		__ao2_callback(c, mode, i & 1 ? compare : NULL, wanted HERE);
 		__ao2_callback_data(c, mode, compare_data, wanted, c HERE);
 		__ao2_weakproxy_find(c, wanted, mode HERE);
+		__ao2_find(tree, wanted, mode HERE);
+		__ao2_callback(tree, mode, i & 1 ? compare : NULL, wanted HERE);
+		__ao2_callback_data(tree, mode, compare_data, wanted, tree HERE);
 	}
 	__ao2_find(c, &objects[1], KEY | UNLINK HERE);
 	__ao2_callback_data(c, KEY | UNLINK, NULL, &objects[4], c HERE);
 	__ao2_unlink(c, &objects[0], 0 HERE);
 	__ao2_unlink(c, &objects[0], NOLOCK HERE);
-	__ao2_find(tree, NULL, KEY HERE);
+	tree->v_table->insert(tree, tree->v_table->create(tree, &objects[3]));
+	for (i = 0; i < 10; i++) {
+		void *wanted = i < 5 ? &objects[3] : NULL;
+		unsigned mode = modes[i % 5];
+		__ao2_find(tree, wanted, mode HERE);
+		__ao2_callback(tree, mode, compare, wanted HERE);
+		__ao2_callback_data(tree, mode, compare_data, wanted, tree HERE);
+	}
 	return 0;
 }
 #endif
