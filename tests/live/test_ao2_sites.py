@@ -38,14 +38,31 @@ BPF_HASH(entered, u64, u64);
 BPF_HASH(first, u64, u64);
 BPF_HASH(unlocked, u64, u64);
 BPF_HASH(released, u64, u64);
+BPF_HASH(traversing, u32, u64);
+BPF_HASH(exhausted, u64, u64);
 int on_entry(struct pt_regs *ctx) { entered.increment(ctx->di); return 0; }
-int on_first(struct pt_regs *ctx) { first.increment(ctx->di); return 0; }
+int on_first(struct pt_regs *ctx)
+{
+    u32 thread = bpf_get_current_pid_tgid();
+    u64 container = ctx->di;
+    traversing.update(&thread, &container);
+    first.increment(ctx->di);
+    return 0;
+}
 int on_unlock(struct pt_regs *ctx) { unlocked.increment(ctx->di); return 0; }
 int on_release(struct pt_regs *ctx)
 {
     u64 owner = 0;
     bpf_probe_read_user(&owner, sizeof(owner), (void *)(ctx->di + 8));
     released.increment(owner);
+    return 0;
+}
+int on_exhausted(struct pt_regs *ctx)
+{
+    u32 thread = bpf_get_current_pid_tgid();
+    u64 *container = traversing.lookup(&thread); /* the latest of this thread */
+    if (container)
+        exhausted.increment(*container);
     return 0;
 }
 """
@@ -90,6 +107,9 @@ class Counters:
         self._attach(target, "on_unlock", [s for t in found.traversals for s in t.unlock_sites])
         self._attach(target, "on_release", [s for t in found.traversals for s in t.release_sites])
 
+        exhausted = [s for t in found.traversals for s in t.exhausted_sites]
+        self._attach(target, "on_exhausted", exhausted)
+
     def _attach(self, target: Target, function: str, sites: list[Site]) -> None:
         code = self._module.dump_func(function.encode())
         program = load_program(code, PROG_KPROBE, ATTACH_UPROBE_MULTI, function)
@@ -108,7 +128,7 @@ class Counters:
 
     def of(self, container: int) -> dict[str, int]:
         result = {}
-        for name in ("entered", "first", "unlocked", "released"):
+        for name in ("entered", "first", "unlocked", "released", "exhausted"):
             table = self._module[name.encode()]
             result[name] = sum(v.value for k, v in table.items() if k.value == container)
         return result
@@ -166,6 +186,7 @@ def test_places_fire_as_the_source_says(
         "first": LOOKUPS,
         "unlocked": unlocks,
         "released": releases,
+        "exhausted": LOOKUPS - releases,
     }
 
 
@@ -175,7 +196,13 @@ def test_lookups_through_proxies(target: Target, search: str, releases: int) -> 
     counts, run = counted(target, box, search)
     assert run["lookups"] == LOOKUPS
     # It locks and unlocks the container itself, around a find that does not.
-    assert counts == {"entered": LOOKUPS, "first": LOOKUPS, "unlocked": 0, "released": releases}
+    assert counts == {
+        "entered": LOOKUPS,
+        "first": LOOKUPS,
+        "unlocked": 0,
+        "released": releases,
+        "exhausted": LOOKUPS - releases,
+    }
     target.instance.groundtruth("free proxies")
 
 
@@ -200,8 +227,11 @@ def test_the_tables_are_those_of_live_containers(target: Target, box: dict[str, 
 
 
 PLACES = {
-    "16": {"6d410": (["6d800"], ["6d91d"])},
-    "22": {"76ba0": (["77267"], ["76fd5"]), "77530": (["77a20"], ["77a4d"])},
+    "16": {"6d410": (["6d800"], ["6d91d"], ["6d93b"])},
+    "22": {
+        "76ba0": (["77267"], ["76fd5"], ["76d88", "772d8"]),
+        "77530": (["77a20"], ["77a4d"], ["778b1", "77bcd"]),
+    },
 }
 
 
@@ -216,6 +246,7 @@ def test_places_of_the_packaged_builds(target: Target) -> None:
         f"{t.start:x}": (
             [f"{site.vaddr:x}" for site in t.release_sites],
             [f"{site.vaddr:x}" for site in t.unlock_sites],
+            [f"{site.vaddr:x}" for site in t.exhausted_sites],
         )
         for t in target.found.traversals
     }

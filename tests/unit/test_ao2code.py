@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ import gdb, os
 
 class Place(gdb.Breakpoint):
     def stop(self):
-        os.write(1, b"place x\\n")
+        os.write(1, b"place %d\\n" % self.number)
         return False
 
 gdb.execute("starti", to_string=True)
@@ -92,8 +93,11 @@ def run(folder: Path, flags: str) -> Built:
     return Built(program, image, found, releases, unlocks, symbols)
 
 
-def passed(built: Built, sites: tuple[Site, ...]) -> list[str]:
-    """Return what the program does, in its order, and "place" whenever it comes to a site."""
+def passed(built: Built, sites: tuple[Site, ...]) -> list[tuple[str, str]]:
+    """Return what the program does, in its order, and ("place", number) whenever it is at a site.
+
+    Sites are numbered from 1.
+    """
     base = built.image.elf.loads[0].address
     script = built.program.parent / "places.py"
     script.write_text(GDB.format(offsets="".join(f"{site.vaddr - base}, " for site in sites)))
@@ -105,9 +109,8 @@ def passed(built: Built, sites: tuple[Site, ...]) -> list[str]:
         text=True,
         stdin=subprocess.DEVNULL,
     )
-    lines = [line.split() for line in run.stdout.splitlines()]
-    events = ("release", "unlock", "exhausted", "place")
-    return [words[0] for words in lines if len(words) == 2 and words[0] in events]
+    events = re.findall(r"^(release|unlock|exhausted|place) (\S+)$", run.stdout, re.MULTILINE)
+    return [(what, which) for what, which in events]
 
 
 @pytest.mark.parametrize("flags", BUILDS)
@@ -153,7 +156,11 @@ def test_places_that_exhausted_traversals_pass_and_no_other(
     if not sites:
         return
     assert all(site.emulated for site in sites)
-    events = passed(built, sites)
+    hits = passed(built, sites)
+    assert {which for what, which in hits if what == "place"} == {
+        str(number + 1) for number in range(len(sites))
+    }
+    events = [what for what, _ in hits]
     assert events.count("exhausted") > 50 and events.count("release") > 30
     found_none = [index for index, event in enumerate(events) if event == "exhausted"]
     came_by = [index for index, event in enumerate(events) if event == "place"]
