@@ -6,14 +6,15 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from profiler.wire import LookupCounter, Verdict
+from profiler.probes import ProbePlan, ProbePlanner
+from profiler.wire import LookupCounter, Place, Verdict, place_of
 from tests.compiled import build
-from tests.counting import Counting, in_slots
+from tests.counting import Count, Counting, in_slots
 
 pytestmark = pytest.mark.root
 
@@ -33,6 +34,14 @@ class Truth:
     lookups: int
     comparisons: int
     histogram: Counter[int]
+
+    def since(self, before: Truth) -> Truth:
+        return Truth(
+            self.address,
+            self.lookups - before.lookups,
+            self.comparisons - before.comparisons,
+            self.histogram - before.histogram,
+        )
 
 
 @dataclass(frozen=True)
@@ -69,27 +78,69 @@ def running(folder: Path, flags: str) -> Iterator[Program]:
             process.kill()
 
 
+def counted(program: Program, counting: Counting) -> list[tuple[Truth, Count]]:
+    """Return what the program and the probes counted for each container in the same round."""
+    with counting.opened():
+        program.round()
+        counting.learn()
+        before = program.round()
+        counting.clear()
+        truths = [truth.since(before[kind]) for kind, truth in program.round().items()]
+        return [(truth, counting.count(truth.address)) for truth in truths]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("flags", BUILDS)
 def test_layouts_are_told_by_what_is_in_memory(tmp_path: Path, flags: str, family: str) -> None:
     with (
         running(tmp_path, f"{flags} {family}") as program,
         Counting(program.process.pid) as counting,
-        counting.opened(),
     ):
-        program.round()
-        counting.learn()
-        before = program.round()
-        counting.clear()
-        after = program.round()
-        for kind, truth in after.items():
-            count = counting.count(truth.address)
-            lookups = truth.lookups - before[kind].lookups
-            assert count.verdicts == {Verdict.VERIFIED: lookups}, kind
-            assert count.comparisons == truth.comparisons - before[kind].comparisons
-            assert count.comparison_slots == in_slots(truth.histogram - before[kind].histogram)
-        counting.close()
+        check(counted(program, counting))
         counters = counting.check_accounting()
         assert counters[LookupCounter.UNFINISHED] == 0
         if flags in CALLS_THROUGH:
             assert counters[LookupCounter.INNER] > 0
+
+
+def check(rounds: list[tuple[Truth, Count]]) -> None:
+    assert len(rounds) == 3
+    for truth, count in rounds:
+        assert count.verdicts == {Verdict.VERIFIED: truth.lookups}
+        assert count.comparisons == truth.comparisons
+        assert count.comparison_slots == in_slots(truth.histogram)
+
+
+@pytest.mark.parametrize("family", ["", "-DASTERISK_13"])
+@pytest.mark.parametrize("flags", ["-O2", "-O3", "-O2 -fPIC"])
+def test_the_end_of_every_traversal_is_seen_without_returns(
+    tmp_path: Path, flags: str, family: str
+) -> None:
+    """Of those too that do not lock."""
+    with (
+        running(tmp_path, f"{flags} {family}") as program,
+        Counting(program.process.pid, change_plan=lambda p: p.plan().without_returns()) as counting,
+    ):
+        assert counting.plan.exhausted_sites and not counting.plan.unlock_sites
+        check(counted(program, counting))
+        assert counting.check_accounting()[LookupCounter.UNFINISHED] == 0
+
+
+def without_ends_of_misses(planner: ProbePlanner) -> ProbePlan:
+    plan = planner.plan()
+    kept = [p for p in plan.probes if place_of(p.place.cookie) is not Place.TRAVERSAL_EXHAUSTED]
+    assert len(kept) == len(plan.probes) - 2
+    return replace(plan, probes=tuple(kept))
+
+
+def test_a_traversal_whose_end_was_missed_is_not_verified(tmp_path: Path) -> None:
+    with (
+        running(tmp_path, "-O2") as program,
+        Counting(program.process.pid, change_plan=without_ends_of_misses) as counting,
+    ):
+        for truth, count in counted(program, counting):
+            assert set(count.verdicts) == {Verdict.VERIFIED, Verdict.UNVERIFIED_START}
+            assert count.verified == sum(count.comparison_slots.values())
+            for slot, number in count.comparison_slots.items():
+                assert number <= in_slots(truth.histogram)[slot]
+        assert counting.check_accounting()[LookupCounter.UNFINISHED] > 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lab.instance import Instance, Options, start
+from profiler import ao2code, probes
+from profiler.code_image import CodeImage
 from profiler.uprobes import VARIANTS, LinkKind, Variant
 from profiler.wire import LookupCounter, Verdict
 from tests.counting import Counting, in_slots
@@ -42,6 +45,7 @@ def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
 def counting(asterisk: Instance) -> Iterator[Counting]:
     """All lookups are measured in the best way that the kernel has; open it to begin."""
     with Counting(asterisk.pid) as programs:
+        assert programs.plan.exhausted_sites and not programs.plan.unlock_sites
         yield programs
 
 
@@ -88,6 +92,26 @@ def test_every_search_is_counted_exactly(
 @pytest.mark.parametrize("variant", VARIANTS[1:], ids=lambda v: f"{v.links.value}-{v.iterator}")
 def test_every_way_to_attach_counts_the_same(asterisk: Instance, variant: Variant) -> None:
     with Counting(asterisk.pid, variant) as counting:
+        for kind in ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies"):
+            with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
+                searches = [search for search in SEARCHES if possible(search, kind, False)]
+                assert (kind, check(counting, target, searches)) == (kind, {})
+                check_accounting(counting)
+
+
+def by_the_unlocking(image: CodeImage) -> ao2code.Ao2Code:
+    """Analyse as if no code were passed only where every node was visited."""
+    found = ao2code.analyse(image)
+    traversals = tuple(replace(t, exhausted_sites=()) for t in found.traversals)
+    return replace(found, traversals=traversals)
+
+
+def test_ends_seen_by_the_unlocking_count_the_same(
+    asterisk: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "analyse", by_the_unlocking)
+    with Counting(asterisk.pid) as counting:
+        assert counting.plan.unlock_sites and not counting.plan.exhausted_sites
         for kind in ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies"):
             with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
                 searches = [search for search in SEARCHES if possible(search, kind, False)]
