@@ -2,8 +2,8 @@
 
 A traversal calls its container's methods for the first and each next node, and is exhausted when
 one of them returns NULL. Where that result is tested, the code parts: a compiler that follows the
-paths one by one (GCC from -O2 on) leaves instructions that no traversal passes which stopped at a
-node. Whatever is not understood makes the answer "none"; nothing is guessed.
+paths one by one (GCC, but for -O0 and -Os) leaves instructions that no traversal passes which
+stopped at a node. Whatever is not understood makes the answer "none"; nothing is guessed.
 """
 
 from __future__ import annotations
