@@ -120,8 +120,6 @@ static __always_inline void commit(struct pt_regs *ctx, struct control *c, struc
     u64 taken = now - l->started_ns, own = l->own_ns + l->has_return * c->return_trap_ns;
     leave_flight();
     t->depth--;
-    if (l->has_return)
-        forget_return_address(l);
     if (l->phase == PHASE_ENTERED) {
         count_lookup(LOOKUPS_BARE);
         return;

@@ -68,19 +68,6 @@ static __always_inline bool admit(struct control *c, struct window_state *w, u64
     return false;
 }
 
-/* The return probe puts a trampoline in the return address's place: let the unwinder see through. */
-static __always_inline void keep_return_address(struct lookup *l)
-{
-    struct unwind_slot slot = {.address = l->entry_sp, .tid = (u32)bpf_get_current_pid_tgid()};
-    return_addresses.insert(&slot, &l->return_address);
-}
-
-static __always_inline void forget_return_address(struct lookup *l)
-{
-    struct unwind_slot slot = {.address = l->entry_sp, .tid = (u32)bpf_get_current_pid_tgid()};
-    return_addresses.delete(&slot);
-}
-
 /* Comparisons that a lookup makes unseen inside another one would be counted for that one. */
 static __always_inline void mark_inner_unseen(struct thread *t, u64 window)
 {
@@ -129,8 +116,6 @@ static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct
     if (!CALL_SITE_ARGUMENTS)
         forget_call_site(l);
     l->has_return = needs_return(l);
-    if (l->has_return)
-        keep_return_address(l);
     t->depth++;
     __sync_fetch_and_add(&w->admitted, 1);
     __sync_fetch_and_add(&w->in_flight, 1);

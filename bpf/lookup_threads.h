@@ -102,6 +102,23 @@ static __always_inline struct lookup *top_lookup(struct thread *t)
     return t->depth ? lookup_at(t, t->depth - 1) : NULL;
 }
 
+/* See unwind.h. Of lookups with the same slot (one function jumped to the other) the first saw the
+ * return address before any trampoline. */
+static __always_inline u64 trapped_return(u64 slot)
+{
+    struct thread *t = this_thread();
+    u64 original = 0;
+    if (!t)
+        return 0;
+#pragma clang loop unroll(disable)
+    for (u32 i = MAX_DEPTH; i > 0; i--) {
+        struct lookup *l = lookup_at(t, i - 1);
+        if (i <= t->depth && l->entry_sp == slot)
+            original = l->return_address;
+    }
+    return original;
+}
+
 /* Take away the top lookup, which was not seen to return. */
 static __always_inline void drop_top(struct thread *t, struct lookup *l)
 {

@@ -19,6 +19,7 @@
  * hash_ao2_find_first()/_next(), main/astobj2_rbtree.c rb_ao2_find_first()/_next(), 13 to 22.
  */
 #include <uapi/linux/ptrace.h>
+#define TRAPS_RETURNS
 #include "kfuncs.h"
 #include "wire.h"
 #include "unwind.h"

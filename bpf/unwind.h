@@ -18,9 +18,6 @@
 #ifndef UNWIND_STACKS
 #define UNWIND_STACKS 8192
 #endif
-#ifndef UNWIND_SLOTS
-#define UNWIND_SLOTS 16384
-#endif
 
 #define UNWIND_MMAPABLE 1024 /* BPF_F_MMAPABLE, linux/bpf.h, kernel 5.5 */
 BPF_F_TABLE("array", u32, u64, unwind_rows, UNWIND_ROWS, UNWIND_MMAPABLE);
@@ -31,9 +28,17 @@ BPF_F_TABLE("array", u32, struct unwind_mapping, unwind_mappings, 2 * UNWIND_MAX
 BPF_F_TABLE("array", u32, struct unwind_active, unwind_active, 1, UNWIND_MMAPABLE);
 BPF_TABLE("hash", u64, struct unwind_stack, unwind_stacks, UNWIND_STACKS);
 BPF_PERCPU_ARRAY(stack_counters, u64, UNWIND_OUTCOMES); /* of stack_store, by enum unwind_stored */
-/* Original return addresses; whoever attaches a return probe fills it at the function's entry
- * (only if the slot is not there yet) and deletes it at the return. */
-BPF_TABLE("hash", struct unwind_slot, u64, return_addresses, UNWIND_SLOTS);
+
+/* The return address that was in a stack slot of the current thread before a return probe put its
+ * trampoline there, 0 when none did. Who attaches return probes defines it and TRAPS_RETURNS. */
+#ifdef TRAPS_RETURNS
+static __always_inline u64 trapped_return(u64 slot);
+#else
+static __always_inline u64 trapped_return(u64 slot)
+{
+    return 0;
+}
+#endif
 
 #define UNWIND_EXACT      1 /* ip is where execution is, not a return address */
 #define UNWIND_BP_UNKNOWN 2
@@ -176,17 +181,15 @@ static __always_inline u32 unwind_find_word(struct unwind_mapping *mapping, u64 
  * registers since (arch/x86/kernel/uprobes.c, uretprobe_trampoline_entry, Linux 6.11). */
 static __always_inline int unwind_original_return(struct unwind_state *state)
 {
-    struct unwind_slot slot = {.address = state->sp - 8, .tid = (u32)bpf_get_current_pid_tgid()};
-    u64 *original = return_addresses.lookup(&slot);
+    u64 original = trapped_return(state->sp - 8);
     if (!original && !state->stack.count) {
-        slot.address = state->sp + 16;
-        original = return_addresses.lookup(&slot);
+        original = trapped_return(state->sp + 16);
         if (original)
             state->sp += 24;
     }
-    if (!original || *original == state->ip)
+    if (!original || original == state->ip)
         return 0;
-    state->ip = *original;
+    state->ip = original;
     state->flags &= ~UNWIND_EXACT;
     return 1;
 }

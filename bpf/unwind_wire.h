@@ -102,11 +102,4 @@ struct unwind_stack {
     u64 kernel[UNWIND_MAX_KERNEL_FRAMES];
 };
 
-/* Where a return address was replaced by a return probe's trampoline. */
-struct unwind_slot {
-    u64 address; /* of the stack slot */
-    u32 tid;     /* of the initial pid namespace */
-    u32 zero;
-};
-
 #endif

@@ -50,7 +50,6 @@ MAPPING = struct.Struct("<QQQIIII")  # struct unwind_mapping
 ACTIVE = struct.Struct("<II")  # struct unwind_active
 STACK_HEAD = struct.Struct("<QIHH")  # struct unwind_stack up to its frames
 STACK_BYTES = STACK_HEAD.size + 8 * (MAX_FRAMES + MAX_KERNEL_FRAMES)
-SLOT = struct.Struct("<QII")  # struct unwind_slot
 SAMPLE = struct.Struct("<QQII")  # struct cpu_sample: time_ns, stack's key, tid, cause
 CPU_TIME = struct.Struct("<QQ")  # struct cpu_time: started_ns, taken_ns
 

@@ -16,7 +16,6 @@ STRUCTS = {
     "unwind_mapping": wire.MAPPING.size,
     "unwind_active": wire.ACTIVE.size,
     "unwind_stack": wire.STACK_BYTES,
-    "unwind_slot": wire.SLOT.size,
     "cpu_sample": wire.SAMPLE.size,
     "cpu_time": wire.CPU_TIME.size,
 }
@@ -42,7 +41,6 @@ FIELDS = {
         "frames": wire.STACK_HEAD.size,
         "kernel": wire.STACK_HEAD.size + 8 * wire.MAX_FRAMES,
     },
-    "unwind_slot": {"address": 0, "tid": 8},
     "cpu_sample": {"time_ns": 0, "stack": 8, "tid": 16, "cause": 20},
     "cpu_time": {"started_ns": 0, "taken_ns": 8},
 }

@@ -1,5 +1,21 @@
 /* Unwinds at every probe and reports where it was and which stack that gave. */
+#define TRAPS_RETURNS
 #include "unwind.h"
+
+struct slot {
+    u64 address; /* on the stack */
+    u32 tid;
+    u32 zero;
+};
+
+BPF_TABLE("hash", struct slot, u64, return_addresses, 1024);
+
+static __always_inline u64 trapped_return(u64 address)
+{
+    struct slot slot = {.address = address, .tid = (u32)bpf_get_current_pid_tgid()};
+    u64 *original = return_addresses.lookup(&slot);
+    return original ? *original : 0;
+}
 
 struct at_probe {
     u64 ip;
@@ -47,7 +63,7 @@ int probe_hit(struct pt_regs *ctx)
 /* Entry of a function that also has a return probe. */
 int probe_entry(struct pt_regs *ctx)
 {
-    struct unwind_slot slot = {.address = ctx->sp, .tid = (u32)bpf_get_current_pid_tgid()};
+    struct slot slot = {.address = ctx->sp, .tid = (u32)bpf_get_current_pid_tgid()};
     u64 address = 0;
     if (!bpf_probe_read_user(&address, 8, (void *)ctx->sp))
         return_addresses.insert(&slot, &address);
@@ -56,7 +72,7 @@ int probe_entry(struct pt_regs *ctx)
 
 int probe_return(struct pt_regs *ctx)
 {
-    struct unwind_slot slot = {.address = ctx->sp - 8, .tid = (u32)bpf_get_current_pid_tgid()};
+    struct slot slot = {.address = ctx->sp - 8, .tid = (u32)bpf_get_current_pid_tgid()};
     return_addresses.delete(&slot);
     return 0;
 }
