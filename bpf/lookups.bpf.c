@@ -238,7 +238,6 @@ static __always_inline void compared(struct pt_regs *ctx, struct lookup *l, u64 
 /* A probe inside a lookup was hit. */
 static __always_inline void inside(struct pt_regs *ctx, struct control *c, u64 cookie)
 {
-    u64 now = bpf_ktime_get_ns();
     struct thread *t = this_thread();
     if (!t)
         return;
@@ -246,6 +245,7 @@ static __always_inline void inside(struct pt_regs *ctx, struct control *c, u64 c
     struct lookup *l = top_lookup(t);
     if (!l)
         return;
+    u64 now = l->has_return ? 0 : bpf_ktime_get_ns(); /* it may be the lookup's end */
     l->own_ns += trap_cost(c, cookie) + c->program_ns;
     u32 place = PLACE_OF(cookie);
     if (place == PLACE_TRAVERSAL_FIRST)
