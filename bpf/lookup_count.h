@@ -58,6 +58,18 @@ static __always_inline void compare_all(struct lookup *l, u64 elements)
     l->verdict = unchanged(l) ? VERIFIED : UNVERIFIED_CHANGE;
 }
 
+/* The number of buckets of a hash container, which never changes; 0 when it could not be read. */
+static __always_inline u32 bucket_count(struct lookup *l, struct layout *layout)
+{
+    u32 buckets = 0, at = layout->bucket_count_offset;
+    u32 word = (at - (u32)offsetof(struct container_head, more)) / 4;
+    asm volatile("" : "+r"(word)); /* verifier: else the compiler drops the mask that it proves */
+    if (word < HEAD_WORDS)
+        return l->head.more[word & (HEAD_WORDS - 1)];
+    bpf_probe_read_user(&buckets, sizeof(buckets), (void *)(l->container + at));
+    return buckets;
+}
+
 /* Hash or list, no sort function in play: prepare a walk, or count without one.
  * Returns the program that walks, 0 if none has to. */
 static __always_inline u32 plan_hash(struct control *c, struct thread *t, struct lookup *l,
@@ -66,9 +78,8 @@ static __always_inline u32 plan_hash(struct control *c, struct thread *t, struct
     struct walk *walk = &t->walk;
     u32 search = l->flags & OBJ_SEARCH_MASK;
     bool keyed = search == OBJ_SEARCH_KEY || search == OBJ_SEARCH_OBJECT;
-    u32 buckets = 0;
-    if (bpf_probe_read_user(&buckets, 4, (void *)(l->container + layout->bucket_count_offset)) ||
-        (s32)buckets <= 0) {
+    u32 buckets = bucket_count(l, layout);
+    if ((s32)buckets <= 0) {
         l->verdict = UNVERIFIED_MEMORY;
         return 0;
     }

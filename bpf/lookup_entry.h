@@ -137,7 +137,8 @@ static __always_inline void traversal_first(struct pt_regs *ctx, struct lookup *
     l->flags = ctx->si;
     l->state = ctx->cx;
     l->traversal_sp = ctx->sp + stack_bytes + 8; /* before the call pushed its return address */
-    if (bpf_probe_read_user(&l->head, sizeof(l->head), (void *)l->container))
+    if (bpf_probe_read_user(&l->head, sizeof(l->head), (void *)l->container) &&
+        bpf_probe_read_user(&l->head, offsetof(struct container_head, more), (void *)l->container))
         l->head.v_table = 0;
     if (l->entry == ENTRY_FIND || l->entry == ENTRY_WEAKPROXY_FIND)
         l->callback = l->head.cmp_fn;

@@ -69,6 +69,7 @@ enum step_program {
 #endif
 #define HAS_CHECKPOINTS (INSERT_SITES && WALK_ITERATOR)
 
+#define HEAD_WORDS      8  /* read with the head, a power of two */
 #define ELEMENTS_OFFSET 28 /* in struct ao2_container, all builds */
 
 enum phase { PHASE_ENTERED, PHASE_TRAVERSING, PHASE_ENDED, PHASE_EXHAUSTED };
@@ -80,6 +81,7 @@ struct container_head {
     u64 cmp_fn;
     u32 options;
     u32 elements;
+    u32 more[HEAD_WORDS]; /* what follows differs; a hash container's number of buckets is there */
 };
 
 /* struct hash_bucket_node; struct rbtree_node shares the first three members. */

@@ -13,7 +13,8 @@ static __always_inline u64 is_zero(u64 x)
 
 /* One step of a walk: to the next node, or to the head of the next bucket. A bucket holds first and
  * last node where a node holds next and previous, so both are read alike. Returns 0 to go on, else
- * why not.
+ * why not. The end node is counted when the walk comes to it, and not read: the probe that saw the
+ * traversal's end has read it and knows that it is the container's.
  * verifier: one way out. All else is arithmetic with 0 and 1, never with masks of all ones: Linux 6.18
  * follows `x & mask` for both values of such a mask, and dereferences NULL when it cannot
  * (kernel/bpf/verifier.c, maybe_fork_scalars). */
@@ -25,13 +26,15 @@ static __always_inline u64 step(struct walk *walk)
     u64 address = walk->node + walk->head * at_head;
     u64 failed = is_zero(bpf_probe_read_user(&node, sizeof(node), (void *)address)) ^ 1;
     u64 used_up = at_head & is_zero(walk->heads_left);
-    u64 found = at_node & is_zero(walk->node ^ walk->end_node);
     u64 foreign = at_node & (is_zero(node.container ^ walk->container) ^ 1);
     u64 full = is_zero(node.object) ^ 1;
-    walk->comparisons += at_node & (failed ^ 1) & (foreign ^ 1) & (found | full);
     walk->head += walk->head_step * at_head;
     walk->heads_left -= at_head;
     walk->node = node.next * walk->forward + node.previous * (walk->forward ^ 1);
+    u64 stopped = used_up | failed | foreign;
+    u64 found = is_zero(walk->node ^ walk->end_node) & (is_zero(walk->end_node) ^ 1);
+    found &= stopped ^ 1;
+    walk->comparisons += (at_node & (stopped ^ 1) & full) + found;
     walk->steps++;
     return used_up | failed << 1 | foreign << 2 | found << 3;
 }
