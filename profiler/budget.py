@@ -33,9 +33,8 @@ MIN_CYCLE_NS = 200_000_000
 MAX_WINDOW_NS = 250_000_000
 UNLIMITED_NS = 1 << 62
 _FORGET = 0.85
-_WORTH_RATIO = (
-    0.25  # of what a window costs beyond its allowance and LATE_NS, it may measure at least
-)
+# Of what a window costs beyond its allowance and LATE_NS, it may measure at least this part.
+_WORTH_RATIO = 0.25
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,13 +77,18 @@ VARIANTS = (
 
 @dataclass(frozen=True, slots=True)
 class ProbePlace:
-    """One probe: in which file, where, and what its program is told."""
+    """One probe: in which file, where, and what its program is told.
+
+    Busy places are placed last and removed first: each place costs a moment, and while it is written
+    threads that hit others must wait; as long as those wait for a CPU, so do we.
+    """
 
     path: str
     file_offset: int
     address: int  # in the target's memory
     cookie: int
     with_return: bool
+    is_busy: bool = False
 
 
 class UprobePrograms:
@@ -133,8 +138,8 @@ class UprobePrograms:
 
     def _attach(self, places: Sequence[ProbePlace], pid: int, counting: bool) -> None:
         try:
-            for path in sorted({place.path for place in places}):
-                here = [place for place in places if place.path == path]
+            for is_busy, path in sorted({(place.is_busy, place.path) for place in places}):
+                here = [p for p in places if p.path == path and p.is_busy == is_busy]
                 if counting:
                     self._attach_tally(path, here, pid)
                 else:
