@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from profiler.budget import LATE_NS, Governor, Grant
@@ -19,8 +19,9 @@ from profiler.calibration import Calibration
 from profiler.containers import TargetMemory
 from profiler.cpu_clock import ProcessClock
 from profiler.discovery import Discovery
+from profiler.group_counts import GroupCounts
 from profiler.hurry import Hurry
-from profiler.observed import GroupWindow, MeasuredWindow
+from profiler.observed import MeasuredWindow
 from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
 from profiler.recording import ProbeWindow
 from profiler.remembered import Remembered
@@ -33,8 +34,6 @@ from profiler.wire import (
     LookupCounter,
     Place,
     WindowState,
-    decode_group,
-    decode_group_key,
     decode_window_state,
     place_of,
 )
@@ -116,7 +115,7 @@ class LookupMeasurement:
         self._grant: Grant | None = None
         self._begin: _Edge | None = None
         self._settled: _Edge | None = None
-        self._totals: dict[tuple[WindowKind, GroupKey], int] = {}
+        self._counts = GroupCounts(self._module, self.remembered.note)
         self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: TALLY_NS}
         self.windows: list[MeasuredWindow] = []
         self.gone = False
@@ -180,10 +179,7 @@ class LookupMeasurement:
 
     def groups(self) -> dict[GroupKey, Group]:
         """Return the sums of all groups."""
-        return {
-            decode_group_key(key): decode_group(value)
-            for key, value in self._module.map("groups").items()
-        }
+        return self._counts.groups()
 
     def entries(self, name: str) -> Iterator[tuple[bytes, bytes]]:
         """Yield keys and values of one of the programs' maps."""
@@ -207,15 +203,14 @@ class LookupMeasurement:
     def _open(self, grant: Grant) -> None:
         self._kind = self._next_kind()
         wanted = self._wanted()
+        places = [replace(p.place, is_busy=self._counts.is_busy(p)) for p in wanted]
         self._module.map("window_state").set(_ZERO, NO_WINDOW.encode())
         self._control(0, 0, 0)
         self._settled = self._edge()
         if self._dense:
             self._hurry.begin()
         try:
-            self._programs.attach(
-                [probe.place for probe in wanted], self._pid, self._kind is WindowKind.COUNT
-            )
+            self._programs.attach(places, self._pid, self._kind is WindowKind.COUNT)
         except OSError as error:
             self.gone = isinstance(error, ProcessLookupError)
             self.problem = None if self.gone else f"probes could not be placed: {error.strerror}"
@@ -313,12 +308,13 @@ class LookupMeasurement:
             )
         if self._kind is WindowKind.MEASURE and admitted:
             self._dense = in_window > DENSE_RATIO * cpu_ns
+        is_counting = self._kind is WindowKind.COUNT
         self.windows.append(
             MeasuredWindow(
                 window=ProbeWindow(begin.time_ns, end.time_ns, admitted, round(cost)),
                 state=end.state,
-                groups=self._new_counts(),
-                is_counting=self._kind is WindowKind.COUNT,
+                groups=self._counts.tallied() if is_counting else self._counts.measured(),
+                is_counting=is_counting,
                 cpu_begin_ns=begin.cpu_ns,
                 cpu_end_ns=end.cpu_ns,
                 cost_ns=round(in_window),
@@ -327,26 +323,6 @@ class LookupMeasurement:
                 trap_ns=end.state.trap_ns - begin.state.trap_ns,
             )
         )
-
-    def _new_counts(self) -> tuple[GroupWindow, ...]:
-        """Return what was added to each group since the last window of the same kind."""
-        found = []
-        if self._kind is WindowKind.COUNT:
-            totals = {
-                decode_group_key(key): int.from_bytes(value, "little")
-                for key, value in self._module.map("tallies").items()
-            }
-        else:
-            totals = {key: sum(group.verdicts) for key, group in self.groups().items()}
-        for key, total in totals.items():
-            identity = (self._kind, key)
-            new = total - self._totals.get(identity, 0)
-            if new:
-                if identity not in self._totals:
-                    self.remembered.note(key)
-                found.append(GroupWindow(key, new))
-                self._totals[identity] = total
-        return tuple(found)
 
     def _learn_program_time(self, begin: _Edge, end: _Edge) -> None:
         runs = end.run_count - begin.run_count

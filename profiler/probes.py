@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from profiler.ao2code import Ao2Code, analyse
@@ -32,10 +33,16 @@ _NEIGHBOUR_BYTES = 16_384
 
 @dataclass(frozen=True, slots=True)
 class PlannedProbe:
-    """One probe: the place in words for people, and in numbers for the kernel."""
+    """One probe: the place in words for people, and in numbers for the kernel.
+
+    Lookups of the `entries` (indices of ENTRY_FUNCTIONS) pass it, in containers with `v_table` only
+    unless that is None.
+    """
 
     site: Site
     place: ProbePlace
+    entries: frozenset[int]
+    v_table: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,8 @@ class ProbePlanner:
                 warnings.append(str(error))
                 continue
             place = Place(ENTRY_FUNCTIONS.index(name))
-            probes.append(self._probe(loaded, site, place, site.stack_bytes or 0, True))
+            probe = self._probe(loaded, site, place, site.stack_bytes or 0, True)
+            probes.append(replace(probe, entries=frozenset((place,))))
         return probes
 
     def _firsts(
@@ -188,7 +196,8 @@ class ProbePlanner:
                 warnings.append(str(error))
                 continue
             pushed = site.stack_bytes or 0
-            probes.append(self._probe(loaded, site, Place.TRAVERSAL_FIRST, pushed, False))
+            probe = self._probe(loaded, site, Place.TRAVERSAL_FIRST, pushed, False)
+            probes.append(replace(probe, v_table=table.address + (loaded.bias or 0)))
         return probes
 
     def _nexts(
@@ -212,15 +221,16 @@ class ProbePlanner:
             sites = [choose_site(image, method, "insert of hash", (RDI,)) for method in methods]
         except SiteRefusedError:
             return []
-        return [
+        probes = [
             self._probe(loaded, site, Place.INSERT, site.stack_bytes or 0, False) for site in sites
         ]
+        return [replace(probe, entries=frozenset()) for probe in probes]
 
     def _inside(self, loaded: LoadedCode, ao2: Ao2Code) -> list[PlannedProbe]:
         """Return probes on the ends of all traversals, and on the unlocking only if it must be."""
         exhausted = all(traversal.exhausted_sites for traversal in ao2.traversals)
         return [
-            self._probe(loaded, site, place, 0, False)
+            replace(self._probe(loaded, site, place, 0, False), entries=_indices(traversal.entries))
             for traversal in ao2.traversals
             for place, sites in (
                 (Place.TRAVERSAL_END, traversal.release_sites),
@@ -257,7 +267,12 @@ class ProbePlanner:
         path = f"/proc/{self._code.pid}/map_files/{mapping.start:x}-{mapping.end:x}"
         address = site.vaddr + (loaded.bias or 0)
         told = cookie(place, value, site.emulated)
-        return PlannedProbe(site, ProbePlace(path, site.file_offset, address, told, with_return))
+        place_in_file = ProbePlace(path, site.file_offset, address, told, with_return)
+        return PlannedProbe(site, place_in_file, _indices(ENTRY_FUNCTIONS))
+
+
+def _indices(entries: Iterable[str]) -> frozenset[int]:
+    return frozenset(ENTRY_FUNCTIONS.index(name) for name in entries)
 
 
 def _code_of_containers(loaded: LoadedCode, image: CodeImage, ao2: Ao2Code) -> tuple[int, int]:

@@ -79,8 +79,8 @@ VARIANTS = (
 class ProbePlace:
     """One probe: in which file, where, and what its program is told.
 
-    Busy places are placed last and removed first: each place costs a moment, and while it is written
-    threads that hit others must wait; as long as those wait for a CPU, so do we.
+    Busy places are placed last and removed first. While one is written, threads that hit others
+    wait, and the next one is not written before all of those have had a CPU.
     """
 
     path: str

@@ -27,7 +27,7 @@ DEFINITIONS = {
 
 def plan() -> ProbePlan:
     site = Site("__ao2_find", 0x10, 0x10, "push %rbp", True, 0, "")
-    probes = (PlannedProbe(site, ProbePlace("/bin/true", 0x10, 0x5010, 0, True)),)
+    probes = (PlannedProbe(site, ProbePlace("/bin/true", 0x10, 0x5010, 0, True), frozenset()),)
     return ProbePlan(
         probes,
         call_site_arguments=True,

@@ -44,7 +44,9 @@ class Planner:
         if function in self._refused:
             return None
         site = Site("comparison function", function, function, self._instruction, True, 0, "")
-        return PlannedProbe(site, ProbePlace("/bin/true", function, function + 0x100, 0, False))
+        return PlannedProbe(
+            site, ProbePlace("/bin/true", function, function + 0x100, 0, False), frozenset()
+        )
 
 
 def no_code(_address: int) -> bool:

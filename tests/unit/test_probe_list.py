@@ -10,7 +10,9 @@ from profiler.uprobes import ProbePlace
 
 def probe(function: str, emulated: bool, with_return: bool) -> PlannedProbe:
     site = Site(function, 0x6DB44, 0x6DB44, "push rbp", emulated, 0, "first push")
-    return PlannedProbe(site, ProbePlace("/proc/1/exe", 0x6DB44, 0x1000, 0, with_return))
+    return PlannedProbe(
+        site, ProbePlace("/proc/1/exe", 0x6DB44, 0x1000, 0, with_return), frozenset()
+    )
 
 
 def test_each_probe_has_its_place_its_cost_and_the_reason() -> None:

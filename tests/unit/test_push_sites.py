@@ -11,7 +11,7 @@ from profiler.uprobes import ProbePlace
 
 def probe(instruction: str, stack_bytes: int | None) -> PlannedProbe:
     site = Site("f", 0x1000, 0x1000, instruction, True, stack_bytes, "")
-    return PlannedProbe(site, ProbePlace("/bin/true", 0x1000, 0x5000, 0, False))
+    return PlannedProbe(site, ProbePlace("/bin/true", 0x1000, 0x5000, 0, False), frozenset())
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+
+from profiler import uprobes
+from profiler.syscalls import UprobePlace
+from profiler.uprobes import VARIANTS, ProbePlace, UprobePrograms
 
 SOURCES = Path(__file__).parents[2] / "bpf"
 PROGRAM = re.compile(r"^int (\w+)\(struct pt_regs \*ctx\)\n\{\n(.*?)^\}\n", re.M | re.S)
@@ -29,3 +35,30 @@ def test_programs_after_the_entry_want_no_return(name: str) -> None:
     """In a session, 0 asks for the return: the kernel then overwrites the word at rsp."""
     answers = re.findall(r"return ([^;]*);", programs()[name])
     assert set(answers) == {"NO_RETURN_PROBE"}
+
+
+@pytest.mark.parametrize("counting", [False, True])
+def test_busy_places_are_placed_last_and_removed_first(
+    monkeypatch: pytest.MonkeyPatch, counting: bool
+) -> None:
+    linked: list[list[int]] = []
+    closed: list[int] = []
+
+    def link(_program: int, _kind: int, _path: str, places: list[UprobePlace], *_: object) -> int:
+        linked.append([place.file_offset for place in places])
+        return len(linked)
+
+    monkeypatch.setattr(uprobes.syscalls, "link_uprobes", link)
+    monkeypatch.setattr(uprobes.os, "close", closed.append)
+    programs = UprobePrograms.__new__(UprobePrograms)
+    program: Any = SimpleNamespace(descriptor=0)
+    programs._entries, programs._tally, programs._returns = program, program, None
+    programs.variant, programs._links = VARIANTS[0], []
+    places = [
+        ProbePlace("/bin/a", offset, 0, 0, with_return, is_busy)
+        for offset, with_return, is_busy in ((1, True, True), (2, False, True), (3, True, False))
+    ]
+    programs.attach(places, 1, counting)
+    assert linked == [[3], [1, 2] if counting else [2, 1]]  # who returns is placed last
+    programs.detach()
+    assert closed == [2, 1]

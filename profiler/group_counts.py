@@ -1,0 +1,66 @@
+"""How many lookups of each group the programs have counted, and which probes such lookups pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from profiler.kernel import BpfModule
+from profiler.observed import GroupWindow
+from profiler.probes import PlannedProbe
+from profiler.wire import Group, GroupKey, Place, decode_group, decode_group_key
+
+
+class GroupCounts:
+    """Reads the programs' sums at the end of each window.
+
+    `note` is called with the key of each group that is new.
+    """
+
+    def __init__(self, module: BpfModule, note: Callable[[GroupKey], None]) -> None:
+        self._module = module
+        self._note = note
+        self._measured: dict[GroupKey, int] = {}
+        self._tallied: dict[GroupKey, int] = {}
+        self._v_tables: set[int] = set()
+
+    def groups(self) -> dict[GroupKey, Group]:
+        """Return the sums of all groups."""
+        return {
+            decode_group_key(key): decode_group(value)
+            for key, value in self._module.map("groups").items()
+        }
+
+    def measured(self) -> tuple[GroupWindow, ...]:
+        """Return how many lookups were measured since the last call."""
+        groups = self.groups()
+        self._v_tables.update(group.v_table for group in groups.values())
+        totals = {key: sum(group.verdicts) for key, group in groups.items()}
+        return self._new(self._measured, totals)
+
+    def tallied(self) -> tuple[GroupWindow, ...]:
+        """Return how many were only counted since the last call; their keys have no comparator."""
+        totals = {
+            decode_group_key(key): int.from_bytes(value, "little")
+            for key, value in self._module.map("tallies").items()
+        }
+        return self._new(self._tallied, totals)
+
+    def _new(
+        self, known: dict[GroupKey, int], totals: dict[GroupKey, int]
+    ) -> tuple[GroupWindow, ...]:
+        found = []
+        for key, total in totals.items():
+            new = total - known.get(key, 0)
+            if new:
+                if key not in known:
+                    self._note(key)
+                found.append(GroupWindow(key, new))
+                known[key] = total
+        return tuple(found)
+
+    def is_busy(self, probe: PlannedProbe) -> bool:
+        """Tell whether lookups like those seen so far pass a probe; until then, __ao2_find's."""
+        entries = {key.entry for keys in (self._measured, self._tallied) for key in keys}
+        if probe.entries.isdisjoint(entries or {Place.FIND}):
+            return False
+        return probe.v_table is None or not self._v_tables or probe.v_table in self._v_tables
