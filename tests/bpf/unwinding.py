@@ -249,6 +249,7 @@ def probe(
             links.append(link(end, target.path, list(returns), target.pid, True))
             links.append(link(entry, target.path, list(returns), target.pid, False))
         links.append(link(program, target.path, addresses, target.pid, False))
+        ring.drain()  # of when not every place had its probe
         time.sleep(wait_s)
         records = ring.drain()
         for number in reversed(links):
