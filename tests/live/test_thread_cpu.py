@@ -119,10 +119,14 @@ def test_threads_that_switch_all_the_time_are_sampled_by_cpu(sip: Instance, tmp_
     fired = report["accounting"]["samples"]["fired"]
     expected = 499 * watch.process_ns(start, end) / 1e9
     assert expected > 2_000
-    assert abs(fired - expected) < 4 * expected**0.5
+    # Timers wait while interrupts are off: at 100,000 switches a second a tenth of the time is seen
+    # as that of who comes next, or of nobody.
+    room = 4 * expected**0.5
+    assert 0.85 * expected - room < fired < expected + room
     assert fired == sum(thread["samples"] for thread in report["threads"])
     for thread in report["threads"]:
         expected = 499 * watch.thread_ns(thread["tid"], start, end) / 1e9
-        assert abs(thread["samples"] - expected) < 4 * expected**0.5 + 4
+        room = 4 * expected**0.5 + 4
+        assert 0.85 * expected - room < thread["samples"] < 1.15 * expected + room
     # No switch is charged but those of the first moments.
     assert 0 < report["cost"]["sampling_ratio"] < 0.01
