@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bench.session import Session
@@ -36,7 +37,8 @@ def _times_ms(session: Session, pid: int) -> tuple[list[float], list[float]]:
     measurement = session.run.lookups
     assert measurement is not None
     programs: UprobePrograms = measurement._programs
-    places = measurement._plan.places
+    busy = measurement._counts.is_busy
+    places = [replace(p.place, is_busy=busy(p)) for p in measurement._plan.probes]
     attach, detach = [], []
     for _ in range(CYCLES):
         times = [time.monotonic_ns()]
