@@ -95,7 +95,26 @@ static __always_inline void cpu_settle_push(struct unwind_state *state)
         state->ip = before;
 }
 
-/* The user registers that the kernel saved when the thread entered it: 0, or a cause. */
+/* x86-64 system calls, arch/x86/entry/syscalls/syscall_64.tbl */
+#define SYSCALL_CLONE      56
+#define SYSCALL_EXIT       60
+#define SYSCALL_EXIT_GROUP 231
+#define SYSCALL_CLONE3     435
+
+/* Whether the thread has no callers: it is only being born, so that what lies on its new stack was
+ * put there for its start; or it is ending and has given its memory back. A parent in clone has
+ * -ENOSYS in ax until the call is over, and then the child's number. */
+static __always_inline bool cpu_is_alone(struct pt_regs *regs)
+{
+    u64 call = regs->orig_ax, top;
+    if (call == SYSCALL_CLONE || call == SYSCALL_CLONE3)
+        return !regs->ax;
+    if (call == SYSCALL_EXIT || call == SYSCALL_EXIT_GROUP)
+        return bpf_probe_read_user(&top, 8, (void *)regs->sp);
+    return false;
+}
+
+/* The user registers that the kernel saved when the thread entered it: UNWIND_MORE, or a cause. */
 static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
 {
 #if CPU_TASK_REGISTERS
@@ -103,6 +122,10 @@ static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
     void *saved = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
     if (!bpf_probe_read_kernel(&regs, sizeof(regs), saved)) {
         unwind_begin_registers(state, &regs);
+        if (cpu_is_alone(&regs)) {
+            unwind_record(state);
+            return UNWIND_WHOLE;
+        }
         cpu_settle_push(state);
         return UNWIND_MORE;
     }

@@ -292,22 +292,28 @@ static __always_inline u32 unwind_return(struct unwind_state *state, u64 cfa, s3
     return UNWIND_MORE;
 }
 
+/* Adds the current frame to the stack. */
+static __always_inline void unwind_record(struct unwind_state *state)
+{
+    u32 count = state->stack.count;
+    state->stack.frames[count & (UNWIND_MAX_FRAMES - 1)] = state->ip;
+    state->stack.count = count + 1;
+    state->key = unwind_key(state->key, state->ip);
+    state->stack.check = unwind_check(state->stack.check, state->ip);
+}
+
 /* Records the current frame and goes to its caller: UNWIND_MORE, or why that was the last one. */
 static __always_inline u32 unwind_step(struct unwind_state *state)
 {
-    u32 count = state->stack.count;
     u64 pc = state->ip, cfa = 0;
-    if (count >= UNWIND_MAX_FRAMES)
+    if (state->stack.count >= UNWIND_MAX_FRAMES)
         return UNWIND_TOO_DEEP;
     if (!(state->flags & UNWIND_EXACT))
         pc--; /* a call at a function's very end returns to what follows it */
     struct unwind_mapping *mapping = unwind_find_mapping(state, pc);
     if (!mapping && unwind_original_return(state))
         return UNWIND_MORE;
-    state->stack.frames[count & (UNWIND_MAX_FRAMES - 1)] = state->ip;
-    state->stack.count = count + 1;
-    state->key = unwind_key(state->key, state->ip);
-    state->stack.check = unwind_check(state->stack.check, state->ip);
+    unwind_record(state);
     if (!mapping)
         return UNWIND_UNKNOWN_MAPPING;
     if (!mapping->count)

@@ -17,6 +17,7 @@ from profiler import syscalls
 from profiler.elf import Elf
 from profiler.kernel import BpfModule, Program
 from profiler.mappings import TargetCode
+from profiler.sampling import parse_cpus
 from profiler.unwind import TableLibrary, UnwindCoverage, UnwindStack, UnwindTables, decode_stack
 from profiler.unwind_cache import TableCache
 from profiler.unwind_wire import CPU_COUNTERS, SAMPLE
@@ -178,12 +179,18 @@ def sample(
     pause_s: float = 0.02,
     seconds: float = 10,
 ) -> Sampled:
-    """Sample threads until a counter says that there were enough, or the time is over."""
+    """Sample threads until a counter says that there were enough, or the time is over.
+
+    Without threads every CPU is sampled.
+    """
     program = one.load("cpu_sample", "cpu_continue", "cpu_programs", PERF_EVENT)
     ring = one.module.ring_buffer("cpu_samples")
     statistics = syscalls.enable_program_statistics()
     before = program.statistics()
     events = [syscalls.open_cpu_clock(tid, PERIOD_NS, False) for tid in tids]
+    if not tids:
+        cpus = parse_cpus(Path("/sys/devices/system/cpu/online").read_text())
+        events = [syscalls.open_cpu_clock_on(cpu, PERIOD_NS) for cpu in cpus]
     records: list[bytes] = []
     try:
         for event in events:
