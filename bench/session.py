@@ -28,6 +28,9 @@ class Session:
 
     def on(self, seconds: float) -> None:
         """Profile for a while, then take everything away."""
+        # As a run begins: nothing has been saved for windows, not while it was off either.
+        governor = self.run.governor
+        governor._level_ns = min(governor.level_ns(time.monotonic_ns()), 0.0)
         self.run.sampling.start()
         self.run.start_ns = time.monotonic_ns()
         options = replace(self._options, duration_ns=round(seconds * 1e9))
