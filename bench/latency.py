@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from bench.session import Session
@@ -37,8 +36,7 @@ def _times_ms(session: Session, pid: int) -> tuple[list[float], list[float]]:
     measurement = session.run.lookups
     assert measurement is not None
     programs: UprobePrograms = measurement._programs
-    busy = measurement._counts.is_busy
-    places = [replace(p.place, is_busy=busy(p)) for p in measurement._plan.probes]
+    places = measurement._plan.places
     attach, detach = [], []
     for _ in range(CYCLES):
         times = [time.monotonic_ns()]

@@ -54,6 +54,9 @@ _LATEST_NS = 50_000_000
 # Walks that took longer than this in one window need all that can be saved for the next one.
 _LONG_WALKS_NS = 1_500_000
 _COUNT_EVERY = 3  # windows
+# A window that costs this much beyond its allowance had threads wait for each other while probes
+# were placed; from then on busy ones are placed apart. That takes a second wait for the kernel.
+_CONTENDED_NS = 2_000_000
 _NEVER_NS = 1 << 62
 _LEARNING_WINDOWS = 8
 _LEARNING_NS = 50_000_000
@@ -112,6 +115,7 @@ class LookupMeasurement:
         self._number = 0
         self._kind = WindowKind.MEASURE
         self._dense = True  # until it is known
+        self._is_contended = False
         self._grant: Grant | None = None
         self._begin: _Edge | None = None
         self._settled: _Edge | None = None
@@ -203,7 +207,9 @@ class LookupMeasurement:
     def _open(self, grant: Grant) -> None:
         self._kind = self._next_kind()
         wanted = self._wanted()
-        places = [replace(p.place, is_busy=self._counts.is_busy(p)) for p in wanted]
+        places = [
+            replace(p.place, is_busy=self._is_contended and self._counts.is_busy(p)) for p in wanted
+        ]
         self._module.map("window_state").set(_ZERO, NO_WINDOW.encode())
         self._control(0, 0, 0)
         self._settled = self._edge()
@@ -297,6 +303,7 @@ class LookupMeasurement:
         last = self._edge() if closed else end
         cost = _cost_ns(self._settled, last) + (PLACING_NS if closed else 0)
         self._governor.settle(cost, self._grant.allowance_ns, closed)
+        self._is_contended |= cost > self._grant.allowance_ns + _CONTENDED_NS
         self._learn_program_time(begin, end)
         self._settled = last
         admitted = end.state.admitted - begin.state.admitted
