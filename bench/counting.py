@@ -112,8 +112,12 @@ def _every_lookup(session: Session) -> Iterator[Callable[[], None]]:
     session.run.sampling.start()
     seen = len(measurement.windows)
     measurement.step(time.monotonic_ns())
+
+    def keep_open() -> None:
+        measurement.step(time.monotonic_ns())
+
     try:
-        yield lambda: measurement.step(time.monotonic_ns()) and None
+        yield keep_open
         assert not any(window.refused for window in measurement.windows[seen:])
     finally:
         measurement.finish()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from profiler.budget import Governor
+from profiler.errors import KernelError
 from profiler.sample_cost import SampleCost
 from profiler.sampling import CpuSampler
 
@@ -31,6 +32,7 @@ class SampleBudget:
         self._read_at_ns = time.monotonic_ns()
         self._charged_ns = 0
         self._switching_ns = 0
+        self._is_refused = False
         self.warning: str | None = None
 
     @property
@@ -41,18 +43,37 @@ class SampleBudget:
     def start(self) -> None:
         """Begin to sample, as the switches since the last look advise; raises as attach() does."""
         self._look()
-        self._sampler.attach(by_cpu=self.warning is not None)
+        try:
+            self._sampler.attach(by_cpu=self.warning is not None and not self._is_refused)
+        except KernelError as error:
+            if self.warning is None or self._is_refused:
+                raise
+            self._sampler.detach()
+            self._refuse(error.message)
+            self._sampler.attach(by_cpu=False)
 
     def charge(self) -> None:
         """Charge what samples took since the last time, and stop sampling threads if it is dear."""
         switching_ns = self._look()
         if not self._sampler.by_cpu:
             self._switching_ns += switching_ns
-            if self.warning is not None:
-                self._sampler.change_to_cpus()
+            self._change_if_dear()
         cost = self.cost_ns()
         self._governor.charge_sampling(cost - self._charged_ns, time.monotonic_ns())
         self._charged_ns = cost
+
+    def _change_if_dear(self) -> None:
+        """Sample CPUs once the warning says so; where the kernel refuses, threads as before."""
+        if self.warning is None or self._is_refused:
+            return
+        try:
+            self._sampler.change_to_cpus()
+        except KernelError as error:
+            self._refuse(error.message)
+
+    def _refuse(self, reason: str) -> None:
+        self._is_refused = True
+        self.warning = f"switches of sampled threads cost more than planned: {reason}"
 
     def cost_ns(self) -> int:
         """Return what sampling took: programs, interrupts, and switches of sampled threads."""

@@ -70,10 +70,16 @@ class CpuSampler:
             raise TargetError(f"process {self._pid} has ended")
 
     def change_to_cpus(self) -> None:
-        """Sample by CPU from now on; raises KernelError."""
-        self.detach()
+        """Sample by CPU from now on; on KernelError threads are sampled as before."""
+        threads, self._events = self._events, []
+        try:
+            self.attach(by_cpu=True)
+        except KernelError:
+            self.detach()
+            self.by_cpu, self._events = False, threads
+            raise
         self.watched_tids.clear()
-        self.attach(by_cpu=True)
+        _close(threads)
 
     def attach_missed(self) -> None:
         """Sample the watched threads of which no sample has come although they ran.
@@ -130,9 +136,7 @@ class CpuSampler:
     def detach(self) -> None:
         """Stop sampling; what has come can still be fetched."""
         events, self._events = self._events, []
-        for event in events:
-            with suppress(OSError):
-                os.close(event)
+        _close(events)
 
     def accounting(self) -> Accounting:
         """Return where every sample of the target went; those of other processes are none."""
@@ -154,6 +158,12 @@ class CpuSampler:
         times = self._module.map("cpu_times").values_of_cpus(_ZERO)
         programs: int = sum(CPU_TIME.unpack(time)[1] for time in times)
         return programs + self.accounting().fired * interrupt_ns
+
+
+def _close(events: list[int]) -> None:
+    for event in events:
+        with suppress(OSError):
+            os.close(event)
 
 
 def parse_cpus(text: str) -> list[int]:

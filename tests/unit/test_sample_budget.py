@@ -6,6 +6,7 @@ import pytest
 
 from profiler import sample_budget
 from profiler.budget import Governor
+from profiler.errors import KernelError
 from profiler.sample_budget import SampleBudget
 from profiler.sample_cost import SampleCost
 
@@ -20,11 +21,19 @@ class Sampler:
         self.by_cpu: bool | None = None
         self.changes = 0
         self.samples_ns = 0
+        self.refuses_cpus = False
 
     def attach(self, by_cpu: bool) -> None:
+        if by_cpu and self.refuses_cpus:
+            raise KernelError("cannot sample CPU 0: no")
         self.by_cpu = by_cpu
 
+    def detach(self) -> None:
+        self.by_cpu = None
+
     def change_to_cpus(self) -> None:
+        if self.refuses_cpus:
+            raise KernelError("cannot sample CPU 0: no")
         self.changes += 1
         self.by_cpu = True
 
@@ -106,3 +115,20 @@ def test_without_a_budget_threads_are_sampled(monkeypatch: pytest.MonkeyPatch) -
     run.pass_second(1_000_000)
     run.budget.start()
     assert run.sampler.by_cpu is False
+
+
+@pytest.mark.parametrize("switches_before", [0, 50_000])
+def test_where_cpus_cannot_be_sampled_threads_are_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, switches_before: int
+) -> None:
+    run = Run(monkeypatch)
+    run.sampler.refuses_cpus = True
+    run.pass_second(switches_before)
+    run.budget.start()
+    for _ in range(2):
+        run.pass_second(50_000)
+        run.budget.charge()
+    assert run.sampler.by_cpu is False
+    assert run.budget.warning is not None
+    assert run.budget.warning.endswith("more than planned: cannot sample CPU 0: no")
+    assert run.budget.cost_ns() == 100_000_000

@@ -144,3 +144,15 @@ def test_lists_of_cpus(text: str, cpus: list[int]) -> None:
 def test_no_list_of_cpus() -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         parse_cpus("none")
+
+
+def test_where_cpus_are_refused_threads_keep_their_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = Threads(monkeypatch, [1, 2])
+    threads.sampler.attach()
+    threads.error = OSError(1, "no")
+    with pytest.raises(KernelError, match="cannot sample CPU 0"):
+        threads.sampler.change_to_cpus()
+    assert not threads.sampler.by_cpu
+    assert threads.closed == []
+    threads.sampler.detach()
+    assert threads.closed == [1001, 1002]
