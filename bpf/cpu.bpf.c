@@ -8,7 +8,7 @@
  */
 #include <uapi/linux/bpf_perf_event.h>
 #include "cpu_wire.h"
-#include "unwind.h"
+#include "unwind_store.h"
 
 #ifndef CPU_KERNEL_FRAMES
 #define CPU_KERNEL_FRAMES 1

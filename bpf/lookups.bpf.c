@@ -22,7 +22,7 @@
 #define TRAPS_RETURNS
 #include "kfuncs.h"
 #include "wire.h"
-#include "unwind.h"
+#include "unwind_store.h"
 #include "lookup_state.h"
 #include "lookup_step.h"
 #include "checkpoints.h"

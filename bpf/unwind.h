@@ -2,11 +2,11 @@
  * Unwinds the user stack of the current thread by the tables that profiler/unwind_table.py makes.
  *
  * A program fills a struct unwind_state that lives in a map value (unwind_begin), calls
- * unwind_some and, as long as that answers UNWIND_MORE, tail-calls itself; then unwind_store puts
- * the stack under its key. The state must not be shared: uprobe programs can be preempted and
- * need one per thread, perf_event programs can use one per CPU.
+ * unwind_some and, as long as that answers UNWIND_MORE, tail-calls itself; then unwind_store.h puts
+ * the stack under its key. The state must not be shared: uprobe programs can be preempted and need
+ * one per thread, perf_event programs can use one per CPU.
  *
- * -DUNWIND_ROWS, UNWIND_BLOCKS, UNWIND_RULES, UNWIND_STACKS: entries of the maps.
+ * -DUNWIND_ROWS, UNWIND_BLOCKS, UNWIND_RULES: entries of the maps.
  */
 #include <uapi/linux/ptrace.h>
 #include "memory.h"
@@ -14,9 +14,6 @@
 
 #ifndef UNWIND_FRAMES_PER_CALL
 #define UNWIND_FRAMES_PER_CALL 16 /* x 33 tail calls > UNWIND_MAX_FRAMES */
-#endif
-#ifndef UNWIND_STACKS
-#define UNWIND_STACKS 8192
 #endif
 
 #define UNWIND_MMAPABLE 1024 /* BPF_F_MMAPABLE, linux/bpf.h, kernel 5.5 */
@@ -26,8 +23,6 @@ BPF_F_TABLE("array", u32, struct unwind_rule, unwind_rules, UNWIND_RULES, UNWIND
 BPF_F_TABLE("array", u32, struct unwind_mapping, unwind_mappings, 2 * UNWIND_MAX_MAPPINGS,
             UNWIND_MMAPABLE);
 BPF_F_TABLE("array", u32, struct unwind_active, unwind_active, 1, UNWIND_MMAPABLE);
-BPF_TABLE("hash", u64, struct unwind_stack, unwind_stacks, UNWIND_STACKS);
-BPF_PERCPU_ARRAY(stack_counters, u64, UNWIND_OUTCOMES); /* of stack_store, by enum unwind_stored */
 
 /* The return address that was in a stack slot of the current thread before a return probe put its
  * trampoline there, 0 when none did. Who attaches return probes defines it and TRAPS_RETURNS. */
@@ -361,44 +356,8 @@ static __always_inline u32 unwind_some(struct unwind_state *state)
     return UNWIND_MORE;
 }
 
-/* Stores a stack that ended under *key, once for all stacks that are equal. */
-static __always_inline u32 unwind_store(struct unwind_state *state, u64 *key)
-{
-    struct unwind_stack *stack = &state->stack;
-    u64 hash = state->key, check = stack->check;
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < UNWIND_MAX_KERNEL_FRAMES && i < stack->kernel_count; i++) {
-        hash = unwind_key(hash, stack->kernel[i & (UNWIND_MAX_KERNEL_FRAMES - 1)]);
-        check = unwind_check(check, stack->kernel[i & (UNWIND_MAX_KERNEL_FRAMES - 1)]);
-    }
-    u64 shape = (u64)stack->cause << 32 | stack->count << 16 | stack->kernel_count;
-    hash = unwind_key(hash, shape);
-    stack->check = unwind_check(check, shape);
-    *key = hash ? hash : 1; /* 0: no stack */
-    struct unwind_stack *known = unwind_stacks.lookup(key);
-    if (!known) {
-        if (!unwind_stacks.insert(key, stack))
-            return UNWIND_STORED;
-        known = unwind_stacks.lookup(key); /* another CPU may have been faster */
-        if (!known)
-            return UNWIND_LOST;
-    }
-    return known->check == stack->check ? UNWIND_STORED : UNWIND_COLLIDED;
-}
-
 /* Says that the program could not be continued: no tail call is left, or none was possible. */
 static __always_inline void unwind_give_up(struct unwind_state *state)
 {
     state->stack.cause = UNWIND_TAIL_CALL;
-}
-
-/* As unwind_store, but returns the key, or 0 after counting what went wrong in stack_counters. */
-static __always_inline u64 stack_store(struct unwind_state *state)
-{
-    u64 key;
-    u32 stored = unwind_store(state, &key);
-    u64 *count = stack_counters.lookup(&stored);
-    if (count)
-        *count += 1;
-    return stored == UNWIND_STORED ? key : 0;
 }

@@ -1,6 +1,6 @@
 /* Unwinds at every probe and reports where it was and which stack that gave. */
 #define TRAPS_RETURNS
-#include "unwind.h"
+#include "unwind_store.h"
 
 struct slot {
     u64 address; /* on the stack */
