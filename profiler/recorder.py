@@ -228,7 +228,7 @@ def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_
             elapsed,
             options.duration_ns,
             len(run.sampler.samples),
-            sum(window.state.admitted for window in windows),
+            sum(window.admitted for window in windows),
             run.governor.spent_ns / elapsed,
         )
     )
