@@ -191,7 +191,6 @@ def _run_loop(run: _Run, options: Options, stop: Stop, report: Callable[[Progres
             next_lookup = now
     if run.exited:
         run.stopped_by = "target exit"
-    run.end_ns = min(time.monotonic_ns(), end_ns)
 
 
 def _wait(run: _Run, duration_ns: int) -> bool:
@@ -247,13 +246,18 @@ def _observe(run: _Run) -> None:
 
 
 def _harvest(run: _Run) -> Observed:
-    """Stop everything and read what was counted."""
-    with suppress(TargetError):
-        run.code.refresh()  # what was mapped in the last second has names too
-    account = run.uses.finish()
+    """Stop everything and read what was counted.
+
+    The window ends when the probes are gone, which may take as long as a lookup in flight; samples
+    and CPU time end there too, so that they can be compared.
+    """
     if run.lookups is not None:
         run.lookups.finish()
+    run.end_ns = time.monotonic_ns()
+    account = run.uses.finish()
     run.sampler.detach()
+    with suppress(TargetError):
+        run.code.refresh()  # what was mapped in the last second has names too
     lookups = None
     if run.lookups is not None:
         lookups = harvest_lookups(run.lookups, run.planner)

@@ -3,7 +3,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from profiler import recorder
+from profiler.observed import Observed
 from profiler.preparation import Options
 from profiler.recorder import Progress, _Run
 
@@ -50,3 +53,34 @@ def test_progress_counts_each_lookup_of_a_window_that_went_on_once() -> None:
     shown: list[Progress] = []
     recorder._drain(run, shown.append, Options(duration_ns=SECOND_NS), SECOND_NS)
     assert [progress.lookups for progress in shown] == [18]
+
+
+def harvested(monkeypatch: pytest.MonkeyPatch, run: _Run, closing_ns: int) -> Observed:
+    """Harvest a run that has come to 10 s, and whose probes are gone so much later."""
+    now = [10 * SECOND_NS]
+    finish = run.lookups.finish  # type: ignore[union-attr]
+
+    def close() -> None:
+        finish()
+        now[0] += closing_ns
+
+    monkeypatch.setattr(run.lookups, "finish", close, raising=False)
+    monkeypatch.setattr(recorder.time, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(recorder, "harvest_lookups", lambda *_: None)
+    return recorder._harvest(run)
+
+
+def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+    run = run_of(
+        calls,
+        sampler=Part(calls, "sampler", samples=[], by_cpu=False),
+        lookups=Part(calls, "lookups", problem=None),
+        governor=SimpleNamespace(spent_ns=0),
+        sampling=Part(calls, "sampling", charged_ns=0),
+    )
+    observed = harvested(monkeypatch, run, SECOND_NS // 8)
+    assert observed.window.end_ns == 10 * SECOND_NS + SECOND_NS // 8
+    assert calls[:3] == ["lookups.finish", "uses.finish", "sampler.detach"]
