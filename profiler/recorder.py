@@ -267,6 +267,7 @@ def _harvest(run: _Run) -> Observed:
     for source in (
         run.events.warning,
         run.uses.warning,
+        run.sampler.warning,
         run.sampling.warning,
         run.sockets.warning,
         refused,

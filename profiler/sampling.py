@@ -48,6 +48,7 @@ class CpuSampler:
         self.samples: list[tuple[int, int, int]] = []  # (time_ns, stack key, tid)
         self.sampled_tids: set[int] = set()
         self.watched_tids: set[int] = set()  # of which an event may or may not be inherited
+        self.warning: str | None = None  # that threads are not sampled, although they should be
 
     @property
     def program(self) -> Program:
@@ -85,13 +86,17 @@ class CpuSampler:
         """Sample the watched threads of which no sample has come although they ran.
 
         Those that have not run may have inherited an event, and a second one would count twice.
+        What the kernel refuses is said in `warning`.
         """
         self.watched_tids -= self.sampled_tids
         for tid in sorted(self.watched_tids):
             used = read_schedstat(self._pid, tid)
             if used is None or used.cpu_ns > _MISSED_PERIODS * self._period_ns:
                 self.watched_tids.discard(tid)
-                self._attach_thread(tid)
+                try:
+                    self._attach_thread(tid)
+                except KernelError as error:  # no reason to give up what all others tell
+                    self.warning = f"some threads have no samples: {error.message}"
 
     def _attach_thread(self, tid: int) -> None:
         try:

@@ -36,6 +36,7 @@ class Threads:
         monkeypatch.setattr(sampling.os, "close", self.closed.append)
         self.sampler.sampled_tids = set()
         self.sampler.watched_tids = set()
+        self.sampler.warning = None
 
     def read(self, pid: int) -> list[int]:
         return self.scans.pop(0) if len(self.scans) > 1 else self.scans[0]
@@ -82,6 +83,21 @@ def test_threads_born_meanwhile_are_watched_and_only_the_missed_get_an_event(
     threads.sampler.attach_missed()
     threads.sampler.attach_missed()
     assert threads.opened == [1, 9, 8]
+
+
+def test_what_is_refused_later_does_not_end_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = Threads(monkeypatch, [1], [1, 7, 8])
+    threads.sampler.attach()
+    threads.cpu_ns = {7: 100 * PERIOD_NS, 8: 100 * PERIOD_NS}
+    threads.error = OSError(24, "Too many open files")
+    for _ in range(2):
+        threads.sampler.attach_missed()
+    assert threads.sampler.watched_tids == set()
+    assert threads.sampler.warning == (
+        "some threads have no samples: too many threads to sample: 1 events are open"
+    )
+    threads.sampler.detach()
+    assert threads.closed == [1001]
 
 
 def test_a_process_without_threads_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
