@@ -17,6 +17,7 @@ from profiler.probes import ProbePlan, ProbePlanner
 from profiler.process import read_tids
 from profiler.push_sites import tell_push_sites
 from profiler.sample_cost import SampleCost, calibrate_sampling
+from profiler.sampling import has_task_registers
 from profiler.seccomp import returns_are_safe
 from profiler.syscalls import enable_program_statistics
 from profiler.target import FoundTarget
@@ -67,14 +68,7 @@ def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Optio
     library.prepare(code.current)
     planner = ProbePlanner(code)
     plan = _plan(planner, options) if options.lookups else None
-    definitions = {
-        **library.definitions(),
-        "TARGET_TGID": target.pid,
-        "CPU_KERNEL_FRAMES": int(options.kernel_frames),
-        "THREADS": max(_LEAST_THREADS, 4 * len(read_tids(target.pid))),
-        "GROUPS": GROUPS,
-        "HISTOGRAMS": HISTOGRAMS,
-    }
+    definitions = {**library.definitions(), **_definitions(target.pid, options)}
     programs = None
     if plan is not None:
         programs, plan = _load_lookups(plan, definitions, target, options)
@@ -101,6 +95,18 @@ def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Optio
             *(programs.rejected if programs else ()),
         ),
     )
+
+
+def _definitions(pid: int, options: Options) -> dict[str, int]:
+    """Return the C macros that do not depend on the target's code."""
+    return {
+        "TARGET_TGID": pid,
+        "CPU_KERNEL_FRAMES": int(options.kernel_frames),
+        "CPU_TASK_REGISTERS": int(has_task_registers()),
+        "THREADS": max(_LEAST_THREADS, 4 * len(read_tids(pid))),
+        "GROUPS": GROUPS,
+        "HISTOGRAMS": HISTOGRAMS,
+    }
 
 
 def _plan(planner: ProbePlanner, options: Options) -> ProbePlan:

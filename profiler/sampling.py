@@ -29,6 +29,28 @@ from profiler.unwind_wire import CPU_COUNTERS, CPU_TIME, SAMPLE
 _MISSED_PERIODS = 3  # an inherited event would have fired by then
 _ONLINE = Path("/sys/devices/system/cpu/online")
 _ZERO = struct.pack("<I", 0)
+_INSTRUCTION = struct.Struct("<BBhi")  # struct bpf_insn: code, registers, offset, immediate
+# What cpu.bpf.c does to find the registers of a thread that is in the kernel; helpers by their
+# numbers in include/uapi/linux/bpf.h.
+_FIND_REGISTERS = b"".join(
+    _INSTRUCTION.pack(*instruction)
+    for instruction in (
+        (0x85, 0, 0, 158),  # call bpf_get_current_task_btf, Linux 5.11
+        (0xBF, 1, 0, 0),  # r1 = r0
+        (0x85, 0, 0, 175),  # call bpf_task_pt_regs, Linux 5.15
+        (0xB7, 0, 0, 0),  # r0 = 0
+        (0x95, 0, 0, 0),  # exit
+    )
+)
+
+
+def has_task_registers() -> bool:
+    """Tell whether this kernel lets samples in the kernel see the user's registers."""
+    try:
+        os.close(syscalls.load_program(_FIND_REGISTERS, syscalls.PROG_PERF_EVENT, 0, "registers"))
+    except OSError:
+        return False
+    return True
 
 
 class CpuSampler:
@@ -38,10 +60,8 @@ class CpuSampler:
         self._module = module
         self._pid = pid
         self._period_ns = round(1e9 / frequency_hz)
-        self._program = module.load("cpu_sample", syscalls.PROG_PERF_EVENT)
-        module.set_tail_call(
-            "cpu_programs", 0, module.load("cpu_continue", syscalls.PROG_PERF_EVENT)
-        )
+        self._program = self._load("cpu_sample")
+        module.set_tail_call("cpu_programs", 0, self._load("cpu_continue"))
         self._ring = module.ring_buffer("cpu_samples")
         self._events: list[int] = []
         self.by_cpu = False
@@ -49,6 +69,14 @@ class CpuSampler:
         self.sampled_tids: set[int] = set()
         self.watched_tids: set[int] = set()  # of which an event may or may not be inherited
         self.warning: str | None = None  # that threads are not sampled, although they should be
+
+    def _load(self, function: str) -> Program:
+        try:
+            return self._module.load(function, syscalls.PROG_PERF_EVENT)
+        except OSError as error:
+            raise KernelError(
+                f"the kernel refuses the program that samples: {error.strerror}", "ebpf-prof doctor"
+            ) from error
 
     @property
     def program(self) -> Program:

@@ -12,6 +12,7 @@ import pytest
 
 from profiler.elf import Elf
 from profiler.mappings import VDSO, TargetCode
+from profiler.sampling import has_task_registers
 from profiler.symtab import read_symtab
 from profiler.unwind_wire import CAUSES, MAX_FRAMES, WHOLE, push_site
 from tests.bpf.unwinding import (
@@ -230,6 +231,10 @@ def test_another_stack_under_the_same_key_is_counted(tmp_path: Path) -> None:
     fired, kept, lost, collided, truncated = taken.counters
     assert collided >= 20
     assert fired == kept + lost + collided + truncated
+
+
+def test_this_kernel_has_the_registers_of_tasks() -> None:
+    assert has_task_registers()
 
 
 def test_without_registers_samples_in_the_kernel_are_marked(tmp_path: Path) -> None:

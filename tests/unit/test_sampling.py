@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from profiler import sampling
 from profiler.errors import KernelError, TargetError
-from profiler.sampling import CpuSampler, parse_cpus
+from profiler.kernel import BpfModule, Program
+from profiler.sampling import CpuSampler, has_task_registers, parse_cpus
+from profiler.syscalls import VerifierError
 from profiler.taskstats import ThreadTime
 
 PERIOD_NS = 10_000_000
@@ -172,3 +177,35 @@ def test_where_cpus_are_refused_threads_keep_their_events(monkeypatch: pytest.Mo
     assert threads.closed == []
     threads.sampler.detach()
     assert threads.closed == [1001, 1002]
+
+
+def test_kernels_without_the_registers_of_tasks_are_told_by_trying(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load(*_: object) -> int:
+        raise VerifierError(errno.EINVAL, "invalid func unknown#175")
+
+    monkeypatch.setattr(sampling.syscalls, "load_program", load)
+    assert not has_task_registers()
+
+
+def test_the_trial_of_registers_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    monkeypatch.setattr(sampling.syscalls, "load_program", lambda *_: reading)
+    assert has_task_registers()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(reading)
+
+
+class Refusing:
+    """A module whose programs the verifier does not like."""
+
+    def load(self, name: str, program_type: int) -> Program:
+        raise VerifierError(errno.EACCES, "")
+
+
+def test_a_program_that_the_kernel_refuses_is_an_error_of_the_kernel() -> None:
+    with pytest.raises(KernelError, match="program that samples: Permission denied") as refused:
+        CpuSampler(cast(BpfModule, Refusing()), 1, 99.0)
+    assert refused.value.hint == "ebpf-prof doctor"
