@@ -54,10 +54,13 @@ def _with_true_traps(windows: Sequence[MeasuredWindow]) -> Sequence[MeasuredWind
     counting = [_traps(window) for window in windows if window.is_counting]
     measuring = [_traps(window) for window in windows if _is_all_lookups(window)]
     factor = trap_factor(counting, measuring)
-    return [
-        replace(window, cost_ns=window.cost_ns + round((factor - 1) * window.trap_ns))
-        for window in windows
-    ]
+    return [_dearer(window, round((factor - 1) * window.trap_ns)) for window in windows]
+
+
+def _dearer(window: MeasuredWindow, more_ns: int) -> MeasuredWindow:
+    """Return a window whose inside cost so much more; outside of it, what was paid stays."""
+    whole = replace(window.window, cost_ns=window.window.cost_ns + more_ns)
+    return replace(window, window=whole, cost_ns=window.cost_ns + more_ns)
 
 
 def _is_all_lookups(window: MeasuredWindow) -> bool:

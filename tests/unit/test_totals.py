@@ -77,3 +77,12 @@ def test_calls_of_one_entry_function_by_another_are_not_counted_twice() -> None:
 def test_a_group_that_no_good_window_saw_is_estimated_as_none() -> None:
     windows = [window(0, 100, {KEY: 1000}, counting=True)]
     assert totals(windows, KEY, OTHER)[OTHER] == 0.0
+
+
+def test_dearer_traps_are_taken_out_of_the_work_between_windows_once() -> None:
+    # Each lookup works for 1 us; its one trap, or five, take 3 us each but are calibrated as 2 us.
+    measuring = window(0, 16, {KEY: 1000}, cost=10)
+    counting = window(56, 60, {KEY: 1000}, cost=2, counting=True)
+    windows = [replace(seen, trap_ns=seen.cost_ns) for seen in (measuring, counting)]
+    # 40 ms of nothing but lookups before the counting window, and as many after it.
+    assert totals(windows, KEY)[KEY] == pytest.approx(82_000)
