@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 from profiler.containers import TargetMemory, read_container
 from profiler.kernel import BpfModule
@@ -52,7 +53,8 @@ class Discovery:
         if state is None:
             return
         v_table = struct.pack("<Q", state.v_table)
-        self._module.map("layouts").set(v_table, state.layout.encode())
+        with suppress(OSError):  # full, of more kinds than Asterisk has; others stay unverified
+            self._module.map("layouts").set(v_table, state.layout.encode())
         self._module.map("unknown_v_tables").delete(v_table)
 
     def _want(self, function: int) -> bool:

@@ -6,19 +6,27 @@ from typing import cast
 
 import pytest
 
-from profiler.containers import TargetMemory
+from profiler import discovery
+from profiler.containers import ContainerState, TargetMemory
 from profiler.discovery import MAX_COMPARISON_PROBES, Discovery
 from profiler.kernel import BpfModule
 from profiler.placement import Site
 from profiler.probes import PlannedProbe, ProbePlanner
 from profiler.unwind_wire import push_site
 from profiler.uprobes import ProbePlace
+from profiler.wire import Kind, Layout
 
 
 class Map(dict[bytes, bytes]):
     """A BPF map in memory."""
 
     set = dict.__setitem__
+
+    def delete(self, key: bytes) -> bool:
+        return self.pop(key, None) is not None
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:  # type: ignore[override]
+        yield from list(super().items())  # as the kernel does, whatever is deleted meanwhile
 
 
 class Module:
@@ -113,3 +121,21 @@ def test_there_is_a_bound_on_probes(module: Module, make: Make) -> None:
         want(module, 0x1000 + 16 * number, 0x90000 + 16 * number)
     assert discovery.look()
     assert len(discovery.comparisons) == MAX_COMPARISON_PROBES
+
+
+class FullMap(Map):
+    """A BPF map without room."""
+
+    def set(self, key: bytes, value: bytes) -> None:  # type: ignore[override]
+        raise OSError(7, "layouts: Argument list too long")
+
+
+def test_a_target_with_too_many_kinds_of_containers_does_not_end_the_recording(
+    module: Module, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = ContainerState(0x7000, None, None, None, 0, 1, Layout(Kind.HASH, 56, 16, 48))
+    monkeypatch.setattr(discovery, "read_container", lambda *_: state)
+    module.maps["layouts"] = FullMap()
+    module.map("unknown_v_tables").set(struct.pack("<Q", 0x7000), struct.pack("<Q", 0x9000))
+    assert not make(Planner("je 0x1234", set())).look()
+    assert not module.map("layouts")
