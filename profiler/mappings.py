@@ -97,7 +97,9 @@ def read_mappings(pid: int, proc: Path = PROC) -> tuple[Mapping, ...]:
         with (proc / str(pid) / "maps").open("rb") as file:
             return parse_maps(file.read(MAX_MAPS_BYTES))
     except (FileNotFoundError, ProcessLookupError) as error:
-        raise TargetError(f"process {pid} does not exist (any more)") from error
+        raise TargetError(
+            f"process {pid} does not exist (any more)", "pgrep -a asterisk"
+        ) from error
     except PermissionError as error:
         raise TargetError(f"the mappings of process {pid} cannot be read", "use sudo") from error
 

@@ -104,7 +104,7 @@ def _begin(stack: ExitStack, target: FoundTarget, options: Options) -> _Run:
     code = TargetCode(target.pid)
     code.refresh()
     if not code.current:
-        raise TargetError(f"process {target.pid} has ended")
+        raise TargetError(f"process {target.pid} has ended", "pgrep -a asterisk")
     loaded = load(stack, target, code, options)
     names = NamingSession(code, target.pid, options.symbols)
     names.pin()

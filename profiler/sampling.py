@@ -96,7 +96,7 @@ class CpuSampler:
         # Born while we attached: most were started by a thread that has an event by now.
         self.watched_tids = set(read_tids(self._pid)) - set(found)
         if not self._events:
-            raise TargetError(f"process {self._pid} has ended")
+            raise TargetError(f"process {self._pid} has ended", "pgrep -a asterisk")
 
     def change_to_cpus(self) -> None:
         """Sample by CPU from now on; on KernelError threads are sampled as before."""
@@ -150,14 +150,16 @@ class CpuSampler:
                 f"too many threads to sample: {len(self._events)} events are open",
                 "ulimit -n 65536",
             )
-        return KernelError(f"cannot sample {what}: {error.strerror}")
+        return KernelError(f"cannot sample {what}: {error.strerror}", "ebpf-prof doctor")
 
     def _start(self, event: int) -> None:
         self._events.append(event)
         try:
             syscalls.run_program_on(event, self._program.descriptor)
         except OSError as error:
-            raise KernelError(f"cannot run a program on samples: {error.strerror}") from error
+            raise KernelError(
+                f"cannot run a program on samples: {error.strerror}", "ebpf-prof doctor"
+            ) from error
 
     def drain(self) -> None:
         """Fetch the samples that have come since."""

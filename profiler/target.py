@@ -151,7 +151,7 @@ def _describe(pid: int, proc: Path) -> FoundTarget:
         )
     again = read_process(pid, proc)
     if again is None or again.stat.start_ticks != process.stat.start_ticks or again.ended:
-        raise TargetError(f"process {pid} ended while it was being looked at")
+        raise TargetError(f"process {pid} ended while it was being looked at", "pgrep -a asterisk")
     return FoundTarget(
         process=process,
         build=build,

@@ -258,7 +258,10 @@ def load_programs(
         except (OSError, KernelError) as error:
             failures.append(f"{variant.links.value}: {error}")
         module.close()
-    raise KernelError(f"the kernel takes none of our programs ({'; '.join(failures)})")
+    raise KernelError(
+        f"the kernel takes none of our programs ({'; '.join(failures)})",
+        "ebpf-prof asterisk --cpu-only",
+    )
 
 
 def _last_line(log: str) -> str:

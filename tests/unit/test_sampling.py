@@ -106,8 +106,9 @@ def test_what_is_refused_later_does_not_end_the_recording(monkeypatch: pytest.Mo
 
 
 def test_a_process_without_threads_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(TargetError, match="has ended"):
+    with pytest.raises(TargetError, match="has ended") as ended:
         Threads(monkeypatch, []).sampler.attach()
+    assert ended.value.hint == "pgrep -a asterisk"
 
 
 @pytest.mark.parametrize(
@@ -118,8 +119,9 @@ def test_events_that_cannot_be_opened(
 ) -> None:
     threads = Threads(monkeypatch, [1])
     threads.error = OSError(number, "no")
-    with pytest.raises(KernelError, match=message):
+    with pytest.raises(KernelError, match=message) as refused:
         threads.sampler.attach()
+    assert refused.value.hint
 
 
 def test_threads_that_are_gone_by_then_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
