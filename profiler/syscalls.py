@@ -39,7 +39,6 @@ _PERF_TYPE_SOFTWARE = 1
 _PERF_COUNT_SW_CPU_CLOCK = 0
 _PERF_FLAG_FD_CLOEXEC = 8
 _PERF_EVENT_IOC_ENABLE = 0x2400
-_PERF_EVENT_IOC_DISABLE = 0x2401
 _PERF_EVENT_IOC_SET_BPF = 0x40042408
 _UPROBE_PMU_TYPE = "/sys/bus/event_source/devices/uprobe/type"
 _UPROBE_PMU_RETURN_BIT = 1  # format/retprobe: config:0
@@ -252,8 +251,3 @@ def run_program_on(event: int, program: int) -> None:
 def enable_event(event: int) -> None:
     """Start an event that was opened disabled."""
     fcntl.ioctl(event, _PERF_EVENT_IOC_ENABLE, 0)
-
-
-def disable_event(event: int) -> None:
-    """Stop an event; its descriptor stays open."""
-    fcntl.ioctl(event, _PERF_EVENT_IOC_DISABLE, 0)
