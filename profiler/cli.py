@@ -173,6 +173,10 @@ def asterisk(
     """
     if user_only and kernel_only:
         raise UsageError("-U and -K leave nothing to show", "use one of them, or none")
+    if verify and cpu_only:
+        raise UsageError(
+            "--cpu-only leaves --verify nothing to compare", "use one of them, or none"
+        )
     require(checks(read_facts()))
     target = find_asterisk(pid)
     if list_probes:

@@ -190,3 +190,11 @@ def test_help_fits_into_eighty_columns(words: list[str]) -> None:
     done = run(*words)
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [("-U", "-K"), ("--verify", "--cpu-only")])
+def test_options_that_leave_nothing_are_refused(words: tuple[str, ...]) -> None:
+    result = run("asterisk", *words)
+    assert result.returncode == 2
+    assert "nothing to" in result.stderr
+    assert "try: use one of them, or none" in result.stderr
