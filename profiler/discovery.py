@@ -10,6 +10,7 @@ from profiler.containers import TargetMemory, read_container
 from profiler.kernel import BpfModule
 from profiler.probes import PlannedProbe, ProbePlanner
 from profiler.push_sites import tell_push_sites
+from profiler.wire import MATCH_BY_ADDRESS
 
 MAX_COMPARISON_PROBES = 64
 _ONE = struct.pack("<I", 1)
@@ -36,7 +37,7 @@ class Discovery:
         """Learn all that is new; tell whether more places must be probed."""
         for _, value in self._module.map("unknown_v_tables").items():
             self._learn(struct.unpack("<Q", value)[0])
-        changed = False
+        changed = self._forget_unloaded()
         for key, value in self._module.map("wanted_functions").items():
             for (function,) in (struct.unpack("<Q", key), struct.unpack("<Q", value)):
                 changed |= self._want(function)
@@ -57,9 +58,23 @@ class Discovery:
             self._module.map("layouts").set(v_table, state.layout.encode())
         self._module.map("unknown_v_tables").delete(v_table)
 
+    def _forget_unloaded(self) -> bool:
+        """Forget functions of modules that were unloaded, and replaced by others."""
+        gone = [
+            function
+            for function, probe in self.comparisons.items()
+            if not self._planner.is_current(function, probe)
+        ]
+        for function in gone:
+            del self.comparisons[function]
+            self._module.map("trapped_functions").delete(struct.pack("<Q", function))
+        return bool(gone)
+
     def _want(self, function: int) -> bool:
         if function in self.comparisons or function in self._refused:
             return False
+        if function != MATCH_BY_ADDRESS and not self._is_code(function):
+            return False  # perhaps of a module that was loaded since we looked
         probe = None
         if len(self.comparisons) < MAX_COMPARISON_PROBES:
             probe = self._planner.comparison(function)

@@ -248,6 +248,8 @@ class ProbePlanner:
         loaded = self.executable() if function == MATCH_BY_ADDRESS else self._code.at(function)
         if loaded is None or loaded.file is None or loaded.bias is None:
             return None
+        if loaded.file.handle is None:
+            return None
         address: int | None = function - loaded.bias
         if function == MATCH_BY_ADDRESS:
             address = self.image(loaded).exported("ao2_match_by_addr")
@@ -260,15 +262,25 @@ class ProbePlanner:
         value = function_value(function, site.stack_bytes or 0)
         return self._probe(loaded, site, Place.COMPARISON, value, False)
 
+    def is_current(self, function: int, probe: PlannedProbe) -> bool:
+        """Tell whether the code at an address is still that in which the probe is placed."""
+        loaded = self.executable() if function == MATCH_BY_ADDRESS else self._code.at(function)
+        return loaded is not None and loaded.file is not None and probe.place.path == _path(loaded)
+
     def _probe(
         self, loaded: LoadedCode, site: Site, place: Place, value: int, with_return: bool
     ) -> PlannedProbe:
-        mapping = loaded.mapping
-        path = f"/proc/{self._code.pid}/map_files/{mapping.start:x}-{mapping.end:x}"
         address = site.vaddr + (loaded.bias or 0)
         told = cookie(place, value, site.emulated)
-        place_in_file = ProbePlace(path, site.file_offset, address, told, with_return)
+        place_in_file = ProbePlace(_path(loaded), site.file_offset, address, told, with_return)
         return PlannedProbe(site, place_in_file, _indices(ENTRY_FUNCTIONS))
+
+
+def _path(loaded: LoadedCode) -> str:
+    """Return a path that leads to the file that was analysed, whatever is mapped there later."""
+    if loaded.file is None or loaded.file.handle is None:
+        raise ProbeError(f"{loaded.mapping.path} is no file that a probe can be placed in")
+    return f"/proc/self/fd/{loaded.file.handle.fd}"
 
 
 def _indices(entries: Iterable[str]) -> frozenset[int]:

@@ -46,6 +46,7 @@ class Planner:
         self._instruction = instruction
         self._refused = refused
         self.asked: list[int] = []
+        self.replaced: set[int] = set()
 
     def comparison(self, function: int) -> PlannedProbe | None:
         self.asked.append(function)
@@ -56,9 +57,16 @@ class Planner:
             site, ProbePlace("/bin/true", function, function + 0x100, 0, False), frozenset()
         )
 
+    def is_current(self, function: int, probe: PlannedProbe) -> bool:
+        assert probe.place.address == function + 0x100
+        return function not in self.replaced
 
-def no_code(_address: int) -> bool:
-    return False
+
+UNKNOWN_CODE = 0x7F0000000000
+
+
+def is_code(address: int) -> bool:
+    return address < UNKNOWN_CODE
 
 
 @pytest.fixture
@@ -73,7 +81,7 @@ Make = Callable[[Planner], Discovery]
 def make(module: Module) -> Iterator[Make]:
     def discovery(planner: Planner) -> Discovery:
         memory = cast(TargetMemory, None)  # no container is met here
-        return Discovery(cast(BpfModule, module), cast(ProbePlanner, planner), memory, no_code)
+        return Discovery(cast(BpfModule, module), cast(ProbePlanner, planner), memory, is_code)
 
     yield discovery
 
@@ -105,6 +113,34 @@ def test_the_programs_hear_of_probes_when_they_are_placed(module: Module, make: 
         0x1000,
         0x2000,
     }
+
+
+def test_functions_of_a_module_that_was_replaced_are_forgotten(module: Module, make: Make) -> None:
+    planner = Planner("je 0x1234", set())
+    discovery = make(planner)
+    want(module, 0x1000, 0x2000)
+    discovery.look()
+    discovery.placed()
+    module.map("wanted_functions").clear()
+    planner.replaced.add(0x2000)
+    assert discovery.look()
+    assert list(discovery.comparisons) == [0x1000]
+    assert list(module.map("trapped_functions")) == [struct.pack("<Q", 0x1000)]
+    assert not discovery.look()
+
+
+def test_functions_of_a_module_that_is_not_known_yet_are_asked_for_again(
+    module: Module, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = Planner("je 0x1234", set())
+    discovery = make(planner)
+    want(module, UNKNOWN_CODE, 0x2000)
+    assert discovery.look()
+    assert not discovery.look()
+    assert planner.asked == [0x2000]
+    monkeypatch.setitem(globals(), "UNKNOWN_CODE", UNKNOWN_CODE + 1)  # its mapping was read
+    assert discovery.look()
+    assert planner.asked == [0x2000, UNKNOWN_CODE - 1]
 
 
 def test_the_sampler_hears_of_pushes_among_them(module: Module, make: Make) -> None:
