@@ -24,7 +24,7 @@ BPF_RINGBUF_OUTPUT(window_stops,
                    1); /* a record wakes user space: the window's allowance is spent */
 BPF_ARRAY(lookup_counters, u64, LOOKUP_COUNTER_COUNT);
 BPF_ARRAY(thread_states, struct thread, THREADS);
-BPF_HASH(threads, u32, u32, THREADS);       /* index in thread_states by tid; never changes */
+BPF_HASH(threads, u32, u32, THREADS);       /* index in thread_states by tid */
 BPF_HASH(thread_owners, u32, u32, THREADS); /* tid by index */
 BPF_ARRAY(threads_seen, u32, 1);
 BPF_PERCPU_ARRAY(last_thread, u64, 1); /* that was hit last on this CPU: tid << 32 | index */

@@ -21,10 +21,12 @@ from profiler.cpu_clock import ProcessClock
 from profiler.discovery import Discovery
 from profiler.group_counts import GroupCounts
 from profiler.hurry import Hurry
+from profiler.lookup_counters import LookupCounters
 from profiler.observed import MeasuredWindow
 from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
 from profiler.recording import ProbeWindow
 from profiler.remembered import Remembered
+from profiler.thread_states import ThreadStates
 from profiler.uprobes import UprobePrograms
 from profiler.wire import (
     NO_WINDOW,
@@ -119,7 +121,9 @@ class LookupMeasurement:
         self._grant: Grant | None = None
         self._begin: _Edge | None = None
         self._settled: _Edge | None = None
+        self._counters = LookupCounters(self._module)
         self._counts = GroupCounts(self._module, self.remembered.note)
+        self._threads = ThreadStates(self._module)
         self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: TALLY_NS}
         self.windows: list[MeasuredWindow] = []
         self.gone = False
@@ -175,11 +179,7 @@ class LookupMeasurement:
 
     def counters(self) -> dict[LookupCounter, int]:
         """Return where all entries of lookups went."""
-        counts = self._module.map("lookup_counters")
-        return {
-            counter: struct.unpack("<Q", counts.get(struct.pack("<I", counter)) or bytes(8))[0]
-            for counter in LookupCounter
-        }
+        return self._counters.read()
 
     def groups(self) -> dict[GroupKey, Group]:
         """Return the sums of all groups."""
@@ -210,6 +210,8 @@ class LookupMeasurement:
         places = [
             replace(p.place, is_busy=self._is_contended and self._counts.is_busy(p)) for p in wanted
         ]
+        if self._threads.are_scarce:
+            self._threads.clear()
         self._module.map("window_state").set(_ZERO, NO_WINDOW.encode())
         self._control(0, 0, 0)
         self._settled = self._edge()
@@ -236,12 +238,13 @@ class LookupMeasurement:
 
     def _end_window(self) -> None:
         assert self._grant is not None
-        goes_on = self._kind is WindowKind.MEASURE and self._state().closed_ns is None
-        if not goes_on or self._discovery.look():
+        if not self._may_go_on() or self._discovery.look():
             self._close()
             return
         end = self._edge(exactly=self._dense)
         self._settle(end, closed=False)
+        if not self._dense:
+            self._hurry.end()
         self._begin = end
         grant = self._governor.grant(end.time_ns, is_open=True)
         if grant is None:
@@ -251,6 +254,14 @@ class LookupMeasurement:
         self._grant = grant
         allowance = end.state.spent_ns + grant.allowance_ns
         self._control(self._number, grant.until_ns + _LATEST_NS, allowance)
+
+    def _may_go_on(self) -> bool:
+        """Tell whether the open window's probes would be placed again as they are."""
+        return (
+            self._kind is WindowKind.MEASURE
+            and self._state().closed_ns is None
+            and not self._threads.are_scarce
+        )
 
     def _while_learning(self, grant: Grant) -> Grant:
         """Keep the first windows short: what containers there are is only learned between two."""
@@ -267,7 +278,7 @@ class LookupMeasurement:
         self._control(0, 0, 0)
         self._programs.detach()
         self._hurry.end()
-        self._count_unfinished(self._state())
+        self._counters.add_unfinished(self._state().in_flight)
         self._discovery.look()
         self._settle(end, closed=True)
         self._grant = None
@@ -363,15 +374,6 @@ class LookupMeasurement:
             DENSE_STACK_SHARE if self._dense else STACK_SHARE,
         )
         self._module.map("control").set(_ZERO, control.encode())
-
-    def _count_unfinished(self, state: WindowState) -> None:
-        """Lookups that never returned are lost; their counter is ours once no program runs."""
-        if not state.in_flight:
-            return
-        counters = self._module.map("lookup_counters")
-        key = struct.pack("<I", LookupCounter.UNFINISHED)
-        (count,) = struct.unpack("<Q", counters.get(key) or bytes(8))
-        counters.set(key, struct.pack("<Q", count + state.in_flight))
 
 
 def _cost_ns(begin: _Edge, end: _Edge) -> float:

@@ -20,6 +20,7 @@ PLAN = ProbePlan((), True, True, True, False, True, ())
 
 class Map:
     descriptor = 0
+    max_entries = 16
 
     def get(self, _key: bytes) -> None:
         return None

@@ -1,0 +1,78 @@
+"""Recordings that measure every lookup, so that one window follows another without a pause."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bench.session import Session
+from lab.instance import Instance, Options, start
+from profiler import preparation
+from profiler.lookups import LookupMeasurement
+from profiler.wire import LookupCounter
+from tests.groundtruth import KINDS, box
+
+pytestmark = [pytest.mark.live, pytest.mark.root]
+
+EVERY_LOOKUP = preparation.Options(1, budget_ratio=None)
+
+
+@pytest.fixture(scope="module", params=["16", "22"])
+def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
+    with start(
+        Options(request.param, f"every{os.getpid()}-{request.param}").complete()
+    ) as instance:
+        instance.cli("module load groundtruth.so")
+        yield instance
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.join()
+
+
+def measured(session: Session) -> LookupMeasurement:
+    """Return the measurement, after checks that hold for every one."""
+    measurement = session.run.lookups
+    assert measurement is not None and measurement.problem is None
+    counters = measurement.counters()
+    gone = set(LookupCounter) - {LookupCounter.FIRED, LookupCounter.STACKLESS}
+    assert counters[LookupCounter.FIRED] == sum(counters[counter] for counter in gone)
+    assert counters[LookupCounter.UNFINISHED] == counters[LookupCounter.THREADS] == 0
+    return measurement
+
+
+def test_there_is_room_for_more_threads_than_places(
+    asterisk: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_LEAST_THREADS", 200)
+    rounds, threads, each = 60, 8, 50
+    with (
+        box(asterisk, "many", KINDS["hash"]) as target,
+        Session(asterisk.pid, EVERY_LOOKUP) as session,
+    ):
+        lookups = session.run.lookups
+        assert lookups is not None
+        places = lookups._module.map("thread_states").max_entries
+        assert places < rounds * threads
+
+        def work() -> None:
+            for _ in range(rounds):
+                target.run("hit", threads=threads, count=each)
+                time.sleep(0.1)
+
+        with meanwhile(work):
+            session.on(8.0)
+        kept = measured(session).counters()[LookupCounter.KEPT]
+    # Some come while probes are placed anew.
+    assert kept > 0.9 * rounds * threads * each
