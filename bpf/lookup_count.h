@@ -8,12 +8,21 @@ static __always_inline u32 takes_end_node(struct lookup *l)
     return (l->flags & OBJ_UNLINK) && l->end_node && !l->end_object;
 }
 
+/* The number of elements now; -1 when it cannot be read. */
+static __always_inline s64 elements_now(struct lookup *l)
+{
+    u32 elements = 0;
+    if (bpf_probe_read_user(&elements, 4, (void *)(l->container + ELEMENTS_OFFSET)))
+        return -1;
+    return elements;
+}
+
 /* Whether the number of elements is what the traversal made of it: then no node came or went
  * meanwhile. A lookup that unlinks every match says itself how many it took. */
 static __always_inline bool unchanged(struct lookup *l)
 {
-    u32 elements = 0;
-    if (bpf_probe_read_user(&elements, 4, (void *)(l->container + ELEMENTS_OFFSET)))
+    s64 elements = elements_now(l);
+    if (elements < 0)
         return false;
     l->unlinked = l->head.elements - elements;
     if ((l->flags & OBJ_UNLINK) && (l->flags & OBJ_MULTIPLE))
@@ -107,10 +116,12 @@ static __always_inline u32 plan_hash(struct control *c, struct thread *t, struct
     walk->container = l->container;
 #if HAS_CHECKPOINTS
     struct window_state *w = get_window();
-    if (w && expected >= CHECKPOINT_LEAST && walk->heads_left == 1 && walk->forward &&
-        !(l->flags & OBJ_UNLINK)) {
-        u32 plan = plan_checkpoints(c, w, &t->checkpoint_walk, l->container, bucket,
-                                    l->head.elements, expected);
+    bool is_fit = expected >= CHECKPOINT_LEAST && walk->heads_left == 1 && walk->forward &&
+                  !(l->flags & OBJ_UNLINK);
+    s64 elements = is_fit ? elements_now(l) : -1;
+    if (w && elements >= 0) {
+        u32 plan =
+            plan_checkpoints(c, w, &t->checkpoint_walk, l->container, bucket, elements, expected);
         if (plan == CHECKPOINT_MAKE)
             return PROGRAM_MAKE_CHECKPOINTS;
         if (plan == CHECKPOINT_USE) {
@@ -207,9 +218,8 @@ static __always_inline u32 plan_count(struct control *c, struct thread *t, struc
     __builtin_memset(&t->walk, 0, sizeof(t->walk));
     if (is_tree)
         return plan_tree(c, t, l, layout);
-    if (bpf_probe_read_user(&state, sizeof(state), (void *)l->state) ||
-        state.argument != l->argument || state.flags != l->flags) {
+    if (!l->end_node && (bpf_probe_read_user(&state, sizeof(state), (void *)l->state) ||
+                         state.argument != l->argument || state.flags != l->flags))
         return 0;
-    }
     return plan_hash(c, t, l, layout, &state);
 }

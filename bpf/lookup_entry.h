@@ -44,14 +44,23 @@ static __always_inline void forget_call_site(struct lookup *l)
     l->function = l->return_address;
 }
 
-/* Not where nothing is returned to the caller and another probe sees the traversal's end. */
-static __always_inline bool needs_return(struct lookup *l)
+/* Not where nothing is returned to the caller and another probe sees the traversal's end. Where so
+ * many lookups are measured that it slows the target down, one in some is drawn by lot among those for
+ * one element: what they return must be the object at which the traversal ended, if it is not NULL. */
+static __always_inline bool needs_return(struct control *c, struct lookup *l)
 {
     if (!RETURNS)
         return false;
+    if (l->phase == PHASE_TRAVERSING && !l->traversal_sp)
+        return true; /* not predicted, so no other probe takes it for this lookup's */
     if (!EXHAUSTED_SITES && ((l->passed_flags & OBJ_NOLOCK) || !UNLOCK_SITES))
         return true;
-    return l->entry != ENTRY_UNLINK && !(l->passed_flags & OBJ_NODATA);
+    if (l->entry == ENTRY_UNLINK || (l->passed_flags & OBJ_NODATA))
+        return false;
+    if (l->entry != ENTRY_FIND || (l->passed_flags & (OBJ_UNLINK | OBJ_MULTIPLE)))
+        return true;
+    return !PREDICTS || !l->traversal_sp || !c->return_share ||
+           bpf_get_prandom_u32() % c->return_share == 0;
 }
 
 static __always_inline bool admit(struct control *c, struct window_state *w, u64 now)
@@ -74,6 +83,76 @@ static __always_inline void mark_inner_unseen(struct thread *t, u64 window)
     struct lookup *outer = t ? top_lookup(t) : NULL;
     if (outer && outer->window == window)
         outer->inner_unseen = 1;
+}
+
+/* The head of the container as the traversal finds it. Returns false when it cannot be read. */
+static __always_inline bool begin_traversal(struct lookup *l)
+{
+    bool failed =
+        bpf_probe_read_user(&l->head, sizeof(l->head), (void *)l->container) &&
+        bpf_probe_read_user(&l->head, offsetof(struct container_head, more), (void *)l->container);
+    if (failed)
+        l->head.v_table = 0;
+    if (l->entry == ENTRY_FIND || l->entry == ENTRY_WEAKPROXY_FIND)
+        l->callback = l->head.cmp_fn;
+    else if (l->entry == ENTRY_UNLINK)
+        l->callback = MATCH_BY_ADDRESS;
+    l->phase = PHASE_TRAVERSING;
+    return !failed;
+}
+
+/* The flags with which the entry function calls traverse_first. */
+static __always_inline u32 traversal_flags(struct lookup *l)
+{
+    if (l->entry == ENTRY_WEAKPROXY_FIND)
+        return l->passed_flags | OBJ_NOLOCK; /* it has locked the container itself */
+    if (l->entry != ENTRY_UNLINK)
+        return l->passed_flags;
+    return (l->passed_flags & ~OBJ_SEARCH_MASK) | OBJ_UNLINK | OBJ_NODATA | OBJ_SEARCH_OBJECT;
+}
+
+/* Keep where this traversal has its frame, or compare it with what is known. */
+static __always_inline void learn_frame(struct lookup *l)
+{
+    u32 entry = l->entry;
+    struct frame *f = frames.lookup(&entry);
+    if (!f)
+        return;
+    u64 traversal_bytes = l->entry_sp - l->traversal_sp, state_bytes = l->entry_sp - l->state;
+    if (!f->agreed && !f->differed) {
+        f->traversal_bytes = traversal_bytes;
+        f->state_bytes = state_bytes;
+    }
+    bool fits = f->traversal_bytes == traversal_bytes && f->state_bytes == state_bytes &&
+                l->flags == traversal_flags(l);
+    __sync_fetch_and_add(fits ? &f->agreed : &f->differed, 1);
+}
+
+/* traverse_first has no probe: tell the traversal that this lookup will make by the frame that all of
+ * its kind had. The container's head is read before it is locked, so it may have changed when the
+ * traversal ends, and then the count is not verified. How many a lookup for several has unlinked could
+ * not be told from what others link and unlink before it has the lock: those are not predicted. */
+static __always_inline void predict_traversal(struct lookup *l)
+{
+    u32 entry = l->entry;
+    struct frame *f = frames.lookup(&entry);
+    l->flags = traversal_flags(l);
+    if (!begin_traversal(l)) {
+        l->phase = PHASE_ENTERED; /* it will see that this is no container, too */
+        return;
+    }
+    if (!f || !f->agreed || f->differed || !(~l->flags & (OBJ_UNLINK | OBJ_MULTIPLE)))
+        return;
+    l->traversal_sp = l->entry_sp - f->traversal_bytes;
+    l->state = l->entry_sp - f->state_bytes;
+}
+
+/* Whether the entry function was entered by another one on behalf of the same lookup. */
+static __always_inline bool is_inner(struct lookup *l, struct lookup *outer)
+{
+    bool is_before = outer->phase == PHASE_ENTERED ||
+                     (outer->phase == PHASE_TRAVERSING && l->entry_sp > outer->traversal_sp);
+    return is_before && outer->container == l->container && outer->argument == l->argument;
 }
 
 /* An entry function was entered. Returns whether its return must be seen. */
@@ -108,14 +187,15 @@ static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct
         count_lookup(LOOKUPS_UNREADABLE);
         return false;
     }
-    if (outer && outer->phase == PHASE_ENTERED && outer->container == l->container &&
-        outer->argument == l->argument) {
+    if (outer && is_inner(l, outer)) {
         count_lookup(LOOKUPS_INNER);
         return false;
     }
     if (!CALL_SITE_ARGUMENTS)
         forget_call_site(l);
-    l->has_return = needs_return(l);
+    if (PREDICTS && c->predicts)
+        predict_traversal(l);
+    l->has_return = needs_return(c, l);
     t->depth++;
     __sync_fetch_and_add(&w->admitted, 1);
     __sync_fetch_and_add(&w->in_flight, 1);
@@ -133,15 +213,9 @@ static __always_inline void traversal_first(struct pt_regs *ctx, struct lookup *
 {
     if (l->phase != PHASE_ENTERED || l->container != ctx->di || l->argument != ctx->dx)
         return;
-    l->phase = PHASE_TRAVERSING;
     l->flags = ctx->si;
     l->state = ctx->cx;
     l->traversal_sp = ctx->sp + stack_bytes + 8; /* before the call pushed its return address */
-    if (bpf_probe_read_user(&l->head, sizeof(l->head), (void *)l->container) &&
-        bpf_probe_read_user(&l->head, offsetof(struct container_head, more), (void *)l->container))
-        l->head.v_table = 0;
-    if (l->entry == ENTRY_FIND || l->entry == ENTRY_WEAKPROXY_FIND)
-        l->callback = l->head.cmp_fn;
-    else if (l->entry == ENTRY_UNLINK)
-        l->callback = MATCH_BY_ADDRESS;
+    begin_traversal(l);
+    learn_frame(l);
 }

@@ -14,7 +14,6 @@
 #define OBJ_SEARCH_OBJECT   0x20
 #define OBJ_SEARCH_KEY      0x40
 #define OBJ_DESCENDING      0x100 /* also set in OBJ_ORDER_POST; hash containers test this bit */
-#define OBJ_ORDER_MASK      0x300
 #define OBJ_ORDER_TREE      0x200 /* set in OBJ_ORDER_PRE and OBJ_ORDER_POST */
 #define CONTAINER_DUPS_MASK 0x06  /* AO2_CONTAINER_ALLOC_OPT_DUPS_MASK; 0: duplicates are allowed */
 
@@ -62,6 +61,14 @@ enum step_program {
 #ifndef EXHAUSTED_SITES
 #define EXHAUSTED_SITES 0
 #endif
+
+/* Every step of a traversal is trapped too. */
+#ifndef VERIFY
+#define VERIFY 0
+#endif
+
+/* A window may do without a probe on traverse_first. */
+#define PREDICTS (EXHAUSTED_SITES && !VERIFY)
 
 /* The place where elements come into hash containers has a probe, and a walk can be long enough. */
 #ifndef INSERT_SITES

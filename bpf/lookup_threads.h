@@ -6,7 +6,7 @@
 struct thread {
     u32 depth;
     u32 stage; /* enum stage */
-    u64 now;   /* when that probe was hit */
+    u64 now;   /* when that probe was hit; 0: not known */
     u64 walk_started_ns;
     u64 result; /* of the lookup, in STAGE_RETURN */
     struct lookup lookups[MAX_DEPTH];
@@ -36,6 +36,7 @@ BPF_HASH(groups, struct group_key, struct group, GROUPS);
 BPF_HASH(histograms, struct histogram_key, u64, HISTOGRAMS);
 BPF_HASH(lookup_stacks, struct lookup_stack_key, struct lookup_stack, GROUPS);
 BPF_HASH(cookies, u64, u64, 1024); /* by probe address; only for kernels without cookies */
+BPF_ARRAY(frames, struct frame, ENTRY_COUNT);
 BPF_PROG_ARRAY(lookup_programs, PROGRAMS);
 
 static __always_inline void count_lookup(u32 counter)

@@ -5,7 +5,8 @@
  * A lookup is followed by these probes, none of them per comparison:
  *   lookup            entry and return of __ao2_find and its kin: who asks for what, and the result
  *   traversal_first   entry of the container's traverse_first: the traversal's own state, which
- *                     tells the bucket that Asterisk computed
+ *                     tells the bucket that Asterisk computed. Left out once it is known where the
+ *                     state lies.
  *   traversal_end     where the traversal gives up its last node: the node at which it ended. Does
  *                     not happen when every node was visited.
  *   traversal_exhausted  where only traversals go on that have visited every node
@@ -126,7 +127,7 @@ int lookup_count(struct pt_regs *ctx)
     struct lookup *l = t ? top_lookup(t) : NULL;
     if (!c || !l)
         return NO_RETURN_PROBE;
-    t->walk_started_ns = bpf_ktime_get_ns();
+    t->walk_started_ns = t->now ? t->now : bpf_ktime_get_ns();
     u32 program = plan_count(c, t, l);
     if (!program) {
         counted(ctx, t, l);

@@ -10,7 +10,6 @@
 #define MATCH_BY_ADDRESS 1 /* stands for ao2_match_by_addr(), which __ao2_unlink() compares with */
 #define EXACT_SLOTS      128 /* histogram slots 0..127 hold one value each */
 #define OCTAVE_SLOTS     32  /* above, each power of two is cut into 32 slots of equal width */
-#define NO_BUCKET        0xffffffff
 
 /* Entry functions, in the order of ENTRY_FUNCTIONS in profiler/asterisk.py. */
 enum entry_function {
@@ -99,6 +98,17 @@ struct control {
     u32 node_ns;           /* expected cost of one node of a walk */
     u32 stack_ns;          /* expected cost of unwinding one stack */
     u32 stack_share;       /* 1 of this many cheap lookups is unwound */
+    u32 return_share;      /* 1 of this many cheap lookups is followed to its return */
+    u32 predicts;          /* traverse_first has no probe: traversals are told by their frames */
+};
+
+/* Where a traversal's frame lies below the return address of the entry function that led to it, the
+ * same for all lookups by that function unless `differed`. Learnt where traverse_first has a probe. */
+struct frame {
+    u64 traversal_bytes; /* to the stack pointer at the call of traverse_first */
+    u64 state_bytes;     /* to struct hash_traversal_state */
+    u64 agreed;          /* traversals that were as predicted from the first one, and that one */
+    u64 differed;
 };
 
 /* What the programs tell about the open window; one entry. */

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from profiler.kernel import BpfModule
 from profiler.observed import GroupWindow
 from profiler.probes import PlannedProbe
-from profiler.wire import Group, GroupKey, Place, decode_group, decode_group_key
+from profiler.wire import Group, GroupKey, Place, Verdict, decode_group, decode_group_key
 
 
 class GroupCounts:
@@ -22,6 +22,7 @@ class GroupCounts:
         self._measured: dict[GroupKey, int] = {}
         self._tallied: dict[GroupKey, int] = {}
         self._v_tables: set[int] = set()
+        self.verdicts = (0,) * len(Verdict)  # of all lookups measured so far, by Verdict
 
     def groups(self) -> dict[GroupKey, Group]:
         """Return the sums of all groups."""
@@ -35,6 +36,9 @@ class GroupCounts:
         groups = self.groups()
         self._v_tables.update(group.v_table for group in groups.values())
         totals = {key: sum(group.verdicts) for key, group in groups.items()}
+        self.verdicts = tuple(
+            sum(group.verdicts[verdict] for group in groups.values()) for verdict in Verdict
+        )
         return self._new(self._measured, totals)
 
     def tallied(self) -> tuple[GroupWindow, ...]:
@@ -57,6 +61,10 @@ class GroupCounts:
                 found.append(GroupWindow(key, new))
                 known[key] = total
         return tuple(found)
+
+    def entries(self) -> frozenset[int]:
+        """Return the entry functions of all lookups measured so far, by their index."""
+        return frozenset(key.entry for key in self._measured)
 
     def is_busy(self, probe: PlannedProbe) -> bool:
         """Tell whether lookups like those seen so far pass a probe; until then, __ao2_find's."""

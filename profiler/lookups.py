@@ -19,6 +19,7 @@ from profiler.calibration import Calibration
 from profiler.containers import TargetMemory
 from profiler.cpu_clock import ProcessClock
 from profiler.discovery import Discovery
+from profiler.frames import Frames
 from profiler.group_counts import GroupCounts
 from profiler.hurry import Hurry
 from profiler.lookup_counters import LookupCounters
@@ -45,6 +46,7 @@ NODE_NS = 70  # expected cost of one step of a walk; only plans, never results, 
 STACK_NS = 8_000
 STACK_SHARE = 8
 DENSE_STACK_SHARE = 64
+DENSE_RETURN_SHARE = 8
 PROGRAM_NS = 300  # a probe's program without walk and stack; until its run time is known
 TALLY_NS = 200
 # What placing and removing the probes takes from the target beside the traps: its pages are copied
@@ -123,6 +125,8 @@ class LookupMeasurement:
         self._settled: _Edge | None = None
         self._counters = LookupCounters(self._module)
         self._counts = GroupCounts(self._module, self.remembered.note)
+        self._frames = Frames(self._module, plan.exhausted_sites and not plan.verify)
+        self._predicts = False  # in the open window
         self._threads = ThreadStates(self._module)
         self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: TALLY_NS}
         self.windows: list[MeasuredWindow] = []
@@ -202,10 +206,16 @@ class LookupMeasurement:
         if self._kind is WindowKind.COUNT:
             last_entry = Place.WEAKPROXY_FIND
             return tuple(p for p in self._plan.probes if place_of(p.place.cookie) <= last_entry)
-        return (*self._plan.probes, *self._discovery.comparisons.values())
+        probes = (*self._plan.probes, *self._discovery.comparisons.values())
+        if not self._predicts:
+            return probes
+        return tuple(p for p in probes if place_of(p.place.cookie) != Place.TRAVERSAL_FIRST)
 
     def _open(self, grant: Grant) -> None:
         self._kind = self._next_kind()
+        self._predicts = self._kind is WindowKind.MEASURE and self._frames.suffice_in(
+            len(self.windows)
+        )
         wanted = self._wanted()
         places = [
             replace(p.place, is_busy=self._is_contended and self._counts.is_busy(p)) for p in wanted
@@ -225,7 +235,7 @@ class LookupMeasurement:
             self._hurry.end()
             return
         if self._kind is WindowKind.MEASURE:
-            self._attached = wanted
+            self._attached += tuple(probe for probe in wanted if probe not in self._attached)
             self._discovery.placed()
         self._number += 1
         # What was granted counts from before the probes were placed.
@@ -260,6 +270,7 @@ class LookupMeasurement:
         return (
             self._kind is WindowKind.MEASURE
             and self._state().closed_ns is None
+            and self._predicts == self._frames.suffice_in(len(self.windows) + 1)
             and not self._threads.are_scarce
         )
 
@@ -341,6 +352,8 @@ class LookupMeasurement:
                 trap_ns=end.state.trap_ns - begin.state.trap_ns,
             )
         )
+        if not is_counting:
+            self._frames.settle(self._counts.entries(), self._counts.verdicts, self._predicts)
 
     def _learn_program_time(self, begin: _Edge, end: _Edge) -> None:
         runs = end.run_count - begin.run_count
@@ -372,6 +385,8 @@ class LookupMeasurement:
             NODE_NS,
             STACK_NS,
             DENSE_STACK_SHARE if self._dense else STACK_SHARE,
+            DENSE_RETURN_SHARE if self._dense else 1,
+            self._predicts,
         )
         self._module.map("control").set(_ZERO, control.encode())
 

@@ -114,7 +114,8 @@ def slot_range(slot: int) -> tuple[int, int]:
 
 
 _LAYOUT = struct.Struct("<5I4x")
-_CONTROL = struct.Struct("<4Q7I4x")
+_CONTROL = struct.Struct("<4Q9I4x")
+_FRAME = struct.Struct("<4Q")
 _WINDOW_STATE = struct.Struct("<9Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
 _GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I2Q")
@@ -125,6 +126,7 @@ _LOOKUP_STACK = struct.Struct("<2Q")
 SIZES = {
     "layout": _LAYOUT.size,
     "control": _CONTROL.size,
+    "frame": _FRAME.size,
     "window_state": _WINDOW_STATE.size,
     "group_key": _GROUP_KEY.size,
     "group": _GROUP.size,
@@ -170,6 +172,8 @@ class Control:
     node_ns: int
     stack_ns: int
     stack_share: int
+    return_share: int
+    predicts: bool
 
     def encode(self) -> bytes:
         """Return struct control."""
@@ -185,7 +189,24 @@ class Control:
             self.node_ns,
             self.stack_ns,
             self.stack_share,
+            self.return_share,
+            self.predicts,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a traversal has its frame, below where the lookup returns to; see struct frame."""
+
+    traversal_bytes: int
+    state_bytes: int
+    agreed: int
+    differed: int
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Return struct frame."""
+    return Frame(*_FRAME.unpack(data))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,17 +23,21 @@ from profiler.wire import (
     GroupKey,
     LookupCounter,
     Metric,
+    Place,
     Verdict,
+    decode_frame,
     decode_group,
     decode_group_key,
     decode_histogram_key,
     decode_window_state,
+    place_of,
     slot_range,
 )
 
 _ZERO = struct.pack("<I", 0)
 FOREVER = 1 << 62
-OPEN = Control(1, FOREVER, FOREVER, FOREVER, 700, 1500, 1200, 350, 70, 8000, 0)
+OPEN = Control(1, FOREVER, FOREVER, FOREVER, 700, 1500, 1200, 350, 70, 8000, 0, 1, False)
+PREDICTED_RETURN_SHARE = 3
 
 
 def slot_of(value: int) -> int:
@@ -81,15 +85,21 @@ class Count:
 
 
 class Counting:
-    """The programs on one process, with a window that is open as long as the block is entered."""
+    """The programs on one process, with a window that is open as long as the block is entered.
+
+    `predicts`: once it is known where traversals have their frames, do without the probes on
+    traverse_first, and without some of the returns.
+    """
 
     def __init__(
         self,
         pid: int,
         variant: Variant = VARIANTS[0],
         change_plan: Callable[[ProbePlanner], ProbePlan] = ProbePlanner.plan,
+        predicts: bool = False,
         **definitions: int,
     ) -> None:
+        self.predicts = predicts
         self.code = TargetCode(pid)
         self.code.refresh()
         self.planner = ProbePlanner(self.code)
@@ -132,7 +142,10 @@ class Counting:
         """Place the probes and admit lookups, in a window of its own."""
         self._window += 1
         self._control(replace(control, window=0))
-        self.programs.attach([probe.place for probe in self.probes()], self.pid)
+        probes = [probe.place for probe in self.probes()]
+        if control.predicts:
+            probes = [p for p in probes if place_of(p.cookie) != Place.TRAVERSAL_FIRST]
+        self.programs.attach(probes, self.pid)
         trapped = self.programs.module.map("trapped_functions")
         for function in self.comparisons:
             trapped.set(struct.pack("<Q", function), struct.pack("<I", 1))
@@ -146,6 +159,14 @@ class Counting:
             yield self
         finally:
             self.close()
+
+    def predict(self) -> None:
+        """Go on without the probes on traverse_first."""
+        for entry in range(Place.TRAVERSAL_FIRST):
+            frame = self.programs.module.map("frames").get(struct.pack("<I", entry))
+            assert frame is not None and not decode_frame(frame).differed
+        self.close()
+        self.open(replace(OPEN, return_share=PREDICTED_RETURN_SHARE, predicts=True))
 
     def probes(self) -> tuple[PlannedProbe, ...]:
         return (*self.plan.probes, *self.comparisons.values())

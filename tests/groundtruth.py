@@ -66,6 +66,8 @@ SEARCHES = (
     "weak-miss",
 )
 CHANGING = {name for name in SEARCHES if name.startswith("unlink")} - {"unlink-nothing"}
+# Without a probe at their traversal's beginning it cannot be told how many they took.
+UNPREDICTED = {"unlink-multiple", "unlink-multiple-miss", "unlink-scan"}
 # Only trees have these orders; a lookup that ends within one is not counted.
 TREE_ORDERS = {"scan-pre", "scan-post"}
 
@@ -130,4 +132,6 @@ def learn(counting: Counting, target: Box, searches: list[str]) -> None:
         for search in searches:
             target.run(search, count=1)
         counting.learn()
+    if counting.predicts:
+        counting.predict()
     counting.clear()

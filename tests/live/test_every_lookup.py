@@ -11,10 +11,11 @@ from contextlib import contextmanager
 import pytest
 
 from bench.session import Session
+from bench.storm import Storm
 from lab.instance import Instance, Options, start
 from profiler import preparation
 from profiler.lookups import LookupMeasurement
-from profiler.wire import LookupCounter
+from profiler.wire import LookupCounter, Verdict
 from tests.groundtruth import KINDS, box
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
@@ -50,6 +51,36 @@ def measured(session: Session) -> LookupMeasurement:
     assert counters[LookupCounter.FIRED] == sum(counters[counter] for counter in gone)
     assert counters[LookupCounter.UNFINISHED] == counters[LookupCounter.THREADS] == 0
     return measurement
+
+
+def test_a_probe_is_left_out_as_soon_as_frames_are_known(asterisk: Instance) -> None:
+    with Storm(asterisk, 10) as storm, Session(asterisk.pid, EVERY_LOOKUP) as session:
+        session.on(0.5)
+        learning = measured(session)
+        before, verdicts = storm.read(), learning._counts.verdicts
+        session.on(1.5)
+        after = storm.read()
+        new = [b - a for a, b in zip(verdicts, measured(session)._counts.verdicts, strict=True)]
+    # In one window of 16 it is there, and where the Asterisk makes a lookup of another kind.
+    assert learning._frames._predicted > 10_000
+    assert new[Verdict.VERIFIED] > 0.999 * sum(new)
+    assert 10_000 < sum(new) <= after.lookups - before.lookups
+
+
+def test_it_comes_back_where_elements_come_and_go(asterisk: Instance) -> None:
+    with (
+        box(asterisk, "churned", KINDS["hash"]) as target,
+        Session(asterisk.pid, EVERY_LOOKUP) as session,
+    ):
+        options = {"threads": 4, "churners": 2, "churn": 20_000, "count": 10_000_000}
+        with meanwhile(lambda: target.run("hit", seconds=4, **options)):
+            session.on(4.5)
+        verdicts = measured(session)._counts.verdicts
+    # The first windows learn the container.
+    known = sum(verdicts) - verdicts[Verdict.UNVERIFIED_LAYOUT]
+    assert known > 10_000
+    assert verdicts[Verdict.VERIFIED] >= 0.95 * known
+    assert not any(verdicts[verdict] for verdict in Verdict if verdict.name.startswith("CONTRA"))
 
 
 def test_there_is_room_for_more_threads_than_places(
