@@ -69,11 +69,10 @@ def read_sources(names: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ProgramStatistics:
-    """What a loaded program ran: time in nanoseconds, count, and runs the kernel refused."""
+    """What a loaded program ran: time in nanoseconds, and count."""
 
     run_time_ns: int
     run_count: int
-    missed_count: int
 
 
 class Program:
@@ -91,7 +90,6 @@ class Program:
         return ProgramStatistics(
             int(values.get("run_time_ns", 0)),
             int(values.get("run_cnt", 0)),
-            int(values.get("recursion_misses", 0)),
         )
 
     def close(self) -> None:
@@ -173,7 +171,7 @@ class BpfMap:
             if status != 0:
                 return
             token_in = token
-        raise KernelError(f"map {self.name} does not come to an end")
+        raise KernelError(f"map {self.name} does not come to an end", "ebpf-prof doctor")
 
     def memory(self, length: int) -> mmap.mmap:
         """Map `length` bytes of a BPF_F_MMAPABLE array into our memory, to read and write."""
@@ -204,7 +202,7 @@ class RingBuffer:
         self._callback = callback_type(on_record)  # kept: C holds only a pointer to it
         self._manager = library.bpf_new_ringbuf(descriptor, self._callback, None)
         if not self._manager:
-            raise KernelError("cannot read a BPF ring buffer")
+            raise KernelError("cannot read a BPF ring buffer", "ebpf-prof doctor")
 
     def drain(self) -> list[bytes]:
         """Return all records that are there now, without waiting."""
@@ -343,7 +341,7 @@ def with_kernel_functions(code: bytes) -> bytes:
     # Always all names, so that the kernel's types are searched once.
     ids = function_ids(frozenset(_KERNEL_FUNCTIONS.values()))
     if missing := wanted - ids.keys():
-        raise KernelError(f"this kernel has no {', '.join(sorted(missing))}")
+        raise KernelError(f"this kernel has no {', '.join(sorted(missing))}", "ebpf-prof doctor")
     patched = bytearray(code)
     for at in range(0, len(code), 8):
         if code[at] == _CALL:
