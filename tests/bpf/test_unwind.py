@@ -173,14 +173,16 @@ def test_threads_without_callers_are_whole(tmp_path: Path) -> None:
             taken = sample(one, (), 4_000, seconds=5)
         process.kill()
     assert len(taken.stacks) >= 1_000
-    alone = [stack for stack in taken.stacks if stack.kernel and len(stack.frames) == 1]
+    whole = [stack for stack in taken.stacks if CAUSES[stack.cause] == "whole"]
+    alone = [stack for stack in whole if stack.kernel and len(stack.frames) == 1]
     assert len({stack.frames for stack in alone}) == 2  # behind clone, and behind exit
     assert len(alone) >= 20
     # The C library describes no frame behind its clone, where the kernel lets the new thread go.
+    # An interrupt may take it back into the kernel there.
     behind_calls = {stack.frames[0] for stack in alone}
     cut = [stack for stack in taken.stacks if CAUSES[stack.cause] != "whole"]
     for stack in cut:
-        assert len(stack.frames) == 1 and not stack.kernel
+        assert len(stack.frames) == 1
         assert any(0 <= stack.frames[0] - address < 8 for address in behind_calls)
     assert len(cut) < 0.03 * len(taken.stacks)
 
