@@ -2,7 +2,7 @@
 
 The calibration's loop has caches and branch predictors to itself; the target has not, and a busy
 neighbour of its CPU makes traps half as dear again. Windows tell: one that only counts traps each
-lookup once, one that measures four or five times, and what a lookup itself needs is the same in
+lookup once, one that measures two to five times, and what a lookup itself needs is the same in
 both. So from the CPU time of a lookup in either (without our programs, which the kernel times),
 y = own + factor * traps, both unknowns follow.
 """
