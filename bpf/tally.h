@@ -1,8 +1,9 @@
 /* Counting windows: how many lookups begin, by group, and nothing else about them.
  *
- * With one trap instead of two to five, and a short program, a storm of short lookups is slowed down less, and far more of them
- * are counted for the same cost. A full window goes on counting until user space ends it: every
- * lookup pays for its trap anyway, and what is counted must fit the CPU time between two readings.
+ * With one trap instead of two to five, and a short program, a storm of short lookups is slowed down
+ * less, and far more of them are counted for the same cost. A full window goes on counting until user
+ * space ends it: every lookup pays for its trap anyway, and what is counted must fit the CPU time
+ * between two readings.
  */
 #pragma once
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from threading import Thread
 
 from profiler import syscalls
 from profiler.errors import KernelError
@@ -31,6 +33,7 @@ _STEP_PROGRAMS = (
 )
 _CHECKPOINT_PROGRAMS = ("lookup_make_checkpoints", "lookup_use_checkpoints")
 _TRIES = 3
+_HEAD_START_S = 0.004  # a busy link's probes were gone after 2 ms, once after 4
 _SOURCES = ("lookups.bpf.c", "cpu.bpf.c")
 
 
@@ -196,11 +199,20 @@ class UprobePrograms:
         )
 
     def detach(self) -> None:
-        """Take all probes away; returns when none is left."""
-        links, self._links = self._links, []
-        for link in reversed(links):
-            with suppress(OSError):
-                os.close(link)
+        """Take all probes away; returns when none is left.
+
+        A link's probes are gone soon after its close begins; then the kernel waits until nobody
+        runs in one any more. So the others' probes are removed meanwhile, but not at once: it would
+        keep the first ones, which are the busy ones, in place for longer.
+        """
+        links, self._links = self._links[::-1], []
+        if len(links) < 2:
+            _close(links)
+            return
+        others = Thread(target=_close, args=(links[1:], _HEAD_START_S))
+        others.start()
+        _close(links[:1])
+        others.join()
 
     @property
     def attached(self) -> bool:
@@ -235,6 +247,13 @@ class UprobePrograms:
             links.append(self._link(self._idle, path, [place], pid, is_return=True))
         links.append(self._link(entry, path, [place], pid, is_return=False))
         return links
+
+
+def _close(links: Sequence[int], after_s: float = 0.0) -> None:
+    time.sleep(after_s)
+    for link in links:
+        with suppress(OSError):
+            os.close(link)
 
 
 def load_programs(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,3 +63,23 @@ def test_busy_places_are_placed_last_and_removed_first(
     assert linked == [[3], [1, 2] if counting else [2, 1]]  # who returns is placed last
     programs.detach()
     assert closed == [2, 1]
+
+
+def test_the_kernel_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each close takes as long as the kernel waits, so the second begins during the first."""
+    begun: list[int] = []
+    second = threading.Event()
+
+    def close(link: int) -> None:
+        begun.append(link)
+        if link == 1:
+            second.set()
+        else:
+            assert second.wait(10)
+
+    monkeypatch.setattr(uprobes.os, "close", close)
+    programs = UprobePrograms.__new__(UprobePrograms)
+    programs._links = [1, 2]
+    programs.detach()
+    assert begun == [2, 1]
+    assert not programs.attached
