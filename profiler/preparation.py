@@ -73,7 +73,7 @@ def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Optio
     if plan is not None:
         programs, plan = _load_lookups(plan, definitions, target, options)
     module = programs.module if programs else BpfModule(("cpu.bpf.c",), definitions)
-    stack.callback(module.close)
+    stack.callback(programs.close if programs else module.close)
     tables = UnwindTables(module, library)
     coverage = tables.update(code.current)
     stack.callback(os.close, enable_program_statistics())
@@ -124,7 +124,7 @@ def _load_lookups(
     programs = load_programs({**definitions, **plan.definitions()}, options.variants)
     if returns_are_safe(target.process.seccomp_mode, programs.link_idle_return):
         return programs, plan
-    programs.module.close()
+    programs.close()
     plan = plan.without_returns()
     return load_programs({**definitions, **plan.definitions()}, options.variants), plan
 

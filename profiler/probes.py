@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -280,7 +281,7 @@ def _path(loaded: LoadedCode) -> str:
     """Return a path that leads to the file that was analysed, whatever is mapped there later."""
     if loaded.file is None or loaded.file.handle is None:
         raise ProbeError(f"{loaded.mapping.path} is no file that a probe can be placed in")
-    return f"/proc/self/fd/{loaded.file.handle.fd}"
+    return f"/proc/{os.getpid()}/fd/{loaded.file.handle.fd}"
 
 
 def _indices(entries: Iterable[str]) -> frozenset[int]:

@@ -11,16 +11,15 @@ from __future__ import annotations
 import errno
 import os
 import struct
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from threading import Thread
 
 from profiler import syscalls
 from profiler.errors import KernelError
+from profiler.keeper import Keeper
 from profiler.kernel import BpfModule, Program
+from profiler.links import Link, Links, ManyPlaces, OnePlace
 from profiler.syscalls import UprobePlace, VerifierError
 
 # In the order of enum step_program in bpf/lookup_state.h.
@@ -33,7 +32,6 @@ _STEP_PROGRAMS = (
 )
 _CHECKPOINT_PROGRAMS = ("lookup_make_checkpoints", "lookup_use_checkpoints")
 _TRIES = 3
-_HEAD_START_S = 0.004  # a busy link's probes were gone after 2 ms, once after 4
 _SOURCES = ("lookups.bpf.c", "cpu.bpf.c")
 
 
@@ -117,7 +115,8 @@ class UprobePrograms:
         self._idle_entry = self._idle
         if variant.links is LinkKind.SESSION:
             self._idle_entry = module.load("calibrate_entry", kprobe, attach)
-        self._links: list[int] = []
+        self.attached = False  # whether probes are placed now
+        self._keeper: Links | Keeper = Keeper(p.descriptor for p in self.entry_programs())
 
     def entry_programs(self) -> tuple[Program, ...]:
         """Return the programs that probes start; their run time includes those that they call."""
@@ -140,58 +139,53 @@ class UprobePrograms:
         self._attach(places, pid, counting)
 
     def _attach(self, places: Sequence[ProbePlace], pid: int, counting: bool) -> None:
-        try:
-            for is_busy, path in sorted({(place.is_busy, place.path) for place in places}):
-                here = [p for p in places if p.path == path and p.is_busy == is_busy]
-                if counting:
-                    self._attach_tally(path, here, pid)
-                else:
-                    self._attach_file(path, here, pid)
-        except OSError:
-            self.detach()
-            raise
+        links: list[Link] = []
+        for is_busy, path in sorted({(place.is_busy, place.path) for place in places}):
+            here = [p for p in places if p.path == path and p.is_busy == is_busy]
+            if self.variant.links is LinkKind.SINGLE:
+                links += self._single_links(path, here, pid, counting)
+            elif counting:
+                links.append(self._link(self._tally, path, here, pid, is_return=False))
+            else:
+                links += self._file_links(path, here, pid)
+        self._keeper.attach(links)
+        self.attached = True
 
-    def _attach_file(self, path: str, places: Sequence[ProbePlace], pid: int) -> None:
-        if self.variant.links is LinkKind.SINGLE:
-            for place in places:
-                self._attach_single(path, place, pid)
-            return
+    def _file_links(self, path: str, places: Sequence[ProbePlace], pid: int) -> list[Link]:
         # The functions with a return come last, so that a lookup is never entered before the
         # places inside it are watched.
         ordered = sorted(places, key=lambda place: place.with_return)
         returns = [place for place in ordered if place.with_return]
+        links: list[Link] = []
         if self._returns is not None and returns:
-            self._links.append(self._link(self._returns, path, returns, pid, is_return=True))
-        self._links.append(self._link(self._entries, path, ordered, pid, is_return=False))
-
-    def _attach_tally(self, path: str, places: Sequence[ProbePlace], pid: int) -> None:
-        if self.variant.links is not LinkKind.SINGLE:
-            self._links.append(self._link(self._tally, path, places, pid, is_return=False))
-            return
-        for place in places:
-            self._tell_cookie(place)
-            self._links.append(syscalls.open_uprobe(path, place.file_offset, pid, is_return=False))
-            syscalls.run_program_on(self._links[-1], self._tally.descriptor)
+            links.append(self._link(self._returns, path, returns, pid, is_return=True))
+        links.append(self._link(self._entries, path, ordered, pid, is_return=False))
+        return links
 
     def _link(
         self, program: Program, path: str, places: Sequence[ProbePlace], pid: int, is_return: bool
-    ) -> int:
-        return syscalls.link_uprobes(
+    ) -> ManyPlaces:
+        return ManyPlaces(
             program.descriptor,
             self.variant.attach_type,
             path,
-            [UprobePlace(place.file_offset, place.cookie) for place in places],
+            tuple(UprobePlace(place.file_offset, place.cookie) for place in places),
             pid,
             is_return,
         )
 
-    def _attach_single(self, path: str, place: ProbePlace, pid: int) -> None:
-        self._tell_cookie(place)
-        if place.with_return and self._returns is not None:
-            self._links.append(syscalls.open_uprobe(path, place.file_offset, pid, is_return=True))
-            syscalls.run_program_on(self._links[-1], self._returns.descriptor)
-        self._links.append(syscalls.open_uprobe(path, place.file_offset, pid, is_return=False))
-        syscalls.run_program_on(self._links[-1], self._entries.descriptor)
+    def _single_links(
+        self, path: str, places: Sequence[ProbePlace], pid: int, counting: bool
+    ) -> list[Link]:
+        links: list[Link] = []
+        for place in places:
+            self._tell_cookie(place)
+            entered = self._tally if counting else self._entries
+            if place.with_return and not counting and self._returns is not None:
+                returned = self._returns.descriptor
+                links.append(OnePlace(returned, path, place.file_offset, pid, is_return=True))
+            links.append(OnePlace(entered.descriptor, path, place.file_offset, pid, False))
+        return links
 
     def _tell_cookie(self, place: ProbePlace) -> None:
         self.module.map("cookies").set(
@@ -199,25 +193,15 @@ class UprobePrograms:
         )
 
     def detach(self) -> None:
-        """Take all probes away; returns when none is left.
+        """Take all probes away; returns when none is left."""
+        if self.attached:
+            self.attached = False
+            self._keeper.detach()
 
-        A link's probes are gone soon after its close begins; then the kernel waits until nobody
-        runs in one any more. So the others' probes are removed meanwhile, but not at once: it would
-        keep the first ones, which are the busy ones, in place for longer.
-        """
-        links, self._links = self._links[::-1], []
-        if len(links) < 2:
-            _close(links)
-            return
-        others = Thread(target=_close, args=(links[1:], _HEAD_START_S))
-        others.start()
-        _close(links[:1])
-        others.join()
-
-    @property
-    def attached(self) -> bool:
-        """Tell whether probes are placed now."""
-        return bool(self._links)
+    def close(self) -> None:
+        """Take all probes away, and give up the programs and their maps."""
+        self._keeper.close()
+        self.module.close()
 
     def link_idle_places(self, path: str, places: Sequence[UprobePlace], pid: int) -> int:
         """Attach a program that does nothing to places of a process, by one link."""
@@ -242,18 +226,10 @@ class UprobePrograms:
                 events.append(syscalls.open_uprobe(path, file_offset, pid, is_return))
                 syscalls.run_program_on(events[-1], self._idle.descriptor)
             return events
-        links = []
+        links = [self._link(entry, path, [place], pid, is_return=False)]
         if with_return and self.variant.links is LinkKind.MULTI:
-            links.append(self._link(self._idle, path, [place], pid, is_return=True))
-        links.append(self._link(entry, path, [place], pid, is_return=False))
-        return links
-
-
-def _close(links: Sequence[int], after_s: float = 0.0) -> None:
-    time.sleep(after_s)
-    for link in links:
-        with suppress(OSError):
-            os.close(link)
+            links.insert(0, self._link(self._idle, path, [place], pid, is_return=True))
+        return [link.open() for link in links]
 
 
 def load_programs(

@@ -123,7 +123,7 @@ class Counting:
             },
             [variant],
         )
-        self._stack.callback(self.programs.module.close)
+        self._stack.callback(self.programs.close)
         self._stack.callback(self.close)
         self._window = 0
 

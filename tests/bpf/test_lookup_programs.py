@@ -56,4 +56,4 @@ def test_programs_load(variant: Variant, known: dict[str, int]) -> None:
         loaded = {program.name for program in programs.module.programs()}
         assert {"lookup_count", "lookup_walk", "lookup_walk_tree", "lookup_commit"} <= loaded
     finally:
-        programs.module.close()
+        programs.close()

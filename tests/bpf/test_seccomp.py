@@ -65,7 +65,7 @@ def test_a_filtered_child_is_tried_with_a_real_probe(
     try:
         safe = returns_are_safe(2 if own == 0 else 0, attach)
     finally:
-        programs.module.close()
+        programs.close()
     # Linux 6.14 and later let the call pass. Older ones kill, unless the change was backported.
     release = tuple(int(part) for part in os.uname().release.split(".")[:2])
     assert hits.count == 1

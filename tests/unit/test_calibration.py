@@ -37,7 +37,7 @@ def programs() -> Iterator[UprobePrograms]:
         }
     )
     yield loaded
-    loaded.module.close()
+    loaded.close()
 
 
 @given(offset=st.integers(0, 1 << 20), at=st.integers(0, 64), function=st.integers(0, 1 << 20))

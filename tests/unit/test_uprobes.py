@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import re
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from profiler import uprobes
+from profiler import links
+from profiler.links import Links
 from profiler.syscalls import UprobePlace
 from profiler.uprobes import VARIANTS, ProbePlace, UprobePrograms
 
@@ -49,12 +49,12 @@ def test_busy_places_are_placed_last_and_removed_first(
         linked.append([place.file_offset for place in places])
         return len(linked)
 
-    monkeypatch.setattr(uprobes.syscalls, "link_uprobes", link)
-    monkeypatch.setattr(uprobes.os, "close", closed.append)
+    monkeypatch.setattr(links.syscalls, "link_uprobes", link)
+    monkeypatch.setattr(links.os, "close", closed.append)
     programs = UprobePrograms.__new__(UprobePrograms)
     program: Any = SimpleNamespace(descriptor=0)
     programs._entries, programs._tally, programs._returns = program, program, None
-    programs.variant, programs._links = VARIANTS[0], []
+    programs.variant, programs._keeper, programs.attached = VARIANTS[0], Links(), False
     places = [
         ProbePlace("/bin/a", offset, 0, 0, with_return, is_busy)
         for offset, with_return, is_busy in ((1, True, True), (2, False, True), (3, True, False))
@@ -63,23 +63,3 @@ def test_busy_places_are_placed_last_and_removed_first(
     assert linked == [[3], [1, 2] if counting else [2, 1]]  # who returns is placed last
     programs.detach()
     assert closed == [2, 1]
-
-
-def test_the_kernel_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each close takes as long as the kernel waits, so the second begins during the first."""
-    begun: list[int] = []
-    second = threading.Event()
-
-    def close(link: int) -> None:
-        begun.append(link)
-        if link == 1:
-            second.set()
-        else:
-            assert second.wait(10)
-
-    monkeypatch.setattr(uprobes.os, "close", close)
-    programs = UprobePrograms.__new__(UprobePrograms)
-    programs._links = [1, 2]
-    programs.detach()
-    assert begun == [2, 1]
-    assert not programs.attached

@@ -1,0 +1,204 @@
+"""Whoever is killed while probes come and go leaves none behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from profiler.keeper import Keeper
+from profiler.links import Links, ManyPlaces
+from profiler.mappings import read_mappings
+from profiler.placement import choose_site
+from profiler.symtab import read_symtab
+from profiler.syscalls import ATTACH_UPROBE_MULTI, PROG_KPROBE, UprobePlace, load_program
+from tests.compiled import build, image_of
+from tests.live.outside import changed_code
+
+pytestmark = pytest.mark.root
+
+FUNCTIONS = 16
+RETURN_ZERO = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
+SOURCE = (
+    "#include <unistd.h>\n"
+    + "".join(
+        f"__attribute__((noinline)) int probed{i}(int n) {{ usleep(n); return n + {i}; }}\n"
+        for i in range(FUNCTIONS)
+    )
+    + "int main(void)\n{\n    for (;;) {\n"
+    + "".join(f"        probed{i}(50);\n" for i in range(FUNCTIONS))
+    + "    }\n}\n"
+)
+BREAKPOINT = b"\xcc"
+ROUNDS = 40  # without a keeper, about one in six leaves something
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("keeper"), SOURCE, "-O1", "-fno-optimize-sibling-calls")
+
+
+@pytest.fixture
+def target(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([path]) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def program() -> Iterator[int]:
+    descriptor = load_program(RETURN_ZERO, PROG_KPROBE, ATTACH_UPROBE_MULTI, "keeper")
+    yield descriptor
+    os.close(descriptor)
+
+
+def everywhere(path: Path, program: int, pid: int) -> ManyPlaces:
+    image = image_of(path)
+    table = read_symtab(image.elf)
+    assert table is not None
+    places = []
+    for index in range(FUNCTIONS):
+        symbol = table.find(f"probed{index}")
+        assert symbol is not None
+        site = choose_site(image, symbol.value, symbol.name, ())
+        places.append(UprobePlace(site.file_offset, 0))
+    return ManyPlaces(program, ATTACH_UPROBE_MULTI, str(path), tuple(places), pid, False)
+
+
+@contextmanager
+def child(work: Callable[[], None]) -> Iterator[int]:
+    pid = os.fork()
+    if not pid:
+        try:
+            work()
+        finally:
+            os._exit(1)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def await_change(pid: int, link: ManyPlaces) -> None:
+    """Return when a probe was written: then others are being written, or removed."""
+    code = next(m for m in read_mappings(pid) if m.path == link.path)
+    at = [code.start + place.file_offset - code.offset for place in link.places]
+    deadline = time.monotonic() + 10
+    with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+        while all(os.pread(memory.fileno(), 1, address) != BREAKPOINT for address in at):
+            assert time.monotonic() < deadline
+
+
+def left(pid: int, seconds: float = 3.0) -> list[str]:
+    """Return what is changed in the target's code when there was time to take it back."""
+    deadline = time.monotonic() + seconds
+    while (changed := changed_code(pid)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return changed
+
+
+def test_a_kill_while_probes_come_and_go_leaves_none(
+    path: Path, program: int, target: subprocess.Popen[bytes]
+) -> None:
+    link = everywhere(path, program, target.pid)
+
+    def place_and_remove() -> None:
+        keeper = Keeper([program])
+        while True:
+            keeper.attach([link])
+            keeper.detach()
+
+    for _ in range(ROUNDS):
+        with child(place_and_remove):
+            await_change(target.pid, link)
+        assert left(target.pid) == []
+
+
+def test_probes_stay_as_long_as_they_are_wanted(
+    path: Path, program: int, target: subprocess.Popen[bytes]
+) -> None:
+    link = everywhere(path, program, target.pid)
+    keeper = Keeper([program])
+    try:
+        keeper.attach([link])
+        assert len(changed_code(target.pid)) == FUNCTIONS
+        keeper.detach()
+        assert changed_code(target.pid) == []
+        keeper.attach([link])
+    finally:
+        keeper.close()
+    assert changed_code(target.pid) == []
+    with pytest.raises(OSError, match="closed"):
+        keeper.attach([link])
+    keeper.detach()  # nothing is left to be taken away
+
+
+def test_what_the_kernel_refuses_is_told(
+    path: Path, program: int, target: subprocess.Popen[bytes]
+) -> None:
+    wrong = ManyPlaces(program, ATTACH_UPROBE_MULTI, "/nowhere", (UprobePlace(0, 0),), 1, False)
+    keeper = Keeper([program])
+    try:
+        with pytest.raises(FileNotFoundError):
+            keeper.attach([everywhere(path, program, target.pid), wrong])
+        assert changed_code(target.pid) == []
+    finally:
+        keeper.close()
+
+
+def test_a_keeper_that_was_killed_is_an_error(program: int) -> None:
+    keeper = Keeper([program])
+    os.kill(keeper._pid, signal.SIGKILL)
+    with pytest.raises(OSError) as caught:
+        keeper.attach([])
+    assert caught.value.errno in (errno.EPIPE, errno.ECONNRESET)
+    keeper.detach()
+    keeper.close()
+
+
+def test_the_keeper_holds_nothing_but_programs(program: int) -> None:
+    reading, writing = os.pipe()
+    keeper = Keeper([program])
+    try:
+        keeper.detach()  # it has answered, so it lives
+        os.close(writing)
+        assert os.read(reading, 1) == b""
+        opened = {str(entry.readlink()) for entry in Path(f"/proc/{keeper._pid}/fd").iterdir()}
+        kinds = {name.split(":")[0] for name in opened}
+        assert kinds == {"/dev/null", "socket", "anon_inode"}
+        assert os.getsid(keeper._pid) == keeper._pid
+        assert Path(f"/proc/{keeper._pid}/comm").read_text() == "probe-keeper\n"
+    finally:
+        keeper.close()
+        os.close(reading)
+
+
+def test_what_a_killed_process_has_left_goes_with_the_next_probes(
+    path: Path, program: int, target: subprocess.Popen[bytes]
+) -> None:
+    link = everywhere(path, program, target.pid)
+
+    def place_and_remove() -> None:
+        links = Links()
+        while True:
+            links.attach([link])
+            links.detach()
+
+    for _ in range(4 * ROUNDS):  # nothing is left where the kernel has mended it
+        with child(place_and_remove):
+            await_change(target.pid, link)
+        if left(target.pid, seconds=0.2):
+            break
+    keeper = Keeper([program])
+    keeper.attach([link])
+    keeper.detach()
+    keeper.close()
+    assert changed_code(target.pid) == []
