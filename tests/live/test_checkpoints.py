@@ -33,10 +33,15 @@ def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
         yield instance
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["", "predicted"])
-def counting(asterisk: Instance, request: pytest.FixtureRequest) -> Iterator[Counting]:
-    with Counting(asterisk.pid, predicts=request.param) as programs:
-        yield programs
+@pytest.fixture(scope="module")
+def ways(asterisk: Instance) -> Iterator[dict[bool, Counting]]:
+    with Counting(asterisk.pid) as probed, Counting(asterisk.pid, predicts=True) as predicted:
+        yield {False: probed, True: predicted}
+
+
+@pytest.fixture(params=[False, True], ids=["", "predicted"])
+def counting(ways: dict[bool, Counting], request: pytest.FixtureRequest) -> Counting:
+    return ways[request.param]
 
 
 def nodes(counting: Counting) -> int:
@@ -70,12 +75,20 @@ def test_counts_are_those_of_the_comparator_for_a_few_nodes_each(
         counting.check_accounting()
 
 
-@pytest.mark.parametrize("churn", [20, 1_000, 20_000])
+@pytest.mark.parametrize(
+    ("churn", "predicts"), [(20, False), (1_000, False), (20_000, False), (1_000, True)]
+)
 @pytest.mark.parametrize("search", ["hit", "miss", "object", "unlink"])
 @pytest.mark.parametrize("kind", ["hash-one", "hash-three", "hash-begin"])
 def test_no_count_is_wrong_while_elements_come_and_go(
-    asterisk: Instance, counting: Counting, kind: str, search: str, churn: int
+    asterisk: Instance,
+    ways: dict[bool, Counting],
+    kind: str,
+    search: str,
+    churn: int,
+    predicts: bool,
 ) -> None:
+    counting = ways[predicts]
     with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
         learn(counting, target, [search])
         truth = target.run(search, count=1_500, threads=4, churners=2, churn=churn, seconds=20)
