@@ -9,7 +9,7 @@ from contextlib import suppress
 from profiler.containers import TargetMemory, read_container
 from profiler.kernel import BpfModule
 from profiler.probes import PlannedProbe, ProbePlanner
-from profiler.push_sites import tell_push_sites
+from profiler.push_sites import forget_push_site, tell_push_sites
 from profiler.wire import MATCH_BY_ADDRESS
 
 MAX_COMPARISON_PROBES = 64
@@ -66,7 +66,7 @@ class Discovery:
             if not self._planner.is_current(function, probe)
         ]
         for function in gone:
-            del self.comparisons[function]
+            forget_push_site(self._module, self.comparisons.pop(function))
             self._module.map("trapped_functions").delete(struct.pack("<Q", function))
         return bool(gone)
 

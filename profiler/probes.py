@@ -246,10 +246,8 @@ class ProbePlanner:
 
         MATCH_BY_ADDRESS stands for the function that __ao2_unlink compares with.
         """
-        loaded = self.executable() if function == MATCH_BY_ADDRESS else self._code.at(function)
-        if loaded is None or loaded.file is None or loaded.bias is None:
-            return None
-        if loaded.file.handle is None:
+        loaded = self._code_of(function)
+        if loaded is None or loaded.bias is None:
             return None
         address: int | None = function - loaded.bias
         if function == MATCH_BY_ADDRESS:
@@ -265,8 +263,15 @@ class ProbePlanner:
 
     def is_current(self, function: int, probe: PlannedProbe) -> bool:
         """Tell whether the code at an address is still that in which the probe is placed."""
+        loaded = self._code_of(function)
+        return loaded is not None and probe.place.path == _path(loaded)
+
+    def _code_of(self, function: int) -> LoadedCode | None:
+        """Return the code that holds a comparison function, None where no probe can be placed."""
         loaded = self.executable() if function == MATCH_BY_ADDRESS else self._code.at(function)
-        return loaded is not None and loaded.file is not None and probe.place.path == _path(loaded)
+        if loaded is None or loaded.file is None or loaded.file.handle is None:
+            return None
+        return loaded
 
     def _probe(
         self, loaded: LoadedCode, site: Site, place: Place, value: int, with_return: bool
@@ -280,7 +285,10 @@ class ProbePlanner:
 def _path(loaded: LoadedCode) -> str:
     """Return a path that leads to the file that was analysed, whatever is mapped there later."""
     if loaded.file is None or loaded.file.handle is None:
-        raise ProbeError(f"{loaded.mapping.path} is no file that a probe can be placed in")
+        raise ProbeError(
+            f"{loaded.mapping.path} is no file that a probe can be placed in",
+            "ebpf-prof asterisk --cpu-only",
+        )
     return f"/proc/{os.getpid()}/fd/{loaded.file.handle.fd}"
 
 

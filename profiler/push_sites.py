@@ -38,3 +38,8 @@ def tell_push_sites(module: BpfModule, probes: Iterable[PlannedProbe]) -> None:
             module.map("cpu_push_sites").set(
                 struct.pack("<Q", probe.place.address), struct.pack("<I", value)
             )
+
+
+def forget_push_site(module: BpfModule, probe: PlannedProbe) -> None:
+    """Take a probe that is placed no more out of that table."""
+    module.map("cpu_push_sites").delete(struct.pack("<Q", probe.place.address))

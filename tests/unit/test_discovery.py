@@ -116,16 +116,18 @@ def test_the_programs_hear_of_probes_when_they_are_placed(module: Module, make: 
 
 
 def test_functions_of_a_module_that_was_replaced_are_forgotten(module: Module, make: Make) -> None:
-    planner = Planner("je 0x1234", set())
+    planner = Planner("push %rbx", set())
     discovery = make(planner)
     want(module, 0x1000, 0x2000)
     discovery.look()
     discovery.placed()
+    assert len(module.map("cpu_push_sites")) == 2
     module.map("wanted_functions").clear()
     planner.replaced.add(0x2000)
     assert discovery.look()
     assert list(discovery.comparisons) == [0x1000]
     assert list(module.map("trapped_functions")) == [struct.pack("<Q", 0x1000)]
+    assert list(module.map("cpu_push_sites")) == [struct.pack("<Q", 0x1100)]
     assert not discovery.look()
 
 

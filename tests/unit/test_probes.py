@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.mappings import TargetCode
+from profiler.mappings import VDSO, TargetCode
 from profiler.probes import PlannedProbe, ProbePlanner
 
 SOURCE = """
@@ -55,5 +55,10 @@ def test_code_of_another_file_at_the_same_address_is_not_taken_for_it(
     other = code.at(elsewhere)
     monkeypatch.setattr(code, "at", lambda address: other)
     assert not planner.is_current(function, probe)
+    vdso = next(loaded for loaded in code.current if loaded.mapping.path == VDSO)
+    assert vdso.file is not None and vdso.file.handle is None
+    monkeypatch.setattr(code, "at", lambda address: vdso)
+    assert not planner.is_current(function, probe)
+    assert planner.comparison(function) is None
     monkeypatch.setattr(code, "at", lambda address: None)
     assert not planner.is_current(function, probe)
