@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
 from profiler.links import Link, Links
+from profiler.syscalls import close_all
 
 _ENDED_BY_OTHERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _ATTACH, _DETACH = "attach", "detach"
@@ -104,9 +105,7 @@ def _close_all_but(kept: set[int]) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
     opened = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
-    for descriptor in opened - kept - {0, 1, 2}:
-        with suppress(OSError):
-            os.close(descriptor)
+    close_all(opened - kept - {0, 1, 2})
 
 
 def _run_as(policy: int, priority: int) -> None:

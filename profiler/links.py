@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 
@@ -95,6 +94,4 @@ class Links:
 
 def _close(links: Sequence[int], after_s: float = 0.0) -> None:
     time.sleep(after_s)
-    for link in links:
-        with suppress(OSError):
-            os.close(link)
+    syscalls.close_all(links)

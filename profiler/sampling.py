@@ -108,7 +108,7 @@ class CpuSampler:
             self.by_cpu, self._events = False, threads
             raise
         self.watched_tids.clear()
-        _close(threads)
+        syscalls.close_all(threads)
 
     def attach_missed(self) -> None:
         """Sample the watched threads of which no sample has come although they ran.
@@ -171,7 +171,7 @@ class CpuSampler:
     def detach(self) -> None:
         """Stop sampling; what has come can still be fetched."""
         events, self._events = self._events, []
-        _close(events)
+        syscalls.close_all(events)
 
     def accounting(self) -> Accounting:
         """Return where every sample of the target went; those of other processes are none."""
@@ -193,12 +193,6 @@ class CpuSampler:
         times = self._module.map("cpu_times").values_of_cpus(_ZERO)
         programs: int = sum(CPU_TIME.unpack(time)[1] for time in times)
         return programs + self.accounting().fired * interrupt_ns
-
-
-def _close(events: list[int]) -> None:
-    for event in events:
-        with suppress(OSError):
-            os.close(event)
 
 
 def parse_cpus(text: str) -> list[int]:

@@ -1,7 +1,7 @@
 """The two system calls that Python and BCC do not offer whole: bpf(2) and perf_event_open(2).
 
 Numbers and layouts are of x86-64 and include/uapi/linux/{bpf,perf_event}.h (Linux 6.18); fields
-added over time are zero where a kernel does not know them. Every function returns a file
+added over time are zero where a kernel does not know them. What opens something returns a file
 descriptor or raises OSError; nothing here outlives the process, since the kernel removes programs,
 links and events with their last descriptor.
 """
@@ -13,7 +13,8 @@ import errno
 import fcntl
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 _SYS_BPF = 321
@@ -251,3 +252,10 @@ def run_program_on(event: int, program: int) -> None:
 def enable_event(event: int) -> None:
     """Start an event that was opened disabled."""
     fcntl.ioctl(event, _PERF_EVENT_IOC_ENABLE, 0)
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close descriptors; one that was closed already does no harm."""
+    for descriptor in descriptors:
+        with suppress(OSError):
+            os.close(descriptor)

@@ -221,11 +221,9 @@ class UprobePrograms:
         entry = self._idle if with_return else self._idle_entry
         place = ProbePlace(path, file_offset, 0, 0, with_return)
         if self.variant.links is LinkKind.SINGLE:
-            events = []
-            for is_return in (True, False) if with_return else (False,):
-                events.append(syscalls.open_uprobe(path, file_offset, pid, is_return))
-                syscalls.run_program_on(events[-1], self._idle.descriptor)
-            return events
+            kinds = (True, False) if with_return else (False,)
+            idle = self._idle.descriptor
+            return [OnePlace(idle, path, file_offset, pid, kind).open() for kind in kinds]
         links = [self._link(entry, path, [place], pid, is_return=False)]
         if with_return and self.variant.links is LinkKind.MULTI:
             links.insert(0, self._link(self._idle, path, [place], pid, is_return=True))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from profiler.containers import TargetMemory, read_container
+from profiler.lookup_counters import LookupCounters
 from profiler.mappings import TargetCode
 from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
 from profiler.unwind import TableLibrary
@@ -183,10 +184,7 @@ class Counting:
         self.programs.detach()
         left = self.in_flight()
         if left:
-            counters = self.programs.module.map("lookup_counters")
-            key = struct.pack("<I", LookupCounter.UNFINISHED)
-            (count,) = struct.unpack("<Q", counters.get(key) or bytes(8))
-            counters.set(key, struct.pack("<Q", count + left))
+            LookupCounters(self.programs.module).add_unfinished(left)
             self.programs.module.map("window_state").set(_ZERO, NO_WINDOW.encode())
 
     def in_flight(self) -> int:
@@ -229,11 +227,7 @@ class Counting:
         self.programs.module.map("control").set(_ZERO, control.encode())
 
     def counters(self) -> dict[LookupCounter, int]:
-        counts = self.programs.module.map("lookup_counters")
-        return {
-            counter: struct.unpack("<Q", counts.get(struct.pack("<I", counter)) or bytes(8))[0]
-            for counter in LookupCounter
-        }
+        return LookupCounters(self.programs.module).read()
 
     def check_accounting(self) -> dict[LookupCounter, int]:
         """Assert that every entry went somewhere; call it when the probes are gone."""

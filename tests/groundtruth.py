@@ -116,6 +116,16 @@ def slots(histogram: dict[str, int]) -> dict[int, int]:
     return in_slots({int(value): count for value, count in histogram.items()})
 
 
+def overcounted(count: Count, truth: dict[str, Any]) -> dict[int, tuple[int, int]]:
+    """Return the slots with more verified counts than there were: (counted, true) by slot."""
+    right = slots(truth["histogram"])
+    return {
+        slot: (counted, right.get(slot, 0))
+        for slot, counted in count.comparison_slots.items()
+        if counted > right.get(slot, 0)
+    }
+
+
 def possible(search: str, kind: str, is_hollow: bool) -> bool:
     if search.startswith("weak") and "proxies" not in kind:
         return False

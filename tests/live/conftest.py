@@ -12,6 +12,7 @@ import pytest
 
 from lab import instance
 from lab.instance import Instance, Options
+from tests.counting import Counting
 from tests.live.outside import changed_code, leftovers, shown
 
 _KEEP = bool(os.environ.get("EBPF_PROF_TEST_KEEP"))
@@ -48,6 +49,20 @@ def peers() -> Iterator[Instance]:
 def pjsip() -> Iterator[Instance]:
     """22 as packaged."""
     yield from _start("pjsip", "22", endpoints=100)
+
+
+@pytest.fixture(scope="module")
+def ways(asterisk: Instance) -> Iterator[dict[bool, Counting]]:
+    """All lookups of a module's Asterisk are measured in the best way, predicted or not."""
+    with Counting(asterisk.pid) as probed, Counting(asterisk.pid, predicts=True) as predicted:
+        assert probed.plan.exhausted_sites and not probed.plan.unlock_sites
+        yield {False: probed, True: predicted}
+
+
+@pytest.fixture(params=[False, True], ids=["", "predicted"])
+def counting(ways: dict[bool, Counting], request: pytest.FixtureRequest) -> Counting:
+    """One of the two ways; open it to begin."""
+    return ways[request.param]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from lab.instance import Instance, Options, start
 from profiler.wire import NO_WINDOW, decode_window_state
 from tests.counting import Counting
-from tests.groundtruth import Box, box, differences, learn, slots
+from tests.groundtruth import Box, box, differences, learn, overcounted
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
@@ -31,17 +31,6 @@ def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
     with start(Options(request.param, name=name).complete()) as instance:
         instance.cli("module load groundtruth.so")
         yield instance
-
-
-@pytest.fixture(scope="module")
-def ways(asterisk: Instance) -> Iterator[dict[bool, Counting]]:
-    with Counting(asterisk.pid) as probed, Counting(asterisk.pid, predicts=True) as predicted:
-        yield {False: probed, True: predicted}
-
-
-@pytest.fixture(params=[False, True], ids=["", "predicted"])
-def counting(ways: dict[bool, Counting], request: pytest.FixtureRequest) -> Counting:
-    return ways[request.param]
 
 
 def nodes(counting: Counting) -> int:
@@ -97,12 +86,7 @@ def test_no_count_is_wrong_while_elements_come_and_go(
         if not counting.predicts:
             assert counted.verified >= 0.95 * counted.lookups
         assert not [verdict for verdict in counted.verdicts if verdict.name.startswith("CONTRA")]
-        right = slots(truth["histogram"])
-        assert not {
-            slot: (count, right.get(slot, 0))
-            for slot, count in counted.comparison_slots.items()
-            if count > right.get(slot, 0)
-        }
+        assert overcounted(counted, truth) == {}
 
 
 def test_nothing_is_remembered_from_one_window_to_the_next(

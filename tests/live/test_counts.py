@@ -24,8 +24,8 @@ from tests.groundtruth import (
     box,
     differences,
     learn,
+    overcounted,
     possible,
-    slots,
 )
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
@@ -40,20 +40,6 @@ def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
     ) as instance:
         instance.cli("module load groundtruth.so")
         yield instance
-
-
-@pytest.fixture(scope="module")
-def ways(asterisk: Instance) -> Iterator[dict[bool, Counting]]:
-    """All lookups are measured in the best way that the kernel has, predicted or not."""
-    with Counting(asterisk.pid) as probed, Counting(asterisk.pid, predicts=True) as predicted:
-        assert probed.plan.exhausted_sites and not probed.plan.unlock_sites
-        yield {False: probed, True: predicted}
-
-
-@pytest.fixture(params=[False, True], ids=["", "predicted"])
-def counting(ways: dict[bool, Counting], request: pytest.FixtureRequest) -> Counting:
-    """One of them; open it to begin."""
-    return ways[request.param]
 
 
 def check(counting: Counting, target: Box, searches: list[str]) -> dict[str, Any]:
@@ -239,13 +225,7 @@ def test_changes_meanwhile_leave_verified_counts_right(
             assert counted.verified >= 0.95 * counted.lookups
         contradicted = {verdict for verdict in counted.verdicts if verdict.name[0] == "C"}
         assert not contradicted
-        right = slots(truth["histogram"])
-        wrong = {
-            slot: (count, right.get(slot, 0))
-            for slot, count in counted.comparison_slots.items()
-            if count > right.get(slot, 0)
-        }
-        assert wrong == {}
+        assert overcounted(counted, truth) == {}
         counting.close()
         check_accounting(counting)
 

@@ -75,7 +75,9 @@ def test_it_comes_back_where_elements_come_and_go(asterisk: Instance) -> None:
         options = {"threads": 4, "churners": 2, "churn": 20_000, "count": 10_000_000}
         with meanwhile(lambda: target.run("hit", seconds=4, **options)):
             session.on(4.5)
-        verdicts = measured(session)._counts.verdicts
+        measurement = measured(session)
+        verdicts = measurement._counts.verdicts
+    assert measurement._frames._predicted > 0 and not measurement._frames.are_known
     # The first windows learn the container.
     known = sum(verdicts) - verdicts[Verdict.UNVERIFIED_LAYOUT]
     assert known > 10_000
