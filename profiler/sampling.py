@@ -15,9 +15,9 @@ import os
 import resource
 import struct
 from contextlib import suppress
-from pathlib import Path
 
 from profiler import syscalls
+from profiler.cpus import online_cpus
 from profiler.errors import KernelError, TargetError
 from profiler.kernel import BpfModule, Program
 from profiler.process import read_tids
@@ -27,7 +27,6 @@ from profiler.unwind import UnwindStack, decode_stack
 from profiler.unwind_wire import CPU_COUNTERS, CPU_TIME, SAMPLE
 
 _MISSED_PERIODS = 3  # an inherited event would have fired by then
-_ONLINE = Path("/sys/devices/system/cpu/online")
 _ZERO = struct.pack("<I", 0)
 _INSTRUCTION = struct.Struct("<BBhi")  # struct bpf_insn: code, registers, offset, immediate
 # What cpu.bpf.c does to find the registers of a thread that is in the kernel; helpers by their
@@ -87,7 +86,7 @@ class CpuSampler:
         """Begin to sample, by thread or by CPU; raises TargetError or KernelError."""
         self.by_cpu = by_cpu
         if by_cpu:
-            for cpu in parse_cpus(_ONLINE.read_text()):
+            for cpu in online_cpus():
                 self._attach_cpu(cpu)
             return
         found = read_tids(self._pid)
@@ -193,15 +192,6 @@ class CpuSampler:
         times = self._module.map("cpu_times").values_of_cpus(_ZERO)
         programs: int = sum(CPU_TIME.unpack(time)[1] for time in times)
         return programs + self.accounting().fired * interrupt_ns
-
-
-def parse_cpus(text: str) -> list[int]:
-    """Return the numbers in a list of the kernel's, such as `0-3,8`; ValueError if it is none."""
-    cpus: list[int] = []
-    for part in text.strip().split(","):
-        first, _, last = part.partition("-")
-        cpus += range(int(first), int(last or first) + 1)
-    return cpus
 
 
 def raise_open_files_limit() -> None:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from profiler import syscalls
+from profiler.cpus import online_cpus
 from profiler.elf import Elf
 from profiler.kernel import BpfModule, Program
 from profiler.mappings import TargetCode
-from profiler.sampling import parse_cpus
 from profiler.unwind import TableLibrary, UnwindCoverage, UnwindStack, UnwindTables, decode_stack
 from profiler.unwind_cache import TableCache
 from profiler.unwind_wire import CPU_COUNTERS, SAMPLE
@@ -189,7 +189,7 @@ def sample(
     before = program.statistics()
     events = [syscalls.open_cpu_clock(tid, PERIOD_NS, False) for tid in tids]
     if not tids:
-        cpus = parse_cpus(Path("/sys/devices/system/cpu/online").read_text())
+        cpus = online_cpus()
         events = [syscalls.open_cpu_clock_on(cpu, PERIOD_NS) for cpu in cpus]
     records: list[bytes] = []
     try:

@@ -8,10 +8,10 @@ from typing import cast
 
 import pytest
 
-from profiler import sampling
+from profiler import cpus, sampling
 from profiler.errors import KernelError, TargetError
 from profiler.kernel import BpfModule, Program
-from profiler.sampling import CpuSampler, has_task_registers, parse_cpus
+from profiler.sampling import CpuSampler, has_task_registers
 from profiler.syscalls import VerifierError
 from profiler.taskstats import ThreadTime
 
@@ -136,7 +136,7 @@ def test_each_cpu_gets_an_event_in_place_of_each_thread(
 ) -> None:
     online = tmp_path / "online"
     online.write_text("0-1,4\n")
-    monkeypatch.setattr(sampling, "_ONLINE", online)
+    monkeypatch.setattr(cpus, "_ONLINE", online)
     threads = Threads(monkeypatch, [1], [1, 7])
     threads.sampler.attach()
     threads.sampler.change_to_cpus()
@@ -155,18 +155,6 @@ def test_cpus_that_go_offline_are_left_out(monkeypatch: pytest.MonkeyPatch) -> N
     threads.error = OSError(19, "No such device")
     threads.sampler.attach(by_cpu=True)
     assert threads.sampler._events == []
-
-
-@pytest.mark.parametrize(
-    ("text", "cpus"), [("0\n", [0]), ("0-3", [0, 1, 2, 3]), ("0,2-3,9", [0, 2, 3, 9])]
-)
-def test_lists_of_cpus(text: str, cpus: list[int]) -> None:
-    assert parse_cpus(text) == cpus
-
-
-def test_no_list_of_cpus() -> None:
-    with pytest.raises(ValueError, match="invalid literal"):
-        parse_cpus("none")
 
 
 def test_where_cpus_are_refused_threads_keep_their_events(monkeypatch: pytest.MonkeyPatch) -> None:
