@@ -19,6 +19,7 @@ int lookup_tally(struct pt_regs *ctx)
     charge(c, w, trap_cost(c, cookie));
     if (!c->window)
         return NO_RETURN_PROBE;
+    __sync_fetch_and_add(&w->tallied, 1);
     admit(c, w, bpf_ktime_get_ns());
     struct lookup l = {.entry = PLACE_OF(cookie), .entry_sp = ctx->sp + VALUE_OF(cookie)};
     if (read_arguments(ctx, &l))
@@ -36,4 +37,16 @@ int lookup_tally(struct pt_regs *ctx)
     if (count)
         __sync_fetch_and_add(count, 1);
     return NO_RETURN_PROBE;
+}
+
+/* Memory of the target was touched that is watched meanwhile (profiler/watch.py). */
+int lookup_watched(struct bpf_perf_event_data *ctx)
+{
+    struct control *c = get_control();
+    struct window_state *w = get_window();
+    if (!c || !w || !c->window || bpf_get_current_pid_tgid() >> 32 != TARGET_TGID)
+        return 0;
+    charge(c, w, c->watched_ns);
+    __sync_fetch_and_add(&w->watched, 1);
+    return 0;
 }

@@ -64,6 +64,11 @@ class Governor:
         return self._ratio is not None
 
     @property
+    def ratio(self) -> float | None:
+        """The budget, of one CPU; None: no limit."""
+        return self._ratio
+
+    @property
     def spent_ns(self) -> int:
         """All that was charged so far."""
         return round(self._spent_ns)

@@ -19,8 +19,11 @@ from dataclasses import dataclass
 
 # Windows are pooled until they have this many lookups: the error of ending at a lookup is then 1 %.
 POOLED_LOOKUPS = 100
+# Windows in which lookups are dense end when a number of them was seen, whatever time that took: as
+# many are pooled, since the mean of their rates is more than the rate of all.
+POOLED_DENSE = 5
 # By how much the cost of our probes may differ from what was calibrated.
-COST_DOUBT_RATIO = 0.05
+COST_DOUBT_RATIO = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,8 @@ class Span:
     """A window on the target's CPU clock, in nanoseconds: its edges, and our cost between them.
 
     `cost_outside_ns` is what we took since the last window beside it: placing and removing probes.
-    `admitted` of all its lookups, which are `refused` more, were counted.
+    `admitted` of all its lookups, which are `refused` more, were counted. `cost_ns` may be off by
+    `doubt_ratio` of it, in all windows alike. `is_dense` where it is much of the CPU time.
     """
 
     begin_ns: int
@@ -37,11 +41,18 @@ class Span:
     cost_outside_ns: int
     admitted: int
     refused: int = 0
+    doubt_ratio: float = COST_DOUBT_RATIO
+    is_dense: bool = False
 
     @property
     def whole_work_ns(self) -> float:
         """The target's own work in the window; never less than our cost may be off."""
-        return max(self.end_ns - self.begin_ns - self.cost_ns, COST_DOUBT_RATIO * self.cost_ns)
+        return max(self.end_ns - self.begin_ns - self.cost_ns, self.doubt_ns)
+
+    @property
+    def doubt_ns(self) -> float:
+        """By how much the work may be off, because our cost is not known better."""
+        return self.doubt_ratio * self.cost_ns
 
     @property
     def work_ns(self) -> float:
@@ -59,7 +70,7 @@ class Pool:
     end: int
     work_ns: float
     period_ns: float
-    cost_ns: float
+    doubt_ns: float
 
     @property
     def weight(self) -> float:
@@ -69,7 +80,7 @@ class Pool:
     @property
     def doubt_ratio(self) -> float:
         """How far the work may be off, because our cost is not known better."""
-        return COST_DOUBT_RATIO * self.cost_ns / self.work_ns if self.work_ns > 0 else 0.0
+        return self.doubt_ns / self.work_ns if self.work_ns > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +95,20 @@ def pools(spans: Sequence[Span], begin_ns: int, end_ns: int) -> tuple[Pool, ...]
     """Return windows, in time order, as pools that together stand for [begin_ns, end_ns)."""
     found: list[Pool] = []
     first = 0
-    work = period = cost = 0.0
+    work = period = doubt = 0.0
     admitted = 0
     for index, span in enumerate(spans):
         work += span.work_ns
-        cost += span.cost_ns
+        doubt += span.doubt_ns
         admitted += span.admitted
         period += _period_ns(spans, index, begin_ns, end_ns)
-        if admitted >= POOLED_LOOKUPS:
-            found.append(Pool(first, index + 1, work, period, cost))
-            first, work, period, cost, admitted = index + 1, 0.0, 0.0, 0.0, 0
+        is_enough = index + 1 - first >= (POOLED_DENSE if span.is_dense else 1)
+        is_last = index + 1 == len(spans) or spans[index + 1].is_dense != span.is_dense
+        if admitted >= POOLED_LOOKUPS and (is_enough or is_last):
+            found.append(Pool(first, index + 1, work, period, doubt))
+            first, work, period, doubt, admitted = index + 1, 0.0, 0.0, 0.0, 0
     if first < len(spans):
-        rest = Pool(first, len(spans), work, period, cost)
+        rest = Pool(first, len(spans), work, period, doubt)
         if found:
             last = found.pop()
             rest = Pool(
@@ -103,7 +116,7 @@ def pools(spans: Sequence[Span], begin_ns: int, end_ns: int) -> tuple[Pool, ...]
                 rest.end,
                 last.work_ns + work,
                 last.period_ns + period,
-                last.cost_ns + cost,
+                last.doubt_ns + doubt,
             )
         found.append(rest)
     return tuple(found)
@@ -123,7 +136,7 @@ def _period_ns(spans: Sequence[Span], index: int, begin_ns: int, end_ns: int) ->
     return own + (before / 2 if index else before) + after
 
 
-def estimate(counts: Sequence[int], pooled: Sequence[Pool]) -> Estimate:
+def estimate(counts: Sequence[float], pooled: Sequence[Pool]) -> Estimate:
     """Return the estimated total of the lookups that were counted in each window.
 
     The variance has two parts. One comes from how much neighbouring pools differ (half of the

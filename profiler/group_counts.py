@@ -22,6 +22,8 @@ class GroupCounts:
         self._measured: dict[GroupKey, int] = {}
         self._tallied: dict[GroupKey, int] = {}
         self._v_tables: set[int] = set()
+        # The group with most lookups of those measured last.
+        self.busiest: tuple[GroupKey, Group] | None = None
         self.verdicts = (0,) * len(Verdict)  # of all lookups measured so far, by Verdict
 
     def groups(self) -> dict[GroupKey, Group]:
@@ -39,7 +41,10 @@ class GroupCounts:
         self.verdicts = tuple(
             sum(group.verdicts[verdict] for group in groups.values()) for verdict in Verdict
         )
-        return self._new(self._measured, totals)
+        found = self._new(self._measured, totals)
+        busiest = max(found, key=lambda seen: seen.measured, default=None)
+        self.busiest = (busiest.key, groups[busiest.key]) if busiest is not None else None
+        return found
 
     def tallied(self) -> tuple[GroupWindow, ...]:
         """Return how many were only counted since the last call; their keys have no comparator."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from profiler.budget import LATE_NS, Governor, Grant
@@ -19,25 +19,24 @@ from profiler.calibration import Calibration
 from profiler.containers import TargetMemory
 from profiler.cpu_clock import ProcessClock
 from profiler.discovery import Discovery
+from profiler.edges import Edge, Edges
 from profiler.frames import Frames
 from profiler.group_counts import GroupCounts
 from profiler.hurry import Hurry
 from profiler.lookup_counters import LookupCounters
-from profiler.observed import MeasuredWindow
+from profiler.observed import MeasuredWindow, WatchedLink
 from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
 from profiler.recording import ProbeWindow
 from profiler.remembered import Remembered
 from profiler.thread_states import ThreadStates
 from profiler.uprobes import UprobePrograms
+from profiler.watch import Watch
 from profiler.wire import (
-    NO_WINDOW,
     Control,
     Group,
     GroupKey,
     LookupCounter,
     Place,
-    WindowState,
-    decode_window_state,
     place_of,
 )
 
@@ -64,7 +63,6 @@ _CONTENDED_NS = 2_000_000
 _NEVER_NS = 1 << 62
 _LEARNING_WINDOWS = 8
 _LEARNING_NS = 50_000_000
-_COUNT_SHARE = 3  # a counting window gets this part of an allowance
 _SMOOTHING = 0.3
 _WALK_SHARE = 8  # a walk expected to take more than this part of an allowance has to draw lots
 # When our own cost is a larger part of the target's CPU time in a window, lookups are also counted.
@@ -76,17 +74,6 @@ class WindowKind(Enum):
 
     MEASURE = "measure"
     COUNT = "count"
-
-
-@dataclass(frozen=True, slots=True)
-class _Edge:
-    """What had been counted and used at one edge of a window."""
-
-    time_ns: int
-    cpu_ns: int
-    state: WindowState
-    run_time_ns: int
-    run_count: int
 
 
 class LookupMeasurement:
@@ -121,13 +108,16 @@ class LookupMeasurement:
         self._dense = True  # until it is known
         self._is_contended = False
         self._grant: Grant | None = None
-        self._begin: _Edge | None = None
-        self._settled: _Edge | None = None
+        self._begin: Edge | None = None
+        self._settled: Edge | None = None
         self._counters = LookupCounters(self._module)
         self._counts = GroupCounts(self._module, self.remembered.note)
         self._frames = Frames(self._module, plan.exhausted_sites and not plan.verify)
         self._predicts = False  # in the open window
+        self._turns_ns = 0.0  # cost of the watch's turns since the last window
         self._threads = ThreadStates(self._module)
+        self._edges = Edges(programs, cpu_clock)
+        self._watch = Watch(programs.watched, self.memory, is_code, pid, governor.ratio)
         self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: TALLY_NS}
         self.windows: list[MeasuredWindow] = []
         self.gone = False
@@ -154,18 +144,35 @@ class LookupMeasurement:
         if self.problem is not None:
             return now_ns + _NEVER_NS
         if self._grant is None:
-            grant = self._governor.grant(now_ns, is_open=False)
-            if grant is None:
-                return now_ns + max(self._governor.wait_ns(now_ns), 1_000_000)
-            self._open(grant)
-            return self._grant.until_ns if self._grant else now_ns
-        if self._state().closed_ns is None and time.monotonic_ns() < self._grant.until_ns:
+            return self._step_closed(now_ns)
+        if self._edges.state().closed_ns is None and time.monotonic_ns() < self._grant.until_ns:
             return self._grant.until_ns
         self._end_window()
         return self._grant.until_ns if self._grant else now_ns
 
+    def _step_closed(self, now_ns: int) -> int:
+        """Go on with what can be done while no window is open."""
+        if self._watch.turn_ends_ns is not None:
+            if now_ns < self._watch.turn_ends_ns:
+                return self._watch.turn_ends_ns
+            self._end_turn(now_ns)
+        grant = self._governor.grant(now_ns, is_open=False)
+        if grant is not None:
+            self._open(grant)
+            return self._grant.until_ns if self._grant else now_ns
+        if self._dense and (until_ns := self._watch.begin_turn(now_ns)) is not None:
+            return until_ns
+        return now_ns + max(self._governor.wait_ns(now_ns), 1_000_000)
+
+    def _end_turn(self, now_ns: int) -> None:
+        cost_ns = self._watch.end_turn(now_ns)
+        self._governor.charge(cost_ns)
+        self._turns_ns += cost_ns
+
     def finish(self) -> None:
         """Close the window and take all probes away."""
+        if self._watch.turn_ends_ns is not None:
+            self._end_turn(time.monotonic_ns())
         if self._grant is not None:
             self._close()
         self._programs.detach()
@@ -174,8 +181,13 @@ class LookupMeasurement:
     def abort(self) -> None:
         """Take all probes away without waiting for lookups in flight."""
         self._control(0, 0, 0)
+        self._watch.close()
         self._programs.detach()
         self._hurry.end()
+
+    def links(self) -> tuple[WatchedLink, ...]:
+        """Return what is known of the links that were watched."""
+        return self._watch.links()
 
     def probes(self) -> tuple[PlannedProbe, ...]:
         """Return every probe that was placed at least once."""
@@ -222,9 +234,9 @@ class LookupMeasurement:
         ]
         if self._threads.are_scarce:
             self._threads.clear()
-        self._module.map("window_state").set(_ZERO, NO_WINDOW.encode())
+        self._edges.reset()
         self._control(0, 0, 0)
-        self._settled = self._edge()
+        self._settled = self._edges.read()
         if self._dense:
             self._hurry.begin()
         try:
@@ -239,19 +251,19 @@ class LookupMeasurement:
             self._discovery.placed()
         self._number += 1
         # What was granted counts from before the probes were placed.
-        if self._kind is WindowKind.COUNT:
-            grant = Grant(grant.until_ns, grant.allowance_ns // _COUNT_SHARE)
         grant = self._while_learning(grant)
         self._grant = grant
+        if self._kind is WindowKind.COUNT:
+            self._watch.begin_window()
         self._control(self._number, grant.until_ns + _LATEST_NS, grant.allowance_ns)
-        self._begin = self._edge(exactly=self._dense)
+        self._begin = self._edges.read(exactly=self._dense)
 
     def _end_window(self) -> None:
         assert self._grant is not None
         if not self._may_go_on() or self._discovery.look():
             self._close()
             return
-        end = self._edge(exactly=self._dense)
+        end = self._edges.read(exactly=self._dense)
         self._settle(end, closed=False)
         if not self._dense:
             self._hurry.end()
@@ -269,7 +281,7 @@ class LookupMeasurement:
         """Tell whether the open window's probes would be placed again as they are."""
         return (
             self._kind is WindowKind.MEASURE
-            and self._state().closed_ns is None
+            and self._edges.state().closed_ns is None
             and self._predicts == self._frames.suffice_in(len(self.windows) + 1)
             and not self._threads.are_scarce
         )
@@ -282,49 +294,37 @@ class LookupMeasurement:
 
     def _close(self) -> None:
         """End the window, wait for the lookups in flight, and take the probes away."""
-        end = self._edge(exactly=self._dense)
+        end = self._edges.read(exactly=self._dense)
         self._control(self._number if self._kind is WindowKind.MEASURE else 0, 0, 0)
         if self._kind is WindowKind.MEASURE:
             self._await_flights(end)
         self._control(0, 0, 0)
+        self._watch.leave_window()
         self._programs.detach()
         self._hurry.end()
-        self._counters.add_unfinished(self._state().in_flight)
+        self._counters.add_unfinished(self._edges.state().in_flight)
         self._discovery.look()
         self._settle(end, closed=True)
         self._grant = None
 
-    def _await_flights(self, end: _Edge) -> None:
+    def _await_flights(self, end: Edge) -> None:
         """Wait until admitted lookups have returned, while the budget bears what others pay."""
         assert self._grant is not None
         most_ns = end.state.spent_ns + max(self._grant.allowance_ns, LATE_NS)
-        while (state := self._state()).in_flight and state.spent_ns < most_ns:
+        while (state := self._edges.state()).in_flight and state.spent_ns < most_ns:
             if time.monotonic_ns() - end.time_ns > GRACE_NS:
                 return
             time.sleep(0.0002)
 
-    def _edge(self, exactly: bool = False) -> _Edge:
-        """Return what is counted and used up to now. `exactly`: the CPU time to some 20 us."""
-        clock = self._cpu_clock
-        cpu = clock.read_exactly_ns() if exactly else clock.read_ns()
-        now = time.monotonic_ns()
-        runs = [program.statistics() for program in self._programs.entry_programs()]
-        return _Edge(
-            now,
-            cpu,
-            self._state(),
-            sum(run.run_time_ns for run in runs),
-            sum(run.run_count for run in runs),
-        )
-
-    def _settle(self, end: _Edge, closed: bool) -> None:
+    def _settle(self, end: Edge, closed: bool) -> None:
         """Note what a window saw, and charge all that was spent since the last one."""
         assert self._grant is not None and self._begin is not None and self._settled is not None
         begin = self._begin
-        in_window = _cost_ns(begin, end)
-        last = self._edge() if closed else end
-        cost = _cost_ns(self._settled, last) + (PLACING_NS if closed else 0)
+        in_window = begin.cost_ns(end)
+        last = self._edges.read() if closed else end
+        cost = self._settled.cost_ns(last) + (PLACING_NS if closed else 0)
         self._governor.settle(cost, self._grant.allowance_ns, closed)
+        cost, self._turns_ns = cost + self._turns_ns, 0.0  # those are charged already
         self._is_contended |= cost > self._grant.allowance_ns + _CONTENDED_NS
         self._learn_program_time(begin, end)
         self._settled = last
@@ -338,11 +338,18 @@ class LookupMeasurement:
         if self._kind is WindowKind.MEASURE and admitted:
             self._dense = in_window > DENSE_RATIO * cpu_ns
         is_counting = self._kind is WindowKind.COUNT
+        groups = self._counts.tallied() if is_counting else self._counts.measured()
+        followed = end.state.watched - begin.state.watched
+        link = None
+        if is_counting:
+            link = self._watch.end_window(followed, end.time_ns - begin.time_ns, groups)
+        elif self._dense:
+            self._watch.choose(self._counts.busiest)
         self.windows.append(
             MeasuredWindow(
                 window=ProbeWindow(begin.time_ns, end.time_ns, admitted, round(cost)),
                 state=end.state,
-                groups=self._counts.tallied() if is_counting else self._counts.measured(),
+                groups=groups,
                 is_counting=is_counting,
                 cpu_begin_ns=begin.cpu_ns,
                 cpu_end_ns=end.cpu_ns,
@@ -350,12 +357,15 @@ class LookupMeasurement:
                 admitted=admitted,
                 refused=end.state.refused - begin.state.refused,
                 trap_ns=end.state.trap_ns - begin.state.trap_ns,
+                tallied=end.state.tallied - begin.state.tallied,
+                link=link,
+                followed=followed,
             )
         )
         if not is_counting:
             self._frames.settle(self._counts.entries(), self._counts.verdicts, self._predicts)
 
-    def _learn_program_time(self, begin: _Edge, end: _Edge) -> None:
+    def _learn_program_time(self, begin: Edge, end: Edge) -> None:
         runs = end.run_count - begin.run_count
         if runs < 20:
             return
@@ -365,11 +375,6 @@ class LookupMeasurement:
         self._program_ns[self._kind] = round(known + _SMOOTHING * (mean - known))
 
     # -- the maps -----------------------------------------------------------------------------
-
-    def _state(self) -> WindowState:
-        return decode_window_state(
-            self._module.map("window_state").get(_ZERO) or NO_WINDOW.encode()
-        )
 
     def _control(self, window: int, until_ns: int, allowance_ns: int) -> None:
         granted = self._grant.allowance_ns if self._grant else allowance_ns
@@ -387,11 +392,6 @@ class LookupMeasurement:
             DENSE_STACK_SHARE if self._dense else STACK_SHARE,
             DENSE_RETURN_SHARE if self._dense else 1,
             self._predicts,
+            round(self._watch.hit_ns),
         )
         self._module.map("control").set(_ZERO, control.encode())
-
-
-def _cost_ns(begin: _Edge, end: _Edge) -> float:
-    """What the probes took: traps as calibrated, and the programs' time by the kernel."""
-    traps = end.state.trap_ns - begin.state.trap_ns
-    return traps + end.run_time_ns - begin.run_time_ns

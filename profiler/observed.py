@@ -42,6 +42,33 @@ class MeasuredWindow:
     admitted: int
     refused: int  # lookups inside the window that were not measured, since its allowance was spent
     trap_ns: int = 0  # the traps' part of cost_ns, as calibrated
+    tallied: int = 0  # lookups between the edges of a counting window; groups have some more
+    link: int | None = None  # which of the watched links was watched meanwhile
+    followed: int = 0  # how often it was followed
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How often a thread followed a link in how much CPU time, watched outside of windows.
+
+    `switches` is how often it left its CPU meanwhile.
+    """
+
+    followed: int
+    running_ns: int
+    switches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedLink:
+    """A link of a chain that lookups follow.
+
+    Each time takes `hit_ns` of CPU time more while it is watched, each switch `switch_ns`.
+    """
+
+    turns: tuple[Turn, ...]
+    hit_ns: float
+    switch_ns: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +90,7 @@ class ObservedLookups:
     stacks: Mapping[LookupStackKey, tuple[int, int]]
     counters: Mapping[LookupCounter, int]
     windows: tuple[MeasuredWindow, ...]
+    links: tuple[WatchedLink, ...]  # by MeasuredWindow.link
     cpu_begin_ns: int  # the target's CPU clock when the recording began
     cpu_end_ns: int
     containers: Mapping[ContainerKey, ObservedContainer]

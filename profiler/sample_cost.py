@@ -63,7 +63,7 @@ def calibrate_switch() -> int:
     cpus = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {max(cpus)})
-        with _Echo() as echo:
+        with Echo() as echo:
             return max(round(statistics.median(_switch_costs(echo))), 0)
     except OSError:
         return 0
@@ -71,7 +71,7 @@ def calibrate_switch() -> int:
         os.sched_setaffinity(0, cpus)
 
 
-def _switch_costs(echo: _Echo) -> list[float]:
+def _switch_costs(echo: Echo) -> list[float]:
     costs = []
     for _ in range(_SWITCH_BATCHES):
         plain = echo.per_switch_ns()
@@ -84,10 +84,10 @@ def _switch_costs(echo: _Echo) -> list[float]:
     return costs
 
 
-class _Echo:
-    """A child that answers each byte with one."""
+class Echo:
+    """A child that answers each byte with one: we leave the CPU and come back."""
 
-    def __enter__(self) -> _Echo:
+    def __enter__(self) -> Echo:
         asked, self._ask = os.pipe()
         self._answered, answer = os.pipe()
         self._child = os.fork()

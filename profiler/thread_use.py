@@ -85,6 +85,14 @@ def read_schedstat(pid: int, tid: int, proc: Path = PROC) -> ThreadTime | None:
     return ThreadTime(tid, name, cpu_ns, run_delay_ns)
 
 
+def read_cpu_ns(pid: int, tid: int, proc: Path = PROC) -> int | None:
+    """Return the CPU time of a thread by /proc, None when it is gone."""
+    try:
+        return int(read_text(proc / str(pid) / "task" / str(tid) / "schedstat").split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def read_switches(pid: int, tid: int, proc: Path = PROC) -> int:
     """Return how often a thread has left a CPU, 0 when it is gone."""
     try:

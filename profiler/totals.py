@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from profiler.estimates import Estimate, Span, estimate, pools
-from profiler.observed import MeasuredWindow
+from profiler.estimates import COST_DOUBT_RATIO, Estimate, Span, estimate, pools
+from profiler.observed import MeasuredWindow, WatchedLink
 from profiler.trap_factor import Traps, trap_factor
+from profiler.watched_work import Work, watched_work
 from profiler.wire import Group, GroupKey
 
 # A measuring window is good for totals while our cost is below this part of the target's CPU time
@@ -19,42 +21,68 @@ STORM_RATIO = 0.6
 def estimate_totals(
     windows: Sequence[MeasuredWindow],
     groups: Mapping[GroupKey, Group],
+    links: Sequence[WatchedLink],
     cpu_begin_ns: int,
     cpu_end_ns: int,
 ) -> dict[GroupKey, Estimate]:
     """Return the estimated number of lookups of each group between two times of the CPU clock."""
-    windows = _with_true_traps(windows)
-    used = {index for index, window in enumerate(windows) if _is_good(window)}
+    windows, doubt_ratio = _with_true_costs(windows, links)
+    used = {
+        index for index, window in enumerate(windows) if window.is_counting or _is_cheap(window)
+    }
     used = used or set(range(len(windows)))
     spans: list[Span] = []
     outside_ns = 0
-    counts: dict[GroupKey, list[int]] = {key: [0] * len(used) for key in groups}
+    counts: dict[GroupKey, list[float]] = {key: [0.0] * len(used) for key in groups}
     owners = _owners(groups)
     for index, window in enumerate(windows):
         outside_ns += window.window.cost_ns - window.cost_ns
         if index not in used:
             outside_ns += window.cost_ns
             continue
+        inside = _inside_ratio(window)
         for seen in window.groups:
             key = owners.get(seen.key) if window.is_counting else seen.key
             if key is not None:
-                counts[key][len(spans)] += seen.measured
-        spans.append(_span(window, outside_ns))
+                counts[key][len(spans)] += seen.measured * inside
+        spans.append(_span(window, outside_ns, doubt_ratio))
         outside_ns = 0
     pooled = pools(spans, cpu_begin_ns, cpu_end_ns)
     return {key: estimate(seen, pooled) for key, seen in counts.items()}
 
 
-def _with_true_traps(windows: Sequence[MeasuredWindow]) -> Sequence[MeasuredWindow]:
-    """Return windows with the cost that traps had in the target, where that can be told.
+def _with_true_costs(
+    windows: Sequence[MeasuredWindow], links: Sequence[WatchedLink]
+) -> tuple[Sequence[MeasuredWindow], float]:
+    """Return windows with the cost that they had in the target, and how far it may be off.
 
-    It can where lookups are all that the target does: then most of its CPU time in a measuring
-    window is our own.
+    A watched link tells it best. Else it can be told where lookups are all that the target does:
+    then most of its CPU time in a measuring window is our own.
     """
+    dense = [window for window in windows if window.is_counting and not _is_cheap(window)]
+    own_ratio, doubt_ratio = _own_ratio(watched_work(dense, links))
+    if doubt_ratio <= COST_DOUBT_RATIO:
+        ours = {id(window): own_ratio * _cpu_ns(window) - window.cost_ns for window in dense}
+        return [_dearer(window, round(ours.get(id(window), 0))) for window in windows], doubt_ratio
     counting = [_traps(window) for window in windows if window.is_counting]
     measuring = [_traps(window) for window in windows if _is_all_lookups(window)]
     factor = trap_factor(counting, measuring)
-    return [_dearer(window, round((factor - 1) * window.trap_ns)) for window in windows]
+    dearer = [_dearer(window, round((factor - 1) * window.trap_ns)) for window in windows]
+    return dearer, COST_DOUBT_RATIO
+
+
+def _own_ratio(work: Work | None) -> tuple[float, float]:
+    """Return which part of the CPU time in windows was ours, and how far that may be off.
+
+    The part is taken to be the same in all of them: of a single one it is not known well.
+    """
+    if work is None:
+        return 0.0, math.inf
+    cpu_ns = sum(_cpu_ns(window) for window in work.windows)
+    cost_ns = cpu_ns - work.work_ns
+    if cost_ns <= 0:
+        return 0.0, math.inf
+    return cost_ns / cpu_ns, math.sqrt(work.variance) / cost_ns
 
 
 def _dearer(window: MeasuredWindow, more_ns: int) -> MeasuredWindow:
@@ -64,36 +92,40 @@ def _dearer(window: MeasuredWindow, more_ns: int) -> MeasuredWindow:
 
 
 def _is_all_lookups(window: MeasuredWindow) -> bool:
-    cpu_ns = window.cpu_end_ns - window.cpu_begin_ns
-    return not window.is_counting and window.cost_ns > STORM_RATIO * cpu_ns
+    return not window.is_counting and window.cost_ns > STORM_RATIO * _cpu_ns(window)
+
+
+def _cpu_ns(window: MeasuredWindow) -> int:
+    return window.cpu_end_ns - window.cpu_begin_ns
 
 
 def _traps(window: MeasuredWindow) -> Traps:
     programs_ns = window.cost_ns - window.trap_ns
-    lookups = window.admitted + window.refused
-    if window.is_counting:
-        lookups = sum(group.measured for group in window.groups)
-    return Traps(
-        lookups, window.cpu_end_ns - window.cpu_begin_ns - programs_ns, float(window.trap_ns)
-    )
+    lookups = window.tallied if window.is_counting else window.admitted + window.refused
+    return Traps(lookups, _cpu_ns(window) - programs_ns, float(window.trap_ns))
 
 
-def _is_good(window: MeasuredWindow) -> bool:
-    return window.is_counting or (
-        window.cost_ns < GOOD_RATIO * (window.cpu_end_ns - window.cpu_begin_ns)
-    )
+def _is_cheap(window: MeasuredWindow) -> bool:
+    return window.cost_ns < GOOD_RATIO * _cpu_ns(window)
 
 
-def _span(window: MeasuredWindow, outside_ns: int) -> Span:
-    seen = sum(group.measured for group in window.groups)
+def _span(window: MeasuredWindow, outside_ns: int, doubt_ratio: float) -> Span:
     return Span(
         window.cpu_begin_ns,
         window.cpu_end_ns,
         window.cost_ns,
         outside_ns,
-        seen if window.is_counting else window.admitted,
+        window.tallied if window.is_counting else window.admitted,
         0 if window.is_counting else window.refused,
+        doubt_ratio,
+        not _is_cheap(window),
     )
+
+
+def _inside_ratio(window: MeasuredWindow) -> float:
+    """Return which part of a window's lookups began between its edges."""
+    lookups = sum(group.measured for group in window.groups)
+    return window.tallied / lookups if window.is_counting and lookups else 1.0
 
 
 def _owners(groups: Mapping[GroupKey, Group]) -> dict[GroupKey, GroupKey]:

@@ -114,11 +114,11 @@ def slot_range(slot: int) -> tuple[int, int]:
 
 
 _LAYOUT = struct.Struct("<5I4x")
-_CONTROL = struct.Struct("<4Q9I4x")
+_CONTROL = struct.Struct("<4Q10I")
 _FRAME = struct.Struct("<4Q")
-_WINDOW_STATE = struct.Struct("<9Q")
+_WINDOW_STATE = struct.Struct("<11Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
-_GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I2Q")
+_GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I3Q")
 _HISTOGRAM_KEY = struct.Struct("<Q2I")
 _LOOKUP_STACK_KEY = struct.Struct("<4Q")
 _LOOKUP_STACK = struct.Struct("<2Q")
@@ -174,6 +174,7 @@ class Control:
     stack_share: int
     return_share: int
     predicts: bool
+    watched_ns: int = 0
 
     def encode(self) -> bytes:
         """Return struct control."""
@@ -191,6 +192,7 @@ class Control:
             self.stack_share,
             self.return_share,
             self.predicts,
+            self.watched_ns,
         )
 
 
@@ -222,6 +224,8 @@ class WindowState:
     refused: int  # entries since the window was full
     put_off: int  # long chains that were not walked because too little was left
     walk_ns: int
+    tallied: int = 0  # entries, in windows that only count
+    watched: int = 0  # hits of the watchpoint, only in windows that count
 
     def encode(self) -> bytes:
         """Return struct window_state."""
@@ -235,6 +239,8 @@ class WindowState:
             self.refused,
             self.put_off,
             self.walk_ns,
+            self.tallied,
+            self.watched,
         )
 
 
@@ -287,6 +293,7 @@ class Group:
     elements_last: int
     agreed: int = 0
     disagreed: int = 0
+    end_node: int = 0  # where the last verified lookup that stopped at a node did
 
 
 def decode_group(data: bytes) -> Group:

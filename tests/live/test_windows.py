@@ -43,6 +43,18 @@ def test_estimated_totals_are_near_the_truth_and_within_the_budget(
     )
 
 
+def test_totals_are_near_the_truth_where_a_trap_takes_longer_than_a_lookup(
+    asterisk: Instance,
+) -> None:
+    # What the target's own work was is told by a watched link: without it half or twice as many.
+    with Storm(asterisk, 100) as storm:
+        recording, truth = recorded(storm, asterisk.pid, 20.0)
+    group = largest(recording)
+    assert group.estimated_total == pytest.approx(truth.lookups, rel=0.2)
+    assert 1.96 * group.estimated_variance**0.5 < 0.3 * group.estimated_total
+    assert recording.cost.lookups_ns + recording.cost.sampling_ns <= 0.01 * 20 * 1e9
+
+
 def test_long_chains_get_more_exact_counts_than_the_budget_pays_walks(asterisk: Instance) -> None:
     with Storm(asterisk, 50_000) as storm:
         recording, truth = recorded(storm, asterisk.pid, 20.0)

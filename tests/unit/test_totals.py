@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from profiler.observed import GroupWindow, MeasuredWindow
+from profiler.observed import GroupWindow, MeasuredWindow, Turn, WatchedLink
 from profiler.recording import ProbeWindow
 from profiler.totals import estimate_totals
+from profiler.watched_work import ARMING_NS, HIT_RATIO
 from profiler.wire import NO_WINDOW, Group, GroupKey, Verdict
 
 MS = 1_000_000
@@ -40,11 +41,12 @@ def window(
         cost_ns=cost * MS,
         admitted=admitted,
         refused=0,
+        tallied=sum(counts.values()) if counting else 0,
     )
 
 
 def totals(windows: list[MeasuredWindow], *keys: GroupKey) -> dict[GroupKey, float]:
-    found = estimate_totals(windows, {key: group(1) for key in keys}, 0, 100 * MS)
+    found = estimate_totals(windows, {key: group(1) for key in keys}, (), 0, 100 * MS)
     return {key: estimate.total for key, estimate in found.items()}
 
 
@@ -86,3 +88,38 @@ def test_dearer_traps_are_taken_out_of_the_work_between_windows_once() -> None:
     windows = [replace(seen, trap_ns=seen.cost_ns) for seen in (measuring, counting)]
     # 40 ms of nothing but lookups before the counting window, and as many after it.
     assert totals(windows, KEY)[KEY] == pytest.approx(82_000)
+
+
+def test_lookups_between_the_readings_of_the_clock_count() -> None:
+    windows = [replace(window(0, 100, {KEY: 1000}, counting=True), tallied=800)]
+    assert totals(windows, KEY)[KEY] == pytest.approx(800)
+
+
+def watched_windows() -> list[MeasuredWindow]:
+    # 1000 lookups work for 1 ms in each; what the rest of 10 ms was is told to be 5 ms only.
+    windows = [window(at, at + 10, {KEY: 1000}, cost=5, counting=True) for at in range(0, 100, 20)]
+    return [replace(seen, trap_ns=seen.cost_ns, link=0, followed=20) for seen in windows]
+
+
+def watched_link(turns: int = 5) -> WatchedLink:
+    # Followed by every fiftieth lookup, which is every 50 us of work; a hit takes 10 us.
+    each_ns = 50_000 + HIT_RATIO * 10_000
+    followed = (40, 60, 50, 50, 50)[:turns]
+    return WatchedLink(
+        tuple(Turn(number, round(number * each_ns + ARMING_NS)) for number in followed), 10_000
+    )
+
+
+def test_a_watched_link_tells_the_work_in_windows() -> None:
+    found = estimate_totals(watched_windows(), {KEY: group(1)}, (watched_link(),), 0, 100 * MS)[KEY]
+    # 10 ms between two windows, of which nothing is ours; 9 of 10 ms inside are.
+    assert found.total == pytest.approx(1000 * 55, rel=0.01)
+    assert found.variance**0.5 < 0.02 * found.total
+
+
+def test_a_link_of_which_little_is_known_tells_nothing() -> None:
+    windows, groups = watched_windows(), {KEY: group(1)}
+    link = watched_link(turns=4)
+    assert estimate_totals(windows, groups, (link,), 0, 100 * MS) == estimate_totals(
+        windows, groups, (), 0, 100 * MS
+    )

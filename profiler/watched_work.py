@@ -1,0 +1,92 @@
+"""The target's own work in windows that count, told by links of chains that were watched. Pure.
+
+A link is followed as often for each second of work inside windows as outside. Outside it is known,
+since few lookups are trapped there. So its number inside tells the work inside, whatever traps
+cost, and whatever they do to caches and to who waits for whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from profiler.observed import MeasuredWindow, Turn, WatchedLink
+
+# What must be known of a link before it tells anything.
+LEAST_FOLLOWED = 50
+LEAST_WINDOWS = 3
+LEAST_TURNS = 5
+# What a hit takes from the target is more than what it takes from us, since we have nothing in our
+# caches to lose: 1.03 to 1.07 times as much, see docs/overhead.md.
+HIT_RATIO = 1.045
+HIT_DOUBT_RATIO = 0.035
+# CPU time of a thread that the watchpoint was there, and the thread not back in user mode yet.
+ARMING_NS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The target's own work in some windows in nanoseconds, and the variance of that."""
+
+    windows: tuple[MeasuredWindow, ...]
+    work_ns: float
+    variance: float
+
+
+def watched_work(windows: Iterable[MeasuredWindow], links: Sequence[WatchedLink]) -> Work | None:
+    """Return the work in all windows in which a well-known link was watched; None: in none."""
+    by_link: dict[int, list[MeasuredWindow]] = {}
+    for window in windows:
+        if window.link is not None:
+            by_link.setdefault(window.link, []).append(window)
+    found: list[MeasuredWindow] = []
+    work_ns = variance = 0.0
+    for index, link in enumerate(links):
+        seen = by_link.get(index, [])
+        rate = _rate(link)
+        followed = sum(window.followed for window in seen)
+        if rate is None or len(seen) < LEAST_WINDOWS or followed < LEAST_FOLLOWED:
+            continue
+        per_ns, rate_variance = rate
+        here_ns = followed / per_ns
+        work_ns += here_ns
+        variance += here_ns**2 * (rate_variance + _passing_variance(seen, followed))
+        found += seen
+    return Work(tuple(found), work_ns, variance) if found else None
+
+
+def _rate(link: WatchedLink) -> tuple[float, float] | None:
+    """Return how often a link is followed for each ns of work, and the relative variance."""
+    turns = [turn for turn in link.turns if turn.running_ns > 0]
+    followed = sum(turn.followed for turn in turns)
+    if len(turns) < LEAST_TURNS or followed < LEAST_FOLLOWED:
+        return None
+    # Threads were drawn in proportion to their CPU time, and watched for as much of it each.
+    work_ns = sum(_work_ns(turn, link) for turn in turns)
+    if work_ns <= 0:
+        return None
+    rate = followed / work_ns
+    residuals = [turn.followed - rate * _work_ns(turn, link) for turn in turns]
+    # The other part is that of the hit's cost, the same in all turns.
+    doubt = HIT_DOUBT_RATIO * link.hit_ns * rate
+    return rate, _relative_variance(residuals, followed) + doubt**2
+
+
+def _work_ns(turn: Turn, link: WatchedLink) -> float:
+    hits_ns = HIT_RATIO * turn.followed * link.hit_ns
+    return turn.running_ns - ARMING_NS - hits_ns - turn.switches * link.switch_ns
+
+
+def _passing_variance(windows: Sequence[MeasuredWindow], followed: int) -> float:
+    """Return the relative variance of how many of the lookups pass the link."""
+    lookups = [window.tallied for window in windows]
+    ratio = followed / max(sum(lookups), 1)
+    residuals = [
+        window.followed - ratio * number for window, number in zip(windows, lookups, strict=True)
+    ]
+    return _relative_variance(residuals, followed)
+
+
+def _relative_variance(residuals: Sequence[float], total: float) -> float:
+    count = len(residuals)
+    return count / (count - 1) * sum(residual**2 for residual in residuals) / total**2
