@@ -107,7 +107,6 @@ class Watch:
         link = self._chooser.choose(key.container, group.end_node) if group.end_node else None
         if link is None or not self._learn_hit_cost():
             return
-        self._forget()
         try:
             self._cpus = CpuWatchpoints(link.address, self._program)
         except OSError:

@@ -40,7 +40,7 @@ def watched_work(windows: Iterable[MeasuredWindow], links: Sequence[WatchedLink]
         if window.link is not None:
             by_link.setdefault(window.link, []).append(window)
     found: list[MeasuredWindow] = []
-    work_ns = variance = 0.0
+    work_ns = variance = doubt_ns = 0.0
     for index, link in enumerate(links):
         seen = by_link.get(index, [])
         rate = _rate(link)
@@ -51,8 +51,10 @@ def watched_work(windows: Iterable[MeasuredWindow], links: Sequence[WatchedLink]
         here_ns = followed / per_ns
         work_ns += here_ns
         variance += here_ns**2 * (rate_variance + _passing_variance(seen, followed))
+        doubt_ns += here_ns * HIT_DOUBT_RATIO * link.hit_ns * per_ns
         found += seen
-    return Work(tuple(found), work_ns, variance) if found else None
+    # What a hit costs is the same for all links, and so is the error of it.
+    return Work(tuple(found), work_ns, variance + doubt_ns**2) if found else None
 
 
 def _rate(link: WatchedLink) -> tuple[float, float] | None:
@@ -67,9 +69,7 @@ def _rate(link: WatchedLink) -> tuple[float, float] | None:
         return None
     rate = followed / work_ns
     residuals = [turn.followed - rate * _work_ns(turn, link) for turn in turns]
-    # The other part is that of the hit's cost, the same in all turns.
-    doubt = HIT_DOUBT_RATIO * link.hit_ns * rate
-    return rate, _relative_variance(residuals, followed) + doubt**2
+    return rate, _relative_variance(residuals, followed)
 
 
 def _work_ns(turn: Turn, link: WatchedLink) -> float:

@@ -187,3 +187,13 @@ def test_the_variance_holds_the_doubt_of_what_a_hit_costs() -> None:
     assert work is not None
     doubt_ns = 300 * 8_000 * HIT_DOUBT_RATIO  # each hit of a turn is in the work of all windows
     assert work.variance == pytest.approx(doubt_ns**2)
+
+
+def test_the_doubt_of_what_a_hit_costs_is_one_for_all_links() -> None:
+    steady = link([20] * 10, hit_ns=8_000)
+    one = watched_work([window(100)] * 12, [steady])
+    four = watched_work([window(100, at % 4) for at in range(12)], [steady] * 4)
+    assert one is not None
+    assert four is not None
+    assert four.variance == pytest.approx(one.variance)
+    assert one.variance**0.5 == pytest.approx(one.work_ns * HIT_DOUBT_RATIO * 8_000 / 100_000)
