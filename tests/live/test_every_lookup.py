@@ -13,7 +13,7 @@ import pytest
 from bench.session import Session
 from bench.storm import Storm
 from lab.instance import Instance, Options, start
-from profiler import preparation
+from profiler import frames, preparation
 from profiler.lookups import LookupMeasurement
 from profiler.wire import LookupCounter, Verdict
 from tests.groundtruth import KINDS, box
@@ -67,7 +67,11 @@ def test_a_probe_is_left_out_as_soon_as_frames_are_known(asterisk: Instance) -> 
     assert 10_000 < sum(new) <= after.lookups - before.lookups
 
 
-def test_it_comes_back_where_elements_come_and_go(asterisk: Instance) -> None:
+def test_it_comes_back_where_elements_come_and_go(
+    asterisk: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How many lookups meet a change depends on the machine: 0.5 to 1.8 % were seen.
+    monkeypatch.setattr(frames, "DOUBTFUL_RATIO", 0.001)
     with (
         box(asterisk, "churned", KINDS["hash"]) as target,
         Session(asterisk.pid, EVERY_LOOKUP) as session,
