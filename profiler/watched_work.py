@@ -15,7 +15,7 @@ from profiler.observed import MeasuredWindow, Turn, WatchedLink
 # What must be known of a link before it tells anything.
 LEAST_FOLLOWED = 50
 LEAST_WINDOWS = 3
-LEAST_TURNS = 5
+LEAST_TURNS = 3
 # What a hit takes from the target is more than what it takes from us, since we have nothing in our
 # caches to lose: 1.03 to 1.07 times as much, see docs/overhead.md.
 HIT_RATIO = 1.045

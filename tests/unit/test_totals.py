@@ -119,7 +119,7 @@ def test_a_watched_link_tells_the_work_in_windows() -> None:
 
 def test_a_link_of_which_little_is_known_tells_nothing() -> None:
     windows, groups = watched_windows(), {KEY: group(1)}
-    link = watched_link(turns=4)
+    link = watched_link(turns=2)
     assert estimate_totals(windows, groups, (link,), 0, 100 * MS) == estimate_totals(
         windows, groups, (), 0, 100 * MS
     )

@@ -84,7 +84,7 @@ def test_a_hit_costs_the_target_more_than_us() -> None:
     assert work.work_ns == pytest.approx(300 * (10_000_000 - 20_000 - 1_045_000) / 100)
 
 
-ENOUGH = [LEAST_FOLLOWED // LEAST_TURNS] * LEAST_TURNS
+ENOUGH = [LEAST_FOLLOWED - 10 * (LEAST_TURNS - 1), *[10] * (LEAST_TURNS - 1)]
 SEEN = [window(LEAST_FOLLOWED - 2 * 10), window(10), window(10)]
 
 
@@ -97,7 +97,7 @@ def test_a_link_that_is_known_well_enough() -> None:
     "followed",
     [
         [LEAST_FOLLOWED] * (LEAST_TURNS - 1),
-        [*ENOUGH[1:], ENOUGH[0] - 1],
+        [ENOUGH[0] - 1, *ENOUGH[1:]],
         [],
     ],
     ids=["turns", "followed", "none"],
