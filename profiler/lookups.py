@@ -175,6 +175,7 @@ class LookupMeasurement:
             self._end_turn(time.monotonic_ns())
         if self._grant is not None:
             self._close()
+        self._watch.close()
         self._programs.detach()
         self.cpu_end_ns = self._cpu_clock.read_ns()
 
@@ -324,8 +325,8 @@ class LookupMeasurement:
         last = self._edges.read() if closed else end
         cost = self._settled.cost_ns(last) + (PLACING_NS if closed else 0)
         self._governor.settle(cost, self._grant.allowance_ns, closed)
-        cost, self._turns_ns = cost + self._turns_ns, 0.0  # those are charged already
         self._is_contended |= cost > self._grant.allowance_ns + _CONTENDED_NS
+        cost, self._turns_ns = cost + self._turns_ns, 0.0  # those are charged already
         self._learn_program_time(begin, end)
         self._settled = last
         admitted = end.state.admitted - begin.state.admitted
