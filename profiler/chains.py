@@ -15,7 +15,7 @@ from profiler.wire import Kind
 
 MAX_NODES = 500_000
 MAX_SECONDS = 1.0
-_NODE = struct.Struct("<QQQQ")  # obj, my_container, is_linked, next
+NODE = struct.Struct("<QQQQ")  # obj, my_container, is_linked, next
 
 
 def read_chain_lengths(
@@ -44,12 +44,12 @@ def read_chain_lengths(
         visited += len(standing)
         if visited > MAX_NODES + state.buckets or time.monotonic() > deadline:
             return ()
-        nodes = memory.read_many(list(standing.values()), _NODE.size)
+        nodes = memory.read_many(list(standing.values()), NODE.size)
         following = {}
         for bucket, data in zip(standing, nodes, strict=True):
             if data is None:
                 continue
-            held, container, _, next_node = _NODE.unpack(data)
+            held, container, _, next_node = NODE.unpack(data)
             if container != address:
                 continue
             lengths[bucket] += held != 0

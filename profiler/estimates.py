@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 # Windows are pooled until they have this many lookups: the error of ending at a lookup is then 1 %.
 POOLED_LOOKUPS = 100
-# Windows in which lookups are dense end when a number of them was seen, whatever time that took: as
-# many are pooled, since the mean of their rates is more than the rate of all.
+# Windows in which lookups are dense end when a number of them was seen, whatever time that took,
+# and the mean of their rates is more than the rate of all: so many of them are pooled.
 POOLED_DENSE = 5
 # By how much the cost of our probes may differ from what was calibrated.
 COST_DOUBT_RATIO = 0.1

@@ -7,13 +7,12 @@ fraction of the traps. Layout of nodes: struct hash_bucket_node, main/astobj2_ha
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
+from profiler.chains import NODE
 from profiler.containers import IsCode, TargetMemory, read_container
 from profiler.wire import Kind
 
-_NODE = struct.Struct("<QQQQ")  # obj, my_container, is_linked, next
 _NEXT_OFFSET = 24
 _BUCKET_OFFSET = 40
 _MOST_NODES = 2_000
@@ -51,11 +50,11 @@ class LinkChooser:
     def is_there(self, link: Link) -> bool:
         """Tell whether a link still leads to that node."""
         pointer = self._memory.read(link.address, 8)
-        found = self._memory.read(link.node, _NODE.size)
+        found = self._memory.read(link.node, NODE.size)
         if pointer is None or found is None:
             return False
         return int.from_bytes(pointer, "little") == link.node and (
-            _NODE.unpack(found)[1] == link.container
+            NODE.unpack(found)[1] == link.container
         )
 
     def move(self, passing_ratio: float) -> bool:
@@ -85,8 +84,8 @@ class LinkChooser:
         while len(links) < _MOST_NODES:
             pointer = self._memory.read(address, 8)
             following = int.from_bytes(pointer or b"", "little")
-            data = self._memory.read(following, _NODE.size)
-            if data is None or _NODE.unpack(data)[1] != container:
+            data = self._memory.read(following, NODE.size)
+            if data is None or NODE.unpack(data)[1] != container:
                 break
             links.append(Link(address, following, container))
             address = following + _NEXT_OFFSET
