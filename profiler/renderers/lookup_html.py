@@ -17,7 +17,7 @@ from profiler.renderers.markup import (
     table,
     two_lines,
 )
-from profiler.renderers.uses import LookupUse, call_site_uses, container_uses, shape
+from profiler.renderers.uses import LookupUse, call_site_uses, container_uses, error, shape
 
 _ROWS_MAX = 100
 _CHARTED_MAX = 3
@@ -116,7 +116,8 @@ def _section(
 def _cells(profile: Profile, use: LookupUse) -> tuple[str, ...]:
     seconds = profile.window.duration_s
     rate = numbers.count(use.estimated_total / seconds) if seconds > 0 else numbers.UNKNOWN
-    error = "" if use.error_ratio is None else f"± {numbers.percent(use.error_ratio)}, "
+    off = error(use.estimated_total, use.interval, seconds)
+    measured = f"{numbers.exact(use.measured)} measured"
     share = use.estimated_duration_ns / (seconds * 1e9) if seconds > 0 else None
     spent = numbers.duration(use.estimated_duration_ns)
     counted = use.comparisons if use.comparisons.histogram else use.sort_calls
@@ -125,7 +126,7 @@ def _cells(profile: Profile, use: LookupUse) -> tuple[str, ...]:
         return numbers.measured_duration(time_ns, profile.cost.resolution_ns)
 
     return (
-        two_lines(rate, f"{error}{numbers.exact(use.measured)} measured"),
+        two_lines(rate, f"{off}, {measured}" if off else measured),
         Markup(share_bar(share, numbers.percent_cell(share)) + element("small", spent)),
         numbers.percent(use.hit_ratio),
         _spread(numbers.short(use.estimated_comparisons), counted, numbers.count),

@@ -15,6 +15,7 @@ from profiler.renderers.uses import (
     by_comparisons,
     call_site_uses,
     container_uses,
+    error,
     shape,
 )
 
@@ -82,10 +83,9 @@ def _rate(profile: Profile, total: float) -> str:
 
 
 def _details(profile: Profile, use: LookupUse, is_container: bool) -> list[Line]:
-    error = "" if use.error_ratio is None else f" ± {numbers.percent(use.error_ratio)}"
-    count = (
-        f"{_rate(profile, use.estimated_total)}/s{error}, {numbers.exact(use.measured)} measured"
-    )
+    off = error(use.estimated_total, use.interval, profile.window.duration_s)
+    rate = f"{_rate(profile, use.estimated_total)}/s {off}".rstrip()
+    count = f"{rate}, {numbers.exact(use.measured)} measured"
     if use.hit_ratio is not None:
         count += f", {numbers.percent(use.hit_ratio)} of them hits"
     made = [Line(f"  {clip(use.label, WIDTH - 2)}", "heading")]

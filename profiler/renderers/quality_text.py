@@ -8,7 +8,7 @@ from profiler.renderers import numbers
 from profiler.renderers.labels import clip
 from profiler.renderers.lines import WIDTH, Line, heading, wrapped
 from profiler.renderers.tables import table
-from profiler.renderers.uses import all_lookups
+from profiler.renderers.uses import all_lookups, error
 
 UNNAMED_RATIO_MAX = 0.05  # above it, names are worth a hint
 
@@ -56,13 +56,13 @@ def cost_line(profile: Profile) -> Line:
 
 def coverage(profile: Profile) -> str:
     """Return one sentence: how much of the lookups was seen, and how many there were."""
-    total, error_ratio = all_lookups(profile)
-    error = "" if error_ratio is None else f" ± {numbers.percent(error_ratio)}"
+    total, interval = all_lookups(profile)
     measured = sum(container.lookups.measured for container in profile.containers)
     return (
         f"lookup probes were open {numbers.percent(profile.cost.open_ratio)} of the window, "
-        f"{numbers.exact(measured)} lookups measured, ~{numbers.count(total)} estimated{error}"
-    )
+        f"{numbers.exact(measured)} lookups measured, ~{numbers.count(total)} estimated "
+        f"{error(total, interval)}"
+    ).rstrip()
 
 
 def _measurements(profile: Profile) -> tuple[tuple[str, Accounting], ...]:

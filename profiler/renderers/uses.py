@@ -16,6 +16,9 @@ _SEARCHES = {
     "scan": "scanning every bucket",
 }
 
+# Half of an interval, of the estimate: a wider one is uneven, and shown by its limits.
+_WIDE_RATIO = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class LookupUse:
@@ -26,7 +29,7 @@ class LookupUse:
     container: int  # index into Profile.containers
     measured: int
     estimated_total: float
-    error_ratio: float | None  # half of the 95 % interval, of the estimate
+    interval: tuple[float, float] | None  # the estimate lies in it with 95 % confidence
     hit_ratio: float | None
     estimated_duration_ns: float
     estimated_comparisons: float | None
@@ -74,25 +77,35 @@ def shape(container: ContainerUse) -> str | None:
     return text
 
 
-def all_lookups(profile: Profile) -> tuple[float, float | None]:
-    """Return the estimated number of all lookups, and half of its 95 % interval as a ratio."""
+def all_lookups(profile: Profile) -> tuple[float, tuple[float, float]]:
+    """Return the estimated number of all lookups, and its 95 % interval."""
     counts = [container.lookups for container in profile.containers]
     total = math.fsum(count.estimated_total for count in counts)
-    halves = ((count.estimated_high - count.estimated_low) / 2 for count in counts)
-    error = math.sqrt(math.fsum(half * half for half in halves))
-    return total, error / total if total > 0 else None
+    below = math.hypot(*(count.estimated_total - count.estimated_low for count in counts))
+    above = math.hypot(*(count.estimated_high - count.estimated_total for count in counts))
+    return total, (max(total - below, 0.0), total + above)
+
+
+def error(estimate: float, interval: tuple[float, float] | None, seconds: float = 1.0) -> str:
+    """Return how far off an estimate may be; its limits for each second where that is much."""
+    if interval is None or estimate <= 0 or seconds <= 0:
+        return ""
+    low, high = interval
+    error_ratio = (high - low) / 2 / estimate
+    if error_ratio <= _WIDE_RATIO:
+        return f"± {numbers.percent(error_ratio)}"
+    return f"({numbers.short(low / seconds)} to {numbers.short(high / seconds)})"
 
 
 def _container_use(container: ContainerUse, index: int) -> LookupUse:
     counts = container.lookups
-    width = counts.estimated_high - counts.estimated_low
     return LookupUse(
         label=container_label(container),
         place=_place(container),
         container=index,
         measured=counts.measured,
         estimated_total=counts.estimated_total,
-        error_ratio=width / 2 / counts.estimated_total if counts.estimated_total > 0 else None,
+        interval=(counts.estimated_low, counts.estimated_high),
         hit_ratio=counts.hit_ratio,
         estimated_duration_ns=container.estimated_duration_ns,
         estimated_comparisons=_counted(container.comparisons, container.estimated_comparisons),
@@ -111,7 +124,7 @@ def _call_site_use(site: CallSiteUse, container: ContainerUse, index: int) -> Lo
         container=index,
         measured=site.measured,
         estimated_total=estimate,
-        error_ratio=None,
+        interval=None,
         hit_ratio=site.hit_ratio,
         estimated_duration_ns=estimate * (site.duration_ns.mean or 0.0),
         estimated_comparisons=_counted(site.comparisons, estimate * (site.comparisons.mean or 0)),

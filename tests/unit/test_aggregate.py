@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -94,8 +95,9 @@ def test_lookups_are_added_up_by_container_and_by_call_site() -> None:
     assert first.lookups.hit_ratio == pytest.approx(0.5)
     assert [site.function for site in first.call_sites] == ["other", "one"]
     assert sum(site.measured for site in first.call_sites) == first.lookups.measured
+    factor = math.exp(1.96 * math.sqrt(math.log(1 + (4 / 40) ** 2)))
     assert (first.lookups.estimated_low, first.lookups.estimated_high) == pytest.approx(
-        (40 - 1.96 * 4, 40 + 1.96 * 4)
+        (40 / factor, 40 * factor)
     )
     assert first.chain.mean == 11
 
@@ -103,6 +105,13 @@ def test_lookups_are_added_up_by_container_and_by_call_site() -> None:
 def test_one_source_place_that_searches_in_two_ways_is_two_call_sites() -> None:
     profile = aggregate(recorded(group(0, 0, KEY, 3, (2_000,)), group(0, 0, SCAN, 3, (3_000,))))
     assert [site.search for site in profile.containers[0].call_sites] == ["scan", "key"]
+
+
+def test_an_estimate_that_is_as_large_as_its_error_may_be_many_times_too_small() -> None:
+    unsure = replace(group(0, 0, KEY, 40, (2_000,)), estimated_variance=40.0**2)
+    (use,) = aggregate(recorded(unsure)).containers
+    assert use.lookups.estimated_low == pytest.approx(40 / 5.11, rel=1e-3)
+    assert use.lookups.estimated_high == pytest.approx(40 * 5.11, rel=1e-3)
 
 
 def test_no_more_is_estimated_to_be_sure_than_was_measured() -> None:

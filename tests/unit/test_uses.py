@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -11,6 +10,7 @@ from profiler.renderers.uses import (
     by_comparisons,
     call_site_uses,
     container_uses,
+    error,
     shape,
 )
 from tests import examples
@@ -41,23 +41,30 @@ def test_uses_that_were_not_counted_have_no_comparisons_and_come_last() -> None:
     assert by_comparisons(uses)[-1] == uncounted
 
 
-def test_the_error_is_half_of_the_interval() -> None:
+def test_a_narrow_interval_is_shown_by_half_of_its_width() -> None:
     use = container_uses(examples.field_story())[0]
-    assert use.error_ratio == pytest.approx((753_180 - 723_644) / 2 / 738_412)
+    assert use.interval == (723_644, 753_180)
+    assert error(use.estimated_total, use.interval) == "± 2 %"
+
+
+def test_wide_intervals_are_shown_by_their_limits() -> None:
+    assert error(1_000.0, (510.0, 1_500.0)) == "± 50 %"
+    assert error(1_000.0, (200.0, 5_000.0)) == "(200 to 5 k)"
+    assert error(1_000.0, (200.0, 5_000.0), seconds=10) == "(20 to 500)"
+    assert error(0.0, (0.0, 0.0)) == error(5.0, None) == ""
 
 
 def test_errors_of_containers_add_up_as_independent_ones() -> None:
     story = examples.field_story()
-    counts = LookupCounts(10, 10, 0, 0, 0, 100.0, 97.0, 103.0, None)
-    other = LookupCounts(10, 10, 0, 0, 0, 100.0, 96.0, 104.0, None)
+    counts = LookupCounts(10, 10, 0, 0, 0, 100.0, 97.0, 105.0, None)
+    other = LookupCounts(10, 10, 0, 0, 0, 100.0, 96.0, 106.0, None)
     containers = (
         replace(story.containers[0], lookups=counts),
         replace(story.containers[1], lookups=other),
     )
-    total, error_ratio = all_lookups(replace(story, containers=containers))
-    assert total == 200.0
-    assert error_ratio == pytest.approx(math.hypot(3, 4) / 200)
-    assert all_lookups(examples.empty()) == (0.0, None)
+    total, interval = all_lookups(replace(story, containers=containers))
+    assert (total, interval) == (200.0, pytest.approx((195.0, 207.8102)))
+    assert all_lookups(examples.empty()) == (0.0, (0.0, 0.0))
 
 
 def test_a_shape_says_only_what_is_known() -> None:
