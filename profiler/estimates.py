@@ -22,8 +22,10 @@ POOLED_LOOKUPS = 100
 # Windows in which lookups are dense end when a number of them was seen, whatever time that took,
 # and the mean of their rates is more than the rate of all: so many of them are pooled.
 POOLED_DENSE = 5
-# By how much the cost of our probes may differ from what was calibrated.
+# By how much the cost of our probes may differ from what was calibrated; where they are much of
+# what a CPU does, they also wait for each other, and leave nothing in its caches.
 COST_DOUBT_RATIO = 0.1
+DENSE_COST_DOUBT_RATIO = 0.3
 
 
 @dataclass(frozen=True, slots=True)

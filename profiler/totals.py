@@ -6,7 +6,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from profiler.estimates import COST_DOUBT_RATIO, Estimate, Span, estimate, pools
+from profiler.estimates import (
+    COST_DOUBT_RATIO,
+    DENSE_COST_DOUBT_RATIO,
+    Estimate,
+    Span,
+    estimate,
+    pools,
+)
 from profiler.observed import MeasuredWindow, WatchedLink
 from profiler.trap_factor import Traps, trap_factor
 from profiler.watched_work import Work, watched_work
@@ -54,21 +61,21 @@ def estimate_totals(
 def _with_true_costs(
     windows: Sequence[MeasuredWindow], links: Sequence[WatchedLink]
 ) -> tuple[Sequence[MeasuredWindow], float]:
-    """Return windows with the cost that they had in the target, and how far it may be off.
+    """Return windows with the cost that they had in the target, and how far off dense ones' may be.
 
     A watched link tells it best. Else it can be told where lookups are all that the target does:
     then most of its CPU time in a measuring window is our own.
     """
     dense = [window for window in windows if window.is_counting and not _is_cheap(window)]
     own_ratio, doubt_ratio = _own_ratio(watched_work(dense, links))
-    if doubt_ratio <= COST_DOUBT_RATIO:
+    if doubt_ratio < DENSE_COST_DOUBT_RATIO:
         ours = {id(window): own_ratio * _cpu_ns(window) - window.cost_ns for window in dense}
         return [_dearer(window, round(ours.get(id(window), 0))) for window in windows], doubt_ratio
     counting = [_traps(window) for window in windows if window.is_counting]
     measuring = [_traps(window) for window in windows if _is_all_lookups(window)]
     factor = trap_factor(counting, measuring)
     dearer = [_dearer(window, round((factor - 1) * window.trap_ns)) for window in windows]
-    return dearer, COST_DOUBT_RATIO
+    return dearer, DENSE_COST_DOUBT_RATIO
 
 
 def _own_ratio(work: Work | None) -> tuple[float, float]:
@@ -109,7 +116,8 @@ def _is_cheap(window: MeasuredWindow) -> bool:
     return window.cost_ns < GOOD_RATIO * _cpu_ns(window)
 
 
-def _span(window: MeasuredWindow, outside_ns: int, doubt_ratio: float) -> Span:
+def _span(window: MeasuredWindow, outside_ns: int, dense_doubt_ratio: float) -> Span:
+    is_dense = not _is_cheap(window)
     return Span(
         window.cpu_begin_ns,
         window.cpu_end_ns,
@@ -117,8 +125,8 @@ def _span(window: MeasuredWindow, outside_ns: int, doubt_ratio: float) -> Span:
         outside_ns,
         window.tallied if window.is_counting else window.admitted,
         0 if window.is_counting else window.refused,
-        doubt_ratio,
-        not _is_cheap(window),
+        dense_doubt_ratio if is_dense else COST_DOUBT_RATIO,
+        is_dense,
     )
 
 

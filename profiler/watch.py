@@ -31,6 +31,7 @@ _LEAST_RUNNING_NS = 4_000_000
 _LONGEST_NS = 50_000_000
 _ARMING_NS = 60_000  # that a turn takes from the thread beside its hits; docs/overhead.md
 _AGAIN_NS = 1_000_000_000
+_TURNS_A_SWITCH_COST = 8  # it takes 10 ms to measure, and is a different one each time
 _MOST_LINKS = 256
 # Windows with fewer lookups do not tell how many of them pass a link.
 _LEAST_LOOKUPS = 200
@@ -83,13 +84,19 @@ class Watch:
         self._turn: _Turn | None = None
         self._next_ns = 0
         self._hit_costs: list[float] = []
-        self._switch_ns = 0.0
+        self._switch_costs: list[float] = []
 
     @property
     def hit_ns(self) -> float:
-        """What one hit costs on this machine, when few others disturb it; 0 until it is known."""
-        costs = sorted(self._hit_costs)
-        return costs[len(costs) // 4] if costs else 0.0
+        """What one hit costs on this machine at best; 0 until it is known.
+
+        On a CPU that was idle just now a hit takes half as much again; the target's are busy.
+        """
+        return min(self._hit_costs, default=0.0)
+
+    @property
+    def _switch_ns(self) -> float:
+        return min(self._switch_costs, default=0.0)
 
     def links(self) -> tuple[WatchedLink, ...]:
         """Return what was measured in turns."""
@@ -208,8 +215,8 @@ class Watch:
 
     def _learn_hit_cost(self) -> bool:
         try:
-            if not self._hit_costs:
-                self._switch_ns = switch_cost_ns()
+            if len(self._hit_costs) % _TURNS_A_SWITCH_COST == 0:
+                self._switch_costs.append(switch_cost_ns())
             self._hit_costs.append(hit_cost_ns())
         except OSError:
             self._give_up()

@@ -7,6 +7,7 @@ cost, and whatever they do to caches and to who waits for whom.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,10 +17,15 @@ from profiler.observed import MeasuredWindow, Turn, WatchedLink
 LEAST_FOLLOWED = 50
 LEAST_WINDOWS = 3
 LEAST_TURNS = 3
-# What a hit takes from the target is more than what it takes from us, since we have nothing in our
-# caches to lose: 1.03 to 1.07 times as much, see docs/overhead.md.
-HIT_RATIO = 1.045
-HIT_DOUBT_RATIO = 0.035
+# What a hit takes from the target, as a multiple of what it takes from us at best, and how far that
+# may be off: we have nothing in our caches to lose. Where threads wait for one lock, one that is
+# trapped while it has the lock may have to wake others afterwards. See docs/overhead.md.
+HIT_RATIO = 1.05
+HIT_DOUBT_RATIO, CONTENDED_HIT_DOUBT_RATIO = 0.05, 0.4
+# Switches for each time that the link is followed, from which threads are taken to wait for a lock.
+CONTENDED_SWITCHES = 0.02
+# What a switch takes was measured between 3 and 10 us on one machine, with nothing to tell why.
+SWITCH_DOUBT_RATIO = 0.3
 # CPU time of a thread that the watchpoint was there, and the thread not back in user mode yet.
 ARMING_NS = 20_000
 
@@ -51,9 +57,9 @@ def watched_work(windows: Iterable[MeasuredWindow], links: Sequence[WatchedLink]
         here_ns = followed / per_ns
         work_ns += here_ns
         variance += here_ns**2 * (rate_variance + _passing_variance(seen, followed))
-        doubt_ns += here_ns * HIT_DOUBT_RATIO * link.hit_ns * per_ns
+        doubt_ns += followed * _doubt_ns(link)
         found += seen
-    # What a hit costs is the same for all links, and so is the error of it.
+    # What hits and switches cost is the same for all links, and so is the error of it.
     return Work(tuple(found), work_ns, variance + doubt_ns**2) if found else None
 
 
@@ -75,6 +81,15 @@ def _rate(link: WatchedLink) -> tuple[float, float] | None:
 def _work_ns(turn: Turn, link: WatchedLink) -> float:
     hits_ns = HIT_RATIO * turn.followed * link.hit_ns
     return turn.running_ns - ARMING_NS - hits_ns - turn.switches * link.switch_ns
+
+
+def _doubt_ns(link: WatchedLink) -> float:
+    """Return how far off the work may be that is done for each time the link is followed."""
+    followed = sum(turn.followed for turn in link.turns)
+    switches = sum(turn.switches for turn in link.turns) / followed
+    is_contended = switches > CONTENDED_SWITCHES
+    doubt_ratio = CONTENDED_HIT_DOUBT_RATIO if is_contended else HIT_DOUBT_RATIO
+    return math.hypot(doubt_ratio * link.hit_ns, SWITCH_DOUBT_RATIO * switches * link.switch_ns)
 
 
 def _passing_variance(windows: Sequence[MeasuredWindow], followed: int) -> float:

@@ -7,7 +7,7 @@ import pytest
 from profiler.observed import GroupWindow, MeasuredWindow, Turn, WatchedLink
 from profiler.recording import ProbeWindow
 from profiler.totals import estimate_totals
-from profiler.watched_work import ARMING_NS, HIT_RATIO
+from profiler.watched_work import ARMING_NS, HIT_DOUBT_RATIO, HIT_RATIO
 from profiler.wire import NO_WINDOW, Group, GroupKey, Verdict
 
 MS = 1_000_000
@@ -90,6 +90,13 @@ def test_dearer_traps_are_taken_out_of_the_work_between_windows_once() -> None:
     assert totals(windows, KEY)[KEY] == pytest.approx(82_000)
 
 
+@pytest.mark.parametrize(("cost", "doubt_ratio"), [(1, 0.1 * 1 / 9), (5, 0.3 * 5 / 5)])
+def test_cost_is_doubted_more_where_it_is_much_of_the_work(cost: int, doubt_ratio: float) -> None:
+    windows = [window(at, at + 10, {KEY: 1000}, cost, counting=True) for at in range(0, 100, 20)]
+    found = estimate_totals(windows, {KEY: group(1)}, (), 0, 100 * MS)[KEY]
+    assert found.variance**0.5 == pytest.approx(doubt_ratio * found.total, rel=0.01)
+
+
 def test_lookups_between_the_readings_of_the_clock_count() -> None:
     windows = [replace(window(0, 100, {KEY: 1000}, counting=True), tallied=800)]
     assert totals(windows, KEY)[KEY] == pytest.approx(800)
@@ -114,7 +121,9 @@ def test_a_watched_link_tells_the_work_in_windows() -> None:
     found = estimate_totals(watched_windows(), {KEY: group(1)}, (watched_link(),), 0, 100 * MS)[KEY]
     # 10 ms between two windows, of which nothing is ours; 9 of 10 ms inside are.
     assert found.total == pytest.approx(1000 * 55, rel=0.01)
-    assert found.variance**0.5 < 0.02 * found.total
+    hits = HIT_DOUBT_RATIO * 10_000 / 50_000 * found.total
+    # One pool of windows stands for eleven times as much, and nothing tells how steady they are.
+    assert found.variance == pytest.approx(hits**2 + found.total * 10, rel=0.05)
 
 
 def test_a_link_of_which_little_is_known_tells_nothing() -> None:

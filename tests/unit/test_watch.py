@@ -97,7 +97,7 @@ class Machine:
     def switch_cost_ns(self) -> float:
         self.may("switch cost")
         self.switch_costs += 1
-        return SWITCH_NS
+        return SWITCH_NS / self.switch_costs
 
     def read_switches(self, pid: int, tid: int) -> int:
         assert (pid, tid) == (PID, 7)
@@ -477,7 +477,7 @@ def test_where_most_lookups_pass_any_link_none_is_watched(
     assert len(machine.asked) == (1 if is_useless else 2)
 
 
-def test_a_hit_costs_what_it_does_when_few_disturb_it(machine: Machine) -> None:
+def test_a_hit_costs_what_it_does_at_best(machine: Machine) -> None:
     machine.hit_costs = [9_000.0, 8_000.0, 30_000.0, 8_500.0]
     watching = machine.watch()
     assert watching.hit_ns == 0
@@ -485,8 +485,17 @@ def test_a_hit_costs_what_it_does_when_few_disturb_it(machine: Machine) -> None:
     assert watching.hit_ns == 9_000
     for index in range(3):
         turn(watching, machine, (0, 4 * MS), NOW + 10 * index * SECOND)
-    assert watching.hit_ns == 8_500
+    assert watching.hit_ns == 8_000
     assert machine.switch_costs == 1
+
+
+def test_what_a_switch_costs_is_measured_every_few_turns(machine: Machine) -> None:
+    watching = machine.watch()
+    watching.choose(BUSIEST)
+    for index in range(16):
+        turn(watching, machine, (0, 4 * MS), NOW + 10 * index * SECOND)
+    assert machine.switch_costs == 3
+    assert watching.links()[0].switch_ns == SWITCH_NS / 3  # the least
 
 
 def test_closing_takes_everything_away(machine: Machine, watching: Watch) -> None:

@@ -11,11 +11,13 @@ from profiler.observed import MeasuredWindow, Turn, WatchedLink
 from profiler.recording import ProbeWindow
 from profiler.watched_work import (
     ARMING_NS,
+    CONTENDED_HIT_DOUBT_RATIO,
     HIT_DOUBT_RATIO,
     HIT_RATIO,
     LEAST_FOLLOWED,
     LEAST_TURNS,
     LEAST_WINDOWS,
+    SWITCH_DOUBT_RATIO,
     watched_work,
 )
 from profiler.wire import NO_WINDOW
@@ -81,7 +83,7 @@ def test_a_hit_costs_the_target_more_than_us() -> None:
     turns = (Turn(100, 10_000_000),) * 5
     work = watched_work(WINDOWS, [WatchedLink(turns, hit_ns=10_000)])
     assert work is not None
-    assert work.work_ns == pytest.approx(300 * (10_000_000 - 20_000 - 1_045_000) / 100)
+    assert work.work_ns == pytest.approx(300 * (10_000_000 - 20_000 - 1_050_000) / 100)
 
 
 ENOUGH = [LEAST_FOLLOWED - 10 * (LEAST_TURNS - 1), *[10] * (LEAST_TURNS - 1)]
@@ -187,6 +189,26 @@ def test_the_variance_holds_the_doubt_of_what_a_hit_costs() -> None:
     assert work is not None
     doubt_ns = 300 * 8_000 * HIT_DOUBT_RATIO  # each hit of a turn is in the work of all windows
     assert work.variance == pytest.approx(doubt_ns**2)
+
+
+def test_where_threads_wait_hits_and_switches_are_doubted_more() -> None:
+    waiting = link([20] * 10, hit_ns=8_000, switches=10, switch_ns=5_000)
+    work = watched_work(WINDOWS, [waiting])
+    assert work is not None
+    hits_ns = 300 * 8_000 * CONTENDED_HIT_DOUBT_RATIO
+    switches_ns = 300 * 0.5 * 5_000 * SWITCH_DOUBT_RATIO
+    assert work.variance == pytest.approx(hits_ns**2 + switches_ns**2)
+
+
+@pytest.mark.parametrize(
+    ("switches", "doubt_ratio"), [(2, HIT_DOUBT_RATIO), (3, CONTENDED_HIT_DOUBT_RATIO)]
+)
+def test_threads_that_are_switched_now_and_then_do_not_wait_for_a_lock(
+    switches: int, doubt_ratio: float
+) -> None:
+    work = watched_work(WINDOWS, [link([100] * 10, hit_ns=8_000, switches=switches)])
+    assert work is not None
+    assert work.variance == pytest.approx((300 * 8_000 * doubt_ratio) ** 2)
 
 
 def test_the_doubt_of_what_a_hit_costs_is_one_for_all_links() -> None:
