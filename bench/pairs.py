@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _RESAMPLES = 2_000
 
@@ -20,6 +20,26 @@ class Ratio:
 
     def __str__(self) -> str:
         return f"{self.median:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What was measured with and without something, by turns."""
+
+    with_it: list[float] = field(default_factory=list)
+    without: list[float] = field(default_factory=list)
+
+    def add(self, with_it: float, without: float) -> None:
+        """Add one turn."""
+        self.with_it.append(with_it)
+        self.without.append(without)
+
+    def ratio(self) -> Ratio:
+        """Return the median of with_it / without over the turns."""
+        return paired_ratio(self.with_it, self.without)
+
+    def __add__(self, other: Pairs) -> Pairs:
+        return Pairs(self.with_it + other.with_it, self.without + other.without)
 
 
 def paired_ratio(with_it: Sequence[float], without: Sequence[float], seed: int = 1) -> Ratio:

@@ -232,7 +232,7 @@ def _counts(groups: Sequence[LookupGroup]) -> prof.LookupCounts:
     total = sum(group.estimated_total for group in groups)
     # Groups of one container share its windows and rise and fall together.
     deviation = sum(math.sqrt(group.estimated_variance) for group in groups)
-    spread = _spread(deviation / total) if total > 0 else 1.0
+    factor = spread(deviation / total) if total > 0 else 1.0
     hits = sum(group.hits for group in groups)
     answered = hits + sum(group.misses for group in groups)
     return prof.LookupCounts(
@@ -242,15 +242,15 @@ def _counts(groups: Sequence[LookupGroup]) -> prof.LookupCounts:
         contradicted=sum(group.contradicted for group in groups),
         truncated=sum(group.truncated for group in groups),
         estimated_total=total,
-        estimated_low=max(total / spread, float(measured)),
-        estimated_high=max(total * spread, float(measured)),
+        estimated_low=max(total / factor, float(measured)),
+        estimated_high=max(total * factor, float(measured)),
         hit_ratio=hits / answered if answered else None,
         steps_agreed=sum(group.steps_agreed for group in groups),
         steps_disagreed=sum(group.steps_disagreed for group in groups),
     )
 
 
-def _spread(error_ratio: float) -> float:
+def spread(error_ratio: float) -> float:
     """Return the factor by which an estimate may be too large or too small, with 95 % confidence.
 
     A number that is not below zero, whose standard error is a large part of it, is taken to be

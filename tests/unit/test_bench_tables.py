@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.pairs import paired_ratio
+from bench.pairs import Pairs, paired_ratio
 from bench.tables import Table, promise, replace_between
 
 TABLE = Table("x", ("what", "ns"), (("ours", "7"), ("a trap", "1000")), (promise("fast", True),))
@@ -54,3 +54,12 @@ def test_the_interval_contains_the_median() -> None:
     ratio = paired_ratio([9.0, 11.0, 10.0, 12.0, 8.0], [10.0] * 5)
     assert ratio.low < ratio.median == 1.0 < ratio.high
     assert (ratio.low, ratio.high) == (0.8, 1.2)
+
+
+def test_pairs_of_several_rows_are_compared_together() -> None:
+    low, high = Pairs([9.0, 9.0], [10.0, 10.0]), Pairs()
+    high.add(11.0, 10.0)
+    both = low + high
+    assert both == Pairs([9.0, 9.0, 11.0], [10.0, 10.0, 10.0])
+    assert both.ratio() == paired_ratio(both.with_it, both.without)
+    assert both.ratio().median == 0.9
