@@ -63,6 +63,7 @@ def checks(facts: HostFacts) -> tuple[Check, ...]:
         _optional("thread ends", "heard through taskstats", facts.thread_ends),
         _optional("process events", "heard through the connector", facts.process_events),
         _optional("UDP sockets", "asked of sock_diag", facts.udp_sockets),
+        _optional("watchpoints", "a debug register of the CPU is free", facts.watchpoints),
     )
 
 
