@@ -190,7 +190,9 @@ class Watch:
         turn, self._turn = self._turn, None
         switches = max(read_switches(self._pid, turn.tid) - turn.switches, 0)
         followed, running_ns = turn.watchpoint.close()
-        cost_ns = followed * self.hit_ns + switches * self._switch_ns + _ARMING_NS
+        # Work is taken to be no less than it was, so what is charged is no less either.
+        switch_ns = max(self._switch_costs, default=0.0)
+        cost_ns = followed * self.hit_ns + switches * switch_ns + _ARMING_NS
         if self._is_there():
             self._watched[-1].turns.append(Turn(followed, running_ns, switches))
         if self._ratio:

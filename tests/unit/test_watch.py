@@ -4,137 +4,25 @@ import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
-from profiler import watch
-from profiler.busy_threads import Drawn
-from profiler.containers import TargetMemory
-from profiler.kernel import Program
-from profiler.observed import GroupWindow, Turn, WatchedLink
+from profiler.observed import WatchedLink
 from profiler.watch import Watch
-from profiler.watched_links import Link
-from profiler.wire import Group, GroupKey
-
-MS = 1_000_000
-SECOND = 1_000 * MS
-PID = 11
-NOW = 77 * SECOND
-HIT_NS, SWITCH_NS, ARMING_NS = 8_500, 1_300, 60_000
-LINK = Link(0x7000, 0x7100, 0x1000)
-KEY = GroupKey(
-    container=0x1000, comparator=0, file=0x3000, function=0x4000, line=5, flags=64, entry=0
+from tests.watch_machine import (
+    BUSIEST,
+    GROUP,
+    HIT_NS,
+    KEY,
+    LINK,
+    MS,
+    NOW,
+    SECOND,
+    SWITCH_NS,
+    Machine,
+    lookups,
+    window,
 )
-GROUP = replace(Group(*[0] * len(Group.__dataclass_fields__)), end_node=0x7200)  # type: ignore[arg-type]
-BUSIEST = (KEY, GROUP)
-
-
-def lookups(number: int, container: int = 0x1000) -> GroupWindow:
-    return GroupWindow(replace(KEY, container=container), number)
-
-
-class Machine:
-    """A target with links in a chain, and watchpoints that may be refused."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.link: Link | None = LINK
-        self.is_link_there = True
-        self.moves = False
-        self.asked: list[tuple[int, int]] = []
-        self.passing: list[float] = []
-        self.thread: Drawn | None = Drawn(7, 1.0)
-        self.hit_costs = [float(HIT_NS)]
-        self.switch_costs = 0
-        self.counted = (0, 4 * MS)
-        self.switches = [0]
-        self.refusals: dict[str, int] = {}
-        self.log: list[str] = []
-        self.open: list[tuple[str, int]] = []
-        self.rate_limit = folder / "perf_event_max_sample_rate"
-        self.rate_limit.write_text("100000\n")
-        self.clock_ns = NOW
-        clock = SimpleNamespace(monotonic_ns=lambda: self.clock_ns)
-        monkeypatch.setattr(watch, "LinkChooser", lambda memory, is_code: self)
-        monkeypatch.setattr(watch, "BusyThreads", lambda pid: self)
-        monkeypatch.setattr(watch, "CpuWatchpoints", lambda at, program: Cpus(self, at))
-        monkeypatch.setattr(watch, "ThreadWatchpoint", lambda at, tid: OnThread(self, at, tid))
-        monkeypatch.setattr(watch, "hit_cost_ns", self.hit_cost_ns)
-        monkeypatch.setattr(watch, "switch_cost_ns", self.switch_cost_ns)
-        monkeypatch.setattr(watch, "read_switches", self.read_switches)
-        monkeypatch.setattr(watch, "_RATE_LIMIT", self.rate_limit)
-        monkeypatch.setattr(watch, "time", clock)
-
-    def watch(self, budget_ratio: float | None = 0.01) -> Watch:
-        memory, program = cast(TargetMemory, None), cast(Program, None)
-        return Watch(program, memory, lambda address: True, PID, budget_ratio)
-
-    def may(self, what: str) -> None:
-        self.log.append(what)
-        if what in self.refusals:
-            raise OSError(self.refusals[what], "no")
-
-    def choose(self, container: int, node: int) -> Link | None:
-        self.asked.append((container, node))
-        return self.link
-
-    def is_there(self, link: Link) -> bool:
-        assert link == LINK
-        return self.is_link_there
-
-    def move(self, passing_ratio: float) -> bool:
-        self.passing.append(passing_ratio)
-        return self.moves
-
-    def draw(self, now_ns: int) -> Drawn | None:
-        return self.thread
-
-    def hit_cost_ns(self) -> float:
-        self.may("hit cost")
-        return self.hit_costs.pop(0) if len(self.hit_costs) > 1 else self.hit_costs[0]
-
-    def switch_cost_ns(self) -> float:
-        self.may("switch cost")
-        self.switch_costs += 1
-        return SWITCH_NS / self.switch_costs
-
-    def read_switches(self, pid: int, tid: int) -> int:
-        assert (pid, tid) == (PID, 7)
-        return self.switches.pop(0) if len(self.switches) > 1 else self.switches[0]
-
-
-class Cpus:
-    """Watchpoints on all CPUs."""
-
-    def __init__(self, machine: Machine, address: int) -> None:
-        self._machine = machine
-        machine.may("watch CPUs")
-        self._entry = ("CPUs", address)
-        machine.open.append(self._entry)
-
-    def turn_on(self) -> None:
-        self._machine.may("on")
-
-    def turn_off(self) -> None:
-        self._machine.may("off")
-
-    def close(self) -> None:
-        self._machine.open.remove(self._entry)
-
-
-class OnThread:
-    """A watchpoint on one thread."""
-
-    def __init__(self, machine: Machine, address: int, tid: int) -> None:
-        self._machine = machine
-        machine.may("watch thread")
-        self._entry = (f"thread {tid}", address)
-        machine.open.append(self._entry)
-
-    def close(self) -> tuple[int, int]:
-        self._machine.open.remove(self._entry)
-        return self._machine.counted
 
 
 @pytest.fixture
@@ -144,22 +32,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def watching(machine: Machine) -> Watch:
-    """A watch that has chosen its link."""
-    watching = machine.watch()
-    watching.choose(BUSIEST)
-    return watching
-
-
-def window(watching: Watch, followed: int, *groups: GroupWindow, ns: int = 10 * MS) -> int | None:
-    watching.begin_window()
-    watching.leave_window()
-    return watching.end_window(followed, ns, groups)
-
-
-def turn(watching: Watch, machine: Machine, counted: tuple[int, int], now_ns: int = NOW) -> float:
-    machine.counted = counted
-    assert watching.begin_turn(now_ns) is not None
-    return watching.end_turn(now_ns)
+    return machine.watching()
 
 
 def test_without_a_budget_nothing_is_done(machine: Machine) -> None:
@@ -277,113 +150,6 @@ def test_a_hit_cost_that_is_refused_later_ends_it_too(machine: Machine, watching
     assert machine.open == []
 
 
-def test_a_thread_that_has_ended_does_not_end_it(machine: Machine, watching: Watch) -> None:
-    machine.refusals = {"watch thread": errno.ESRCH}
-    assert watching.begin_turn(NOW) is None
-    assert watching.turn_ends_ns is None
-    machine.refusals = {}
-    assert machine.open == [("CPUs", 0x7000)]
-    assert watching.begin_turn(NOW + SECOND - 1) is None
-    assert watching.begin_turn(NOW + SECOND) is not None
-    assert machine.open == [("CPUs", 0x7000), ("thread 7", 0x7000)]
-    watching.close()
-
-
-def test_as_long_as_no_thread_is_known_one_is_drawn_each_second(
-    machine: Machine, watching: Watch
-) -> None:
-    machine.thread = None
-    assert watching.begin_turn(NOW) is None
-    machine.thread = Drawn(7, 1.0)
-    assert watching.begin_turn(NOW + SECOND - 1) is None
-    assert watching.begin_turn(NOW + SECOND) is not None
-    watching.end_turn(NOW + SECOND)
-
-
-@pytest.mark.parametrize(
-    ("known", "cpu_ratio", "length_ns"),
-    [
-        (None, 1.0, 4 * MS),
-        (None, 0.5, 8 * MS),
-        (None, 0.01, 50 * MS),
-        (None, 1.3, 4 * MS),
-        ((0, 60 * MS), 1.0, 4 * MS),
-        ((60, 60 * MS), 1.0, 30 * MS),  # 30 hits, then
-        ((60, 60 * MS), 0.75, 40 * MS),
-        ((60, 60 * MS), 0.5, 50 * MS),
-        ((10, 60 * MS), 1.0, 50 * MS),
-        ((100, 4 * MS), 0.5, 8 * MS),
-    ],
-)
-def test_turns_are_as_long_as_it_takes(
-    machine: Machine,
-    watching: Watch,
-    known: tuple[int, int] | None,
-    cpu_ratio: float,
-    length_ns: int,
-) -> None:
-    if known is not None:
-        turn(watching, machine, known)
-    machine.thread = Drawn(7, cpu_ratio)
-    machine.clock_ns = NOW + 9 * SECOND + 123
-    until_ns = watching.begin_turn(NOW + 9 * SECOND)
-    assert until_ns == watching.turn_ends_ns == machine.clock_ns + length_ns
-    watching.end_turn(NOW)
-    assert watching.turn_ends_ns is None
-
-
-def test_all_turns_of_the_link_tell_how_long_the_next_one_takes(
-    machine: Machine, watching: Watch
-) -> None:
-    turn(watching, machine, (5, 10 * MS))
-    turn(watching, machine, (40, 20 * MS), NOW + SECOND)
-    assert watching.begin_turn(NOW + 9 * SECOND) == NOW + 20 * MS
-    watching.end_turn(NOW)
-
-
-def test_what_a_turn_finds_and_costs(machine: Machine, watching: Watch) -> None:
-    machine.switches = [1000, 1003]
-    assert turn(watching, machine, (17, 3 * MS)) == 17 * HIT_NS + 3 * SWITCH_NS + ARMING_NS
-    assert watching.links() == (WatchedLink((Turn(17, 3 * MS, 3),), HIT_NS, SWITCH_NS),)
-    assert machine.open == [("CPUs", 0x7000)]
-
-
-def test_the_switches_of_a_thread_that_ends_meanwhile_are_unknown(
-    machine: Machine, watching: Watch
-) -> None:
-    machine.switches = [1000, 0]
-    assert turn(watching, machine, (17, 3 * MS)) == 17 * HIT_NS + ARMING_NS
-    assert watching.links()[0].turns == (Turn(17, 3 * MS, 0),)
-
-
-def test_a_turn_whose_link_is_gone_costs_and_tells_nothing(
-    machine: Machine, watching: Watch
-) -> None:
-    machine.counted = (17, 3 * MS)
-    watching.begin_turn(NOW)
-    machine.is_link_there = False
-    assert watching.end_turn(NOW) == 17 * HIT_NS + ARMING_NS
-    assert watching.links() == (WatchedLink((), HIT_NS, SWITCH_NS),)
-    assert machine.open == []
-
-
-@pytest.mark.parametrize("budget_ratio", [0.01, 0.05])
-def test_the_next_turn_waits_until_their_share_of_the_budget_is_kept(
-    machine: Machine, budget_ratio: float
-) -> None:
-    watching = machine.watch(budget_ratio)
-    watching.choose(BUSIEST)
-    machine.counted = (40, 4 * MS)
-    watching.begin_turn(NOW)
-    end_ns = NOW + 5 * MS
-    cost_ns = watching.end_turn(end_ns)
-    assert cost_ns == 40 * HIT_NS + ARMING_NS
-    next_ns = end_ns + round(10 * cost_ns / budget_ratio)
-    assert watching.begin_turn(next_ns - 1) is None
-    assert watching.begin_turn(next_ns) is not None
-    watching.close()
-
-
 def test_windows_are_watched_from_begin_to_leave(machine: Machine, watching: Watch) -> None:
     machine.log.clear()
     watching.begin_window()
@@ -475,27 +241,6 @@ def test_where_most_lookups_pass_any_link_none_is_watched(
     watching.begin_turn(NOW)
     watching.choose(BUSIEST)
     assert len(machine.asked) == (1 if is_useless else 2)
-
-
-def test_a_hit_costs_what_it_does_at_best(machine: Machine) -> None:
-    machine.hit_costs = [9_000.0, 8_000.0, 30_000.0, 8_500.0]
-    watching = machine.watch()
-    assert watching.hit_ns == 0
-    watching.choose(BUSIEST)
-    assert watching.hit_ns == 9_000
-    for index in range(3):
-        turn(watching, machine, (0, 4 * MS), NOW + 10 * index * SECOND)
-    assert watching.hit_ns == 8_000
-    assert machine.switch_costs == 1
-
-
-def test_what_a_switch_costs_is_measured_every_few_turns(machine: Machine) -> None:
-    watching = machine.watch()
-    watching.choose(BUSIEST)
-    for index in range(16):
-        turn(watching, machine, (0, 4 * MS), NOW + 10 * index * SECOND)
-    assert machine.switch_costs == 3
-    assert watching.links()[0].switch_ns == SWITCH_NS / 3  # the least
 
 
 def test_closing_takes_everything_away(machine: Machine, watching: Watch) -> None:
