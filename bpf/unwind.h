@@ -329,6 +329,10 @@ static __always_inline u32 unwind_step(struct unwind_state *state)
         return unwind_return(state, cfa, 0);
     case UNWIND_KIND_END:
         return UNWIND_WHOLE;
+    case UNWIND_KIND_CLONE: /* the child has 0 from its system call, the parent its number */
+        if (state->stack.count == 1 && state->flags & UNWIND_REGISTERS && !state->registers[0])
+            return UNWIND_WHOLE;
+        return unwind_return(state, state->sp + 8, 0);
     case UNWIND_KIND_SIGNAL:
         return unwind_signal(state);
     case UNWIND_KIND_WIDE: {

@@ -42,6 +42,7 @@ enum unwind_kind {
     UNWIND_KIND_SIGNAL = 5, /* rt_sigframe: rsp points at a ucontext */
     UNWIND_KIND_WIDE = 6,   /* `offset` is an index of a struct unwind_rule */
     UNWIND_KIND_BAD = 7,    /* cannot be expressed */
+    UNWIND_KIND_CLONE = 8,  /* a thread that has just begun has no caller; else rsp + 8 */
 };
 
 /* A rule word: kind << 28 | (slot & 0xff) << 20 | offset. */

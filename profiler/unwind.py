@@ -86,10 +86,11 @@ class TableLibrary:
         try:
             sections = frame_sections(file.elf)
             ranges = file.elf.code_ranges
-            key = table_key(sections, ranges)
+            ends_in_leaves = file.handle is None  # the vdso
+            key = table_key(sections, ranges, ends_in_leaves)
             table = self._cache.get(key)
             if table is None:
-                table = compile_table(sections, ranges)
+                table = compile_table(sections, ranges, ends_in_leaves)
                 self._cache.put(key, table)
         except (MalformedFramesError, ElfError) as error:
             self.problems[id(file)] = f"malformed call frame information: {error}"

@@ -20,7 +20,7 @@ from profiler.cfi import FrameSection
 from profiler.debugfiles import OpenFile
 from profiler.unwind_table import UnwindTable, decode_table, encode_table
 
-FORMAT = b"ebpf-prof unwind table 2\n"  # change it with every change of the compiler's results
+FORMAT = b"ebpf-prof unwind table 3\n"  # change it with every change of the compiler's results
 MAX_FILE_BYTES = 128 << 20
 MAX_TOTAL_BYTES = 256 << 20
 STALE_AFTER_S = 3600  # of a temporary file that its writer left behind
@@ -37,10 +37,14 @@ def default_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ebpf-prof"
 
 
-def table_key(sections: Iterable[FrameSection], code_ranges: tuple[tuple[int, int], ...]) -> str:
+def table_key(
+    sections: Iterable[FrameSection],
+    code_ranges: tuple[tuple[int, int], ...],
+    ends_in_leaves: bool = False,
+) -> str:
     """Return the name under which the table of these inputs is kept."""
     digest = hashlib.blake2b(FORMAT, digest_size=_DIGEST_BYTES)
-    digest.update(repr(code_ranges).encode())
+    digest.update(repr((code_ranges, ends_in_leaves)).encode())
     for section in sections:
         head = (section.address, section.is_debug, section.ends_at_zero, len(section.data))
         digest.update(repr(head).encode())

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from profiler.cfi import Entry, FrameSection, MalformedFramesError, read_entries
 from profiler.cfi_rules import Programs, RuleWords
 from profiler.elf import Elf
-from profiler.unwind_wire import BLOCK_SHIFT, KIND_BAD, KIND_END, KIND_RSP, KIND_SHIFT, word
+from profiler.unwind_wire import (
+    BLOCK_SHIFT,
+    KIND_BAD,
+    KIND_CLONE,
+    KIND_END,
+    KIND_RSP,
+    KIND_SHIFT,
+    word,
+)
 
 MAX_ENTRIES = 1 << 20  # frame description entries of one file; libclang-cpp has 83 thousand
 MAX_ROWS = 1 << 22  # rows of one file, 32 MB; libclang-cpp has a million
@@ -93,15 +101,22 @@ def functions(elf: Elf) -> FunctionTable:
 
 
 def compile_table(
-    sections: Iterable[FrameSection], code_ranges: tuple[tuple[int, int], ...]
+    sections: Iterable[FrameSection],
+    code_ranges: tuple[tuple[int, int], ...],
+    ends_in_leaves: bool = False,
 ) -> UnwindTable:
     """Return the table for the entries that describe code in `code_ranges`.
 
+    With `ends_in_leaves`, code behind the last entry leaves the stack alone, as the vdso's does
+    (arch/x86/entry/vdso/vgetrandom-chacha.S, Linux 6.11, which no entry describes).
     MalformedFramesError when a section breaks the format or exceeds our bounds.
     """
     entries = _entries(sections, code_ranges)
     if not entries:
         return EMPTY_TABLE
+    _, described, cie, _ = entries[-1]
+    leaves = [end for start, end in code_ranges if ends_in_leaves and start <= described < end]
+    entries += [(described, end, cie, b"") for end in leaves]
     base = entries[0][0] // _BLOCK_BYTES * _BLOCK_BYTES
     span = entries[-1][1] - base
     if span > MAX_CODE_BYTES:
@@ -150,9 +165,10 @@ def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
     covered, last = base, 0
     for start, end, cie, program in entries:
         own = known.get((id(cie), program)) or programs.rows(cie, program)
-        if start > covered and last and not _is_clone(last, start - covered, own[0] & _LOW):
-            rows.append((covered - base) << 32)
-            last = 0
+        if start > covered and last:
+            is_clone = _is_clone(last, start - covered, own[0] & _LOW)
+            last = word(KIND_CLONE) if is_clone else 0
+            rows.append((covered - base) << 32 | last)
         at = (start - base) << 32
         if own[-1] >> 32 >= end - start:
             own = tuple(row for row in own if row >> 32 < end - start)
@@ -168,9 +184,9 @@ def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
 def _is_clone(word_before: int, gap_bytes: int, word_after: int) -> bool:
     """Tell the gap that glibc leaves around the system call that starts a thread.
 
-    The parent comes back from it with its return address on top of the stack, as before; nothing
-    describes that, because for the child it would be wrong (sysdeps/unix/sysv/linux/x86_64/clone.S
-    and clone3.S, "End FDE now").
+    The parent comes back from it with its return address on top of the stack, as before, and the
+    child with nothing; nothing describes that (sysdeps/unix/sysv/linux/x86_64/clone.S and clone3.S,
+    "End FDE now").
     """
     return (
         gap_bytes <= _CLONE_GAP_BYTES

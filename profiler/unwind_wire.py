@@ -37,6 +37,7 @@ CPU_COUNTERS = ("fired", "kept", "lost", "collided", "truncated")
 
 # enum unwind_kind
 KIND_NONE, KIND_RSP, KIND_RBP, KIND_PLT, KIND_END, KIND_SIGNAL, KIND_WIDE, KIND_BAD = range(8)
+KIND_CLONE = 8
 KIND_SHIFT, SLOT_SHIFT, OFFSET_MASK = 28, 20, 0xFFFFF
 SLOT_LOST = -128
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import time
 from pathlib import Path
 
 import capstone
@@ -29,7 +27,6 @@ from tests.bpf.unwinding import (
     sample,
     unwinding,
 )
-from tests.compiled import build
 
 pytestmark = pytest.mark.root
 
@@ -148,43 +145,6 @@ def test_a_replaced_executable_is_still_read(tmp_path: Path) -> None:
         with unwinding(target.pid) as one:
             taken = sample(one, (target.tid,), 50)
     assert {CAUSES[stack.cause] for stack in taken.stacks} == {"whole"}
-
-
-BIRTHS = """
-#include <pthread.h>
-static void *nothing(void *argument) { return argument; }
-int main(void)
-{
-    pthread_t thread;
-    for (;;) {
-        pthread_create(&thread, NULL, nothing, NULL);
-        pthread_join(thread, NULL);
-    }
-}
-"""
-
-
-def test_threads_without_callers_are_whole(tmp_path: Path) -> None:
-    """The kernel starts and ends threads; their stacks are not yet theirs, or gone."""
-    program = build(tmp_path, BIRTHS, "-O2", "-pthread")
-    with subprocess.Popen([program]) as process:
-        time.sleep(0.2)
-        with unwinding(process.pid) as one:
-            taken = sample(one, (), 4_000, seconds=5)
-        process.kill()
-    assert len(taken.stacks) >= 1_000
-    whole = [stack for stack in taken.stacks if CAUSES[stack.cause] == "whole"]
-    alone = [stack for stack in whole if stack.kernel and len(stack.frames) == 1]
-    assert len({stack.frames for stack in alone}) == 2  # behind clone, and behind exit
-    assert len(alone) >= 20
-    # The C library describes no frame behind its clone, where the kernel lets the new thread go.
-    # An interrupt may take it back into the kernel there.
-    behind_calls = {stack.frames[0] for stack in alone}
-    cut = [stack for stack in taken.stacks if CAUSES[stack.cause] != "whole"]
-    for stack in cut:
-        assert len(stack.frames) == 1
-        assert any(0 <= stack.frames[0] - address < 8 for address in behind_calls)
-    assert len(cut) < 0.03 * len(taken.stacks)
 
 
 def test_other_processes_have_no_samples(tmp_path: Path) -> None:

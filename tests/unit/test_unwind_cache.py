@@ -173,8 +173,9 @@ def test_the_key_depends_on_all_that_is_compiled() -> None:
         table_key((FrameSection(one.data, one.address, is_debug=True),), RANGES),
         table_key((FrameSection(one.data, one.address, ends_at_zero=True),), RANGES),
         table_key((one, one), RANGES),
+        table_key((one,), RANGES, ends_in_leaves=True),
     }
-    assert len(keys) == 7
+    assert len(keys) == 8
     assert table_key((section(),), RANGES) in keys
 
 

@@ -23,7 +23,7 @@ from profiler.unwind_table import (
     frame_sections,
     functions,
 )
-from profiler.unwind_wire import KIND_BAD, KIND_END, KIND_NONE, WIDE_RULE, word
+from profiler.unwind_wire import KIND_BAD, KIND_CLONE, KIND_END, KIND_NONE, WIDE_RULE, word
 from tests.call_frames import OFFSET_16, Section
 
 PROGRAM = Path(__file__).parents[1] / "bpf" / "programs" / "frames.c"
@@ -274,10 +274,11 @@ def test_no_frame_information_gives_an_empty_table() -> None:
 UNDEFINED_RETURN = b"\x07\x10"  # DW_CFA_undefined of the return address
 
 
-def test_the_gap_around_the_system_call_of_clone_is_the_parents() -> None:
+def test_the_gap_around_the_system_call_of_clone_is_parents_and_childs() -> None:
     table = table_of((0x2000, 0x20, b""), (0x202D, 0x20, UNDEFINED_RETURN))
-    assert rows_of(table)[:2] == [(0x2000, AT_8), (0x202D, word(KIND_END))]
-    assert word_at(table, 0x2022) == AT_8
+    rows = [(0x2000, AT_8), (0x2020, word(KIND_CLONE)), (0x202D, word(KIND_END))]
+    assert rows_of(table)[:3] == rows
+    assert word_at(table, 0x2022) == word(KIND_CLONE)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +292,18 @@ def test_the_gap_around_the_system_call_of_clone_is_the_parents() -> None:
 def test_other_gaps_stay_gaps(before: bytes, start: int, after: bytes) -> None:
     table = table_of((0x2000, 0x20, before), (start, 0x20, after))
     assert word_at(table, 0x2022) == NOTHING
+
+
+def test_code_behind_the_last_entry_is_a_leafs_where_that_is_known() -> None:
+    section = Section()
+    section.fde(section.cie(), 0x2000, 0x20, OFFSET_16)
+    sections, ranges = (section.built(),), ((0x1000, 0x2100),)
+    unknown = compile_table(sections, ranges)
+    known = compile_table(sections, ranges, ends_in_leaves=True)
+    assert [word_at(unknown, at) for at in (0x201F, 0x2020)] == [word_at(known, 0x201F), NOTHING]
+    assert [word_at(known, at) for at in (0x2020, 0x20FF, 0x2100)] == [AT_8, AT_8, NOTHING]
+    elsewhere = compile_table(sections, ((0x1000, 0x2020), (0x3000, 0x4000)), ends_in_leaves=True)
+    assert elsewhere == compile_table(sections, ((0x1000, 0x2020), (0x3000, 0x4000)))
 
 
 def test_the_c_library_can_be_left_where_it_starts_threads() -> None:
@@ -307,4 +320,4 @@ def test_the_c_library_can_be_left_where_it_starts_threads() -> None:
     assert offset is not None
     behind = data.index(b"\x0f\x05", offset, offset + 128) + 2 - offset + address
     table = compile_table(frame_sections(elf), elf.code_ranges)
-    assert word_at(table, behind) == AT_8
+    assert word_at(table, behind) == word(KIND_CLONE)
