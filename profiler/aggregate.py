@@ -176,7 +176,6 @@ def _container(
         hash_function=None if container.hash_function is None else names[container.hash_function],
         sort_function=None if container.sort_function is None else names[container.sort_function],
         comparator=comparator,
-        allocated_at=container.allocated_at,
         lookups=_counts(groups),
         comparisons=quantiles(add(group.comparisons for group in groups)),
         sort_calls=quantiles(add(group.sort_calls for group in groups)),

@@ -270,7 +270,6 @@ class _Lookups:
             hash_function=self._function(state.hash_function if state else None),
             sort_function=self._function(state.sort_function if state else None),
             comparator=self._function(key[1] or None),
-            allocated_at=None,
         )
 
     def _function(self, address: int | None) -> int | None:

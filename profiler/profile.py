@@ -140,7 +140,6 @@ class ContainerUse:
     hash_function: str | None
     sort_function: str | None
     comparator: str | None
-    allocated_at: str | None
     lookups: LookupCounts
     comparisons: Quantiles
     sort_calls: Quantiles

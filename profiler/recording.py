@@ -134,7 +134,6 @@ class Container:
     hash_function: int | None  # index into Recording.frames
     sort_function: int | None
     comparator: int | None
-    allocated_at: str | None  # "file:line function" when its allocation was seen
 
 
 @dataclass(frozen=True, slots=True)

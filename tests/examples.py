@@ -209,7 +209,6 @@ def _field_containers() -> tuple[p.ContainerUse, ...]:
             hash_function="tps_hash_cb",
             sort_function=None,
             comparator="tps_cmp_cb",
-            allocated_at=None,
             lookups=p.LookupCounts(23_225, 23_215, 8, 0, 2, 738_412.0, 723_644.0, 753_180.0, 0.031),
             comparisons=chain,
             sort_calls=NOTHING,
@@ -256,7 +255,6 @@ def _field_containers() -> tuple[p.ContainerUse, ...]:
             hash_function="dialog_hash_cb",
             sort_function=None,
             comparator="dialog_cmp_cb",
-            allocated_at="chan_sip.c:35021 load_module",
             lookups=p.LookupCounts(17_989, 17_989, 0, 0, 0, 571_320.0, 560_022.0, 582_618.0, 0.78),
             comparisons=small,
             sort_calls=NOTHING,
@@ -414,7 +412,7 @@ def recording() -> r.Recording:
         sockets=(r.Socket("0.0.0.0:5060", 212_992, 198_144.5, 1_204),),
         containers=(
             r.Container(
-                0x7F3A5C0012A8, "hash", 7, 55_585, None, ((7_940, 4), (7_941, 3)), 0, None, 1, None
+                0x7F3A5C0012A8, "hash", 7, 55_585, None, ((7_940, 4), (7_941, 3)), 0, None, 1
             ),
         ),
         call_sites=(r.CallSite(None, None, "build_peer"), r.CallSite("taskprocessor.c", 776, "f")),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from profiler.profile import CallSiteUse, ContainerUse, Profile, Quantiles
 from profiler.renderers import numbers
-from profiler.renderers.labels import LABEL_MAX, call_site_label, clip, container_label, printable
+from profiler.renderers.labels import call_site_label, container_label, printable
 
 _SEARCHES = {
     "key": "by key",
@@ -135,10 +135,7 @@ def _call_site_use(site: CallSiteUse, container: ContainerUse, index: int) -> Lo
 
 
 def _place(container: ContainerUse) -> str:
-    place = f"{printable(container.kind)} at {container.address:#x}"
-    if container.allocated_at is not None:
-        place += f", made by {clip(container.allocated_at, LABEL_MAX)}"
-    return place
+    return f"{printable(container.kind)} at {container.address:#x}"
 
 
 def _counted(measured: Quantiles, estimate: float) -> float | None:

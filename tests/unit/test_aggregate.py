@@ -50,7 +50,7 @@ def group(
 
 
 def container(address: int) -> Container:
-    return Container(address, "hash", 7, 70, 77, (), None, None, None, None)
+    return Container(address, "hash", 7, 70, 77, (), None, None, None)
 
 
 def recorded(*groups: LookupGroup, **changes: object) -> Recording:
