@@ -12,6 +12,7 @@ from profiler.mappings import TRAMPOLINES
 from profiler.naming_session import NamingSession
 from profiler.observed import ContainerKey, Observed, ObservedContainer, ObservedLookups
 from profiler.target import FoundTarget
+from profiler.thinning import SAMPLES_MAX
 from profiler.totals import estimate_totals
 from profiler.unwind import UnwindStack
 from profiler.unwind_wire import CAUSES, WHOLE
@@ -143,7 +144,7 @@ def assemble(
         target=target.recorded(observed.exited),
         window=observed.window,
         stopped_by=observed.stopped_by,
-        frequency_hz=provenance.frequency_hz,
+        frequency_hz=provenance.frequency_hz / observed.sampled_one_in,
         files=names.files(),
         frames=named,
         stacks=tuple(frames.stacks),
@@ -184,6 +185,12 @@ def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) ->
         found.append(
             "no lookup was measured: sampling takes most of the budget; sample less with -F, or "
             "allow more with --budget"
+        )
+    if observed.sampled_one_in > 1:
+        found.append(
+            f"one of {observed.sampled_one_in} samples was kept, by lot: a recording holds "
+            f"{SAMPLES_MAX:,} at most; -F {provenance.frequency_hz / observed.sampled_one_in:.2g} "
+            "would have taken as many"
         )
     expected = observed.cpu_s * provenance.frequency_hz
     missing = 0 if observed.sampled_by_cpu else expected - observed.sample_accounting.fired

@@ -108,6 +108,7 @@ class Observed:
     stopped_by: str
     exited: bool
     samples: tuple[tuple[int, int, int], ...]  # (time_ns, stack key, tid)
+    sampled_one_in: int  # of the samples that came, by lot, since there were too many to keep
     sample_accounting: rec.Accounting
     sampled_by_cpu: bool  # at the end: whoever ran on a CPU, instead of each thread
     stacks: Mapping[int, UnwindStack]

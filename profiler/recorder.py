@@ -220,14 +220,13 @@ def _hear(run: _Run) -> None:
 def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
     run.sampler.drain()
     _hear(run)
-    windows = run.lookups.windows if run.lookups else []
     elapsed = max(now_ns - run.start_ns, 1)
     report(
         Progress(
             elapsed,
             options.duration_ns,
-            len(run.sampler.samples),
-            sum(window.admitted for window in windows),
+            run.sampler.samples.seen,
+            run.lookups.admitted if run.lookups else 0,
             run.governor.spent_ns / elapsed,
         )
     )
@@ -278,7 +277,8 @@ def _harvest(run: _Run) -> Observed:
         window=rec.Window(run.start_ns, run.end_ns),
         stopped_by=run.stopped_by,
         exited=run.exited,
-        samples=tuple(run.sampler.samples),
+        samples=tuple(run.sampler.samples.kept),
+        sampled_one_in=run.sampler.samples.one_in,
         sample_accounting=run.sampler.accounting(),
         sampled_by_cpu=run.sampler.by_cpu,
         stacks=run.sampler.stacks(),

@@ -22,6 +22,7 @@ from profiler.errors import KernelError, TargetError
 from profiler.kernel import BpfModule, Program
 from profiler.process import read_tids
 from profiler.recording import Accounting
+from profiler.thinning import Thinned
 from profiler.thread_use import read_schedstat
 from profiler.unwind import UnwindStack, decode_stack
 from profiler.unwind_wire import CPU_COUNTERS, CPU_TIME, SAMPLE
@@ -64,7 +65,7 @@ class CpuSampler:
         self._ring = module.ring_buffer("cpu_samples")
         self._events: list[int] = []
         self.by_cpu = False
-        self.samples: list[tuple[int, int, int]] = []  # (time_ns, stack key, tid)
+        self.samples = Thinned()
         self.sampled_tids: set[int] = set()
         self.watched_tids: set[int] = set()  # of which an event may or may not be inherited
         self.warning: str | None = None  # that threads are not sampled, although they should be
@@ -164,7 +165,7 @@ class CpuSampler:
         """Fetch the samples that have come since."""
         for record in self._ring.drain():
             time_ns, stack, tid, _ = SAMPLE.unpack(record[: SAMPLE.size])
-            self.samples.append((time_ns, stack, tid))
+            self.samples.add(time_ns, stack, tid)
             self.sampled_tids.add(tid)
 
     def detach(self) -> None:
@@ -178,7 +179,8 @@ class CpuSampler:
         for index, name in enumerate(CPU_COUNTERS):
             values = self._module.map("cpu_counters").values_of_cpus(struct.pack("<I", index))
             counts[name] = sum(int.from_bytes(value, "little") for value in values)
-        return Accounting(**counts)
+        left_out = self.samples.seen - len(self.samples.kept)
+        return Accounting(**{**counts, "kept": counts["kept"] - left_out, "filtered": left_out})
 
     def stacks(self) -> dict[int, UnwindStack]:
         """Return every stack that was stored, of samples and of lookups, by key."""

@@ -9,6 +9,7 @@ from profiler import recorder
 from profiler.observed import Observed
 from profiler.preparation import Options
 from profiler.recorder import Progress, _Run
+from profiler.thinning import Thinned
 
 SECOND_NS = 1_000_000_000
 
@@ -37,22 +38,20 @@ def run_of(calls: list[str], **parts: Any) -> _Run:
     return _Run(**{**made, "warnings": [], **parts})
 
 
-def test_progress_counts_each_lookup_of_a_window_that_went_on_once() -> None:
-    # What the kernel admitted since the window was opened goes on growing when it is settled.
-    windows = [
-        SimpleNamespace(state=SimpleNamespace(admitted=total), admitted=new)
-        for total, new in ((10, 10), (15, 5), (18, 3))
-    ]
+def test_progress_counts_samples_that_were_not_kept() -> None:
+    samples = Thinned(most=4)
+    for number in range(10):
+        samples.add(number, 0, 0)
     calls: list[str] = []
     run = run_of(
         calls,
-        sampler=Part(calls, "sampler", samples=[]),
-        lookups=Part(calls, "lookups", windows=windows),
+        sampler=Part(calls, "sampler", samples=samples),
+        lookups=Part(calls, "lookups", admitted=18),
         governor=SimpleNamespace(spent_ns=0),
     )
     shown: list[Progress] = []
     recorder._drain(run, shown.append, Options(duration_ns=SECOND_NS), SECOND_NS)
-    assert [progress.lookups for progress in shown] == [18]
+    assert [(progress.samples, progress.lookups) for progress in shown] == [(10, 18)]
 
 
 def harvested(monkeypatch: pytest.MonkeyPatch, run: _Run, closing_ns: int) -> Observed:
@@ -76,7 +75,7 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
     calls: list[str] = []
     run = run_of(
         calls,
-        sampler=Part(calls, "sampler", samples=[], by_cpu=False),
+        sampler=Part(calls, "sampler", samples=Thinned(), by_cpu=False),
         lookups=Part(calls, "lookups", problem=None),
         governor=SimpleNamespace(spent_ns=0),
         sampling=Part(calls, "sampling", charged_ns=0),
