@@ -22,6 +22,7 @@ class GroupCounts:
         self._measured: dict[GroupKey, int] = {}
         self._tallied: dict[GroupKey, int] = {}
         self._v_tables: set[int] = set()
+        self._keys: dict[bytes, GroupKey] = {}  # one for all windows of a long recording
         # The group with most lookups of those measured last.
         self.busiest: tuple[GroupKey, Group] | None = None
         self.verdicts = (0,) * len(Verdict)  # of all lookups measured so far, by Verdict
@@ -29,8 +30,7 @@ class GroupCounts:
     def groups(self) -> dict[GroupKey, Group]:
         """Return the sums of all groups."""
         return {
-            decode_group_key(key): decode_group(value)
-            for key, value in self._module.map("groups").items()
+            self._key(key): decode_group(value) for key, value in self._module.map("groups").items()
         }
 
     def measured(self) -> tuple[GroupWindow, ...]:
@@ -49,10 +49,16 @@ class GroupCounts:
     def tallied(self) -> tuple[GroupWindow, ...]:
         """Return how many were only counted since the last call; their keys have no comparator."""
         totals = {
-            decode_group_key(key): int.from_bytes(value, "little")
+            self._key(key): int.from_bytes(value, "little")
             for key, value in self._module.map("tallies").items()
         }
         return self._new(self._tallied, totals)
+
+    def _key(self, data: bytes) -> GroupKey:
+        found = self._keys.get(data)
+        if found is None:
+            found = self._keys[data] = decode_group_key(data)
+        return found
 
     def _new(
         self, known: dict[GroupKey, int], totals: dict[GroupKey, int]

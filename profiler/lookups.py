@@ -351,7 +351,6 @@ class LookupMeasurement:
         self.windows.append(
             MeasuredWindow(
                 window=ProbeWindow(begin.time_ns, end.time_ns, admitted, round(cost)),
-                state=end.state,
                 groups=groups,
                 is_counting=is_counting,
                 cpu_begin_ns=begin.cpu_ns,

@@ -10,7 +10,7 @@ from profiler.calibration import Calibration
 from profiler.containers import ContainerState
 from profiler.thread_use import ThreadAccount
 from profiler.unwind import UnwindCoverage, UnwindStack
-from profiler.wire import Group, GroupKey, LookupCounter, LookupStackKey, Metric, WindowState
+from profiler.wire import Group, GroupKey, LookupCounter, LookupStackKey, Metric
 
 Histogram = dict[tuple[int, Metric], list[tuple[int, int]]]  # (group, metric): (slot, count)
 ContainerKey = tuple[int, int]  # address, comparator
@@ -33,7 +33,6 @@ class MeasuredWindow:
     """
 
     window: rec.ProbeWindow
-    state: WindowState
     groups: tuple[GroupWindow, ...]
     is_counting: bool
     cpu_begin_ns: int

@@ -40,7 +40,8 @@ def estimate_totals(
     used = used or set(range(len(windows)))
     spans: list[Span] = []
     outside_ns = 0
-    counts: dict[GroupKey, list[float]] = {key: [0.0] * len(used) for key in groups}
+    # By window, of those that saw any: all groups in all windows of a day would be gigabytes.
+    counts: dict[GroupKey, dict[int, float]] = {key: {} for key in groups}
     owners = _owners(groups)
     for index, window in enumerate(windows):
         outside_ns += window.window.cost_ns - window.cost_ns
@@ -51,11 +52,15 @@ def estimate_totals(
         for seen in window.groups:
             key = owners.get(seen.key) if window.is_counting else seen.key
             if key is not None:
-                counts[key][len(spans)] += seen.measured * inside
+                before = counts[key].get(len(spans), 0.0)
+                counts[key][len(spans)] = before + seen.measured * inside
         spans.append(_span(window, outside_ns, doubt_ratio))
         outside_ns = 0
     pooled = pools(spans, cpu_begin_ns, cpu_end_ns)
-    return {key: estimate(seen, pooled) for key, seen in counts.items()}
+    return {
+        key: estimate([seen.get(index, 0.0) for index in range(len(spans))], pooled)
+        for key, seen in counts.items()
+    }
 
 
 def _with_true_costs(

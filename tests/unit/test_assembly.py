@@ -8,7 +8,7 @@ from profiler.observed import GroupWindow, MeasuredWindow, ObservedLookups
 from profiler.recording import ProbeWindow
 from profiler.unwind import UnwindStack
 from profiler.unwind_wire import CAUSES, WHOLE
-from profiler.wire import NO_WINDOW, Group, GroupKey, LookupCounter, Verdict
+from profiler.wire import Group, GroupKey, LookupCounter, Verdict
 
 UNKNOWN_MAPPING = CAUSES.index("unknown mapping")
 PATHS = {0x7FFFFFFFE084: TRAMPOLINES, 0x5000: "/lib/strange.so"}
@@ -89,7 +89,6 @@ def key(line: int, container: int = 1) -> GroupKey:
 def window(*keys: GroupKey) -> MeasuredWindow:
     return MeasuredWindow(
         window=ProbeWindow(0, 1, 1, 1),
-        state=NO_WINDOW,
         groups=tuple(GroupWindow(key, 1) for key in keys),
         is_counting=False,
         cpu_begin_ns=0,

@@ -8,7 +8,7 @@ from profiler.observed import GroupWindow, MeasuredWindow, Turn, WatchedLink
 from profiler.recording import ProbeWindow
 from profiler.totals import estimate_totals
 from profiler.watched_work import ARMING_NS, HIT_DOUBT_RATIO, HIT_RATIO
-from profiler.wire import NO_WINDOW, Group, GroupKey, Verdict
+from profiler.wire import Group, GroupKey, Verdict
 
 MS = 1_000_000
 KEY = GroupKey(
@@ -33,7 +33,6 @@ def window(
     admitted = 0 if counting else sum(counts.values())
     return MeasuredWindow(
         window=ProbeWindow(begin * MS, end * MS, admitted, cost * MS),
-        state=NO_WINDOW,
         groups=tuple(GroupWindow(key, count) for key, count in counts.items()),
         is_counting=counting,
         cpu_begin_ns=begin * MS,

@@ -20,7 +20,6 @@ from profiler.watched_work import (
     SWITCH_DOUBT_RATIO,
     watched_work,
 )
-from profiler.wire import NO_WINDOW
 
 TURN_NS = 2_000_000
 
@@ -28,7 +27,6 @@ TURN_NS = 2_000_000
 def window(followed: int, link: int | None = 0, tallied: int = 1000) -> MeasuredWindow:
     return MeasuredWindow(
         window=ProbeWindow(0, 1, tallied, 0),
-        state=NO_WINDOW,
         groups=(),
         is_counting=True,
         cpu_begin_ns=0,
