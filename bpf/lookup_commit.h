@@ -122,6 +122,8 @@ static __always_inline void commit(struct pt_regs *ctx, struct control *c, struc
     u64 taken = now - l->started_ns, own = l->own_ns + l->has_return * c->return_trap_ns;
     leave_flight();
     t->depth--;
+    if ((l->flags & OBJ_UNLINK) && (l->end_node || (l->flags & OBJ_MULTIPLE)))
+        disturb(t, l->container);
     if (l->phase == PHASE_ENTERED) {
         count_lookup(LOOKUPS_BARE);
         return;
@@ -171,7 +173,7 @@ int lookup_unwind(struct pt_regs *ctx)
 static __always_inline bool result_fits(struct lookup *l, u64 result)
 {
     if (l->entry == ENTRY_WEAKPROXY_FIND)
-        return true; /* the object behind the proxy */
+        return true; /* the object behind the proxy; see is_searched_once */
     if (!result)
         return l->phase == PHASE_EXHAUSTED || l->end_node; /* a callback may stop without a match */
     return l->phase == PHASE_ENDED && (takes_end_node(l) || result == l->end_object);
@@ -197,13 +199,21 @@ static __always_inline bool check_result(struct lookup *l, u64 result)
     if (l->flags & OBJ_MULTIPLE) {
         u32 objects = result ? returned_objects(result) : 0;
         hit = objects != 0;
-        fits = objects <= l->comparisons && (!(l->flags & OBJ_UNLINK) || objects == l->unlinked);
+        fits = objects <= l->comparisons &&
+               (!(l->flags & OBJ_UNLINK) || l->is_disturbed || objects == l->unlinked);
     } else {
         fits = result_fits(l, result);
     }
     if (l->verdict == VERIFIED && !fits)
         l->verdict = CONTRADICTED_RESULT;
     return hit;
+}
+
+/* Whether ao2_weakproxy_find needed but one traversal: it goes on when the object is gone. */
+static __always_inline bool is_searched_once(struct thread *t, struct lookup *l)
+{
+    return l->entry != ENTRY_WEAKPROXY_FIND || !l->end_node ||
+           (t->stage == STAGE_RETURN && t->result);
 }
 
 /* The last program of a lookup. */
@@ -217,6 +227,8 @@ int lookup_commit(struct pt_regs *ctx)
     bool hit = l->end_node != 0;
     if (t->stage == STAGE_RETURN && l->entry != ENTRY_UNLINK && l->phase != PHASE_ENTERED)
         hit = check_result(l, t->result);
+    if (l->verdict == VERIFIED && !is_searched_once(t, l))
+        l->verdict = UNVERIFIED_RULE;
     commit(ctx, c, t, l, t->now, hit);
     return NO_RETURN_PROBE;
 }

@@ -18,13 +18,16 @@ static __always_inline s64 elements_now(struct lookup *l)
 }
 
 /* Whether the number of elements is what the traversal made of it: then no node came or went
- * meanwhile. A lookup that unlinks every match says itself how many it took. */
+ * meanwhile, unless its own callback saw to both. A lookup that unlinks every match says itself how
+ * many it took. */
 static __always_inline bool unchanged(struct lookup *l)
 {
     s64 elements = elements_now(l);
     if (elements < 0)
         return false;
     l->unlinked = l->head.elements - elements;
+    if (l->is_disturbed)
+        return false;
     if ((l->flags & OBJ_UNLINK) && (l->flags & OBJ_MULTIPLE))
         return elements <= l->head.elements;
     return l->unlinked == takes_end_node(l);
@@ -153,14 +156,9 @@ static __always_inline void count_trapped(struct lookup *l)
         wanted_functions.update(&callback, &sort_fn);
     if (!trapped_functions.lookup(&sort_fn))
         return;
-    if (l->inner_unseen)
+    if (l->inner_unseen || !trapped_functions.lookup(&callback))
         return;
-    if (l->entry == ENTRY_UNLINK && (l->head.options & CONTAINER_DUPS_MASK))
-        l->comparisons = l->end_node != 0; /* at most one object sorts equal */
-    else if (trapped_functions.lookup(&callback))
-        l->comparisons = l->trapped_comparisons;
-    else
-        return;
+    l->comparisons = l->trapped_comparisons;
     l->verdict = VERIFIED;
     if ((l->flags & OBJ_UNLINK) && (l->flags & OBJ_MULTIPLE))
         unchanged(l); /* how many it took is compared with what it returns */
@@ -172,6 +170,9 @@ static __always_inline u32 plan_tree(struct control *c, struct thread *t, struct
 {
     if (l->phase == PHASE_EXHAUSTED) {
         compare_all(l, l->head.elements);
+        /* What it took out has balanced the tree anew: in these orders it passes over some, then. */
+        if (l->verdict == VERIFIED && l->unlinked && (l->flags & OBJ_ORDER_TREE))
+            l->verdict = UNVERIFIED_RULE;
         return 0;
     }
     l->verdict = UNVERIFIED_RULE;
@@ -204,6 +205,10 @@ static __always_inline u32 plan_count(struct control *c, struct thread *t, struc
     l->verdict = UNVERIFIED_START;
     if (!END_SITES)
         return 0; /* whether the traversal ended at a node cannot be told */
+    /* How many a lookup for several has unlinked could not be told from what others linked and
+     * unlinked before it had the lock. */
+    if (l->is_predicted && !(~l->flags & (OBJ_UNLINK | OBJ_MULTIPLE)))
+        return 0;
     if (!layout) {
         unknown_v_tables.update(&v_table, &l->container);
         l->verdict = UNVERIFIED_LAYOUT;

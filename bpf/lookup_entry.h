@@ -77,12 +77,25 @@ static __always_inline bool admit(struct control *c, struct window_state *w, u64
     return false;
 }
 
-/* Comparisons that a lookup makes unseen inside another one would be counted for that one. */
-static __always_inline void mark_inner_unseen(struct thread *t, u64 window)
+static __always_inline bool may_unlink(struct pt_regs *ctx, u32 entry)
+{
+    u64 second = ctx->si, third = ctx->dx;
+    asm volatile("" : "+r"(second), "+r"(third)); /* verifier: else one of two addresses is read */
+    bool is_callback = entry == ENTRY_CALLBACK || entry == ENTRY_CALLBACK_DATA;
+    return entry == ENTRY_UNLINK || ((is_callback ? second : third) & OBJ_UNLINK);
+}
+
+/* Comparisons that a lookup makes unseen inside another one would be counted for that one, and what
+ * it takes out would not be missed. */
+static __always_inline void mark_inner_unseen(struct pt_regs *ctx, struct thread *t, u64 window,
+                                              u32 entry)
 {
     struct lookup *outer = t ? top_lookup(t) : NULL;
-    if (outer && outer->window == window)
-        outer->inner_unseen = 1;
+    if (!outer || outer->window != window)
+        return;
+    outer->inner_unseen = 1;
+    if (may_unlink(ctx, entry))
+        disturb(t, ctx->di);
 }
 
 /* The head of the container as the traversal finds it. Returns false when it cannot be read. */
@@ -130,8 +143,7 @@ static __always_inline void learn_frame(struct lookup *l)
 
 /* traverse_first has no probe: tell the traversal that this lookup will make by the frame that all of
  * its kind had. The container's head is read before it is locked, so it may have changed when the
- * traversal ends, and then the count is not verified. How many a lookup for several has unlinked could
- * not be told from what others link and unlink before it has the lock: those are not predicted. */
+ * traversal ends, and then the count is not verified. */
 static __always_inline void predict_traversal(struct lookup *l)
 {
     u32 entry = l->entry;
@@ -141,8 +153,9 @@ static __always_inline void predict_traversal(struct lookup *l)
         l->phase = PHASE_ENTERED; /* it will see that this is no container, too */
         return;
     }
-    if (!f || !f->agreed || f->differed || !(~l->flags & (OBJ_UNLINK | OBJ_MULTIPLE)))
+    if (!f || !f->agreed || f->differed)
         return;
+    l->is_predicted = 1;
     l->traversal_sp = l->entry_sp - f->traversal_bytes;
     l->state = l->entry_sp - f->state_bytes;
 }
@@ -160,7 +173,7 @@ static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct
                                   u32 entry, u32 stack_bytes)
 {
     if (!admit(c, w, bpf_ktime_get_ns())) {
-        mark_inner_unseen(this_thread(), c->window);
+        mark_inner_unseen(ctx, this_thread(), c->window, entry);
         return false;
     }
     count_lookup(LOOKUPS_FIRED);
@@ -174,7 +187,7 @@ static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct
     struct lookup *outer = top_lookup(t);
     if (t->depth >= MAX_DEPTH) {
         count_lookup(LOOKUPS_DEPTH);
-        mark_inner_unseen(t, c->window);
+        mark_inner_unseen(ctx, t, c->window, entry);
         return false;
     }
     struct lookup *l = lookup_at(t, t->depth);

@@ -6,16 +6,15 @@
 #endif
 
 /* enum search_flags, Asterisk include/asterisk/astobj2.h */
-#define OBJ_UNLINK          0x01
-#define OBJ_NODATA          0x02
-#define OBJ_MULTIPLE        0x04
-#define OBJ_NOLOCK          0x10
-#define OBJ_SEARCH_MASK     0xe0
-#define OBJ_SEARCH_OBJECT   0x20
-#define OBJ_SEARCH_KEY      0x40
-#define OBJ_DESCENDING      0x100 /* also set in OBJ_ORDER_POST; hash containers test this bit */
-#define OBJ_ORDER_TREE      0x200 /* set in OBJ_ORDER_PRE and OBJ_ORDER_POST */
-#define CONTAINER_DUPS_MASK 0x06  /* AO2_CONTAINER_ALLOC_OPT_DUPS_MASK; 0: duplicates are allowed */
+#define OBJ_UNLINK        0x01
+#define OBJ_NODATA        0x02
+#define OBJ_MULTIPLE      0x04
+#define OBJ_NOLOCK        0x10
+#define OBJ_SEARCH_MASK   0xe0
+#define OBJ_SEARCH_OBJECT 0x20
+#define OBJ_SEARCH_KEY    0x40
+#define OBJ_DESCENDING    0x100 /* also set in OBJ_ORDER_POST; hash containers test this bit */
+#define OBJ_ORDER_TREE    0x200 /* set in OBJ_ORDER_PRE and OBJ_ORDER_POST */
 
 /* A call instruction inside a traversal pushes at most this much more than its traverse_first call:
  * deeper stack pointers belong to a traversal inside a callback. */
@@ -150,7 +149,9 @@ struct lookup {
     u32 trapped_comparisons;
     u32 verdict;
     u32 has_return;
+    u32 is_predicted; /* no probe saw its traversal begin */
     u32 inner_unseen; /* a lookup inside this one was not followed */
+    u32 is_disturbed; /* its own callback took elements out of the container, or put some in */
     u32 unlinked;     /* elements that it took out of the container */
     u64 callback_sp;  /* stack pointer at the entry of `callback` */
     u64 next_calls;   /* of traverse_next, only with VERIFY */

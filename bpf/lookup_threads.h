@@ -132,6 +132,17 @@ static __always_inline struct lookup *top_lookup(struct thread *t)
     return t->depth ? lookup_at(t, t->depth - 1) : NULL;
 }
 
+/* What this thread is doing changes a container that lookups around it may be traversing. */
+static __always_inline void disturb(struct thread *t, u64 container)
+{
+#pragma clang loop unroll(disable)
+    for (u32 i = 0; i < MAX_DEPTH; i++) {
+        struct lookup *l = lookup_at(t, i);
+        if (i < t->depth && l->container == container)
+            l->is_disturbed = 1;
+    }
+}
+
 /* See unwind.h. Of lookups with the same slot (one function jumped to the other) the first saw the
  * return address before any trampoline. */
 static __always_inline u64 trapped_return(u64 slot)

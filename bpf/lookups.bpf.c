@@ -213,13 +213,15 @@ static __always_inline void returned(struct pt_regs *ctx, u64 now)
     go_on(ctx, t, STAGE_RETURN, now, program);
 }
 
-/* Whether the function that has just been entered was called by Asterisk's code of containers: what
- * is called for each node may call the sort function itself. */
-static __always_inline bool is_container_code(u64 sp)
+/* Whether the function that has just been entered was called by a traversal: what is called for each
+ * node may call the sort function itself, or put elements into a container that sorts them. */
+static __always_inline bool is_traversal_code(u64 sp)
 {
     u64 caller = 0;
     bpf_probe_read_user(&caller, sizeof(caller), (void *)sp);
-    return caller - AO2_CODE_START < AO2_CODE_BYTES;
+    return caller - AO2_CODE_START < AO2_CODE_BYTES &&
+           caller - HASH_INSERT_START >= HASH_INSERT_BYTES &&
+           caller - TREE_INSERT_START >= TREE_INSERT_BYTES;
 }
 
 /* A sort or compare function was entered: count it for the lookup that is traversing. */
@@ -229,12 +231,21 @@ static __always_inline void compared(struct pt_regs *ctx, struct lookup *l, u64 
     if (l->phase != PHASE_TRAVERSING)
         return;
     if (function == l->head.sort_fn)
-        l->sort_calls += is_container_code(sp);
+        l->sort_calls += is_traversal_code(sp);
     if (function != l->callback)
         return;
     if (!l->callback_sp)
         l->callback_sp = sp;
     l->trapped_comparisons += l->callback_sp == sp; /* else it was called by itself */
+}
+
+/* ao2_weakproxy_find searches again when what it found stands for an object that is gone. */
+static __always_inline bool searched_again(struct pt_regs *ctx, struct lookup *l)
+{
+    if (l->entry != ENTRY_WEAKPROXY_FIND || l->phase != PHASE_ENDED || !is_own_call(l, ctx->sp))
+        return false;
+    l->verdict = UNVERIFIED_RULE;
+    return true;
 }
 
 /* A probe inside a lookup was hit. */
@@ -252,6 +263,8 @@ static __always_inline void inside(struct pt_regs *ctx, struct control *c, u64 c
     u32 place = PLACE_OF(cookie);
     if (place == PLACE_TRAVERSAL_FIRST)
         traversal_first(ctx, l, VALUE_OF(cookie));
+    else if (searched_again(ctx, l))
+        return;
     else if (place == PLACE_TRAVERSAL_END)
         traversal_end(ctx, t, l, now);
     else if (place == PLACE_TRAVERSAL_EXHAUSTED)
@@ -288,7 +301,10 @@ static __always_inline bool entered(struct pt_regs *ctx)
     charge(c, w, trap_cost(c, cookie));
 #if HAS_CHECKPOINTS
     if (PLACE_OF(cookie) == PLACE_INSERT) {
+        struct thread *t = this_thread();
         inserted(ctx->di); /* also while no window is open: a lookup may be in flight */
+        if (t)
+            disturb(t, ctx->di);
         return false;
     }
 #endif

@@ -59,6 +59,8 @@ class ProbePlan:
     warnings: tuple[str, ...]
     returns: bool = True  # the returns of the entry functions can be trapped
     code: tuple[int, int] = (0, 1 << FUNCTION_BITS)  # where in the target containers' code is
+    hash_insert: tuple[int, int] = (0, 0)  # the part of it that puts elements into hash containers
+    tree_insert: tuple[int, int] = (0, 0)  # and into trees
     verify: bool = False  # every step of a traversal is trapped too, and the counts are compared
 
     @property
@@ -78,6 +80,10 @@ class ProbePlan:
             "VERIFY": int(self.verify),
             "AO2_CODE_START": self.code[0],
             "AO2_CODE_BYTES": self.code[1] - self.code[0],
+            "HASH_INSERT_START": self.hash_insert[0],
+            "HASH_INSERT_BYTES": self.hash_insert[1] - self.hash_insert[0],
+            "TREE_INSERT_START": self.tree_insert[0],
+            "TREE_INSERT_BYTES": self.tree_insert[1] - self.tree_insert[0],
         }
 
     def without_returns(self) -> ProbePlan:
@@ -167,6 +173,8 @@ class ProbePlanner:
             bool(inserts),
             tuple(warnings),
             code=_code_of_containers(loaded, image, ao2),
+            hash_insert=_code_of_insert(loaded, image, ao2, "hash"),
+            tree_insert=_code_of_insert(loaded, image, ao2, "rbtree"),
             verify=verify,
         )
 
@@ -312,3 +320,15 @@ def _code_of_containers(loaded: LoadedCode, image: CodeImage, ao2: Ao2Code) -> t
     first = min(function.start for function in known) - _NEIGHBOUR_BYTES
     last = max(function.end for function in known) + _NEIGHBOUR_BYTES
     return max(first, 0) + bias, last + bias
+
+
+def _code_of_insert(
+    loaded: LoadedCode, image: CodeImage, ao2: Ao2Code, kind: str
+) -> tuple[int, int]:
+    """Return where the method is that puts elements into one kind of container: [start, end)."""
+    methods = [image.function(table.insert) for table in ao2.vtables if table.kind == kind]
+    known = [method for method in methods if method is not None]
+    if not known:
+        return 0, 0
+    bias = loaded.bias or 0
+    return known[0].start + bias, known[0].end + bias

@@ -17,12 +17,14 @@ KINDS = {
     "hash-begin": "hash 13 211 insert=begin lock=nolock",
     "hash-sorted": "hash 7 211 sorted=yes",
     "hash-reject": "hash 7 211 sorted=yes duplicates=reject lock=rwlock",
+    "hash-object": "hash 7 210 sorted=yes copies=5 duplicates=object",
     "hash-proxies": "hash 7 101 weak=yes",
     "list": "list 1 97",
     "list-begin": "list 1 90 copies=3 insert=begin",
     "list-sorted": "list 1 97 sorted=yes lock=nolock",
     "list-copies": "list 1 90 copies=5 sorted=yes",
     "rbtree": "rbtree 1 211",
+    "rbtree-object": "rbtree 1 210 copies=5 duplicates=object",
     "rbtree-reject": "rbtree 1 211 duplicates=reject lock=rwlock",
     "rbtree-replace": "rbtree 1 211 duplicates=replace lock=nolock",
     "rbtree-copies": "rbtree 1 210 copies=5",
@@ -53,19 +55,24 @@ SEARCHES = (
     "callback-key",
     "callback-key-miss",
     "callback-sort",
+    "callback-link",
     "callback-stop",
     "callback-data",
     "callback-data-miss",
     "unlink-nothing",
     "unlink",
     "unlink-address",
+    "unlink-twin",
     "unlink-multiple",
     "unlink-multiple-miss",
     "unlink-scan",
     "weak",
     "weak-miss",
 )
-CHANGING = {name for name in SEARCHES if name.startswith("unlink")} - {"unlink-nothing"}
+CHANGING = {name for name in SEARCHES if name.startswith("unlink")} - {
+    "unlink-nothing",
+    "unlink-twin",
+}
 # Without a probe at their traversal's beginning it cannot be told how many they took.
 UNPREDICTED = {"unlink-multiple", "unlink-multiple-miss", "unlink-scan"}
 # Only trees have these orders; a lookup that ends within one is not counted.
@@ -131,7 +138,7 @@ def possible(search: str, kind: str, is_hollow: bool) -> bool:
         return False
     # Asterisk 16 and 22 crash when something is linked into a sorted chain with emptied nodes.
     is_sorted_chain = kind.startswith(("hash", "list")) and any(
-        word in kind for word in ("sorted", "reject", "copies")
+        word in kind for word in ("sorted", "reject", "object", "copies")
     )
     return not (is_hollow and is_sorted_chain and search in CHANGING)
 

@@ -190,7 +190,7 @@ static int same_address(void *object, void *argument, int flags)
  * __ao2_unlink compares addresses by a function of Asterisk's own, which cannot count for us. So a
  * callback that compares addresses in the same way walks the same nodes first, under the same lock.
  */
-SEARCH unlink_address(struct worker *worker, struct box *box, struct item *wanted)
+static int remove_address(struct worker *worker, struct box *box, struct item *wanted)
 {
 	const enum search_flags flags = OBJ_SEARCH_OBJECT | OBJ_NOLOCK;
 	struct item *found;
@@ -206,6 +206,26 @@ SEARCH unlink_address(struct worker *worker, struct box *box, struct item *wante
 	ao2_unlock(box->container);
 	ao2_cleanup(found);
 	return found != NULL;
+}
+
+SEARCH unlink_address(struct worker *worker, struct box *box, struct item *wanted)
+{
+	return remove_address(worker, box, wanted);
+}
+
+/* Of the same name as an element, but not in the container. */
+SEARCH unlink_twin(struct worker *worker, struct box *box, struct item *wanted)
+{
+	struct item *twin = item_alloc("", 0, box->weak);
+	int found;
+
+	if (!twin) {
+		return 0;
+	}
+	ast_copy_string(twin->name, wanted->name, sizeof(twin->name));
+	found = remove_address(worker, box, twin);
+	ao2_ref(twin, -1);
+	return found;
 }
 
 SEARCH find_locked(struct worker *worker, struct box *box, struct item *wanted)
@@ -226,6 +246,27 @@ SEARCH find_target(struct worker *worker, struct box *box, struct item *wanted)
 {
 	void *found;
 
+	lookup_begin(worker);
+	HERE(worker), found = ao2_weakproxy_find(box->container, wanted->name, OBJ_SEARCH_KEY, "");
+	lookup_end(worker, found != NULL);
+	ao2_cleanup(found);
+	return found != NULL;
+}
+
+/* Meets a proxy whose object is gone, takes it out, and searches once more. */
+SEARCH find_gone(struct worker *worker, struct box *box, struct item *wanted)
+{
+	struct item *proxy = item_alloc("", 0, 1);
+	void *target = ao2_alloc(1, NULL);
+	void *found;
+
+	if (proxy && target) {
+		ast_copy_string(proxy->name, wanted->name, sizeof(proxy->name));
+		ao2_weakproxy_set_object(proxy, target, 0);
+		item_link(box, proxy);
+	}
+	ao2_cleanup(target);
+	ao2_cleanup(proxy);
 	lookup_begin(worker);
 	HERE(worker), found = ao2_weakproxy_find(box->container, wanted->name, OBJ_SEARCH_KEY, "");
 	lookup_end(worker, found != NULL);
@@ -269,8 +310,10 @@ static const struct search searches[] = {
 	{ "callback-data-miss", "__ao2_callback_data", callback_data, 0, 0, 0 },
 	{ "unlink", "__ao2_find", find_unlink, 1, 1, 0 },
 	{ "unlink-address", "__ao2_unlink", unlink_address, 1, 1, 0 },
+	{ "unlink-twin", "__ao2_unlink", unlink_twin, 1, 0, 0 },
 	{ "weak", "__ao2_weakproxy_find", find_target, 1, 0, 0 },
 	{ "weak-miss", "__ao2_weakproxy_find", find_target, 0, 0, 0 },
+	{ "weak-gone", "__ao2_weakproxy_find", find_gone, 0, 1, 0 },
 	{ "iterate", "__ao2_iterator_next", iterate, 1, 0, 1 },
 };
 

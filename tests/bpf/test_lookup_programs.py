@@ -20,7 +20,14 @@ KNOWN = {
     "RETURNS": 1,
 }
 UNLOCK = {**KNOWN, "EXHAUSTED_SITES": 0, "UNLOCK_SITES": 1}
-RANGE = {"AO2_CODE_START": 4096, "AO2_CODE_BYTES": 4096}
+RANGE = {
+    "AO2_CODE_START": 4096,
+    "AO2_CODE_BYTES": 4096,
+    "HASH_INSERT_START": 4352,
+    "HASH_INSERT_BYTES": 256,
+    "TREE_INSERT_START": 4864,
+    "TREE_INSERT_BYTES": 256,
+}
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: f"{v.links.value}-{v.iterator}")

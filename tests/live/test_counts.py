@@ -230,6 +230,33 @@ def test_changes_meanwhile_leave_verified_counts_right(
         check_accounting(counting)
 
 
+@pytest.mark.parametrize(
+    ("kind", "search", "verdict"),
+    [
+        *(
+            (kind, search, Verdict.UNVERIFIED_CHANGE)
+            for kind in ("hash", "hash-one", "list", "list-begin", "rbtree")
+            for search in ("callback-move", "unlink-unseen")
+        ),
+        ("hash-proxies", "weak-gone", Verdict.UNVERIFIED_RULE),
+        ("rbtree-proxies", "weak-gone", Verdict.UNVERIFIED_RULE),
+    ],
+)
+def test_what_a_walk_cannot_see_leaves_no_verified_count(
+    asterisk: Instance, counting: Counting, kind: str, search: str, verdict: Verdict
+) -> None:
+    with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
+        learn(counting, target, [search])
+        inner = counting.counters()[LookupCounter.INNER]
+        truth = target.run(search, count=LOOKUPS)
+        counted = counting.count(target.address, truth["line"])
+        counting.close()
+        assert check_accounting(counting)[LookupCounter.INNER] == inner
+        if counting.predicts and search == "unlink-unseen":
+            verdict = Verdict.UNVERIFIED_START
+        assert counted.verdicts == {verdict: LOOKUPS}
+
+
 TAIL_CALLS = Variant(LinkKind.MULTI, iterator=False)
 
 
