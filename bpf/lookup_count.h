@@ -220,6 +220,7 @@ static __always_inline u32 plan_count(struct control *c, struct thread *t, struc
         count_trapped(l);
         return 0;
     }
+    l->sort_calls = 0; /* others than its own: of lookups inside it that are not followed */
     __builtin_memset(&t->walk, 0, sizeof(t->walk));
     if (is_tree)
         return plan_tree(c, t, l, layout);

@@ -344,6 +344,22 @@ def test_deeper_nesting_than_is_followed_is_counted_as_lost(asterisk: Instance) 
         )
 
 
+def test_sort_calls_of_lookups_that_are_not_followed_are_no_ones(asterisk: Instance) -> None:
+    with (
+        box(asterisk, "shallow", "rbtree 1 211") as target,
+        Counting(asterisk.pid, MAX_DEPTH=1) as counting,
+        counting.opened(),
+    ):
+        learn(counting, target, ["hit", "scan"])
+        truth = target.run("scan", count=7, inner="shallow", nest="hit", depth=2)
+        counted = counting.count(target.address, truth["line"])
+        counting.close()
+        counters = check_accounting(counting)
+        assert counters[LookupCounter.DEPTH] == truth["nested"][0]["lookups"] > 0
+        assert differences(counted, truth, is_sorted=True) == {}
+        assert counted.sort_calls == 0
+
+
 @pytest.mark.parametrize(
     ("room", "counter"),
     [({"GROUPS": 1}, LookupCounter.GROUPS), ({"THREADS": 1}, LookupCounter.THREADS)],
