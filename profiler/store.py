@@ -70,6 +70,9 @@ def parse_recording(text: bytes) -> Recording:
     for name, index, length in _references(recording):
         if not 0 <= index < length:
             raise ValueError(f"is not a valid recording: {name}: {index} is not below {length}")
+    for name, quantity in _estimates(recording):
+        if quantity < 0:
+            raise ValueError(f"is not a valid recording: {name}: is below zero")
     return recording
 
 
@@ -134,3 +137,13 @@ def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:
     for weighted in recording.lookup_stacks:
         yield "lookup_stacks.stack", weighted.stack, stack_count
         yield "lookup_stacks.container", weighted.container, container_count
+
+
+def _estimates(recording: Recording) -> Iterator[tuple[str, float]]:
+    """Yield (field, value) for everything of which roots are taken, or that is a weight."""
+    for group in recording.lookups:
+        yield "lookups.estimated_total", group.estimated_total
+        yield "lookups.estimated_variance", group.estimated_variance
+    for weighted in recording.lookup_stacks:
+        yield "lookup_stacks.lookups", weighted.lookups
+        yield "lookup_stacks.comparisons", weighted.comparisons

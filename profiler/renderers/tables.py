@@ -12,13 +12,13 @@ _GAP = "  "
 def table(
     titles: Sequence[str], rows: Sequence[Sequence[str]], width: int, flexible: int = 0
 ) -> list[str]:
-    """Return the title line and one line per row, none wider than `width`.
+    """Return the title line and one line per row, none wider than `width` if the numbers fit.
 
     The column `flexible` is aligned left and cut where it must be; the others are aligned right.
     """
     widths = [max(len(row[column]) for row in (titles, *rows)) for column in range(len(titles))]
     taken = sum(widths) - widths[flexible] + len(_GAP) * len(titles)
-    widths[flexible] = width - taken
+    widths[flexible] = max(width - taken, 1)
     return [_line(row, widths, flexible) for row in (titles, *rows)]
 
 

@@ -137,6 +137,22 @@ def test_an_index_that_points_nowhere_is_refused(field: str, row: dict, name: st
         parse_recording(document(**{field: rows}))
 
 
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("lookups", "estimated_total"),
+        ("lookups", "estimated_variance"),
+        ("lookup_stacks", "lookups"),
+        ("lookup_stacks", "comparisons"),
+    ],
+)
+def test_an_estimate_below_zero_is_refused(field: str, name: str) -> None:
+    rows = json.loads(document())[field]
+    rows[0] |= {name: -0.5}
+    with pytest.raises(ValueError, match=f"is not a valid recording: {field}.{name}: "):
+        parse_recording(document(**{field: rows}))
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_changed_byte_is_read_or_refused_never_a_crash(data: st.DataObject) -> None:
