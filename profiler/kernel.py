@@ -13,7 +13,6 @@ import os
 import re
 import struct
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -224,7 +223,8 @@ class BpfModule:
         flags = ["-w", *(f"-D{name}={value}" for name, value in definitions.items())]
         os.environ["BCC_KERNEL_SOURCE"] = str(bpf_directory() / "shim")
         bcc, self._library = _import_bcc()
-        with tempfile.TemporaryFile() as said, _errors_into(said.fileno()):
+        # In memory: nowhere on disk may be room, or permission, to write.
+        with os.fdopen(os.memfd_create("bcc"), "w+b") as said, _errors_into(said.fileno()):
             try:
                 # The parentheses of the text are BCC's: it takes text or a file, never both.
                 self._module = bcc.BPF(text=read_sources(sources).encode(), cflags=flags)
@@ -316,6 +316,13 @@ def _import_bcc() -> tuple[Any, Any]:
         raise KernelError(
             f"BCC is not there for this Python ({sys.executable}): {error}",
             "sudo apt install python3-bpfcc, and run ebpf-prof with /usr/bin/python3",
+        ) from error
+    except OSError as error:  # of the dynamic linker, in words, and without a number
+        if error.errno is not None:
+            raise
+        raise KernelError(
+            f"BCC's library cannot be loaded: {error}",
+            "ulimit -v unlimited, or sudo apt install --reinstall python3-bpfcc libbpfcc",
         ) from error
     if not hasattr(bcc, "BPF"):
         raise KernelError(
