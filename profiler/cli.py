@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -21,7 +22,7 @@ from profiler.debugfiles import SymbolDirectory
 from profiler.diff import diff
 from profiler.doctor import checks, exit_code, require
 from profiler.doctor import render as render_checks
-from profiler.errors import IncompleteError, ProfilerError, UsageError
+from profiler.errors import IncompleteError, ProfilerError, UsageError, scarcity
 from profiler.folder import OutputFolder, find_owner
 from profiler.host import read_facts
 from profiler.kernel import BpfModule
@@ -37,6 +38,7 @@ from profiler.recording import Recording
 from profiler.renderers import difference_text, json, text
 from profiler.renderers.outputs import OUTPUTS
 from profiler.store import read_recording, write_recording
+from profiler.streams import drop, open_missing, say, write_out
 from profiler.target import find_asterisk
 
 _UNITS_S = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -75,6 +77,17 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in n
         return seconds
 
 
+class _Frequency(click.FloatRange):
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return a number; "nan" is none, although it is not out of any range."""
+        hertz = float(super().convert(value, param, ctx))
+        if math.isnan(hertz):
+            self.fail(f"{value!r} is no frequency: say 1 to {_MAX_FREQUENCY_HZ}", param, ctx)
+        return hertz
+
+
 class _Budget(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
     name = "share"
 
@@ -97,6 +110,7 @@ class _Budget(click.ParamType):  # type: ignore[type-arg]  # generic only in new
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog=EXAMPLES + "\n\n" + EXIT_CODES,
+    no_args_is_help=False,  # which writes the whole help as if it were an error's one line
 )
 @click.version_option(__version__, prog_name="ebpf-prof")
 def commands() -> None:
@@ -115,7 +129,7 @@ def commands() -> None:
 @click.option(
     "-F",
     "--frequency",
-    type=click.FloatRange(1, _MAX_FREQUENCY_HZ),
+    type=_Frequency(1, _MAX_FREQUENCY_HZ),
     default=99.0,
     show_default=True,
     help="Samples per second of CPU time.",
@@ -131,7 +145,7 @@ def commands() -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for the results. [default: ebpf-prof-asterisk-<time>]",
+    help="Folder for the results. [default: ebpf-prof-asterisk-<time>-<pid>]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print profile.json instead of the report.")
 @click.option("--cpu-only", is_flag=True, help="Only sample the CPU; place no probes.")
@@ -193,23 +207,33 @@ def asterisk(
         symbols=symbols,
         verify=verify,
     )
-    folder = output or Path(f"ebpf-prof-asterisk-{time.strftime('%Y%m%d-%H%M%S')}")
+    folder = output or _folder_of(target.pid)
     with OutputFolder(folder, find_owner(os.environ, os.geteuid())) as results:
         line = ProgressLine(sys.stderr, quiet or as_json)
         with _stopping() as stop:
             recording = record(target, options, stop, line)
             line.end()
-        profile = _write(recording, results)
+        try:
+            profile = _write(recording, results)
+        except UsageError:  # the disk may be full by now; what was measured is still to be seen
+            _show(aggregate(recording), None, as_json, quiet)
+            raise
     _show(profile, folder, as_json, quiet)
     if strict:
         _require_complete(profile)
+
+
+def _folder_of(pid: int) -> Path:
+    """Return a new name for results; who profiles two processes at once gets two folders."""
+    return Path(f"ebpf-prof-asterisk-{time.strftime('%Y%m%d-%H%M%S')}-{pid}")
 
 
 def _list_probes(pid: int, verify: bool) -> None:
     code = TargetCode(pid)
     code.refresh()
     planner = ProbePlanner(code)
-    render_probes(planner.plan(verify), planner.executable().mapping.path, sys.stdout)
+    path = planner.executable().mapping.path
+    write_out(lambda plan, out: render_probes(plan, path, out), planner.plan(verify))
 
 
 def _write(recording: Recording, results: OutputFolder) -> Profile:
@@ -224,12 +248,12 @@ def _write(recording: Recording, results: OutputFolder) -> Profile:
 
 
 def _show(profile: Profile, folder: Path | None, as_json: bool, quiet: bool) -> None:
-    if as_json:
-        json.render(profile, sys.stdout)
-    elif not quiet:
-        text.render(profile, sys.stdout)
-    if folder is not None and not quiet:
-        print(f"results: {folder}/report.html and {len(OUTPUTS)} more files", file=sys.stderr)
+    try:
+        if as_json or not quiet:
+            write_out((json if as_json else text).render, profile)
+    finally:
+        if folder is not None and not quiet:
+            say(sys.stderr, f"results: {folder}/report.html and {len(OUTPUTS)} more files")
 
 
 def _require_complete(profile: Profile) -> None:
@@ -251,7 +275,7 @@ def _require_complete(profile: Profile) -> None:
 
 @contextmanager
 def _stopping() -> Iterator[Stop]:
-    """Turn Ctrl-C and SIGTERM into an early end; the second Ctrl-C aborts."""
+    """Turn Ctrl-C, SIGTERM and SIGHUP into an early end; the second Ctrl-C aborts."""
     stop = Stop()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
@@ -262,9 +286,15 @@ def _stopping() -> Iterator[Stop]:
             raise KeyboardInterrupt
         stop.reason = "interrupt" if number == signal.SIGINT else "termination"
 
+    def on_hangup(_number: int, _frame: FrameType | None) -> None:
+        stop.reason = stop.reason or "hangup"
+
     previous = {
         number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
     }
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as it is under nohup
+        # To the end: terminal and shell send one each, and the results are still to be written.
+        signal.signal(signal.SIGHUP, on_hangup)
     yield stop
     # Not after an abort: what comes then is only the end of this process.
     for number, handler in previous.items():
@@ -299,7 +329,7 @@ def report(recording: Path, output: Path | None, as_json: bool, symbols: Path | 
 def diff_command(before: Path, after: Path) -> None:
     """Show what changed between two recordings, per second of each."""
     difference = diff(aggregate(_read(before)), aggregate(_read(after)))
-    difference_text.render(difference, sys.stdout)
+    write_out(difference_text.render, difference)
 
 
 def _read(path: Path) -> Recording:
@@ -311,7 +341,7 @@ def _read(path: Path) -> Recording:
 def doctor() -> None:
     """Check at once whether this host can run the profiler, and say what helps."""
     found = checks(read_facts(_try_compiler))
-    render_checks(found, sys.stdout)
+    write_out(render_checks, found)
     sys.exit(exit_code(found))
 
 
@@ -324,11 +354,12 @@ def _try_compiler() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    open_missing()
     sys.exit(run(_invoke, sys.stderr))
 
 
 def _invoke() -> None:
-    """Run what the arguments say; click's own main() would end the process on a broken pipe."""
+    """Run what the arguments say, without what click's own main() does about errors."""
     with (
         suppress(click.exceptions.Exit),  # of --help and --version
         commands.make_context("ebpf-prof", sys.argv[1:]) as context,
@@ -343,25 +374,26 @@ def run(command: Callable[[], object], errors: TextIO) -> int:
     except ProfilerError as error:
         _complain(errors, error.message, error.hint)
         return error.exit_code
-    except click.UsageError as error:
-        context = error.ctx
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help" if context else "ebpf-prof --help"
         _complain(errors, error.format_message(), hint)
-        return UsageError.exit_code
-    except click.ClickException as error:
-        _complain(errors, error.format_message(), "")
         return UsageError.exit_code
     except (KeyboardInterrupt, click.Abort):
         _complain(errors, "aborted; no probe is left", "")
         return _ABORTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # of --help
+        drop(1)
+    except (OSError, MemoryError) as error:
+        complaint = scarcity(error)
+        if complaint is None:
+            raise
+        _complain(errors, complaint.message, complaint.hint)
+        return complaint.exit_code
     return 0
 
 
 def _complain(errors: TextIO, message: str, hint: str) -> None:
-    errors.write(f"ebpf-prof: {message}\n")
+    say(errors, f"ebpf-prof: {message}")
     if hint:
-        errors.write(f"  try: {hint}\n")
+        say(errors, f"  try: {hint}")

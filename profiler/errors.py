@@ -3,6 +3,8 @@
 Raised anywhere, caught once in cli.py. Bugs are ordinary exceptions and keep their traceback.
 """
 
+import errno
+
 
 class ProfilerError(Exception):
     """A failure: a message (one line), a hint (the exact command that helps), an exit code."""
@@ -43,6 +45,18 @@ class KernelError(ProfilerError):
     """The kernel, or its BCC, lacks what is needed."""
 
     exit_code = 6
+
+
+def scarcity(error: Exception) -> KernelError | None:
+    """Return what to say when this process may not have what it needs, None for other errors."""
+    number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None)
+    if number in (errno.EMFILE, errno.ENFILE):
+        return KernelError("ebpf-prof may not open as many files as it needs", "ulimit -n 65536")
+    if number == errno.ENOMEM:
+        return KernelError(
+            "there is not enough memory for ebpf-prof", "free -m; ulimit -v unlimited"
+        )
+    return None
 
 
 class IncompleteError(ProfilerError):

@@ -30,18 +30,23 @@ class ProgressLine:
 
     def __call__(self, progress: Progress) -> None:
         """Show the newest state."""
-        if self._quiet:
-            return
         if self._is_terminal:
-            self._out.write("\r" + progress_text(progress)[:_WIDTH].ljust(_WIDTH))
-            self._out.flush()
+            self._write("\r" + progress_text(progress)[:_WIDTH].ljust(_WIDTH))
         elif progress.elapsed_ns >= self._next_ns:
             self._next_ns += _LINE_NS
-            self._out.write(progress_text(progress) + "\n")
-            self._out.flush()
+            self._write(progress_text(progress) + "\n")
 
     def end(self) -> None:
         """Leave the line."""
-        if self._is_terminal and not self._quiet:
-            self._out.write("\r" + " " * _WIDTH + "\r")
+        if self._is_terminal:
+            self._write("\r" + " " * _WIDTH + "\r")
+
+    def _write(self, shown: str) -> None:
+        """Show something; who does not read it any more does not end what is being recorded."""
+        if self._quiet:
+            return
+        try:
+            self._out.write(shown)
             self._out.flush()
+        except OSError:  # a pipe without a reader, a terminal that was closed, a full disk
+            self._quiet = True

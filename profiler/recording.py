@@ -240,7 +240,7 @@ class Recording:
     started_at: str  # ISO 8601 wall clock, UTC
     target: Target
     window: Window
-    stopped_by: str  # duration, interrupt, target exit
+    stopped_by: str  # duration, interrupt, termination, hangup, target exit
     frequency_hz: float
     files: tuple[MappedFile, ...]
     frames: tuple[Frame, ...]

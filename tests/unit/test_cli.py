@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -66,6 +67,12 @@ def test_the_budget_can_be_off() -> None:
     assert cli._Budget().convert("OFF", None, None) == float("inf")
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "0", "10001", "often"])
+def test_no_frequencies(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        cli._Frequency(1, 10_000).convert(text, None, None)
+
+
 @pytest.mark.parametrize("text", ["0%", "0.09%", "101%", "-1%", "much", "nan"])
 def test_no_budgets(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is no budget"):
@@ -97,6 +104,28 @@ def test_each_end_has_its_code_and_words(error: BaseException | None, code: int,
     assert outcome(error) == (code, text)
 
 
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n 65536"),
+        (OSError(errno.ENFILE, "Too many open files in system"), "ulimit -n 65536"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "free -m; ulimit -v unlimited"),
+        (MemoryError(), "free -m; ulimit -v unlimited"),
+    ],
+)
+def test_what_a_process_may_not_have_is_no_bug(error: Exception, hint: str) -> None:
+    code, text = outcome(error)
+    assert code == 6
+    first, second = text.splitlines()
+    assert first.startswith("ebpf-prof: ")
+    assert second == f"  try: {hint}"
+
+
+def test_another_error_of_the_system_keeps_its_traceback() -> None:
+    with pytest.raises(PermissionError):
+        outcome(PermissionError(errno.EPERM, "no"))
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         outcome(ZeroDivisionError())
@@ -118,6 +147,29 @@ def test_the_first_signal_stops_and_the_second_aborts() -> None:
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
+
+
+def test_two_processes_have_two_folders() -> None:
+    first, second = cli._folder_of(4711), cli._folder_of(4712)
+    assert first != second
+    assert str(first).startswith("ebpf-prof-asterisk-")
+
+
+def test_the_end_of_the_connection_stops_unless_nohup_wants_otherwise() -> None:
+    kept = signal.getsignal(signal.SIGHUP)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with cli._stopping() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.reason is None
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with cli._stopping() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.reason == "hangup"
+        os.kill(os.getpid(), signal.SIGHUP)  # while the results are written
+    finally:
+        signal.signal(signal.SIGHUP, kept)
 
 
 def test_signals_are_as_before_afterwards() -> None:
@@ -183,6 +235,46 @@ def test_whoever_stops_reading_is_no_error(saved: Path) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def shell(words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", words.replace("ebpf-prof", f"{sys.executable} -m profiler")],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_output_that_cannot_be_written_is_an_error_of_one_line(saved: Path) -> None:
+    done = shell(f"ebpf-prof report {saved} >/dev/full")
+    assert done.returncode == 2
+    first, hint = done.stderr.splitlines()
+    assert first == "ebpf-prof: cannot write to the standard output: No space left on device"
+    assert hint.startswith("  try: ebpf-prof report ")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_change_no_file(saved: Path, tmp_path: Path, closed: str) -> None:
+    for folder, streams in (("plain", ""), ("closed", closed)):
+        done = shell(f"ebpf-prof report {saved} -o {tmp_path / folder} {streams}")
+        assert done.returncode == 0
+    for path in (tmp_path / "plain").iterdir():
+        assert path.read_bytes() == (tmp_path / "closed" / path.name).read_bytes()
+    if closed == "2>&-":
+        assert done.stdout == run("report", str(saved)).stdout
+
+
+def test_an_error_that_nobody_reads_keeps_its_code(tmp_path: Path) -> None:
+    for errors in ("2>&-", "2>/dev/full"):
+        assert shell(f"ebpf-prof report {tmp_path / 'none'} {errors}").returncode == 2
+
+
+def test_no_command_at_all_is_an_error_of_one_line() -> None:
+    done = run()
+    assert done.returncode == 2
+    assert done.stderr == "ebpf-prof: Missing command.\n  try: ebpf-prof --help\n"
 
 
 @pytest.mark.parametrize("words", [["--help"], ["asterisk", "--help"], ["report", "-h"]])

@@ -51,6 +51,25 @@ def test_a_pipe_gets_a_line_every_ten_seconds() -> None:
     assert [line.split(" of ")[0].strip() for line in lines] == ["10.0", "20.0", "30.0"]
 
 
+class Full(Terminal):
+    """A stream that takes nothing."""
+
+    tries = 0
+
+    def write(self, text: str) -> int:
+        self.tries += 1
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_who_stops_reading_does_not_end_the_recording() -> None:
+    out = Full()
+    line = ProgressLine(out, quiet=False)
+    line(progress(10))
+    line(progress(20))
+    line.end()
+    assert out.tries == 1
+
+
 def test_quiet_writes_nothing() -> None:
     out = Terminal()
     line = ProgressLine(out, quiet=True)
