@@ -1,5 +1,17 @@
-"""`python -m profiler`: the same command line as `ebpf-prof`."""
+"""`python -m profiler`, and `ebpf-prof`: the command line, from its first moment on."""
 
-from profiler.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line and exit; Ctrl-C while its modules are loaded is no bug either."""
+    try:
+        from profiler.cli import main as run
+    except KeyboardInterrupt:
+        sys.stderr.write("ebpf-prof: aborted; no probe is left\n")
+        sys.exit(130)
+    run()
+
+
+if __name__ == "__main__":
+    main()

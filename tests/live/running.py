@@ -171,6 +171,12 @@ class Started:
     def send(self, number: signal.Signals) -> None:
         os.kill(self.process.pid, number)
 
+    def close_terminal(self) -> None:
+        """Hang up: whatever is written to the terminal from now on fails."""
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, self.terminal)
+        os.close(nowhere)
+
     def finish(self, seconds: float = LIMIT_S) -> Result:
         deadline = time.monotonic() + seconds
         while self.process.poll() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -65,6 +66,20 @@ def test_termination_writes_all_too(busy: Instance, tmp_path: Path) -> None:
     assert result.code == 0, result.errors
     assert_written(result)
     assert result.profile()["stopped_by"] == "termination"
+
+
+def test_the_end_of_the_connection_writes_all_too(busy: Instance, tmp_path: Path) -> None:
+    """The terminal is gone, and its end is told twice, by the kernel and by the shell."""
+    with started(busy.pid, tmp_path / "result", seconds=60) as running:
+        running.wait_recording(1)
+        running.close_terminal()
+        running.send(signal.SIGHUP)
+        running.send(signal.SIGHUP)
+        assert running.process.wait(30) == 0
+    assert {path.name for path in (tmp_path / "result").iterdir()} == set(FILES)
+    report = json.loads((tmp_path / "result" / "profile.json").read_text())
+    assert report["stopped_by"] == "hangup"
+    assert changed_code(busy.pid) == []
 
 
 def test_an_interrupt_before_the_recording_begins(busy: Instance, tmp_path: Path) -> None:

@@ -56,6 +56,22 @@ def test_a_pipe_gets_a_line_every_ten_seconds(sip: Instance, tmp_path: Path) -> 
     assert lines[2].startswith("results: ")
 
 
+def test_a_pipe_that_nobody_reads_ends_nothing(sip: Instance, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    words = " ".join(command("asterisk", "-p", str(sip.pid), "-d", "21s", "-o", str(folder)))
+    done = subprocess.run(
+        ["bash", "-c", f"{words} 2>&1 >/dev/null | head -1; exit ${{PIPESTATUS[0]}}"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=21 + LIMIT_S,
+    )
+    assert done.returncode == 0
+    assert LINE.fullmatch(done.stdout.rstrip("\n"))
+    assert (folder / "report.html").exists()
+
+
 def test_quiet_prints_nothing(sip: Instance, tmp_path: Path) -> None:
     result = profile(sip.pid, tmp_path / "result", "-q", seconds=1)
     assert (result.out, result.errors) == ("", "")

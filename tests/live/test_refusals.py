@@ -103,6 +103,44 @@ def test_seccomp_in_the_way(sip: Instance, tmp_path: Path, call: int) -> None:
     refusal(result)
 
 
+@pytest.mark.parametrize(
+    ("limit", "hint"), [("--nofile=24", "ulimit -n 65536"), ("--as=300000000", "ulimit -v")]
+)
+def test_a_process_that_may_not_have_what_it_needs(
+    sip: Instance, tmp_path: Path, limit: str, hint: str
+) -> None:
+    words = command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(tmp_path / "result"))
+    done = subprocess.run(
+        ["prlimit", limit, *words],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode == 6
+    assert hint in refusal(Result(done.returncode, done.stdout, done.stderr, tmp_path))[1]
+
+
+def test_a_disk_without_room_takes_no_results_from_the_screen(
+    sip: Instance, tmp_path: Path
+) -> None:
+    folder = tmp_path / "result"
+    words = " ".join(command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(folder)))
+    done = subprocess.run(
+        ["prlimit", "--fsize=4096", "bash", "-c", words],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode == 2
+    assert done.stdout.startswith("asterisk 16.28")
+    assert re.fullmatch(r"ebpf-prof: cannot write .*: File too large\n  try: .*\n", done.stderr)
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
 def test_a_python_without_bcc(sip: Instance, tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()

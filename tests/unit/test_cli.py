@@ -271,6 +271,22 @@ def test_an_error_that_nobody_reads_keeps_its_code(tmp_path: Path) -> None:
         assert shell(f"ebpf-prof report {tmp_path / 'none'} {errors}").returncode == 2
 
 
+def test_an_interrupt_while_modules_are_loaded_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "click").mkdir()
+    (tmp_path / "click" / "__init__.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "profiler", "--help"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "ebpf-prof: aborted; no probe is left\n"
+
+
 def test_no_command_at_all_is_an_error_of_one_line() -> None:
     done = run()
     assert done.returncode == 2
