@@ -157,7 +157,8 @@ def _busy_threads(profile: Profile) -> Iterator[Finding]:
                 title=f"{label}: waited for a CPU {thread.run_delay_ratio:.0%} of the time",
                 evidence=(f"it used {thread.cpu_ratio:.0%} of a CPU",),
                 cpu_ratio=None,
-                advice="other threads or processes hold the CPUs: see the hot threads, and top(1)",
+                advice="others hold the CPUs: see the hot threads, and top(1); or a quota of its "
+                "container is used up: see throttling in its cgroup's cpu.stat",
             )
 
 

@@ -6,6 +6,7 @@ Nothing of the target is touched or measured yet when this is done.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from profiler.errors import KernelError, ProbeError
 from profiler.kernel import BpfModule
 from profiler.mappings import TargetCode
 from profiler.probes import ProbePlan, ProbePlanner
-from profiler.process import read_tids
+from profiler.process import Process, read_tids
 from profiler.push_sites import tell_push_sites
 from profiler.sample_cost import SampleCost, calibrate_sampling
 from profiler.sampling import has_task_registers
@@ -91,10 +92,19 @@ def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Optio
         calibration=calibration,
         sample_cost=sample_cost,
         warnings=(
+            *_stopped(target.process),
             *(plan.warnings if plan else ()),
             *(programs.rejected if programs else ()),
         ),
     )
+
+
+def _stopped(process: Process) -> Iterator[str]:
+    if process.stopped:
+        yield (
+            f"process {process.pid} was stopped, by a signal or a debugger, when this began: "
+            f"kill -CONT {process.pid}"
+        )
 
 
 def _definitions(pid: int, options: Options) -> dict[str, int]:

@@ -21,6 +21,7 @@ KERNEL_THREAD_FLAG = 0x00200000
 READ_LIMIT_BYTES = 1 << 16
 DELETED = " (deleted)"
 ENDED_STATES = ("Z", "X", "x")
+STOPPED_STATES = ("T", "t")  # by a signal, by a debugger
 
 # A container runtime's 64 digits stand at the end of a path component, bare (docker and
 # kubernetes on cgroup v1) or in a systemd scope (docker-ID.scope, libpod-ID.scope, crio-ID.scope).
@@ -66,6 +67,11 @@ class Process:
     def ended(self) -> bool:
         """Tell whether it has ended and only waits for its parent."""
         return self.stat.state in ENDED_STATES
+
+    @property
+    def stopped(self) -> bool:
+        """Tell whether somebody has stopped it, so that nothing of it runs."""
+        return self.stat.state in STOPPED_STATES
 
 
 def parse_stat(text: str) -> Stat:

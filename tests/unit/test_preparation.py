@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+
 import pytest
 
 from profiler import preparation
 from profiler.preparation import Options
+from profiler.process import read_process
 
 
 @pytest.mark.parametrize("has_registers", [True, False])
@@ -22,3 +27,19 @@ def test_there_is_room_for_threads_that_start_later(
     monkeypatch.setattr(preparation, "has_task_registers", lambda: True)
     monkeypatch.setattr(preparation, "read_tids", lambda _pid: list(range(threads)))
     assert preparation._definitions(1, Options(duration_ns=1))["THREADS"] == room
+
+
+def test_a_process_that_somebody_has_stopped_is_told_of() -> None:
+    with subprocess.Popen(["sleep", "100"]) as other:
+        try:
+            process = read_process(other.pid)
+            assert process is not None
+            assert not list(preparation._stopped(process))
+            other.send_signal(signal.SIGSTOP)
+            os.waitpid(other.pid, os.WUNTRACED)
+            process = read_process(other.pid)
+            assert process is not None
+            (warning,) = preparation._stopped(process)
+        finally:
+            other.kill()
+    assert warning.endswith(f"kill -CONT {other.pid}")
