@@ -196,9 +196,10 @@ def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) ->
     missing = 0 if observed.sampled_by_cpu else expected - observed.sample_accounting.fired
     if missing > max(_UNSAMPLED_RATIO * expected, _LEAST_UNSAMPLED):
         found.append(
-            f"short-lived threads have fewer samples than their CPU time: {missing:,.0f} of "
-            f"{expected:,.0f} are missing, since a thread's first sample comes after one interval; "
-            "a higher -F sees more of them"
+            f"fewer samples than CPU time: {missing:,.0f} of {expected:,.0f} are missing; a "
+            "thread's first sample comes after one interval, so those that live shortly have few "
+            "(a higher -F sees more of them), and the kernel takes no more a second than "
+            "sysctl kernel.perf_event_max_sample_rate says"
         )
     unattributed = observed.account.unattributed_ns
     window_ns = observed.window.end_ns - observed.window.start_ns
