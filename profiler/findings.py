@@ -7,7 +7,7 @@ worth a line; they are listed in docs/measurements.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from profiler.profile import CallSiteUse, ContainerUse, Finding, Profile
 
@@ -21,6 +21,7 @@ _LEAST_GROWTH = 10
 _BUSY_RATIO = 0.8
 _WAITING_RATIO = 0.2
 _QUEUE_BYTES = 100_000
+_TIMED_WELL = 2  # times the resolution: so long are lookups whose time is known well
 
 Rule = Callable[[Profile], Iterator[Finding]]
 
@@ -51,6 +52,7 @@ def _long_chains(profile: Profile) -> Iterator[Finding]:
                 f"{elements:,} elements in {buckets:,} buckets, {elements / buckets:,.0f} each",
                 f"{_rate(profile, container):,.0f} lookups per second, p99 "
                 f"{container.comparisons.p99 or 0:,} comparisons",
+                *_time_limit(profile, keyed),
                 *_places(keyed),
             ),
             cpu_ratio=ratio,
@@ -91,6 +93,7 @@ def _scans(profile: Profile) -> Iterator[Finding]:
             ),
             evidence=(
                 f"{container.elements_end or 0:,} elements; no key is used, so buckets do not help",
+                *_time_limit(profile, heavy),
                 *_places(heavy),
             ),
             cpu_ratio=cost,
@@ -112,6 +115,7 @@ def _misses(profile: Profile) -> Iterator[Finding]:
             title=f"{_label(container)}: {1 - hit:.0%} of the lookups find nothing",
             evidence=(
                 "a miss compares its whole chain",
+                *_time_limit(profile, container.call_sites),
                 *_places(container.call_sites),
             ),
             cpu_ratio=ratio,
@@ -199,7 +203,18 @@ def _site_ns(site: CallSiteUse) -> float:
     return site.estimated_total * (site.duration_ns.mean or 0.0)
 
 
-def _places(sites: tuple[CallSiteUse, ...] | list[CallSiteUse]) -> Iterator[str]:
+def _time_limit(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str]:
+    """Say so where what our traps spoil, caches above all, may be much of the time of lookups."""
+    lookups = sum(site.estimated_total for site in sites)
+    resolution_ns = profile.cost.resolution_ns
+    if sum(map(_site_ns, sites)) < _TIMED_WELL * resolution_ns * lookups:
+        yield (
+            f"a lookup takes hardly more than the {resolution_ns / 1000:.3g} us that can be told "
+            "from none: the share is an upper limit"
+        )
+
+
+def _places(sites: Sequence[CallSiteUse]) -> Iterator[str]:
     ranked = sorted(sites, key=_site_ns, reverse=True)
     for site in ranked[:2]:
         place = f"{site.file}:{site.line} " if site.file else ""
