@@ -51,6 +51,14 @@ def pjsip() -> Iterator[Instance]:
     yield from _start("pjsip", "22", endpoints=100)
 
 
+@pytest.fixture(scope="session", params=["16", "22"])
+def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
+    """Each version as packaged, with the ground-truth module, for tests of exact counts."""
+    for shared in _start(f"exact{request.param}", request.param):
+        shared.cli("module load groundtruth.so")
+        yield shared
+
+
 @pytest.fixture(scope="module")
 def ways(asterisk: Instance) -> Iterator[dict[bool, Counting]]:
     """All lookups of a module's Asterisk are measured in the best way, predicted or not."""
@@ -86,7 +94,7 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     before = {kind: set(shown(kind)) for kind in ("prog", "map", "link")}
     asterisks = [
         request.getfixturevalue(name)
-        for name in ("story", "sip", "peers", "pjsip")
+        for name in ("story", "sip", "peers", "pjsip", "asterisk")
         if name in request.fixturenames
     ]
     yield

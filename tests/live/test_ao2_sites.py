@@ -6,14 +6,14 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.instance import Instance, Options, start
+from lab.instance import Instance
 from profiler.ao2code import Ao2Code, analyse
 from profiler.code_image import CodeImage
 from profiler.kernel import bpf_directory
@@ -30,6 +30,7 @@ from tests.compiled import image_of
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
 LOOKUPS = 997
+TABLES = ("entered", "first", "unlocked", "released", "exhausted")
 
 # What rdi points to, or what the node in rdi belongs to (struct ao2_container_node), by place.
 PROGRAMS = """
@@ -79,46 +80,56 @@ class Target:
     found: Ao2Code
 
 
-@pytest.fixture(scope="module", params=["16", "22"])
-def target(request: pytest.FixtureRequest) -> Iterator[Target]:
-    version = request.param
-    with start(Options(version, name=f"sites-{version}").complete()) as instance:
-        pid = instance.pid
-        path = Path(f"/proc/{pid}/exe")
-        image = image_of(path)
-        yield Target(instance, pid, path, image, analyse(image))
+@pytest.fixture(scope="module")
+def target(asterisk: Instance) -> Target:
+    pid = asterisk.pid
+    path = Path(f"/proc/{pid}/exe")
+    image = image_of(path)
+    return Target(asterisk, pid, path, image, analyse(image))
 
 
 class Counters:
-    """Probes at places of one target, counting by container while they are attached."""
+    """Programs that count by container at places of a target while they are attached."""
 
-    def __init__(self, target: Target, entry: str) -> None:
+    def __init__(self) -> None:
         os.environ["BCC_KERNEL_SOURCE"] = str(bpf_directory() / "shim")
         import bcc
 
-        found, image = target.found, target.image
         self._stack = ExitStack()
-        self._module = bcc.BPF(text=PROGRAMS, cflags=["-w"])
+        self._module = bcc.BPF(text=PROGRAMS.encode(), cflags=["-w"])
         self._stack.callback(self._module.cleanup)
-        entries = dict(found.entries)
-        self._attach(target, "on_entry", [choose_site(image, entries[entry], entry)])
+        self._programs: dict[str, int] = {}
+        for function in ("on_entry", "on_first", "on_unlock", "on_release", "on_exhausted"):
+            code = self._module.dump_func(function.encode())
+            program = load_program(code, PROG_KPROBE, ATTACH_UPROBE_MULTI, function)
+            self._stack.callback(os.close, program)
+            self._programs[function] = program
+
+    @contextmanager
+    def attached(self, target: Target, entry: str) -> Iterator[None]:
+        """Count from zero for the length of the block."""
+        for name in TABLES:
+            self._module[name.encode()].clear()
+        found, image = target.found, target.image
         heads = [choose_site(image, table.traverse_first, "first") for table in found.vtables]
-        self._attach(target, "on_first", heads)
-        self._attach(target, "on_unlock", [s for t in found.traversals for s in t.unlock_sites])
-        self._attach(target, "on_release", [s for t in found.traversals for s in t.release_sites])
+        places = {
+            "on_entry": [choose_site(image, dict(found.entries)[entry], entry)],
+            "on_first": heads,
+            "on_unlock": [s for t in found.traversals for s in t.unlock_sites],
+            "on_release": [s for t in found.traversals for s in t.release_sites],
+            "on_exhausted": [s for t in found.traversals for s in t.exhausted_sites],
+        }
+        with ExitStack() as links:
+            for function, sites in places.items():
+                links.callback(os.close, self._link(target, function, sites))
+            yield
 
-        exhausted = [s for t in found.traversals for s in t.exhausted_sites]
-        self._attach(target, "on_exhausted", exhausted)
-
-    def _attach(self, target: Target, function: str, sites: list[Site]) -> None:
-        code = self._module.dump_func(function.encode())
-        program = load_program(code, PROG_KPROBE, ATTACH_UPROBE_MULTI, function)
-        self._stack.callback(os.close, program)
+    def _link(self, target: Target, function: str, sites: list[Site]) -> int:
         places = [UprobePlace(site.file_offset, 0) for site in sites]
-        link = link_uprobes(
+        program = self._programs[function]
+        return link_uprobes(
             program, ATTACH_UPROBE_MULTI, str(target.path), places, target.pid, False
         )
-        self._stack.callback(os.close, link)
 
     def __enter__(self) -> Counters:
         return self
@@ -128,13 +139,21 @@ class Counters:
 
     def of(self, container: int) -> dict[str, int]:
         result = {}
-        for name in ("entered", "first", "unlocked", "released", "exhausted"):
+        for name in TABLES:
             table = self._module[name.encode()]
             result[name] = sum(v.value for k, v in table.items() if k.value == container)
         return result
 
 
-def counted(target: Target, box: dict[str, Any], search: str) -> tuple[dict[str, int], Any]:
+@pytest.fixture(scope="module")
+def counters() -> Iterator[Counters]:
+    with Counters() as made:
+        yield made
+
+
+def counted(
+    counters: Counters, target: Target, box: dict[str, Any], search: str
+) -> tuple[dict[str, int], Any]:
     container = int(box["address"], 16)
     entry = {
         "callback": "__ao2_callback",
@@ -145,7 +164,7 @@ def counted(target: Target, box: dict[str, Any], search: str) -> tuple[dict[str,
     name = search.removesuffix("-miss")
     if name.startswith("callback-") and name != "callback-data":
         name = "callback"
-    with Counters(target, entry.get(name, "__ao2_find")) as counters:
+    with counters.attached(target, entry.get(name, "__ao2_find")):
         run = target.instance.groundtruth(f"run {box['container']} {search} count={LOOKUPS}")
         return counters.of(container), run
 
@@ -177,9 +196,14 @@ def box(request: pytest.FixtureRequest, target: Target) -> Iterator[dict[str, An
     ],
 )
 def test_places_fire_as_the_source_says(
-    target: Target, box: dict[str, Any], search: str, unlocks: int, releases: int
+    counters: Counters,
+    target: Target,
+    box: dict[str, Any],
+    search: str,
+    unlocks: int,
+    releases: int,
 ) -> None:
-    counts, run = counted(target, box, search)
+    counts, run = counted(counters, target, box, search)
     assert run["lookups"] == LOOKUPS
     assert counts == {
         "entered": LOOKUPS,
@@ -191,9 +215,11 @@ def test_places_fire_as_the_source_says(
 
 
 @pytest.mark.parametrize(("search", "releases"), [("weak", LOOKUPS), ("weak-miss", 0)])
-def test_lookups_through_proxies(target: Target, search: str, releases: int) -> None:
+def test_lookups_through_proxies(
+    counters: Counters, target: Target, search: str, releases: int
+) -> None:
     box = target.instance.groundtruth("make proxies hash 7 100 weak=yes")
-    counts, run = counted(target, box, search)
+    counts, run = counted(counters, target, box, search)
     assert run["lookups"] == LOOKUPS
     # It locks and unlocks the container itself, around a find that does not.
     assert counts == {

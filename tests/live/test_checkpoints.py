@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
 import pytest
 
-from lab.instance import Instance, Options, start
+from lab.instance import Instance
 from profiler.wire import NO_WINDOW, decode_window_state
 from tests.counting import Counting
 from tests.groundtruth import Box, box, differences, learn, overcounted
@@ -23,14 +20,6 @@ KINDS = {
     "hash-nolock": "hash 1 3001 lock=nolock",
 }
 SEARCHES = ("hit", "miss", "object", "object-miss", "locked", "locked-miss", "callback-key")
-
-
-@pytest.fixture(scope="module", params=["16", "22"])
-def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    name = f"checkpoints{os.getpid()}-{request.param}"
-    with start(Options(request.param, name=name).complete()) as instance:
-        instance.cli("module load groundtruth.so")
-        yield instance
 
 
 def nodes(counting: Counting) -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lab.instance import Instance, Options, start
+from lab.instance import Instance
 from profiler import ao2code, probes
 from profiler.code_image import CodeImage
 from profiler.uprobes import VARIANTS, LinkKind, Variant
@@ -31,15 +29,6 @@ from tests.groundtruth import (
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
 LOOKUPS = 211
-
-
-@pytest.fixture(scope="module", params=["16", "22"])
-def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    with start(
-        Options(request.param, name=f"counts{os.getpid()}-{request.param}").complete()
-    ) as instance:
-        instance.cli("module load groundtruth.so")
-        yield instance
 
 
 def check(counting: Counting, target: Box, searches: list[str]) -> dict[str, Any]:

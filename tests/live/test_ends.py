@@ -16,7 +16,7 @@ from tests.live.load import storm
 from tests.live.outside import changed_code
 from tests.live.running import FILES, Result, started
 
-pytestmark = [pytest.mark.live, pytest.mark.root]
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timed]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,24 +11,15 @@ import pytest
 
 from bench.session import Session
 from bench.storm import Storm
-from lab.instance import Instance, Options, start
+from lab.instance import Instance
 from profiler import frames, preparation
 from profiler.lookups import LookupMeasurement
 from profiler.wire import LookupCounter, Verdict
 from tests.groundtruth import KINDS, box
 
-pytestmark = [pytest.mark.live, pytest.mark.root]
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timed]
 
 EVERY_LOOKUP = preparation.Options(1, budget_ratio=None)
-
-
-@pytest.fixture(scope="module", params=["16", "22"])
-def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    with start(
-        Options(request.param, f"every{os.getpid()}-{request.param}").complete()
-    ) as instance:
-        instance.cli("module load groundtruth.so")
-        yield instance
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from tests.live.running import (
     started,
 )
 
-pytestmark = [pytest.mark.live, pytest.mark.root]
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timed]
 
 # From the start of the thread to the container; "~" marks names inferred in a stripped binary.
 STORY = (

@@ -15,7 +15,7 @@ from tests.live.load import storm
 from tests.live.outside import changed_code
 from tests.live.running import profile_traffic, started
 
-pytestmark = [pytest.mark.live, pytest.mark.root]
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timed]
 
 
 def uptime_s(asterisk: Instance) -> int:

@@ -12,7 +12,7 @@ from tests.live.load import storm
 from tests.live.outside import CpuWatch
 from tests.live.running import profile, profile_traffic, started
 
-pytestmark = [pytest.mark.live, pytest.mark.root]
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timed]
 
 FREQUENCY_HZ = 499
 SECONDS = 12

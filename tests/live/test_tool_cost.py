@@ -11,7 +11,7 @@ import pytest
 from lab.instance import Instance
 from tests.live.running import command, environment
 
-pytestmark = [pytest.mark.live, pytest.mark.root]
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timed]
 
 MOST_CPU_S = 4.0  # before and after the recording, with the tables of unwinding in the cache
 MOST_MEMORY_BYTES = 300 << 20

@@ -33,7 +33,7 @@ from tests.bpf.unwinding import (
     unwinding,
 )
 
-pytestmark = [pytest.mark.live, pytest.mark.root]
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timed]
 
 REPOSITORY = Path(__file__).parents[2]
 SEED = 20180612

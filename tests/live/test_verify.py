@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from lab.instance import Instance, Options, start
+from lab.instance import Instance
 from profiler.probes import ProbePlan, ProbePlanner
 from profiler.uprobes import VARIANTS
 from profiler.wire import Place, Verdict, place_of
@@ -16,15 +14,6 @@ from tests.counting import Counting
 from tests.groundtruth import KINDS, SEARCHES, TREE_ORDERS, box, learn, possible
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
-
-
-@pytest.fixture(scope="module", params=["16", "22"])
-def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    with start(
-        Options(request.param, name=f"verify{os.getpid()}-{request.param}").complete()
-    ) as instance:
-        instance.cli("module load groundtruth.so")
-        yield instance
 
 
 def verifying(planner: ProbePlanner) -> ProbePlan:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,13 +45,24 @@ def test_busy_places_are_placed_last_and_removed_first(
 ) -> None:
     linked: list[list[int]] = []
     closed: list[int] = []
+    first_is_gone = Event()
 
     def link(_program: int, _kind: int, _path: str, places: list[UprobePlace], *_: object) -> int:
         linked.append([place.file_offset for place in places])
         return len(linked)
 
     monkeypatch.setattr(links.syscalls, "link_uprobes", link)
-    monkeypatch.setattr(links.os, "close", closed.append)
+
+    def close(number: int) -> None:
+        closed.append(number)
+        first_is_gone.set()
+
+    def sleep(seconds: float) -> None:
+        if seconds:  # a head start, however long the other thread waits for a CPU
+            first_is_gone.wait(10)
+
+    monkeypatch.setattr(links.os, "close", close)
+    monkeypatch.setattr(links, "time", SimpleNamespace(sleep=sleep))
     programs = UprobePrograms.__new__(UprobePrograms)
     program: Any = SimpleNamespace(descriptor=0)
     programs._entries, programs._tally, programs._returns = program, program, None
