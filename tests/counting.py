@@ -14,6 +14,7 @@ from profiler.containers import TargetMemory, read_container
 from profiler.lookup_counters import LookupCounters
 from profiler.mappings import TargetCode
 from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
+from profiler.thread_states import ThreadStates
 from profiler.unwind import TableLibrary
 from profiler.unwind_cache import TableCache, default_directory
 from profiler.uprobes import VARIANTS, UprobePrograms, Variant, load_programs
@@ -141,6 +142,9 @@ class Counting:
 
     def open(self, control: Control = OPEN) -> None:
         """Place the probes and admit lookups, in a window of its own."""
+        threads = ThreadStates(self.programs.module)
+        if threads.are_scarce:  # every run of the lab's module has new ones
+            threads.clear()
         self._window += 1
         self._control(replace(control, window=0))
         probes = [probe.place for probe in self.probes()]
