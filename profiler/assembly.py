@@ -198,7 +198,8 @@ def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) ->
         found.append(
             f"fewer samples than CPU time: {missing:,.0f} of {expected:,.0f} are missing; a "
             "thread's first sample comes after one interval, so those that live shortly have few "
-            "(a higher -F sees more of them), and the kernel takes no more a second than "
+            "(a higher -F sees more of them); those that run for microseconds at a time spend much "
+            "of it in switches, which are not sampled; and the kernel takes no more a second than "
             "sysctl kernel.perf_event_max_sample_rate says"
         )
     unattributed = observed.account.unattributed_ns
