@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import counting
 from bench.pairs import Pairs, paired_ratio
 from bench.tables import Table, promise, replace_between
 
@@ -63,3 +66,8 @@ def test_pairs_of_several_rows_are_compared_together() -> None:
     assert both == Pairs([9.0, 9.0, 11.0], [10.0, 10.0, 10.0])
     assert both.ratio() == paired_ratio(both.with_it, both.without)
     assert both.ratio().median == 0.9
+
+
+def test_a_trap_is_dearer_than_what_cannot_be_told_from_nothing() -> None:
+    assert counting.dearer(500.0, 2.0) == 250
+    assert counting.dearer(500.0, -0.7) == counting.dearer(500.0, 0.0) == math.inf
