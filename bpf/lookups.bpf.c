@@ -239,10 +239,12 @@ static __always_inline void compared(struct pt_regs *ctx, struct lookup *l, u64 
     l->trapped_comparisons += l->callback_sp == sp; /* else it was called by itself */
 }
 
-/* ao2_weakproxy_find searches again when what it found stands for an object that is gone. */
-static __always_inline bool searched_again(struct pt_regs *ctx, struct lookup *l)
+/* ao2_weakproxy_find searches again when what it found stands for an object that is gone. The first
+ * traversal's own unlocking comes after its end, too. */
+static __always_inline bool searched_again(struct pt_regs *ctx, struct lookup *l, u32 place)
 {
-    if (l->entry != ENTRY_WEAKPROXY_FIND || l->phase != PHASE_ENDED || !is_own_call(l, ctx->sp))
+    if (l->entry != ENTRY_WEAKPROXY_FIND || l->phase != PHASE_ENDED ||
+        place == PLACE_TRAVERSAL_UNLOCK || !is_own_call(l, ctx->sp))
         return false;
     l->verdict = UNVERIFIED_RULE;
     return true;
@@ -263,7 +265,7 @@ static __always_inline void inside(struct pt_regs *ctx, struct control *c, u64 c
     u32 place = PLACE_OF(cookie);
     if (place == PLACE_TRAVERSAL_FIRST)
         traversal_first(ctx, l, VALUE_OF(cookie));
-    else if (searched_again(ctx, l))
+    else if (searched_again(ctx, l, place))
         return;
     else if (place == PLACE_TRAVERSAL_END)
         traversal_end(ctx, t, l, now);
