@@ -52,7 +52,7 @@ def _long_chains(profile: Profile) -> Iterator[Finding]:
                 f"{elements:,} elements in {buckets:,} buckets, {elements / buckets:,.0f} each",
                 f"{_rate(profile, container):,.0f} lookups per second, p99 "
                 f"{container.comparisons.p99 or 0:,} comparisons",
-                *_time_limit(profile, keyed),
+                *_time_doubt(profile, keyed),
                 *_places(keyed),
             ),
             cpu_ratio=ratio,
@@ -93,7 +93,7 @@ def _scans(profile: Profile) -> Iterator[Finding]:
             ),
             evidence=(
                 f"{container.elements_end or 0:,} elements; no key is used, so buckets do not help",
-                *_time_limit(profile, heavy),
+                *_time_doubt(profile, heavy),
                 *_places(heavy),
             ),
             cpu_ratio=cost,
@@ -115,7 +115,7 @@ def _misses(profile: Profile) -> Iterator[Finding]:
             title=f"{_label(container)}: {1 - hit:.0%} of the lookups find nothing",
             evidence=(
                 "a miss compares its whole chain",
-                *_time_limit(profile, container.call_sites),
+                *_time_doubt(profile, container.call_sites),
                 *_places(container.call_sites),
             ),
             cpu_ratio=ratio,
@@ -203,14 +203,14 @@ def _site_ns(site: CallSiteUse) -> float:
     return site.estimated_total * (site.duration_ns.mean or 0.0)
 
 
-def _time_limit(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str]:
-    """Say so where what our traps spoil, caches above all, may be much of the time of lookups."""
+def _time_doubt(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str]:
+    """Say so where lookups are so short that their time and number are known roughly."""
     lookups = sum(site.estimated_total for site in sites)
     resolution_ns = profile.cost.resolution_ns
     if sum(map(_site_ns, sites)) < _TIMED_WELL * resolution_ns * lookups:
         yield (
             f"a lookup takes hardly more than the {resolution_ns / 1000:.3g} us that can be told "
-            "from none: the share is an upper limit"
+            "from none: the share is rough"
         )
 
 
