@@ -120,7 +120,6 @@ class LookupMeasurement:
         self._watch = Watch(programs.watched, self.memory, is_code, pid, governor.ratio)
         self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: TALLY_NS}
         self.windows: list[MeasuredWindow] = []
-        self.admitted = 0  # lookups, in all windows
         self.gone = False
         self.problem: str | None = None  # why no window could be opened; then none is tried again
         self._cpu_clock = cpu_clock
@@ -331,7 +330,6 @@ class LookupMeasurement:
         self._learn_program_time(begin, end)
         self._settled = last
         admitted = end.state.admitted - begin.state.admitted
-        self.admitted += admitted
         cpu_ns = end.cpu_ns - begin.cpu_ns
         if self._kind is WindowKind.MEASURE:
             walks_ns = end.state.walk_ns - begin.state.walk_ns

@@ -226,7 +226,7 @@ def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_
             elapsed,
             options.duration_ns,
             run.sampler.samples.seen,
-            run.lookups.admitted if run.lookups else 0,
+            sum(window.admitted for window in run.lookups.windows) if run.lookups else 0,
             run.governor.spent_ns / elapsed,
         )
     )

@@ -38,15 +38,16 @@ def run_of(calls: list[str], **parts: Any) -> _Run:
     return _Run(**{**made, "warnings": [], **parts})
 
 
-def test_progress_counts_samples_that_were_not_kept() -> None:
+def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_kept() -> None:
     samples = Thinned(most=4)
     for number in range(10):
         samples.add(number, 0, 0)
+    windows = [SimpleNamespace(admitted=new) for new in (10, 5, 3)]
     calls: list[str] = []
     run = run_of(
         calls,
         sampler=Part(calls, "sampler", samples=samples),
-        lookups=Part(calls, "lookups", admitted=18),
+        lookups=Part(calls, "lookups", windows=windows),
         governor=SimpleNamespace(spent_ns=0),
     )
     shown: list[Progress] = []
