@@ -127,7 +127,7 @@ def test_the_end_of_every_traversal_is_seen_without_returns(
             # Whether it has searched again is only told by what it returns.
             unsure = counting.count(truth.address, entry=Place.WEAKPROXY_FIND).hits
             searched_once += unsure
-            assert count.verified == truth.lookups - unsure
+            assert count.verified == truth.lookups - unsure == sum(count.comparison_slots.values())
             assert count.verdicts.get(Verdict.UNVERIFIED_RULE, 0) == unsure
             for slot, number in count.comparison_slots.items():
                 assert number <= in_slots(truth.histogram)[slot]

@@ -85,20 +85,25 @@ def test_not_root(sip: Instance) -> None:
     assert refusal(result)[1].startswith("sudo ")
 
 
-@pytest.mark.parametrize("call", [321, 298], ids=["bpf", "perf_event_open"])
-def test_seccomp_in_the_way(sip: Instance, tmp_path: Path, call: int) -> None:
-    script = str(REPOSITORY / "tests" / "unit" / "deny_syscall.py")
-    denied = [sys.executable, script, str(call), str(errno.EPERM)]
-    words = command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(tmp_path / "result"))
+def run_under(folder: Path, *words: str) -> Result:
+    """Run another command, which runs the profiler."""
     done = subprocess.run(
-        [*denied, *words],
-        cwd=tmp_path,
+        words,
+        cwd=folder,
         env=environment(),
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
     )
-    result = Result(done.returncode, done.stdout, done.stderr, tmp_path)
+    return Result(done.returncode, done.stdout, done.stderr, folder)
+
+
+@pytest.mark.parametrize("call", [321, 298], ids=["bpf", "perf_event_open"])
+def test_seccomp_in_the_way(sip: Instance, tmp_path: Path, call: int) -> None:
+    script = str(REPOSITORY / "tests" / "unit" / "deny_syscall.py")
+    denied = [sys.executable, script, str(call), str(errno.EPERM)]
+    words = command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(tmp_path / "result"))
+    result = run_under(tmp_path, *denied, *words)
     assert result.code in (5, 6), result.errors
     refusal(result)
 
@@ -110,16 +115,9 @@ def test_a_process_that_may_not_have_what_it_needs(
     sip: Instance, tmp_path: Path, limit: str, hint: str
 ) -> None:
     words = command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(tmp_path / "result"))
-    done = subprocess.run(
-        ["prlimit", limit, *words],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
-    assert done.returncode == 6
-    assert hint in refusal(Result(done.returncode, done.stdout, done.stderr, tmp_path))[1]
+    result = run_under(tmp_path, "prlimit", limit, *words)
+    assert result.code == 6
+    assert hint in refusal(result)[1]
 
 
 def test_a_disk_without_room_takes_no_results_from_the_screen(
@@ -127,17 +125,10 @@ def test_a_disk_without_room_takes_no_results_from_the_screen(
 ) -> None:
     folder = tmp_path / "result"
     words = " ".join(command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(folder)))
-    done = subprocess.run(
-        ["prlimit", "--fsize=4096", "bash", "-c", words],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
-    assert done.returncode == 2
-    assert done.stdout.startswith("asterisk 16.28")
-    assert re.fullmatch(r"ebpf-prof: cannot write .*: File too large\n  try: .*\n", done.stderr)
+    result = run_under(tmp_path, "prlimit", "--fsize=4096", "bash", "-c", words)
+    assert result.code == 2
+    assert result.out.startswith("asterisk 16.28")
+    assert re.fullmatch(r"ebpf-prof: cannot write .*: File too large\n  try: .*\n", result.errors)
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 

@@ -21,7 +21,7 @@ from profiler.thread_use import (
     thread_uses,
 )
 
-UNSAID_NS = 500_000  # a thread uses some before and after what it says: a quarter of a short one's
+UNSAID_NS = 100_000  # a thread uses some before it says what it used, and after
 SOURCE = r"""
 #define _GNU_SOURCE
 #include <pthread.h>
