@@ -44,7 +44,10 @@ int lookup_watched(struct bpf_perf_event_data *ctx)
 {
     struct control *c = get_control();
     struct window_state *w = get_window();
-    if (!c || !w || !c->window || bpf_get_current_pid_tgid() >> 32 != TARGET_TGID)
+    if (!c || !w || bpf_get_current_pid_tgid() >> 32 != TARGET_TGID)
+        return 0;
+    __sync_fetch_and_add(&w->hits, 1);
+    if (!c->window)
         return 0;
     charge(c, w, c->watched_ns);
     __sync_fetch_and_add(&w->watched, 1);

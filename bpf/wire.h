@@ -125,6 +125,7 @@ struct window_state {
     u64 walk_ns;   /* time of all walks */
     u64 tallied;   /* entries, in windows that only count */
     u64 watched;   /* hits of the watchpoint, only in windows that count */
+    u64 hits;      /* the same, before and after the window as well */
 };
 
 /* Lookups are aggregated by these; no padding, since BPF hashes every byte. */

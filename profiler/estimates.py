@@ -26,6 +26,8 @@ POOLED_DENSE = 5
 # what a CPU does, they also wait for each other, and leave nothing in its caches.
 COST_DOUBT_RATIO = 0.1
 DENSE_COST_DOUBT_RATIO = 0.3
+# The same where threads fight for a lock: who is trapped while it has the lock makes others wait.
+FOUGHT_COST_DOUBT_RATIO = 1.0
 
 
 @dataclass(frozen=True, slots=True)

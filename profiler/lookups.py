@@ -56,7 +56,8 @@ GRACE_NS = 2_000_000_000  # a lookup that takes longer than this after its windo
 _LATEST_NS = 50_000_000
 # Walks that took longer than this in one window need all that can be saved for the next one.
 _LONG_WALKS_NS = 1_500_000
-_COUNT_EVERY = 3  # windows
+_TURN = 3  # windows: of so many one counts, or all but one where those that measure see many
+_MANY_LOOKUPS = 200
 # A window that costs this much beyond its allowance had threads wait for each other while probes
 # were placed; from then on busy ones are placed apart. That takes a second wait for the kernel.
 _CONTENDED_NS = 2_000_000
@@ -106,6 +107,7 @@ class LookupMeasurement:
         self._number = 0
         self._kind = WindowKind.MEASURE
         self._dense = True  # until it is known
+        self._sees_many = False
         self._is_contended = False
         self._grant: Grant | None = None
         self._begin: Edge | None = None
@@ -210,10 +212,10 @@ class LookupMeasurement:
 
     def _next_kind(self) -> WindowKind:
         """Count in some windows, if measuring slows lookups down."""
-        is_turn = self._number % _COUNT_EVERY == _COUNT_EVERY - 1
-        if self._governor.is_limited and self._dense and is_turn:
-            return WindowKind.COUNT
-        return WindowKind.MEASURE
+        if not self._governor.is_limited or not self._dense:
+            return WindowKind.MEASURE
+        counting = _TURN - 1 if self._sees_many else 1
+        return WindowKind.COUNT if self._number % _TURN >= _TURN - counting else WindowKind.MEASURE
 
     def _wanted(self) -> tuple[PlannedProbe, ...]:
         if self._kind is WindowKind.COUNT:
@@ -338,12 +340,13 @@ class LookupMeasurement:
             )
         if self._kind is WindowKind.MEASURE and admitted:
             self._dense = in_window > DENSE_RATIO * cpu_ns
+            self._sees_many = admitted >= _MANY_LOOKUPS
         is_counting = self._kind is WindowKind.COUNT
         groups = self._counts.tallied() if is_counting else self._counts.measured()
         followed = end.state.watched - begin.state.watched
         link = None
         if is_counting:
-            link = self._watch.end_window(followed, end.time_ns - begin.time_ns, groups)
+            link = self._watch.end_window(followed, last.state.hits, groups)
         elif self._dense:
             self._watch.choose(self._counts.busiest)
         self.windows.append(

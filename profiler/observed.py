@@ -60,14 +60,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class WatchedLink:
-    """A link of a chain that lookups follow.
-
-    Each time takes `hit_ns` of CPU time more while it is watched, each switch `switch_ns`.
-    """
+    """A link of a chain that lookups follow; each time takes `hit_ns` more while it is watched."""
 
     turns: tuple[Turn, ...]
     hit_ns: float
-    switch_ns: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

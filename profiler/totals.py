@@ -9,6 +9,7 @@ from dataclasses import replace
 from profiler.estimates import (
     COST_DOUBT_RATIO,
     DENSE_COST_DOUBT_RATIO,
+    FOUGHT_COST_DOUBT_RATIO,
     Estimate,
     Span,
     estimate,
@@ -16,7 +17,7 @@ from profiler.estimates import (
 )
 from profiler.observed import MeasuredWindow, WatchedLink
 from profiler.trap_factor import Traps, trap_factor
-from profiler.watched_work import Work, watched_work
+from profiler.watched_work import Work, is_fought_over, watched_work
 from profiler.wire import Group, GroupKey
 
 # A measuring window is good for totals while our cost is below this part of the target's CPU time
@@ -73,14 +74,15 @@ def _with_true_costs(
     """
     dense = [window for window in windows if window.is_counting and not _is_cheap(window)]
     own_ratio, doubt_ratio = _own_ratio(watched_work(dense, links))
-    if doubt_ratio < DENSE_COST_DOUBT_RATIO:
+    otherwise = FOUGHT_COST_DOUBT_RATIO if is_fought_over(links) else DENSE_COST_DOUBT_RATIO
+    if doubt_ratio < otherwise:
         ours = {id(window): own_ratio * _cpu_ns(window) - window.cost_ns for window in dense}
         return [_dearer(window, round(ours.get(id(window), 0))) for window in windows], doubt_ratio
     counting = [_traps(window) for window in windows if window.is_counting]
     measuring = [_traps(window) for window in windows if _is_all_lookups(window)]
     factor = trap_factor(counting, measuring)
     dearer = [_dearer(window, round((factor - 1) * window.trap_ns)) for window in windows]
-    return dearer, DENSE_COST_DOUBT_RATIO
+    return dearer, otherwise
 
 
 def _own_ratio(work: Work | None) -> tuple[float, float]:

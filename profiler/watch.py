@@ -12,7 +12,6 @@ import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from profiler.busy_threads import BusyThreads, Drawn
 from profiler.containers import TargetMemory
@@ -20,7 +19,7 @@ from profiler.kernel import Program
 from profiler.observed import GroupWindow, Turn, WatchedLink
 from profiler.thread_use import read_switches
 from profiler.watched_links import Link, LinkChooser
-from profiler.watchpoints import CpuWatchpoints, ThreadWatchpoint, hit_cost_ns, switch_cost_ns
+from profiler.watchpoints import CpuWatchpoints, ThreadWatchpoint, hit_cost_ns
 from profiler.wire import Group, GroupKey
 
 # Part of the budget that turns may take.
@@ -31,15 +30,15 @@ _LEAST_RUNNING_NS = 4_000_000
 _LONGEST_NS = 50_000_000
 _ARMING_NS = 60_000  # that a turn takes from the thread beside its hits; docs/overhead.md
 _AGAIN_NS = 1_000_000_000
-_TURNS_A_SWITCH_COST = 8  # it takes 10 ms to measure, and is a different one each time
+# What a switch of the watched thread is charged as, in hits: the debug register is written as well.
+_SWITCH_HITS = 0.75
 _MOST_LINKS = 256
 # Windows with fewer lookups do not tell how many of them pass a link.
 _LEAST_LOOKUPS = 200
 # A link that more of the lookups pass is no better than a probe that all of them hit.
 _USELESS_RATIO = 0.6
-# Beyond so many hits in a second on one CPU, the kernel leaves out some.
-_RATE_LIMIT = Path("/proc/sys/kernel/perf_event_max_sample_rate")
-_SURE_RATIO = 0.7
+# Of all hits in a window, those that the program has to have seen.
+_LEAST_SEEN_RATIO = 0.99
 
 
 @dataclass(slots=True)
@@ -81,10 +80,10 @@ class Watch:
         self._is_chosen = False  # the last one of them is in use
         self._cpus: CpuWatchpoints | None = None
         self._is_watching = False
+        self._hits = 0  # in the last window
         self._turn: _Turn | None = None
         self._next_ns = 0
         self._hit_costs: list[float] = []
-        self._switch_costs: list[float] = []
 
     @property
     def hit_ns(self) -> float:
@@ -94,15 +93,9 @@ class Watch:
         """
         return min(self._hit_costs, default=0.0)
 
-    @property
-    def _switch_ns(self) -> float:
-        return min(self._switch_costs, default=0.0)
-
     def links(self) -> tuple[WatchedLink, ...]:
         """Return what was measured in turns."""
-        return tuple(
-            WatchedLink(tuple(seen.turns), self.hit_ns, self._switch_ns) for seen in self._watched
-        )
+        return tuple(WatchedLink(tuple(seen.turns), self.hit_ns) for seen in self._watched)
 
     def choose(self, busiest: tuple[GroupKey, Group] | None) -> None:
         """Find a link to watch where many lookups go, if none is watched."""
@@ -136,20 +129,22 @@ class Watch:
     def leave_window(self) -> None:
         """Watch no more."""
         if self._is_watching and self._cpus is not None:
-            self._cpus.turn_off()
+            self._hits = self._cpus.turn_off()
 
-    def end_window(
-        self, followed: int, duration_ns: int, groups: tuple[GroupWindow, ...]
-    ) -> int | None:
-        """Return the index of the link that was watched in the window that was left, if any."""
+    def end_window(self, followed: int, seen: int, groups: tuple[GroupWindow, ...]) -> int | None:
+        """Return the index of the link that was watched in the window that was left, if any.
+
+        None as well when the program saw fewer hits than there were: the kernel may leave out some
+        where they are many, and another process may use the same address.
+        """
         if not self._is_watching:
             return None
         self._is_watching = False
         index = len(self._watched) - 1
-        if not self._is_there() or followed * 1e9 > _rate_limit() * duration_ns:
+        if not self._is_there() or seen < _LEAST_SEEN_RATIO * self._hits:
             return None
         container = self._watched[index].link.container
-        lookups = sum(seen.measured for seen in groups if seen.key.container == container)
+        lookups = sum(group.measured for group in groups if group.key.container == container)
         if lookups >= _LEAST_LOOKUPS:
             passing_ratio = followed / lookups
             if self._chooser.move(passing_ratio):
@@ -190,9 +185,7 @@ class Watch:
         turn, self._turn = self._turn, None
         switches = max(read_switches(self._pid, turn.tid) - turn.switches, 0)
         followed, running_ns = turn.watchpoint.close()
-        # Work is taken to be no less than it was, so what is charged is no less either.
-        switch_ns = max(self._switch_costs, default=0.0)
-        cost_ns = followed * self.hit_ns + switches * switch_ns + _ARMING_NS
+        cost_ns = (followed + _SWITCH_HITS * switches) * self.hit_ns + _ARMING_NS
         if self._is_there():
             self._watched[-1].turns.append(Turn(followed, running_ns, switches))
         if self._ratio:
@@ -217,8 +210,6 @@ class Watch:
 
     def _learn_hit_cost(self) -> bool:
         try:
-            if len(self._hit_costs) % _TURNS_A_SWITCH_COST == 0:
-                self._switch_costs.append(switch_cost_ns())
             self._hit_costs.append(hit_cost_ns())
         except OSError:
             self._give_up()
@@ -240,11 +231,3 @@ class Watch:
             self._turn.watchpoint.close()
             self._turn = None
         self._forget()
-
-
-def _rate_limit() -> float:
-    """Return how many hits in a second the kernel surely passes on to the program."""
-    try:
-        return _SURE_RATIO * int(_RATE_LIMIT.read_text())
-    except (OSError, ValueError):
-        return 0.0

@@ -10,13 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from profiler.chains import NODE
-from profiler.containers import IsCode, TargetMemory, read_container
+from profiler.containers import ContainerState, IsCode, TargetMemory, read_container
 from profiler.wire import Kind
 
 _NEXT_OFFSET = 24
 _BUCKET_OFFSET = 40
 _MOST_NODES = 2_000
-_FIRST_PLACE = 0.99
+_MANY_BUCKETS = 50
+_CHAINS = 32
+_WANTED = 0.01  # part of all lookups that should pass the first link that is tried
 _LEAST_PLACE = 0.1
 _MOST_MOVES = 8
 
@@ -39,13 +41,23 @@ class LinkChooser:
     def __init__(self, memory: TargetMemory, is_code: IsCode) -> None:
         self._memory = memory
         self._is_code = is_code
-        self._place = _FIRST_PLACE  # in its chain: 0 the first link, 1 the last one
+        self._place: float | None = None  # in its chain: 0 the first link, 1 the last one
+        self._length = 0  # of the chain of the last choice
         self._moves = 0
 
     def choose(self, container: int, node: int) -> Link | None:
-        """Return a link in the chain of a node in that container, None if it cannot be read."""
-        links = self._links(container, node)
-        return links[round(self._place * (len(links) - 1))] if links else None
+        """Return a link in that container, near a node in it; None if it cannot be read."""
+        state = read_container(self._memory, container, self._is_code)
+        if state is None or state.layout.kind is not Kind.HASH or state.buckets is None:
+            return None
+        links = self._longest(container, state, node)
+        if not links:
+            return None
+        if self._place is None:
+            # Each chain has its part of the lookups, and those that hit end anywhere in it.
+            self._place = max(1 - _WANTED * state.buckets, 0.0)
+        self._length = len(links)
+        return links[self._index(self._place)]
 
     def is_there(self, link: Link) -> bool:
         """Tell whether a link still leads to that node."""
@@ -59,25 +71,47 @@ class LinkChooser:
 
     def move(self, passing_ratio: float) -> bool:
         """Learn how many lookups pass the last link; tell whether another one should be chosen."""
-        if self._moves == _MOST_MOVES:
+        place = self._place
+        if place is None or self._moves == _MOST_MOVES:
             return False
-        if passing_ratio > self.MOST and self._place < 1:
-            self._place = 1.0
-        elif passing_ratio < self.FEWEST and self._place > 0:
-            self._place = self._place / 2 if self._place > _LEAST_PLACE else 0.0
+        if passing_ratio > self.MOST:
+            better = 1.0
+        elif passing_ratio < self.FEWEST:
+            better = place / 2 if place > _LEAST_PLACE else 0.0
         else:
             return False
+        if self._index(better) == self._index(place):
+            return False
+        self._place = better
         self._moves += 1
         return True
 
-    def _links(self, container: int, node: int) -> list[Link]:
-        state = read_container(self._memory, container, self._is_code)
+    def _index(self, place: float) -> int:
+        return round(place * (self._length - 1))
+
+    def _longest(self, container: int, state: ContainerState, node: int) -> list[Link]:
+        """Return the links of the longest chain of some: that of a node, and those beside it.
+
+        Many elements are found in it, so that more lookups pass its first link than those of
+        others. Where there are few chains, each has enough of them.
+        """
         number = self._memory.read(node + _BUCKET_OFFSET, 4)
-        if state is None or number is None or state.layout.kind is not Kind.HASH:
+        bucket = int.from_bytes(number or b"", "little")
+        buckets = state.buckets or 0
+        if number is None or bucket >= buckets:
             return []
-        bucket = int.from_bytes(number, "little")
-        if state.buckets is None or bucket >= state.buckets:
-            return []
+        chains = _CHAINS if buckets >= _MANY_BUCKETS else 1
+        longest: list[Link] = []
+        nodes = 0
+        for index in range(chains):
+            links = self._links(container, state, (bucket + index) % buckets)
+            longest = max(longest, links, key=len)
+            nodes += len(links)
+            if nodes >= _MOST_NODES:
+                break
+        return longest
+
+    def _links(self, container: int, state: ContainerState, bucket: int) -> list[Link]:
         layout = state.layout
         address = container + layout.buckets_offset + bucket * layout.bucket_bytes
         links: list[Link] = []

@@ -14,18 +14,21 @@ from dataclasses import dataclass
 from profiler.observed import MeasuredWindow, Turn, WatchedLink
 
 # What must be known of a link before it tells anything.
-LEAST_FOLLOWED = 50
+LEAST_FOLLOWED = 20
 LEAST_WINDOWS = 3
 LEAST_TURNS = 3
 # What a hit takes from the target, as a multiple of what it takes from us at best, and how far that
 # may be off: we have nothing in our caches to lose. Where threads wait for one lock, one that is
 # trapped while it has the lock may have to wake others afterwards. See docs/overhead.md.
-HIT_RATIO = 1.05
-HIT_DOUBT_RATIO, CONTENDED_HIT_DOUBT_RATIO = 0.05, 0.4
+HIT_RATIO = 1.12
+HIT_DOUBT_RATIO, CONTENDED_HIT_DOUBT_RATIO = 0.08, 0.4
 # Switches for each time that the link is followed, from which threads are taken to wait for a lock.
 CONTENDED_SWITCHES = 0.02
-# What a switch takes was measured between 3 and 10 us on one machine, with nothing to tell why.
-SWITCH_DOUBT_RATIO = 0.3
+# Switches in a second of its CPU time, from which a trap of a thread may cost others as much again.
+FIGHTING_SWITCHES_HZ = 5_000
+# A switch writes the debug register, too. Whether the CPU time in which the event was there holds
+# that could not be told; if it does, it is no more than so much of a hit.
+SWITCH_DOUBT_HITS = 0.25
 # CPU time of a thread that the watchpoint was there, and the thread not back in user mode yet.
 ARMING_NS = 20_000
 
@@ -63,6 +66,13 @@ def watched_work(windows: Iterable[MeasuredWindow], links: Sequence[WatchedLink]
     return Work(tuple(found), work_ns, variance + doubt_ns**2) if found else None
 
 
+def is_fought_over(links: Iterable[WatchedLink]) -> bool:
+    """Tell whether threads that were watched were switched so often that they fight for a lock."""
+    turns = [turn for link in links for turn in link.turns]
+    switches = sum(turn.switches for turn in turns)
+    return switches * 1e9 > FIGHTING_SWITCHES_HZ * sum(turn.running_ns for turn in turns)
+
+
 def _rate(link: WatchedLink) -> tuple[float, float] | None:
     """Return how often a link is followed for each ns of work, and the relative variance."""
     turns = [turn for turn in link.turns if turn.running_ns > 0]
@@ -79,8 +89,7 @@ def _rate(link: WatchedLink) -> tuple[float, float] | None:
 
 
 def _work_ns(turn: Turn, link: WatchedLink) -> float:
-    hits_ns = HIT_RATIO * turn.followed * link.hit_ns
-    return turn.running_ns - ARMING_NS - hits_ns - turn.switches * link.switch_ns
+    return turn.running_ns - ARMING_NS - HIT_RATIO * turn.followed * link.hit_ns
 
 
 def _doubt_ns(link: WatchedLink) -> float:
@@ -89,7 +98,7 @@ def _doubt_ns(link: WatchedLink) -> float:
     switches = sum(turn.switches for turn in link.turns) / followed
     is_contended = switches > CONTENDED_SWITCHES
     doubt_ratio = CONTENDED_HIT_DOUBT_RATIO if is_contended else HIT_DOUBT_RATIO
-    return math.hypot(doubt_ratio * link.hit_ns, SWITCH_DOUBT_RATIO * switches * link.switch_ns)
+    return link.hit_ns * math.hypot(doubt_ratio, SWITCH_DOUBT_HITS * switches)
 
 
 def _passing_variance(windows: Sequence[MeasuredWindow], followed: int) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import resource
 import statistics
 import threading
 import time
@@ -18,7 +17,6 @@ import time
 from profiler import syscalls
 from profiler.cpus import online_cpus
 from profiler.kernel import Program
-from profiler.sample_cost import Echo
 
 _BATCHES = 5
 _HITS = 20
@@ -46,36 +44,6 @@ def hit_cost_ns() -> float:
     finally:
         os.close(event)
     return statistics.median(costs)
-
-
-def switch_cost_ns() -> float:
-    """Return what a switch of a watched thread costs, measured on ourselves; takes about 10 ms.
-
-    Only as far as it is part of the CPU time in which the watchpoint was there. Raises OSError.
-    """
-    cpus = os.sched_getaffinity(0)
-    word = ctypes.c_uint64()
-    event = syscalls.open_watchpoint(ctypes.addressof(word), tid=threading.get_native_id())
-    costs = []
-    try:
-        os.sched_setaffinity(0, {max(cpus)})
-        with Echo() as echo:
-            for _ in range(_BATCHES):
-                plain = echo.per_switch_ns()
-                before_ns, switches = syscalls.read_event(event)[1], _switches()
-                syscalls.enable_event(event)
-                echo.per_switch_ns()
-                syscalls.disable_event(event)
-                running_ns = syscalls.read_event(event)[1] - before_ns
-                costs.append(running_ns / max(_switches() - switches, 1) - plain)
-    finally:
-        os.sched_setaffinity(0, cpus)
-        os.close(event)
-    return max(statistics.median(costs), 0.0)
-
-
-def _switches() -> int:
-    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 def _touch(word: ctypes.c_uint64) -> int:
@@ -106,6 +74,7 @@ class CpuWatchpoints:
 
     def __init__(self, address: int, program: Program) -> None:
         self._events: list[int] = []
+        self._before = 0
         try:
             for cpu in online_cpus():
                 event = syscalls.open_watchpoint(address, cpu=cpu, is_sampled=True)
@@ -117,13 +86,18 @@ class CpuWatchpoints:
 
     def turn_on(self) -> None:
         """Begin to watch; takes some 10 us for each CPU."""
+        self._before = self._hits()
         for event in self._events:
             syscalls.enable_event(event)
 
-    def turn_off(self) -> None:
-        """Watch no more."""
+    def turn_off(self) -> int:
+        """Watch no more; return how many hits there were, of whatever process."""
         for event in self._events:
             syscalls.disable_event(event)
+        return self._hits() - self._before
+
+    def _hits(self) -> int:
+        return sum(syscalls.read_event(event)[0] for event in self._events)
 
     def close(self) -> None:
         """Take all of them away."""

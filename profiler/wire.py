@@ -116,7 +116,7 @@ def slot_range(slot: int) -> tuple[int, int]:
 _LAYOUT = struct.Struct("<5I4x")
 _CONTROL = struct.Struct("<4Q10I")
 _FRAME = struct.Struct("<4Q")
-_WINDOW_STATE = struct.Struct("<11Q")
+_WINDOW_STATE = struct.Struct("<12Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
 _GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I3Q")
 _HISTOGRAM_KEY = struct.Struct("<Q2I")
@@ -226,6 +226,7 @@ class WindowState:
     walk_ns: int
     tallied: int = 0  # entries, in windows that only count
     watched: int = 0  # hits of the watchpoint, only in windows that count
+    hits: int = 0  # the same, before and after the window as well
 
     def encode(self) -> bytes:
         """Return struct window_state."""
@@ -241,6 +242,7 @@ class WindowState:
             self.walk_ns,
             self.tallied,
             self.watched,
+            self.hits,
         )
 
 

@@ -22,7 +22,7 @@ MS = 1_000_000
 SECOND = 1_000 * MS
 PID = 11
 NOW = 77 * SECOND
-HIT_NS, SWITCH_NS, ARMING_NS = 8_500, 1_300, 60_000
+HIT_NS, SWITCH_NS, ARMING_NS = 8_500, 6_375, 60_000
 LINK = Link(0x7000, 0x7100, 0x1000)
 KEY = GroupKey(
     container=0x1000, comparator=0, file=0x3000, function=0x4000, line=5, flags=64, entry=0
@@ -46,14 +46,12 @@ class Machine:
         self.passing: list[float] = []
         self.thread: Drawn | None = Drawn(7, 1.0)
         self.hit_costs = [float(HIT_NS)]
-        self.switch_costs = 0
+        self.hits = 0
         self.counted = (0, 4 * MS)
         self.switches = [0]
         self.refusals: dict[str, int] = {}
         self.log: list[str] = []
         self.open: list[tuple[str, int]] = []
-        self.rate_limit = folder / "perf_event_max_sample_rate"
-        self.rate_limit.write_text("100000\n")
         self.clock_ns = NOW
         clock = SimpleNamespace(monotonic_ns=lambda: self.clock_ns)
         monkeypatch.setattr(watch, "LinkChooser", lambda memory, is_code: self)
@@ -61,9 +59,7 @@ class Machine:
         monkeypatch.setattr(watch, "CpuWatchpoints", lambda at, program: Cpus(self, at))
         monkeypatch.setattr(watch, "ThreadWatchpoint", lambda at, tid: OnThread(self, at, tid))
         monkeypatch.setattr(watch, "hit_cost_ns", self.hit_cost_ns)
-        monkeypatch.setattr(watch, "switch_cost_ns", self.switch_cost_ns)
         monkeypatch.setattr(watch, "read_switches", self.read_switches)
-        monkeypatch.setattr(watch, "_RATE_LIMIT", self.rate_limit)
         monkeypatch.setattr(watch, "time", clock)
 
     def watch(self, budget_ratio: float | None = 0.01) -> Watch:
@@ -100,11 +96,6 @@ class Machine:
         self.may("hit cost")
         return self.hit_costs.pop(0) if len(self.hit_costs) > 1 else self.hit_costs[0]
 
-    def switch_cost_ns(self) -> float:
-        self.may("switch cost")
-        self.switch_costs += 1
-        return SWITCH_NS / self.switch_costs
-
     def read_switches(self, pid: int, tid: int) -> int:
         assert (pid, tid) == (PID, 7)
         return self.switches.pop(0) if len(self.switches) > 1 else self.switches[0]
@@ -122,8 +113,9 @@ class Cpus:
     def turn_on(self) -> None:
         self._machine.may("on")
 
-    def turn_off(self) -> None:
+    def turn_off(self) -> int:
         self._machine.may("off")
+        return self._machine.hits
 
     def close(self) -> None:
         self._machine.open.remove(self._entry)
@@ -143,10 +135,10 @@ class OnThread:
         return self._machine.counted
 
 
-def window(watching: Watch, followed: int, *groups: GroupWindow, ns: int = 10 * MS) -> int | None:
+def window(watching: Watch, followed: int, *groups: GroupWindow) -> int | None:
     watching.begin_window()
     watching.leave_window()
-    return watching.end_window(followed, ns, groups)
+    return watching.end_window(followed, followed, groups)
 
 
 def turn(watching: Watch, machine: Machine, counted: tuple[int, int], now_ns: int = NOW) -> float:

@@ -131,3 +131,17 @@ def test_a_link_of_which_little_is_known_tells_nothing() -> None:
     assert estimate_totals(windows, groups, (link,), 0, 100 * MS) == estimate_totals(
         windows, groups, (), 0, 100 * MS
     )
+
+
+def test_where_threads_fight_for_a_lock_calibrated_costs_are_doubted_as_a_whole() -> None:
+    windows, groups = watched_windows(), {KEY: group(1)}
+    calm = watched_link(turns=2)
+    fighting = WatchedLink(
+        tuple(replace(turn, switches=turn.running_ns // 100_000) for turn in calm.turns), 10_000
+    )
+    found = [
+        estimate_totals(windows, groups, (link,), 0, 100 * MS)[KEY] for link in (calm, fighting)
+    ]
+    assert found[0].total == found[1].total
+    assert found[1].variance ** 0.5 == pytest.approx(found[1].total, rel=0.01)
+    assert found[0].variance ** 0.5 == pytest.approx(0.3 * found[0].total, rel=0.01)

@@ -15,10 +15,8 @@ from tests.watch_machine import (
     HIT_NS,
     KEY,
     LINK,
-    MS,
     NOW,
     SECOND,
-    SWITCH_NS,
     Machine,
     lookups,
     window,
@@ -63,7 +61,7 @@ def test_a_link_is_chosen_once(machine: Machine) -> None:
         watching.choose(BUSIEST)
     assert machine.asked == [(0x1000, 0x7200)]
     assert machine.open == [("CPUs", 0x7000)]
-    assert watching.links() == (WatchedLink((), HIT_NS, SWITCH_NS),)
+    assert watching.links() == (WatchedLink((), HIT_NS),)
 
 
 def test_a_link_that_is_gone_when_a_turn_begins_gives_way_to_another(
@@ -117,7 +115,6 @@ def nothing(watching: Watch) -> None:
 @pytest.mark.parametrize(
     ("refused", "then"),
     [
-        ("switch cost", nothing),
         ("hit cost", nothing),
         ("watch CPUs", nothing),
         ("on", begin_window),
@@ -156,8 +153,8 @@ def test_windows_are_watched_from_begin_to_leave(machine: Machine, watching: Wat
     assert machine.log == ["on"]
     watching.leave_window()
     assert machine.log == ["on", "off"]
-    assert watching.end_window(10, 10 * MS, (lookups(1000),)) == 0
-    assert watching.end_window(10, 10 * MS, (lookups(1000),)) is None
+    assert watching.end_window(10, 10, (lookups(1000),)) == 0
+    assert watching.end_window(10, 10, (lookups(1000),)) is None
     watching.leave_window()
     assert machine.log == ["on", "off"]
 
@@ -167,7 +164,7 @@ def test_a_window_before_the_first_link_tells_nothing(machine: Machine) -> None:
     watching.begin_window()
     watching.leave_window()
     watching.choose(BUSIEST)
-    assert watching.end_window(10, 10 * MS, (lookups(1000),)) is None
+    assert watching.end_window(10, 10, (lookups(1000),)) is None
 
 
 def test_a_link_that_is_chosen_within_a_window_was_not_watched_in_it(
@@ -178,29 +175,19 @@ def test_a_link_that_is_chosen_within_a_window_was_not_watched_in_it(
     watching.begin_turn(NOW)
     machine.is_link_there = True
     watching.choose(BUSIEST)
-    assert watching.end_window(10, 10 * MS, (lookups(1000),)) is None
+    assert watching.end_window(10, 10, (lookups(1000),)) is None
 
 
-def test_more_hits_than_the_kernel_surely_passes_on_tell_nothing(
-    machine: Machine, watching: Watch
+@pytest.mark.parametrize(("hits", "index"), [(100, 0), (101, 0), (102, None), (1000, None)])
+def test_hits_that_the_program_did_not_see_tell_nothing(
+    machine: Machine, watching: Watch, hits: int, index: int | None
 ) -> None:
-    assert window(watching, 700, lookups(100_000), ns=10 * MS) == 0
-    assert window(watching, 701, lookups(100_000), ns=10 * MS) is None
-    assert window(watching, 701, lookups(100_000), ns=11 * MS) == 0
-    assert machine.passing == [0.007, 0.00701]
+    machine.hits = hits
+    watching.begin_window()
+    watching.leave_window()
+    assert watching.end_window(90, 100, (lookups(1000),)) == index
+    assert machine.passing == ([0.09] if index is not None else [])
     assert machine.open == [("CPUs", 0x7000)]
-
-
-@pytest.mark.parametrize("text", [None, "many\n"])
-def test_where_the_kernel_does_not_say_what_it_passes_on_hits_tell_nothing(
-    machine: Machine, watching: Watch, text: str | None
-) -> None:
-    if text is None:
-        machine.rate_limit.unlink()
-    else:
-        machine.rate_limit.write_text(text)
-    assert window(watching, 1, lookups(1000)) is None
-    assert window(watching, 0, lookups(1000)) == 0
 
 
 def test_only_lookups_in_its_container_may_pass_a_link(machine: Machine, watching: Watch) -> None:

@@ -98,7 +98,7 @@ def test_all_turns_of_the_link_tell_how_long_the_next_one_takes(
 def test_what_a_turn_finds_and_costs(machine: Machine, watching: Watch) -> None:
     machine.switches = [1000, 1003]
     assert turn(watching, machine, (17, 3 * MS)) == 17 * HIT_NS + 3 * SWITCH_NS + ARMING_NS
-    assert watching.links() == (WatchedLink((Turn(17, 3 * MS, 3),), HIT_NS, SWITCH_NS),)
+    assert watching.links() == (WatchedLink((Turn(17, 3 * MS, 3),), HIT_NS),)
     assert machine.open == [("CPUs", 0x7000)]
 
 
@@ -117,7 +117,7 @@ def test_a_turn_whose_link_is_gone_costs_and_tells_nothing(
     watching.begin_turn(NOW)
     machine.is_link_there = False
     assert watching.end_turn(NOW) == 17 * HIT_NS + ARMING_NS
-    assert watching.links() == (WatchedLink((), HIT_NS, SWITCH_NS),)
+    assert watching.links() == (WatchedLink((), HIT_NS),)
     assert machine.open == []
 
 
@@ -147,15 +147,3 @@ def test_a_hit_costs_what_it_does_at_best(machine: Machine) -> None:
     for index in range(3):
         turn(watching, machine, (0, 4 * MS), NOW + 10 * index * SECOND)
     assert watching.hit_ns == 8_000
-    assert machine.switch_costs == 1
-
-
-def test_what_a_switch_costs_is_measured_every_few_turns(machine: Machine) -> None:
-    watching = machine.watch()
-    watching.choose(BUSIEST)
-    for index in range(16):
-        turn(watching, machine, (0, 4 * MS), NOW + 10 * index * SECOND)
-    assert machine.switch_costs == 3
-    assert watching.links()[0].switch_ns == SWITCH_NS / 3  # the least
-    machine.switches = [0, 3]
-    assert turn(watching, machine, (0, 4 * MS), NOW + 1000 * SECOND) == 3 * SWITCH_NS + ARMING_NS

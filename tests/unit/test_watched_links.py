@@ -80,8 +80,8 @@ def is_code(address: int) -> bool:
 
 
 @pytest.mark.parametrize("is_debug", [False, True])
-@pytest.mark.parametrize(("length", "index"), [(1, 0), (2, 1), (10, 9), (1000, 989)])
-def test_a_link_near_the_end_of_the_chain_is_tried_first(
+@pytest.mark.parametrize(("length", "index"), [(1, 0), (2, 1), (10, 8), (1000, 929)])
+def test_a_link_that_one_of_a_hundred_lookups_passes_is_tried_first(
     length: int, index: int, is_debug: bool
 ) -> None:
     container = HashContainer(length, is_debug)
@@ -90,7 +90,7 @@ def test_a_link_near_the_end_of_the_chain_is_tried_first(
 
 def test_any_node_tells_which_chain() -> None:
     container = HashContainer(10)
-    assert container.chooser().choose(CONTAINER, container.nodes[7]) == container.link(9)
+    assert container.chooser().choose(CONTAINER, container.nodes[7]) == container.link(8)
 
 
 def test_a_chain_that_leaves_the_container_ends_there() -> None:
@@ -173,9 +173,68 @@ def test_a_link_that_cannot_be_read_is_gone() -> None:
     assert not chooser.is_there(Link(container.head(BUCKET), 0x7F0000000000, CONTAINER))
 
 
+@pytest.mark.parametrize(("buckets", "index"), [(1, 989), (50, 500), (99, 10), (100, 0), (4999, 0)])
+def test_the_more_buckets_the_nearer_to_its_head_a_link_is_tried(buckets: int, index: int) -> None:
+    container = HashContainer(1000)
+    container.memory.put(container.buckets - 8, "i", buckets)
+    container.memory.put(container.nodes[0] + 40, "i", 0)
+    container.fill(0)
+    link = container.choose()
+    assert link is not None
+    assert container.nodes.index(link.node) == pytest.approx(index, abs=1)
+
+
+def with_many_chains(*lengths: int, buckets: int = 200) -> HashContainer:
+    """Return a container with chains of these lengths in its first buckets."""
+    container = HashContainer(sum(lengths))
+    container.memory.put(container.head(BUCKET), "Q", 0)
+    container.memory.put(container.buckets - 8, "i", buckets)
+    begin = 0
+    for bucket, length in enumerate(lengths):
+        nodes = container.nodes[begin : begin + length]
+        begin += length
+        for at, node in enumerate(nodes):
+            container.memory.put(node + 40, "i", bucket)
+            container.lead(node, nodes[at + 1] if at + 1 < length else 0)
+        if nodes:
+            container.memory.put(container.head(bucket), "Q", nodes[0])
+    return container
+
+
+@pytest.mark.parametrize("start", [0, 3, 5])
+def test_of_many_chains_a_long_one_is_watched(start: int) -> None:
+    container = with_many_chains(3, 0, 7, 1, 9, 2)
+    nodes = {0: 0, 3: 10, 5: 20}
+    link = container.chooser().choose(CONTAINER, container.nodes[nodes[start]])
+    # The buckets from that of the node on are read, so not that of nine from the sixth.
+    assert link is not None
+    assert container.nodes.index(link.node) == {0: 11, 3: 11, 5: 20}[start]
+
+
+def test_of_few_chains_the_one_in_which_a_lookup_ended_is_watched() -> None:
+    container = with_many_chains(3, 0, 7, 1, 9, 2, buckets=7)
+    link = container.chooser().choose(CONTAINER, container.nodes[3])
+    assert link is not None
+    assert 3 <= container.nodes.index(link.node) < 10
+
+
+def test_not_all_of_many_chains_are_read() -> None:
+    container = with_many_chains(*[1] * 40, 9, buckets=200)
+    link = container.chooser().choose(CONTAINER, container.nodes[0])
+    assert link is not None
+    assert container.nodes.index(link.node) == 0
+
+
+def chooser_of(container: HashContainer) -> LinkChooser:
+    """Return one that has chosen."""
+    chooser = container.chooser()
+    assert chooser.choose(CONTAINER, container.nodes[0]) is not None
+    return chooser
+
+
 def test_where_too_many_lookups_pass_the_last_link_is_next() -> None:
     container = HashContainer(1000)
-    chooser = container.chooser()
+    chooser = chooser_of(container)
     assert chooser.move(0.051)
     assert chooser.choose(CONTAINER, container.nodes[0]) == container.link(999)
     assert not chooser.move(0.051)
@@ -183,24 +242,36 @@ def test_where_too_many_lookups_pass_the_last_link_is_next() -> None:
 
 def test_where_too_few_lookups_pass_links_nearer_to_the_head_are_next() -> None:
     container = HashContainer(1000)
-    chooser = container.chooser()
+    chooser = chooser_of(container)
     places = []
     while chooser.move(0.004):
         link = chooser.choose(CONTAINER, container.nodes[0])
         assert link is not None
         places.append(container.nodes.index(link.node))
-    assert places == [495, 247, 124, 62, 0]
+    assert places == [465, 232, 116, 58, 0]
+
+
+@pytest.mark.parametrize(("length", "passing_ratio"), [(1, 0.0), (1, 1.0), (7, 1.0)])
+def test_where_no_other_link_is_better_none_is_chosen(length: int, passing_ratio: float) -> None:
+    """To begin anew would cost what is known of the link."""
+    container = HashContainer(length)
+    assert container.choose() == container.link(length - 1)
+    assert not chooser_of(container).move(passing_ratio)
 
 
 @pytest.mark.parametrize("passing_ratio", [0.005, 0.02, 0.05])
 def test_a_link_that_a_few_lookups_pass_is_kept(passing_ratio: float) -> None:
     container = HashContainer(1000)
-    chooser = container.chooser()
+    chooser = chooser_of(container)
     assert not chooser.move(passing_ratio)
-    assert chooser.choose(CONTAINER, container.nodes[0]) == container.link(989)
+    assert chooser.choose(CONTAINER, container.nodes[0]) == container.link(929)
+
+
+def test_before_a_link_is_chosen_there_is_none_to_move_from() -> None:
+    assert not HashContainer(1000).chooser().move(1.0)
 
 
 def test_trying_ends_where_no_link_is_right() -> None:
-    chooser = HashContainer(1000).chooser()
+    chooser = chooser_of(HashContainer(1000))
     moves = [chooser.move(passing_ratio) for _ in range(20) for passing_ratio in (0.0, 1.0)]
     assert moves == [True] * 8 + [False] * 32

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,7 +18,8 @@ from profiler.watched_work import (
     LEAST_FOLLOWED,
     LEAST_TURNS,
     LEAST_WINDOWS,
-    SWITCH_DOUBT_RATIO,
+    SWITCH_DOUBT_HITS,
+    is_fought_over,
     watched_work,
 )
 
@@ -40,15 +42,13 @@ def window(followed: int, link: int | None = 0, tallied: int = 1000) -> Measured
     )
 
 
-def link(
-    followed: Sequence[int], hit_ns: float = 0.0, switches: int = 0, switch_ns: float = 0.0
-) -> WatchedLink:
+def link(followed: Sequence[int], hit_ns: float = 0.0, switches: int = 0) -> WatchedLink:
     """Return a link that was followed so often in turns of as much work each."""
     turns = []
     for hits in followed:
-        watching_ns = ARMING_NS + HIT_RATIO * hits * hit_ns + switches * switch_ns
+        watching_ns = ARMING_NS + HIT_RATIO * hits * hit_ns
         turns.append(Turn(hits, TURN_NS + round(watching_ns), switches))
-    return WatchedLink(tuple(turns), hit_ns, switch_ns)
+    return WatchedLink(tuple(turns), hit_ns)
 
 
 STEADY = link([20] * 10)  # each 100 us
@@ -66,13 +66,10 @@ def test_what_follows_a_link_as_often_is_as_much_work() -> None:
 @given(
     hit_ns=st.floats(0, 50_000),
     switches=st.integers(0, 20),
-    switch_ns=st.floats(0, 10_000),
     followed=st.integers(LEAST_FOLLOWED, 1000),
 )
-def test_what_watching_costs_is_no_work(
-    hit_ns: float, switches: int, switch_ns: float, followed: int
-) -> None:
-    work = watched_work([window(followed)] * 3, [link([20] * 10, hit_ns, switches, switch_ns)])
+def test_what_watching_costs_is_no_work(hit_ns: float, switches: int, followed: int) -> None:
+    work = watched_work([window(followed)] * 3, [link([20] * 10, hit_ns, switches)])
     assert work is not None
     assert work.work_ns == pytest.approx(3 * followed * 100_000, rel=1e-5)
 
@@ -81,7 +78,7 @@ def test_a_hit_costs_the_target_more_than_us() -> None:
     turns = (Turn(100, 10_000_000),) * 5
     work = watched_work(WINDOWS, [WatchedLink(turns, hit_ns=10_000)])
     assert work is not None
-    assert work.work_ns == pytest.approx(300 * (10_000_000 - 20_000 - 1_050_000) / 100)
+    assert work.work_ns == pytest.approx(300 * (10_000_000 - 20_000 - 1_120_000) / 100)
 
 
 ENOUGH = [LEAST_FOLLOWED - 10 * (LEAST_TURNS - 1), *[10] * (LEAST_TURNS - 1)]
@@ -190,11 +187,11 @@ def test_the_variance_holds_the_doubt_of_what_a_hit_costs() -> None:
 
 
 def test_where_threads_wait_hits_and_switches_are_doubted_more() -> None:
-    waiting = link([20] * 10, hit_ns=8_000, switches=10, switch_ns=5_000)
+    waiting = link([20] * 10, hit_ns=8_000, switches=10)
     work = watched_work(WINDOWS, [waiting])
     assert work is not None
     hits_ns = 300 * 8_000 * CONTENDED_HIT_DOUBT_RATIO
-    switches_ns = 300 * 0.5 * 5_000 * SWITCH_DOUBT_RATIO
+    switches_ns = 300 * 0.5 * 8_000 * SWITCH_DOUBT_HITS
     assert work.variance == pytest.approx(hits_ns**2 + switches_ns**2)
 
 
@@ -206,7 +203,22 @@ def test_threads_that_are_switched_now_and_then_do_not_wait_for_a_lock(
 ) -> None:
     work = watched_work(WINDOWS, [link([100] * 10, hit_ns=8_000, switches=switches)])
     assert work is not None
-    assert work.variance == pytest.approx((300 * 8_000 * doubt_ratio) ** 2)
+    doubt_hits = math.hypot(doubt_ratio, SWITCH_DOUBT_HITS * switches / 100)
+    assert work.variance == pytest.approx((300 * 8_000 * doubt_hits) ** 2)
+
+
+@pytest.mark.parametrize(("switches", "is_fought"), [(4, False), (6, True)])
+def test_threads_that_leave_their_cpus_all_the_time_fight_for_a_lock(
+    switches: int, is_fought: bool
+) -> None:
+    turns = (Turn(0, 1_000_000, switches), Turn(0, 0, 0), Turn(100, 1_000_000, 5))
+    links = [WatchedLink(turns[:2], 8_000), WatchedLink(turns[2:], 8_000)]
+    assert is_fought_over(links) is is_fought
+
+
+def test_where_nothing_was_watched_nobody_is_known_to_fight() -> None:
+    assert not is_fought_over([])
+    assert not is_fought_over([WatchedLink((), 8_000)])
 
 
 def test_the_doubt_of_what_a_hit_costs_is_one_for_all_links() -> None:
