@@ -13,17 +13,14 @@ import time
 from dataclasses import dataclass, replace
 
 from bench.pairs import Pairs
-from bench.session import Session
+from bench.session import Session, recorded
 from bench.storm import Reading, Storm
 from bench.tables import Table, promise
 from lab import instance
 from lab.instance import Instance
-from profiler import recorder
 from profiler.aggregate import spread
 from profiler.preparation import Options
-from profiler.recorder import Progress, Stop, record
 from profiler.recording import Recording
-from profiler.target import find_asterisk
 
 ASTERISK = instance.Options("16")
 CHAINS = (10, 100, 1_000, 8_000, 50_000)
@@ -73,31 +70,15 @@ def _off(storm: Storm, seconds: float) -> Reading:
     return storm.read() - start
 
 
-def recorded(storm: Storm, pid: int, seconds: float) -> tuple[Recording, Reading]:
+def recorded_storm(storm: Storm, pid: int, seconds: float) -> tuple[Recording, Reading]:
     """Return a recording of the storm, and what the target itself counted meanwhile."""
     edges: list[Reading] = []
-    begin, harvest = recorder._begin, recorder._harvest
 
-    def begun(*arguments: object) -> object:
-        run = begin(*arguments)  # type: ignore[arg-type]
+    def read() -> None:
         edges.append(storm.read())
-        return run
 
-    def harvested(run: object) -> object:
-        edges.append(storm.read())
-        return harvest(run)  # type: ignore[arg-type]
-
-    recorder._begin, recorder._harvest = begun, harvested  # type: ignore[assignment]
-    try:
-        options = Options(round(seconds * 1e9), budget_ratio=BUDGET_RATIO)
-        recording = record(find_asterisk(pid), options, Stop(), _ignore)
-    finally:
-        recorder._begin, recorder._harvest = begin, harvest
-    return recording, edges[1] - edges[0]
-
-
-def _ignore(progress: Progress) -> None:
-    return None
+    options = Options(round(seconds * 1e9), budget_ratio=BUDGET_RATIO)
+    return recorded(pid, options, read, read), edges[1] - edges[0]
 
 
 def run(asterisk: Instance) -> Table:
@@ -110,7 +91,7 @@ def run(asterisk: Instance) -> Table:
                 options = Options(1, budget_ratio=BUDGET_RATIO)
                 with Session(asterisk.pid, options) as session:
                     found = turns(storm, session, TURNS, TURN_SECONDS)
-                recording, truth = recorded(storm, asterisk.pid, RECORD_SECONDS)
+                recording, truth = recorded_storm(storm, asterisk.pid, RECORD_SECONDS)
             group = max(recording.lookups, key=lambda group: group.measured)
             exact = round(group.verified * 60 / RECORD_SECONDS)
             off = group.estimated_total / truth.lookups

@@ -44,14 +44,14 @@ class Tool:
 def _ours(storm: Storm, session: Session) -> Tool:
     """Sample for a while; stacks are stored once, so what is written is what samples need."""
     sampler = session.run.sampler
-    before, cpu, seen = storm.read(), time.process_time(), len(sampler.samples)
+    before, cpu, seen = storm.read(), time.process_time(), sampler.samples.seen
     accounting = sampler.accounting()
     session.on(SECONDS)
     cpu = time.process_time() - cpu
     reading = storm.read() - before
     after = sampler.accounting()
     fired, kept = after.fired - accounting.fired, after.kept - accounting.kept
-    written = (len(sampler.samples) - seen) * _SAMPLE_BYTES
+    written = (sampler.samples.seen - seen) * _SAMPLE_BYTES
     written += sum(8 * len(stack.frames) for stack in sampler.stacks().values())
     return Tool(reading, cpu, written, kept / max(fired, 1))
 

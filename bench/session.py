@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -10,6 +11,7 @@ from types import TracebackType
 from profiler import recorder
 from profiler.preparation import Options
 from profiler.recorder import Progress, Stop
+from profiler.recording import Recording
 from profiler.target import find_asterisk
 
 
@@ -23,18 +25,16 @@ class Session:
     def __init__(self, pid: int, options: Options) -> None:
         self._stack = ExitStack()
         self._options = options
-        self.run = recorder._begin(self._stack, find_asterisk(pid), options)
+        self.run = recorder.begin(self._stack, find_asterisk(pid), options)
         self.run.sampler.detach()
 
     def on(self, seconds: float) -> None:
         """Profile for a while, then take everything away."""
-        # As a run begins: nothing has been saved for windows, not while it was off either.
-        governor = self.run.governor
-        governor._level_ns = min(governor.level_ns(time.monotonic_ns()), 0.0)
+        self.run.governor.forget_savings(time.monotonic_ns())  # not while it was off either
         self.run.sampling.start()
         self.run.start_ns = time.monotonic_ns()
         options = replace(self._options, duration_ns=round(seconds * 1e9))
-        recorder._run_loop(self.run, options, Stop(), _ignore)
+        recorder.run_until_end(self.run, options, Stop(), _ignore)
         if self.run.lookups is not None:
             self.run.lookups.finish()
         self.run.sampler.detach()
@@ -55,3 +55,16 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def recorded(
+    pid: int, options: Options, at_begin: Callable[[], None], at_end: Callable[[], None]
+) -> Recording:
+    """Return a recording; the callbacks run at the edges of what it is about."""
+    target = find_asterisk(pid)
+    with ExitStack() as stack:
+        run = recorder.begin(stack, target, options)
+        at_begin()
+        recorder.run_until_end(run, options, Stop(), _ignore)
+        at_end()
+        return recorder.finish(run, target, options)

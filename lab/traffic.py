@@ -21,6 +21,7 @@ SCENARIOS = Path(__file__).parent / "scenarios"
 KINDS = ("register", "options", "calls")
 RATE_MAX = 5000
 COUNT_MAX = 1_000_000
+AT_ONCE_MAX = 50_000
 # How long calls may take after the last one began: retransmissions of an overloaded Asterisk.
 GRACE_SECONDS = 40
 SECONDS_MAX = 1800
@@ -134,7 +135,7 @@ def prefix() -> tuple[list[str], Path]:
     return ["chroot", str(tree), "/usr/bin/sipp"], tree
 
 
-def arguments(place: str, port: int, rate: float, count: int) -> list[str]:
+def arguments(place: str, port: int, rate: float, count: int, at_once: int) -> list[str]:
     """Return sipp's arguments; place is the directory of its files as sipp sees it."""
     signalling, media = free_ports()
     return [
@@ -146,7 +147,7 @@ def arguments(place: str, port: int, rate: float, count: int) -> list[str]:
         "-mp", str(media),
         "-r", str(rate),
         "-m", str(count),
-        "-l", "50000",
+        "-l", str(at_once),
         "-nostdin",
         "-trace_stat", "-stf", f"{place}/statistics.csv", "-fd", "1",
         "-trace_err", "-error_file", f"{place}/errors",
@@ -155,16 +156,24 @@ def arguments(place: str, port: int, rate: float, count: int) -> list[str]:
 
 
 def run(
-    kind: str, instance: Instance, rate: float, count: int, seconds: int | None = None
+    kind: str,
+    instance: Instance,
+    rate: float,
+    count: int,
+    seconds: float | None = None,
+    at_once: int = AT_ONCE_MAX,
 ) -> Summary:
     """Send count requests or calls of a kind at rate per second and wait for the end.
 
     seconds is when to give up, by default long after the last one could have been answered.
+    at_once is how many may wait for their answer: the next ones are sent as soon as fewer do.
     """
     if kind not in KINDS:
         raise LabError(f"no traffic of kind {kind!r}", f"one of {', '.join(KINDS)}")
     if not 0 < rate <= RATE_MAX or not 0 < count <= COUNT_MAX:
         raise LabError("rate or count out of bounds", f"at most {RATE_MAX} and {COUNT_MAX}")
+    if not 0 < at_once <= AT_ONCE_MAX:
+        raise LabError("so many cannot wait for an answer", f"at most {AT_ONCE_MAX}")
     users = traffic_users(instance.options.version, instance.options.endpoints or 0)
     if not users:
         raise LabError(f"{instance.name} has no endpoints", "lab up 22 --endpoints 100")
@@ -175,7 +184,7 @@ def run(
         shutil.copy(SCENARIOS / f"{kind}.xml", place / "scenario.xml")
         (place / "users.csv").write_text("SEQUENTIAL\n" + "".join(f"{u};\n" for u in users))
         inside = "/" + str(place.relative_to(tree))
-        command += arguments(inside, instance.sip_port, rate, count)
+        command += arguments(inside, instance.sip_port, rate, count, at_once)
         code, output = execute(command, limit)
         statistics = place / "statistics.csv"
         if code in FATAL or not statistics.exists():

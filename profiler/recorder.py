@@ -58,7 +58,7 @@ class Stop:
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     """What a running recording holds."""
 
     sampler: CpuSampler
@@ -74,6 +74,9 @@ class _Run:
     calibration: Calibration | None
     governor: Governor
     sampling: SampleBudget
+    started_at: str = field(
+        default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    )
     start_ns: int = 0
     end_ns: int = 0
     exited: bool = False
@@ -86,21 +89,14 @@ def record(
 ) -> rec.Recording:
     """Record a target; raises ProfilerError. Probes are gone when this returns or raises."""
     raise_open_files_limit()
-    started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with ExitStack() as stack:
-        run = _begin(stack, target, options)
-        _run_loop(run, options, stop, report)
-        observed = _harvest(run)
-        provenance = Provenance(
-            options.command, started_at, options.frequency_hz, options.budget_ratio
-        )
-        return assemble(
-            target, provenance, observed, run.names, options.kernel_frames, options.user_frames
-        )
+        run = begin(stack, target, options)
+        run_until_end(run, options, stop, report)
+        return finish(run, target, options)
 
 
-def _begin(stack: ExitStack, target: FoundTarget, options: Options) -> _Run:
-    """Load everything, then begin to listen and to sample."""
+def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
+    """Load everything, then begin to listen and to sample; the stack undoes it. ProfilerError."""
     code = TargetCode(target.pid)
     code.refresh()
     if not code.current:
@@ -118,7 +114,7 @@ def _begin(stack: ExitStack, target: FoundTarget, options: Options) -> _Run:
     governor = Governor(options.budget_ratio, time.monotonic_ns())
     sampling = SampleBudget(sampler, governor, loaded.sample_cost, uses.switches)
     time.sleep(_LOOK_S)
-    run = _Run(
+    run = Run(
         sampler=sampler,
         lookups=_measurement(loaded, target.pid, governor, code),
         events=events,
@@ -160,7 +156,10 @@ def _measurement(
     )
 
 
-def _run_loop(run: _Run, options: Options, stop: Stop, report: Callable[[Progress], None]) -> None:
+def run_until_end(
+    run: Run, options: Options, stop: Stop, report: Callable[[Progress], None]
+) -> None:
+    """Open windows, drain, and look at the target until its end, the duration's, or a stop."""
     end_ns = run.start_ns + options.duration_ns
     next_drain = next_slow = run.start_ns
     next_lookup = run.start_ns if run.lookups else end_ns
@@ -193,7 +192,7 @@ def _run_loop(run: _Run, options: Options, stop: Stop, report: Callable[[Progres
         run.stopped_by = "target exit"
 
 
-def _wait(run: _Run, duration_ns: int) -> bool:
+def _wait(run: Run, duration_ns: int) -> bool:
     """Wait for events of the target; tell whether a window has to be closed."""
     poll = select.poll()  # select() takes no descriptor beyond 1023, and every thread has one
     for descriptor in run.events.exit_filenos():
@@ -209,7 +208,7 @@ def _wait(run: _Run, duration_ns: int) -> bool:
     return False
 
 
-def _hear(run: _Run) -> None:
+def _hear(run: Run) -> None:
     """Take note of what happened to the process and its threads."""
     for event in run.events.read():
         if isinstance(event, Exited | Replaced):
@@ -217,7 +216,7 @@ def _hear(run: _Run) -> None:
     run.uses.observe(run.events.tids)
 
 
-def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
+def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
     run.sampler.drain()
     _hear(run)
     elapsed = max(now_ns - run.start_ns, 1)
@@ -232,7 +231,7 @@ def _drain(run: _Run, report: Callable[[Progress], None], options: Options, now_
     )
 
 
-def _observe(run: _Run) -> None:
+def _observe(run: Run) -> None:
     """What is looked at once a second."""
     run.sockets.sample()
     run.sampler.attach_missed()
@@ -244,7 +243,18 @@ def _observe(run: _Run) -> None:
         run.exited = True
 
 
-def _harvest(run: _Run) -> Observed:
+def finish(run: Run, target: FoundTarget, options: Options) -> rec.Recording:
+    """Stop everything, and return what was recorded."""
+    observed = _harvest(run)
+    provenance = Provenance(
+        options.command, run.started_at, options.frequency_hz, options.budget_ratio
+    )
+    return assemble(
+        target, provenance, observed, run.names, options.kernel_frames, options.user_frames
+    )
+
+
+def _harvest(run: Run) -> Observed:
     """Stop everything and read what was counted.
 
     The window ends when the probes are gone, which may take as long as a lookup in flight; samples

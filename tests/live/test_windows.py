@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.budget import recorded
+from bench.budget import recorded_storm
 from bench.storm import Reading, Storm
 from lab.instance import Instance, Options, start
 from profiler.recording import LookupGroup, Recording
@@ -29,13 +29,13 @@ def largest(recording: Recording) -> LookupGroup:
 @pytest.fixture(scope="module")
 def moderate(asterisk: Instance) -> tuple[Recording, Reading]:
     with Storm(asterisk, 1_000) as storm:
-        return recorded(storm, asterisk.pid, SECONDS)
+        return recorded_storm(storm, asterisk.pid, SECONDS)
 
 
 @pytest.fixture(scope="module")
 def long(asterisk: Instance) -> tuple[Recording, Reading]:
     with Storm(asterisk, 50_000) as storm:
-        return recorded(storm, asterisk.pid, SECONDS)
+        return recorded_storm(storm, asterisk.pid, SECONDS)
 
 
 @pytest.mark.parametrize("chain", ["moderate", "long"])
@@ -72,7 +72,7 @@ def test_totals_are_near_the_truth_where_a_trap_takes_longer_than_a_lookup(
 ) -> None:
     # What the target's own work was is told by a watched link: without it half or twice as many.
     with Storm(asterisk, 100) as storm:
-        recording, truth = recorded(storm, asterisk.pid, 20.0)
+        recording, truth = recorded_storm(storm, asterisk.pid, 20.0)
     group = largest(recording)
     assert group.estimated_total == pytest.approx(truth.lookups, rel=0.2)
     assert 1.96 * group.estimated_variance**0.5 < 0.3 * group.estimated_total
@@ -86,7 +86,7 @@ def test_long_lookups_are_measured_as_often_as_short_ones(asterisk: Instance) ->
         Storm(asterisk, 10, options="rate=1500") as short,
     ):
         before = long.read(), short.read()
-        recording, _ = recorded(long, asterisk.pid, SECONDS)
+        recording, _ = recorded_storm(long, asterisk.pid, SECONDS)
         after = long.read(), short.read()
     of = {
         address: sum(

@@ -8,7 +8,7 @@ import pytest
 from profiler import recorder
 from profiler.observed import Observed
 from profiler.preparation import Options
-from profiler.recorder import Progress, _Run
+from profiler.recorder import Progress, Run
 from profiler.thinning import Thinned
 
 SECOND_NS = 1_000_000_000
@@ -31,11 +31,11 @@ class Part:
         return call
 
 
-def run_of(calls: list[str], **parts: Any) -> _Run:
+def run_of(calls: list[str], **parts: Any) -> Run:
     """Return a run of parts that only take note."""
-    names = _Run.__dataclass_fields__.keys() - {"start_ns", "end_ns", "exited", "stopped_by"}
+    names = Run.__dataclass_fields__.keys() - {"start_ns", "end_ns", "exited", "stopped_by"}
     made = {name: Part(calls, name) for name in names - {"warnings"}}
-    return _Run(**{**made, "warnings": [], **parts})
+    return Run(**{**made, "warnings": [], **parts})
 
 
 def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_kept() -> None:
@@ -55,7 +55,7 @@ def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_ke
     assert [(progress.samples, progress.lookups) for progress in shown] == [(10, 18)]
 
 
-def harvested(monkeypatch: pytest.MonkeyPatch, run: _Run, closing_ns: int) -> Observed:
+def harvested(monkeypatch: pytest.MonkeyPatch, run: Run, closing_ns: int) -> Observed:
     """Harvest a run that has come to 10 s, and whose probes are gone so much later."""
     now = [10 * SECOND_NS]
     finish = run.lookups.finish  # type: ignore[union-attr]
