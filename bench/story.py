@@ -134,7 +134,7 @@ def _recorded(asterisk: Instance) -> Recorded:
     estimated = sum(group.estimated_total for group in groups)
     deviation = sum(group.estimated_variance for group in groups) ** 0.5
     return Recorded(
-        sum(group.verified for group in groups),
+        sum(group.verified for group in recording.lookups),
         estimated,
         spread(deviation / estimated),
         answered * per_registration,

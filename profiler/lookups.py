@@ -12,7 +12,6 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from enum import Enum
 
 from profiler.budget import LATE_NS, Governor, Grant
 from profiler.calibration import Calibration
@@ -31,6 +30,7 @@ from profiler.remembered import Remembered
 from profiler.thread_states import ThreadStates
 from profiler.uprobes import UprobePrograms
 from profiler.watch import Watch
+from profiler.window_kinds import WindowKind, WindowKinds
 from profiler.wire import (
     Control,
     Group,
@@ -56,8 +56,8 @@ GRACE_NS = 2_000_000_000  # a lookup that takes longer than this after its windo
 _LATEST_NS = 50_000_000
 # Walks that took longer than this in one window need all that can be saved for the next one.
 _LONG_WALKS_NS = 1_500_000
-_TURN = 3  # windows: of so many one counts, or all but one where those that measure see many
-_MANY_LOOKUPS = 200
+# A window that counts is open so much longer if its allowance lasts: the more it sees, the better.
+_COUNT_LONGER_NS = 750_000_000
 # A window that costs this much beyond its allowance had threads wait for each other while probes
 # were placed; from then on busy ones are placed apart. That takes a second wait for the kernel.
 _CONTENDED_NS = 2_000_000
@@ -68,13 +68,6 @@ _SMOOTHING = 0.3
 _WALK_SHARE = 8  # a walk expected to take more than this part of an allowance has to draw lots
 # When our own cost is a larger part of the target's CPU time in a window, lookups are also counted.
 DENSE_RATIO = 0.1
-
-
-class WindowKind(Enum):
-    """What is done with the lookups of a window."""
-
-    MEASURE = "measure"
-    COUNT = "count"
 
 
 class LookupMeasurement:
@@ -107,7 +100,7 @@ class LookupMeasurement:
         self._number = 0
         self._kind = WindowKind.MEASURE
         self._dense = True  # until it is known
-        self._sees_many = False
+        self._kinds = WindowKinds(time.monotonic_ns())
         self._is_contended = False
         self._grant: Grant | None = None
         self._begin: Edge | None = None
@@ -212,10 +205,9 @@ class LookupMeasurement:
 
     def _next_kind(self) -> WindowKind:
         """Count in some windows, if measuring slows lookups down."""
-        if not self._governor.is_limited or not self._dense:
-            return WindowKind.MEASURE
-        counting = _TURN - 1 if self._sees_many else 1
-        return WindowKind.COUNT if self._number % _TURN >= _TURN - counting else WindowKind.MEASURE
+        if self._governor.is_limited and self._dense:
+            return self._kinds.next(self._number, time.monotonic_ns())
+        return WindowKind.MEASURE
 
     def _wanted(self) -> tuple[PlannedProbe, ...]:
         if self._kind is WindowKind.COUNT:
@@ -254,10 +246,10 @@ class LookupMeasurement:
             self._discovery.placed()
         self._number += 1
         # What was granted counts from before the probes were placed.
-        grant = self._while_learning(grant)
-        self._grant = grant
         if self._kind is WindowKind.COUNT:
+            grant = replace(grant, until_ns=grant.until_ns + _COUNT_LONGER_NS)
             self._watch.begin_window()
+        self._grant = grant = self._while_learning(grant)
         self._control(self._number, grant.until_ns + _LATEST_NS, grant.allowance_ns)
         self._begin = self._edges.read(exactly=self._dense)
 
@@ -334,13 +326,13 @@ class LookupMeasurement:
         admitted = end.state.admitted - begin.state.admitted
         cpu_ns = end.cpu_ns - begin.cpu_ns
         if self._kind is WindowKind.MEASURE:
+            self._kinds.measured(admitted)
             walks_ns = end.state.walk_ns - begin.state.walk_ns
             self._governor.saves = (
                 end.state.put_off > begin.state.put_off or walks_ns > _LONG_WALKS_NS
             )
         if self._kind is WindowKind.MEASURE and admitted:
             self._dense = in_window > DENSE_RATIO * cpu_ns
-            self._sees_many = admitted >= _MANY_LOOKUPS
         is_counting = self._kind is WindowKind.COUNT
         groups = self._counts.tallied() if is_counting else self._counts.measured()
         followed = end.state.watched - begin.state.watched
