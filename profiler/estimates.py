@@ -26,6 +26,9 @@ POOLED_DENSE = 5
 # what a CPU does, they also wait for each other, and leave nothing in its caches.
 COST_DOUBT_RATIO = 0.1
 DENSE_COST_DOUBT_RATIO = 0.3
+# By how much the work of a lookup may differ in windows where lookups wait for each other: probes
+# change who gets a lock next, and with it what is in the caches. See docs/overhead.md.
+WAITING_DOUBT_RATIO = 0.1
 # The same where threads fight for a lock: who is trapped while it has the lock makes others wait.
 FOUGHT_COST_DOUBT_RATIO = 1.0
 
@@ -36,7 +39,8 @@ class Span:
 
     `cost_outside_ns` is what we took since the last window beside it: placing and removing probes.
     `admitted` of all its lookups, which are `refused` more, were counted. `cost_ns` may be off by
-    `doubt_ratio` of it, in all windows alike. `is_dense` where it is much of the CPU time.
+    `doubt_ratio` of it, in all windows alike, and the work by `work_doubt_ratio` because of
+    what the probes change. `is_dense` where the cost is much of the CPU time.
     """
 
     begin_ns: int
@@ -47,16 +51,18 @@ class Span:
     refused: int = 0
     doubt_ratio: float = COST_DOUBT_RATIO
     is_dense: bool = False
+    work_doubt_ratio: float = 0.0
 
     @property
     def whole_work_ns(self) -> float:
         """The target's own work in the window; never less than our cost may be off."""
-        return max(self.end_ns - self.begin_ns - self.cost_ns, self.doubt_ns)
+        known = self.end_ns - self.begin_ns - self.cost_ns
+        return max(known, self.doubt_ratio * self.cost_ns)
 
     @property
     def doubt_ns(self) -> float:
-        """By how much the work may be off, because our cost is not known better."""
-        return self.doubt_ratio * self.cost_ns
+        """By how much the work may be off."""
+        return self.doubt_ratio * self.cost_ns + self.work_doubt_ratio * self.whole_work_ns
 
     @property
     def work_ns(self) -> float:
@@ -80,6 +86,11 @@ class Pool:
     def weight(self) -> float:
         """How many lookups one that was counted stands for."""
         return self.period_ns / self.work_ns if self.work_ns > 0 else 0.0
+
+    @property
+    def unseen(self) -> float:
+        """Part of the work that these windows stand for, and did not see."""
+        return max(1 - self.work_ns / self.period_ns, 0.0) if self.period_ns else 0.0
 
     @property
     def doubt_ratio(self) -> float:
@@ -144,12 +155,12 @@ def estimate(counts: Sequence[float], pooled: Sequence[Pool]) -> Estimate:
     """Return the estimated total of the lookups that were counted in each window.
 
     The variance has two parts. One comes from how much neighbouring pools differ (half of the
-    squared difference of their rates), since rates drift; what was measured without a gap adds
-    none. The other is the doubt about our own cost, which is in all pools alike.
+    squared difference of their rates), since rates drift. The other is the doubt about the work in
+    windows, which is in all pools alike. What was measured without a gap adds to neither.
     """
     sums = [sum(counts[pool.first : pool.end]) for pool in pooled]
     totals = [count * pool.weight for count, pool in zip(sums, pooled, strict=True)]
-    doubt = sum(t * pool.doubt_ratio for t, pool in zip(totals, pooled, strict=True))
+    doubt = sum(t * pool.doubt_ratio * pool.unseen for t, pool in zip(totals, pooled, strict=True))
     if len(pooled) < 2:
         gaps = sum(t * max(pool.weight - 1, 0) for t, pool in zip(totals, pooled, strict=True))
         return Estimate(sum(totals), gaps + doubt**2)
@@ -161,6 +172,5 @@ def estimate(counts: Sequence[float], pooled: Sequence[Pool]) -> Estimate:
     variance = 0.0
     for index, pool in enumerate(pooled):
         near = differences[max(index - 1, 0) : index + 1]
-        unseen = max(1 - pool.work_ns / pool.period_ns, 0.0) if pool.period_ns else 0.0
-        variance += pool.period_ns**2 * unseen * sum(near) / len(near)
+        variance += pool.period_ns**2 * pool.unseen * sum(near) / len(near)
     return Estimate(sum(totals), variance + doubt**2)

@@ -251,7 +251,7 @@ class LookupMeasurement:
             self._watch.begin_window()
         self._grant = grant = self._while_learning(grant)
         self._control(self._number, grant.until_ns + _LATEST_NS, grant.allowance_ns)
-        self._begin = self._edges.read(exactly=self._dense)
+        self._begin = self._edges.read(exactly=True)
 
     def _end_window(self) -> None:
         assert self._grant is not None
@@ -289,7 +289,7 @@ class LookupMeasurement:
 
     def _close(self) -> None:
         """End the window, wait for the lookups in flight, and take the probes away."""
-        end = self._edges.read(exactly=self._dense)
+        end = self._edges.read(exactly=True)
         self._control(self._number if self._kind is WindowKind.MEASURE else 0, 0, 0)
         if self._kind is WindowKind.MEASURE:
             self._await_flights(end)

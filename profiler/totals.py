@@ -10,6 +10,7 @@ from profiler.estimates import (
     COST_DOUBT_RATIO,
     DENSE_COST_DOUBT_RATIO,
     FOUGHT_COST_DOUBT_RATIO,
+    WAITING_DOUBT_RATIO,
     Estimate,
     Span,
     estimate,
@@ -24,6 +25,8 @@ from profiler.wire import Group, GroupKey
 # in it; else only counting windows are, which cost less for each lookup.
 GOOD_RATIO = 0.2
 STORM_RATIO = 0.6
+# Lookups that take longer than the target runs meanwhile wait for something.
+WAITING_RATIO = 1.5
 
 
 def estimate_totals(
@@ -34,6 +37,7 @@ def estimate_totals(
     cpu_end_ns: int,
 ) -> dict[GroupKey, Estimate]:
     """Return the estimated number of lookups of each group between two times of the CPU clock."""
+    work_doubt_ratio = WAITING_DOUBT_RATIO if _do_wait(windows, groups) else 0.0
     windows, doubt_ratio = _with_true_costs(windows, links)
     used = {
         index for index, window in enumerate(windows) if window.is_counting or _is_cheap(window)
@@ -55,7 +59,7 @@ def estimate_totals(
             if key is not None:
                 before = counts[key].get(len(spans), 0.0)
                 counts[key][len(spans)] = before + seen.measured * inside
-        spans.append(_span(window, outside_ns, doubt_ratio))
+        spans.append(_span(window, outside_ns, doubt_ratio, work_doubt_ratio))
         outside_ns = 0
     pooled = pools(spans, cpu_begin_ns, cpu_end_ns)
     return {
@@ -123,7 +127,15 @@ def _is_cheap(window: MeasuredWindow) -> bool:
     return window.cost_ns < GOOD_RATIO * _cpu_ns(window)
 
 
-def _span(window: MeasuredWindow, outside_ns: int, dense_doubt_ratio: float) -> Span:
+def _do_wait(windows: Sequence[MeasuredWindow], groups: Mapping[GroupKey, Group]) -> bool:
+    """Tell whether lookups wait for each other: they take more time than all threads run."""
+    ran_ns = sum(_cpu_ns(window) for window in windows if not window.is_counting)
+    return sum(group.duration_total_ns for group in groups.values()) > WAITING_RATIO * ran_ns
+
+
+def _span(
+    window: MeasuredWindow, outside_ns: int, dense_doubt_ratio: float, work_doubt_ratio: float
+) -> Span:
     is_dense = not _is_cheap(window)
     return Span(
         window.cpu_begin_ns,
@@ -134,6 +146,7 @@ def _span(window: MeasuredWindow, outside_ns: int, dense_doubt_ratio: float) -> 
         0 if window.is_counting else window.refused,
         dense_doubt_ratio if is_dense else COST_DOUBT_RATIO,
         is_dense,
+        0.0 if is_dense else work_doubt_ratio,
     )
 
 

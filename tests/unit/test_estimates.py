@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -100,10 +101,24 @@ def test_a_window_without_work_counts_for_nothing() -> None:
 
 
 def test_doubt_about_our_cost_widens_the_interval() -> None:
-    pooled = pools([span(0, 100, 1000, cost=90)], 0, 100 * MS)
+    pooled = pools([span(0, 100, 1000, cost=90)], 0, 200 * MS)
     found = estimate([1000], pooled)
-    assert found.total == pytest.approx(1000)
-    assert found.variance == pytest.approx((1000 * COST_DOUBT_RATIO * 90 / 10) ** 2)
+    assert found.total == pytest.approx(1000 + 10_000)
+    # The thousand that were seen are not doubted; each stands for eleven.
+    assert found.variance == pytest.approx((10_000 * COST_DOUBT_RATIO * 90 / 10) ** 2 + 110_000)
+
+
+def test_doubt_about_what_probes_change_widens_it_too() -> None:
+    spans = [replace(span(0, 100, 1000, cost=90), work_doubt_ratio=0.2)]
+    found = estimate([1000], pools(spans, 0, 200 * MS))
+    doubt_ratio = COST_DOUBT_RATIO * 90 / 10 + 0.2
+    assert found.variance == pytest.approx((10_000 * doubt_ratio) ** 2 + 110_000)
+
+
+def test_where_all_was_seen_no_doubt_is_left() -> None:
+    spans = [replace(span(0, 100, 1000, cost=90), work_doubt_ratio=0.2)]
+    found = estimate([1000], pools(spans, 0, 100 * MS))
+    assert (found.total, found.variance) == (1000, 0)
 
 
 def storm(seed: int) -> tuple[float, float, float]:
