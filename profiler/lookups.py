@@ -251,7 +251,15 @@ class LookupMeasurement:
             self._watch.begin_window()
         self._grant = grant = self._while_learning(grant)
         self._control(self._number, grant.until_ns + _LATEST_NS, grant.allowance_ns)
-        self._begin = self._edges.read(exactly=True)
+        self._begin = self._read_edge()
+
+    def _read_edge(self) -> Edge:
+        """Read a window's edge to the moment; threads of the target must not keep us waiting."""
+        self._hurry.begin()
+        edge = self._edges.read(exactly=True)
+        if not self._dense:
+            self._hurry.end()
+        return edge
 
     def _end_window(self) -> None:
         assert self._grant is not None
@@ -289,7 +297,7 @@ class LookupMeasurement:
 
     def _close(self) -> None:
         """End the window, wait for the lookups in flight, and take the probes away."""
-        end = self._edges.read(exactly=True)
+        end = self._read_edge()
         self._control(self._number if self._kind is WindowKind.MEASURE else 0, 0, 0)
         if self._kind is WindowKind.MEASURE:
             self._await_flights(end)
