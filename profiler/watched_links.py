@@ -16,9 +16,10 @@ from profiler.wire import Kind
 _NEXT_OFFSET = 24
 _BUCKET_OFFSET = 40
 _MOST_NODES = 2_000
+_WANTED = 0.01  # part of all lookups that should pass the first link that is tried
+# From so many buckets on, fewer pass most first links: that of the longest of some chains is best.
 _MANY_BUCKETS = 50
 _CHAINS = 32
-_WANTED = 0.01  # part of all lookups that should pass the first link that is tried
 _LEAST_PLACE = 0.1
 _MOST_MOVES = 8
 
@@ -41,7 +42,8 @@ class LinkChooser:
     def __init__(self, memory: TargetMemory, is_code: IsCode) -> None:
         self._memory = memory
         self._is_code = is_code
-        self._place: float | None = None  # in its chain: 0 the first link, 1 the last one
+        self._container = 0  # of the last choice
+        self._place = 0.0  # in its chain: 0 the first link, 1 the last one
         self._length = 0  # of the chain of the last choice
         self._moves = 0
 
@@ -50,12 +52,12 @@ class LinkChooser:
         state = read_container(self._memory, container, self._is_code)
         if state is None or state.layout.kind is not Kind.HASH or state.buckets is None:
             return None
-        links = self._longest(container, state, node)
+        links = self._longest(container, state, state.buckets, node)
         if not links:
             return None
-        if self._place is None:
+        if container != self._container:
             # Each chain has its part of the lookups, and those that hit end anywhere in it.
-            self._place = max(1 - _WANTED * state.buckets, 0.0)
+            self._container, self._place = container, max(1 - _WANTED * state.buckets, 0.0)
         self._length = len(links)
         return links[self._index(self._place)]
 
@@ -72,7 +74,7 @@ class LinkChooser:
     def move(self, passing_ratio: float) -> bool:
         """Learn how many lookups pass the last link; tell whether another one should be chosen."""
         place = self._place
-        if place is None or self._moves == _MOST_MOVES:
+        if self._moves == _MOST_MOVES:
             return False
         if passing_ratio > self.MOST:
             better = 1.0
@@ -89,7 +91,9 @@ class LinkChooser:
     def _index(self, place: float) -> int:
         return round(place * (self._length - 1))
 
-    def _longest(self, container: int, state: ContainerState, node: int) -> list[Link]:
+    def _longest(
+        self, container: int, state: ContainerState, buckets: int, node: int
+    ) -> list[Link]:
         """Return the links of the longest chain of some: that of a node, and those beside it.
 
         Many elements are found in it, so that more lookups pass its first link than those of
@@ -97,7 +101,6 @@ class LinkChooser:
         """
         number = self._memory.read(node + _BUCKET_OFFSET, 4)
         bucket = int.from_bytes(number or b"", "little")
-        buckets = state.buckets or 0
         if number is None or bucket >= buckets:
             return []
         chains = _CHAINS if buckets >= _MANY_BUCKETS else 1

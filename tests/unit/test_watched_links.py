@@ -201,14 +201,13 @@ def with_many_chains(*lengths: int, buckets: int = 200) -> HashContainer:
     return container
 
 
-@pytest.mark.parametrize("start", [0, 3, 5])
-def test_of_many_chains_a_long_one_is_watched(start: int) -> None:
+@pytest.mark.parametrize(("node", "first"), [(0, 11), (10, 11), (20, 20)])
+def test_of_many_chains_a_long_one_is_watched(node: int, first: int) -> None:
     container = with_many_chains(3, 0, 7, 1, 9, 2)
-    nodes = {0: 0, 3: 10, 5: 20}
-    link = container.chooser().choose(CONTAINER, container.nodes[nodes[start]])
-    # The buckets from that of the node on are read, so not that of nine from the sixth.
+    link = container.chooser().choose(CONTAINER, container.nodes[node])
+    # The buckets from that of the node on are read, so not that of nine from the last chain.
     assert link is not None
-    assert container.nodes.index(link.node) == {0: 11, 3: 11, 5: 20}[start]
+    assert container.nodes.index(link.node) == first
 
 
 def test_of_few_chains_the_one_in_which_a_lookup_ended_is_watched() -> None:
@@ -267,8 +266,19 @@ def test_a_link_that_a_few_lookups_pass_is_kept(passing_ratio: float) -> None:
     assert chooser.choose(CONTAINER, container.nodes[0]) == container.link(929)
 
 
-def test_before_a_link_is_chosen_there_is_none_to_move_from() -> None:
-    assert not HashContainer(1000).chooser().move(1.0)
+def test_in_another_container_the_place_is_found_anew() -> None:
+    container = HashContainer(1000)
+    chooser = chooser_of(container)
+    assert chooser.move(0.051)
+    moved = chooser.choose(CONTAINER, container.nodes[0])
+    # With the header that is in front of it.
+    at, to, size = CONTAINER - BASE - 0x80, OTHER - BASE - 0x80, 0x600
+    container.memory.data[to : to + size] = container.memory.data[at : at + size]
+    for node in container.nodes:
+        container.memory.put(node + 8, "Q", OTHER)
+    other = chooser.choose(OTHER, container.nodes[0])
+    assert moved is not None and moved.node == container.nodes[999]
+    assert other is not None and other.node == container.nodes[929]
 
 
 def test_trying_ends_where_no_link_is_right() -> None:
