@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from bench.pairs import Pairs
 from bench.session import Session, recorded
 from bench.storm import Reading, Storm
-from bench.tables import Table, promise
+from bench.tables import Table, estimate_cell, promise
 from lab import instance
 from lab.instance import Instance
-from profiler.aggregate import spread
 from profiler.preparation import Options
 from profiler.recording import Recording
 
@@ -51,17 +50,16 @@ def turns(storm: Storm, session: Session, count: int, seconds: float) -> Turns:
         session.on(seconds)
         on = storm.read() - start
         after = _off(storm, seconds)
-        _compare_cpu(found.by_cpu, on, before, after)
+        found.by_cpu.add_costs(
+            on.cpu_ns_per_lookup, before.cpu_ns_per_lookup, after.cpu_ns_per_lookup
+        )
         found.by_clock.add(on.per_second, (before.per_second + after.per_second) / 2)
         on_ns += on.time_ns
         again, before = _off(storm, seconds), _off(storm, seconds)
-        _compare_cpu(found.without_by_cpu, again, after, before)
+        found.without_by_cpu.add_costs(
+            again.cpu_ns_per_lookup, after.cpu_ns_per_lookup, before.cpu_ns_per_lookup
+        )
     return replace(found, charged_ratio=session.run.governor.spent_ns / on_ns)
-
-
-def _compare_cpu(pairs: Pairs, reading: Reading, before: Reading, after: Reading) -> None:
-    around = (1 / before.cpu_ns_per_lookup + 1 / after.cpu_ns_per_lookup) / 2
-    pairs.add(1 / reading.cpu_ns_per_lookup, around)
 
 
 def _off(storm: Storm, seconds: float) -> Reading:
@@ -95,7 +93,6 @@ def run(asterisk: Instance) -> Table:
             group = max(recording.lookups, key=lambda group: group.measured)
             exact = round(group.verified * 60 / RECORD_SECONDS)
             off = group.estimated_total / truth.lookups
-            factor = spread(group.estimated_variance**0.5 / group.estimated_total)
             by_cpu.append(found.by_cpu)
             fewest = min(fewest, exact)
             if chain >= 100:
@@ -111,7 +108,7 @@ def run(asterisk: Instance) -> Table:
                     str(found.by_clock.ratio()),
                     f"{100 * found.charged_ratio:.2f} %",
                     f"{exact:,}",
-                    f"{off:.3f} [{off / factor:.2f}, {off * factor:.2f}]",
+                    estimate_cell(group.estimated_total, group.estimated_variance, truth.lookups),
                 )
             )
             print("budget", *rows[-1], flush=True)

@@ -34,6 +34,10 @@ class Pairs:
         self.with_it.append(with_it)
         self.without.append(without)
 
+    def add_costs(self, cost: float, before: float, after: float) -> None:
+        """Add a turn by what one piece of work cost in it, and in the turns beside it without."""
+        self.add(1 / cost, (1 / before + 1 / after) / 2)
+
     def ratio(self) -> Ratio:
         """Return the median of with_it / without over the turns."""
         return paired_ratio(self.with_it, self.without)

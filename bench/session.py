@@ -39,12 +39,6 @@ class Session:
             self.run.lookups.finish()
         self.run.sampler.detach()
 
-    def verified(self) -> int:
-        """Return how many lookups were counted exactly so far."""
-        if self.run.lookups is None:
-            return 0
-        return sum(group.verdicts[0] for group in self.run.lookups.groups().values())
-
     def __enter__(self) -> Session:
         return self
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from profiler.aggregate import spread
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -36,6 +38,12 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def estimate_cell(estimated: float, variance: float, true: float) -> str:
+    """Return an estimate over the true number, with its 95 % interval."""
+    ratio, factor = estimated / true, spread(variance**0.5 / estimated)
+    return f"{ratio:.3f} [{ratio / factor:.2f}, {ratio * factor:.2f}]"
 
 
 def promise(words: str, holds: bool) -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from bench.budget import recorded_storm
 from bench.storm import Storm
-from bench.tables import Table, promise
+from bench.tables import Table, estimate_cell, promise
 from lab import instance
 from lab.instance import Instance
-from profiler.aggregate import spread
 
 ASTERISK = instance.Options("16")
 SECONDS = 60.0
@@ -23,14 +22,13 @@ CASES = ((10, 10, 1), (10, 100, 1), (10, 1_000, 1), (10, 100, 8), (10, 1_000, 8)
 def run(asterisk: Instance) -> Table:
     """Return the table over all cases."""
     rows = []
-    furthest = {1: 0.0, 8: 0.0}
+    furthest: dict[int, float] = {}
     for chain, buckets, threads in CASES:
         with Storm(asterisk, chain, threads, buckets=buckets) as storm:
             recording, truth = recorded_storm(storm, asterisk.pid, SECONDS)
         group = max(recording.lookups, key=lambda group: group.measured)
         ratio = group.estimated_total / truth.lookups
-        factor = spread(group.estimated_variance**0.5 / group.estimated_total)
-        furthest[threads] = max(furthest[threads], abs(ratio - 1))
+        furthest[threads] = max(furthest.get(threads, 0.0), abs(ratio - 1))
         rows.append(
             (
                 f"{chain}",
@@ -38,7 +36,7 @@ def run(asterisk: Instance) -> Table:
                 f"{threads}",
                 f"{truth.cpu_ns_per_lookup:.0f} ns",
                 f"{group.verified:,}",
-                f"{ratio:.3f} [{ratio / factor:.2f}, {ratio * factor:.2f}]",
+                estimate_cell(group.estimated_total, group.estimated_variance, truth.lookups),
             )
         )
         print("totals", *rows[-1], flush=True)

@@ -29,7 +29,7 @@ LATE_NS = 1_000_000
 MIN_ALLOWANCE_NS = 250_000
 # Placing and removing probes takes tens of milliseconds of our own time.
 MIN_CYCLE_NS = 200_000_000
-# An open window is settled this often.
+# An open window is settled this often; one that only counts, at its end.
 MAX_WINDOW_NS = 250_000_000
 UNLIMITED_NS = 1 << 62
 _FORGET = 0.85

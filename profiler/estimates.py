@@ -26,11 +26,11 @@ POOLED_DENSE = 5
 # what a CPU does, they also wait for each other, and leave nothing in its caches.
 COST_DOUBT_RATIO = 0.1
 DENSE_COST_DOUBT_RATIO = 0.3
+# The latter where threads fight for a lock: who is trapped while it has the lock makes others wait.
+FOUGHT_COST_DOUBT_RATIO = 1.0
 # By how much the work of a lookup may differ in windows where lookups wait for each other: probes
 # change who gets a lock next, and with it what is in the caches. See docs/overhead.md.
 WAITING_DOUBT_RATIO = 0.1
-# The same where threads fight for a lock: who is trapped while it has the lock makes others wait.
-FOUGHT_COST_DOUBT_RATIO = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Pool:
 
     @property
     def doubt_ratio(self) -> float:
-        """How far the work may be off, because our cost is not known better."""
+        """How far the work may be off."""
         return self.doubt_ns / self.work_ns if self.work_ns > 0 else 0.0
 
 

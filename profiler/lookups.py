@@ -3,7 +3,7 @@
 Owner of the maps of bpf/lookups.bpf.c. A window admits lookups for a while; one that was admitted
 is followed to its return, however long it takes, before the probes are taken away. So a lookup's
 chance of being measured does not depend on how long it takes. Where lookups are so many and short
-that measuring slows them down, every other window only counts them (bpf/tally.h).
+that measuring slows them down, some windows only count them (bpf/tally.h, window_kinds.py).
 """
 
 from __future__ import annotations

@@ -128,7 +128,10 @@ def _is_cheap(window: MeasuredWindow) -> bool:
 
 
 def _do_wait(windows: Sequence[MeasuredWindow], groups: Mapping[GroupKey, Group]) -> bool:
-    """Tell whether lookups wait for each other: they take more time than all threads run."""
+    """Tell whether lookups wait for each other: they take more time than all threads run.
+
+    Waits for a CPU, and lookups inside others, which count twice, may make it say so as well.
+    """
     ran_ns = sum(_cpu_ns(window) for window in windows if not window.is_counting)
     return sum(group.duration_total_ns for group in groups.values()) > WAITING_RATIO * ran_ns
 

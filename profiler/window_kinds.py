@@ -6,7 +6,7 @@ from enum import Enum
 
 # Of so many windows one counts, where measuring slows lookups down; all but one, once enough
 # lookups were measured for the time that has passed.
-TURN = 3
+CYCLE = 3
 ENOUGH_HZ = 30.0
 
 
@@ -31,5 +31,5 @@ class WindowKinds:
     def next(self, number: int, now_ns: int) -> WindowKind:
         """Return the kind of the window of that number, where measuring slows lookups down."""
         has_enough = self._measured * 1e9 > ENOUGH_HZ * (now_ns - self._begun_ns)
-        counting = TURN - 1 if has_enough else 1
-        return WindowKind.COUNT if number % TURN >= TURN - counting else WindowKind.MEASURE
+        counting = CYCLE - 1 if has_enough else 1
+        return WindowKind.COUNT if number % CYCLE >= CYCLE - counting else WindowKind.MEASURE

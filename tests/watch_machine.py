@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -38,7 +37,7 @@ def lookups(number: int, container: int = 0x1000) -> GroupWindow:
 class Machine:
     """A target with links in a chain, and watchpoints that may be refused."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.link: Link | None = LINK
         self.is_link_there = True
         self.moves = False

@@ -2,11 +2,13 @@ import signal
 import time
 import xml.etree.ElementTree as ElementTree
 from contextlib import ExitStack
+from typing import cast
 
 import pytest
 
 from lab import traffic
 from lab.errors import LabError
+from lab.instance import Instance
 
 HEADER = (
     "StartTime;CurrentTime;SuccessfulCall(C);FailedCall(C);Retransmissions(C);CallRate(C);"
@@ -82,3 +84,15 @@ def test_a_run_that_cannot_be_ended_is_killed(monkeypatch: pytest.MonkeyPatch) -
     script = "trap '' USR1; while :; do sleep 0.05; done"
     code, _said = traffic.execute(["sh", "-c", script], 0.3)
     assert code == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("at_once", [0, traffic.AT_ONCE_MAX + 1])
+def test_so_many_do_not_wait_for_an_answer(at_once: int) -> None:
+    asterisk = cast(Instance, None)
+    with pytest.raises(LabError, match="so many cannot wait"):
+        traffic.run("register", asterisk, 10, 10, at_once=at_once)
+
+
+def test_no_more_wait_for_an_answer_than_told() -> None:
+    arguments = traffic.arguments("/place", 5060, 10, 100, at_once=8)
+    assert arguments[arguments.index("-l") + 1] == "8"

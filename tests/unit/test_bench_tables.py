@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bench import counting
 from bench.pairs import Pairs, paired_ratio
-from bench.tables import Table, promise, replace_between
+from bench.tables import Table, estimate_cell, promise, replace_between
 
 TABLE = Table("x", ("what", "ns"), (("ours", "7"), ("a trap", "1000")), (promise("fast", True),))
 
@@ -71,3 +71,15 @@ def test_pairs_of_several_rows_are_compared_together() -> None:
 def test_a_trap_is_dearer_than_what_cannot_be_told_from_nothing() -> None:
     assert counting.dearer(500.0, 2.0) == 250
     assert counting.dearer(500.0, -0.7) == counting.dearer(500.0, 0.0) == math.inf
+
+
+def test_turns_are_compared_by_what_work_cost_in_them() -> None:
+    pairs = Pairs()
+    pairs.add_costs(4.0, before=2.0, after=4.0)
+    assert pairs.ratio().median == pytest.approx(0.25 / 0.375)
+
+
+def test_an_estimate_is_shown_with_its_interval() -> None:
+    assert estimate_cell(90, 0.0, 100) == "0.900 [0.90, 0.90]"
+    low, high = estimate_cell(90, 81.0, 100).partition("[")[2].rstrip("]").split(", ")
+    assert float(low) < 0.75 < 1.05 < float(high)
