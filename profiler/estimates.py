@@ -31,6 +31,7 @@ FOUGHT_COST_DOUBT_RATIO = 1.0
 # By how much the work of a lookup may differ in windows where lookups wait for each other: probes
 # change who gets a lock next, and with it what is in the caches. See docs/overhead.md.
 WAITING_DOUBT_RATIO = 0.1
+COUNTED_WAITING_DOUBT_RATIO = 0.03  # in windows that only count them
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ class GroupCounts:
         self._keys: dict[bytes, GroupKey] = {}  # one for all windows of a long recording
         # The group with most lookups of those measured last.
         self.busiest: tuple[GroupKey, Group] | None = None
-        self.verdicts = (0,) * len(Verdict)  # of all lookups measured so far, by Verdict
+        # Of all lookups measured so far: their verdicts, by Verdict, and the time that they took.
+        self.verdicts = (0,) * len(Verdict)
+        self.lookups_ns = 0
 
     def groups(self) -> dict[GroupKey, Group]:
         """Return the sums of all groups."""
@@ -41,6 +43,7 @@ class GroupCounts:
         self.verdicts = tuple(
             sum(group.verdicts[verdict] for group in groups.values()) for verdict in Verdict
         )
+        self.lookups_ns = sum(group.duration_total_ns for group in groups.values())
         found = self._new(self._measured, totals)
         busiest = max(found, key=lambda seen: seen.measured, default=None)
         self.busiest = (busiest.key, groups[busiest.key]) if busiest is not None else None

@@ -205,8 +205,8 @@ class LookupMeasurement:
 
     def _next_kind(self) -> WindowKind:
         """Count in some windows, if measuring slows lookups down."""
-        if self._governor.is_limited and self._dense:
-            return self._kinds.next(self._number, time.monotonic_ns())
+        if self._governor.is_limited:
+            return self._kinds.next(self._number, time.monotonic_ns(), self._dense)
         return WindowKind.MEASURE
 
     def _wanted(self) -> tuple[PlannedProbe, ...]:
@@ -334,7 +334,6 @@ class LookupMeasurement:
         admitted = end.state.admitted - begin.state.admitted
         cpu_ns = end.cpu_ns - begin.cpu_ns
         if self._kind is WindowKind.MEASURE:
-            self._kinds.measured(admitted)
             walks_ns = end.state.walk_ns - begin.state.walk_ns
             self._governor.saves = (
                 end.state.put_off > begin.state.put_off or walks_ns > _LONG_WALKS_NS
@@ -366,6 +365,7 @@ class LookupMeasurement:
             )
         )
         if not is_counting:
+            self._kinds.measured(admitted, self._counts.lookups_ns, cpu_ns)
             self._frames.settle(self._counts.entries(), self._counts.verdicts, self._predicts)
 
     def _learn_program_time(self, begin: Edge, end: Edge) -> None:

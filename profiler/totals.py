@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from profiler.estimates import (
     COST_DOUBT_RATIO,
+    COUNTED_WAITING_DOUBT_RATIO,
     DENSE_COST_DOUBT_RATIO,
     FOUGHT_COST_DOUBT_RATIO,
+    POOLED_LOOKUPS,
     WAITING_DOUBT_RATIO,
     Estimate,
     Span,
@@ -19,14 +21,13 @@ from profiler.estimates import (
 from profiler.observed import MeasuredWindow, WatchedLink
 from profiler.trap_factor import Traps, trap_factor
 from profiler.watched_work import Work, is_fought_over, watched_work
+from profiler.window_kinds import do_wait
 from profiler.wire import Group, GroupKey
 
 # A measuring window is good for totals while our cost is below this part of the target's CPU time
 # in it; else only counting windows are, which cost less for each lookup.
 GOOD_RATIO = 0.2
 STORM_RATIO = 0.6
-# Lookups that take longer than the target runs meanwhile wait for something.
-WAITING_RATIO = 1.5
 
 
 def estimate_totals(
@@ -37,12 +38,9 @@ def estimate_totals(
     cpu_end_ns: int,
 ) -> dict[GroupKey, Estimate]:
     """Return the estimated number of lookups of each group between two times of the CPU clock."""
-    work_doubt_ratio = WAITING_DOUBT_RATIO if _do_wait(windows, groups) else 0.0
+    lookups_wait = _do_wait(windows, groups)
     windows, doubt_ratio = _with_true_costs(windows, links)
-    used = {
-        index for index, window in enumerate(windows) if window.is_counting or _is_cheap(window)
-    }
-    used = used or set(range(len(windows)))
+    used = _good_windows(windows, lookups_wait)
     spans: list[Span] = []
     outside_ns = 0
     # By window, of those that saw any: all groups in all windows of a day would be gigabytes.
@@ -59,13 +57,26 @@ def estimate_totals(
             if key is not None:
                 before = counts[key].get(len(spans), 0.0)
                 counts[key][len(spans)] = before + seen.measured * inside
-        spans.append(_span(window, outside_ns, doubt_ratio, work_doubt_ratio))
+        spans.append(_span(window, outside_ns, doubt_ratio, lookups_wait))
         outside_ns = 0
     pooled = pools(spans, cpu_begin_ns, cpu_end_ns)
     return {
         key: estimate([seen.get(index, 0.0) for index in range(len(spans))], pooled)
         for key, seen in counts.items()
     }
+
+
+def _good_windows(windows: Sequence[MeasuredWindow], lookups_wait: bool) -> set[int]:
+    """Return the indexes of windows that are good for totals; all of them if none is.
+
+    Where lookups wait for each other, measuring them changes what they need: then only counting
+    windows are good, if they counted enough.
+    """
+    counting = {index for index, window in enumerate(windows) if window.is_counting}
+    if lookups_wait and sum(windows[index].tallied for index in counting) >= POOLED_LOOKUPS:
+        return counting
+    cheap = {index for index, window in enumerate(windows) if _is_cheap(window)}
+    return counting | cheap or set(range(len(windows)))
 
 
 def _with_true_costs(
@@ -128,18 +139,15 @@ def _is_cheap(window: MeasuredWindow) -> bool:
 
 
 def _do_wait(windows: Sequence[MeasuredWindow], groups: Mapping[GroupKey, Group]) -> bool:
-    """Tell whether lookups wait for each other: they take more time than all threads run.
-
-    Waits for a CPU, and lookups inside others, which count twice, may make it say so as well.
-    """
     ran_ns = sum(_cpu_ns(window) for window in windows if not window.is_counting)
-    return sum(group.duration_total_ns for group in groups.values()) > WAITING_RATIO * ran_ns
+    return do_wait(sum(group.duration_total_ns for group in groups.values()), ran_ns)
 
 
 def _span(
-    window: MeasuredWindow, outside_ns: int, dense_doubt_ratio: float, work_doubt_ratio: float
+    window: MeasuredWindow, outside_ns: int, dense_doubt_ratio: float, lookups_wait: bool
 ) -> Span:
     is_dense = not _is_cheap(window)
+    waiting_ratio = COUNTED_WAITING_DOUBT_RATIO if window.is_counting else WAITING_DOUBT_RATIO
     return Span(
         window.cpu_begin_ns,
         window.cpu_end_ns,
@@ -149,7 +157,7 @@ def _span(
         0 if window.is_counting else window.refused,
         dense_doubt_ratio if is_dense else COST_DOUBT_RATIO,
         is_dense,
-        0.0 if is_dense else work_doubt_ratio,
+        waiting_ratio if lookups_wait and not is_dense else 0.0,
     )
 
 

@@ -8,6 +8,16 @@ from enum import Enum
 # lookups were measured for the time that has passed.
 CYCLE = 3
 ENOUGH_HZ = 30.0
+# Lookups that take longer than the target runs meanwhile wait for something.
+WAITING_RATIO = 1.5
+
+
+def do_wait(lookups_ns: int, ran_ns: int) -> bool:
+    """Tell whether lookups wait for each other: they take more time than all threads run.
+
+    Waits for a CPU, and lookups inside others, which count twice, may make it say so as well.
+    """
+    return lookups_ns > WAITING_RATIO * ran_ns
 
 
 class WindowKind(Enum):
@@ -23,13 +33,26 @@ class WindowKinds:
     def __init__(self, begun_ns: int) -> None:
         self._begun_ns = begun_ns
         self._measured = 0
+        self._ran_ns = 0
+        self._do_wait = False
 
-    def measured(self, lookups: int) -> None:
-        """Learn how many lookups a window measured."""
+    def measured(self, lookups: int, lookups_ns: int, ran_ns: int) -> None:
+        """Learn how many lookups a window measured, and how long the target ran in it.
+
+        `lookups_ns`: how long all lookups took that were measured so far.
+        """
         self._measured += lookups
+        self._ran_ns += ran_ns
+        self._do_wait = do_wait(lookups_ns, self._ran_ns)
 
-    def next(self, number: int, now_ns: int) -> WindowKind:
-        """Return the kind of the window of that number, where measuring slows lookups down."""
+    def next(self, number: int, now_ns: int, is_dense: bool) -> WindowKind:
+        """Return the kind of the window of that number.
+
+        Some count where measuring slows lookups down: where they are dense, and where they wait for
+        each other, since who is slowed down makes others wait.
+        """
         has_enough = self._measured * 1e9 > ENOUGH_HZ * (now_ns - self._begun_ns)
         counting = CYCLE - 1 if has_enough else 1
-        return WindowKind.COUNT if number % CYCLE >= CYCLE - counting else WindowKind.MEASURE
+        if not (is_dense or self._do_wait) or number % CYCLE < CYCLE - counting:
+            return WindowKind.MEASURE
+        return WindowKind.COUNT

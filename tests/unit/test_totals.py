@@ -108,6 +108,35 @@ def test_where_lookups_wait_for_each_other_work_in_windows_is_doubted(
     assert found.variance**0.5 == pytest.approx(doubt_ratio * 5_000)
 
 
+def total_of_both_kinds(tallied: int, waited_ms: int) -> float:
+    # Two windows measure 500 lookups each and two count, in 10 ms each; 30 ms are twice the former.
+    windows = [
+        window(0, 10, {KEY: 500}),
+        window(30, 40, {KEY: tallied}, counting=True),
+        window(60, 70, {KEY: tallied}, counting=True),
+        window(90, 100, {KEY: 500}),
+    ]
+    waiting = replace(group(1), duration_total_ns=waited_ms * MS)
+    return estimate_totals(windows, {KEY: waiting}, (), 0, 100 * MS)[KEY].total
+
+
+def test_where_lookups_wait_only_windows_that_count_decide() -> None:
+    assert total_of_both_kinds(1000, waited_ms=31) == pytest.approx(10_000)
+    assert total_of_both_kinds(1000, waited_ms=29) == pytest.approx(8_000)
+
+
+def test_windows_that_count_too_little_decide_nothing() -> None:
+    assert total_of_both_kinds(50, waited_ms=31) == pytest.approx(500)
+    assert total_of_both_kinds(49, waited_ms=31) == total_of_both_kinds(49, waited_ms=29)
+
+
+def test_work_in_windows_that_count_is_doubted_less() -> None:
+    windows = [window(at, at + 10, {KEY: 1000}, counting=True) for at in range(0, 100, 20)]
+    waiting = replace(group(1), duration_total_ns=1)
+    found = estimate_totals(windows, {KEY: waiting}, (), 0, 100 * MS)[KEY]
+    assert found.variance**0.5 == pytest.approx(0.03 * 5_000)
+
+
 def test_lookups_between_the_readings_of_the_clock_count() -> None:
     windows = [replace(window(0, 100, {KEY: 1000}, counting=True), tallied=800)]
     assert totals(windows, KEY)[KEY] == pytest.approx(800)
