@@ -90,9 +90,9 @@ class Governor:
         self._level_ns = min(self.level_ns(now_ns), 0.0)
 
     def charge(self, cost_ns: float) -> None:
-        """Count a cost."""
+        """Count a cost; one below zero corrects what was counted before."""
         self._spent_ns += cost_ns
-        self._level_ns -= cost_ns
+        self._level_ns = min(self._level_ns - cost_ns, max(self.depth_ns, self._level_ns))
 
     def charge_sampling(self, cost_ns: float, now_ns: int) -> None:
         """Count what samples cost since the last time; their own share leaves the bucket alone."""

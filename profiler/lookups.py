@@ -29,16 +29,10 @@ from profiler.recording import ProbeWindow
 from profiler.remembered import Remembered
 from profiler.thread_states import ThreadStates
 from profiler.uprobes import UprobePrograms
+from profiler.waiting_cost import WaitingCost
 from profiler.watch import Watch
 from profiler.window_kinds import WindowKind, WindowKinds
-from profiler.wire import (
-    Control,
-    Group,
-    GroupKey,
-    LookupCounter,
-    Place,
-    place_of,
-)
+from profiler.wire import Control, Group, GroupKey, LookupCounter, Place, place_of
 
 _ZERO = struct.pack("<I", 0)
 NODE_NS = 70  # expected cost of one step of a walk; only plans, never results, depend on it
@@ -101,6 +95,7 @@ class LookupMeasurement:
         self._kind = WindowKind.MEASURE
         self._dense = True  # until it is known
         self._kinds = WindowKinds(time.monotonic_ns())
+        self._waiting_cost = WaitingCost()
         self._is_contended = False
         self._grant: Grant | None = None
         self._begin: Edge | None = None
@@ -333,14 +328,13 @@ class LookupMeasurement:
         self._settled = last
         admitted = end.state.admitted - begin.state.admitted
         cpu_ns = end.cpu_ns - begin.cpu_ns
-        if self._kind is WindowKind.MEASURE:
-            walks_ns = end.state.walk_ns - begin.state.walk_ns
-            self._governor.saves = (
-                end.state.put_off > begin.state.put_off or walks_ns > _LONG_WALKS_NS
-            )
-        if self._kind is WindowKind.MEASURE and admitted:
-            self._dense = in_window > DENSE_RATIO * cpu_ns
         is_counting = self._kind is WindowKind.COUNT
+        if not is_counting:
+            walks_ns = end.state.walk_ns - begin.state.walk_ns
+            was_put_off = end.state.put_off > begin.state.put_off
+            self._governor.saves = was_put_off or walks_ns > _LONG_WALKS_NS
+            if admitted:
+                self._dense = in_window > DENSE_RATIO * cpu_ns
         groups = self._counts.tallied() if is_counting else self._counts.measured()
         followed = end.state.watched - begin.state.watched
         link = None
@@ -364,6 +358,8 @@ class LookupMeasurement:
                 followed=followed,
             )
         )
+        if self._kinds.lookups_wait:
+            self._governor.charge(self._waiting_cost.learn(self.windows[-1]))
         if not is_counting:
             self._kinds.measured(admitted, self._counts.lookups_ns, cpu_ns)
             self._frames.settle(self._counts.entries(), self._counts.verdicts, self._predicts)

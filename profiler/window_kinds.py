@@ -34,7 +34,7 @@ class WindowKinds:
         self._begun_ns = begun_ns
         self._measured = 0
         self._ran_ns = 0
-        self._do_wait = False
+        self.lookups_wait = False  # for each other, or for a CPU
 
     def measured(self, lookups: int, lookups_ns: int, ran_ns: int) -> None:
         """Learn how many lookups a window measured, and how long the target ran in it.
@@ -43,7 +43,7 @@ class WindowKinds:
         """
         self._measured += lookups
         self._ran_ns += ran_ns
-        self._do_wait = do_wait(lookups_ns, self._ran_ns)
+        self.lookups_wait = do_wait(lookups_ns, self._ran_ns)
 
     def next(self, number: int, now_ns: int, is_dense: bool) -> WindowKind:
         """Return the kind of the window of that number.
@@ -53,6 +53,6 @@ class WindowKinds:
         """
         has_enough = self._measured * 1e9 > ENOUGH_HZ * (now_ns - self._begun_ns)
         counting = CYCLE - 1 if has_enough else 1
-        if not (is_dense or self._do_wait) or number % CYCLE < CYCLE - counting:
+        if not (is_dense or self.lookups_wait) or number % CYCLE < CYCLE - counting:
             return WindowKind.MEASURE
         return WindowKind.COUNT
