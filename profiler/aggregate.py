@@ -53,7 +53,9 @@ def aggregate(recording: Recording) -> prof.Profile:
                 socket.receive_queue_bytes_mean,
                 socket.drops,
             )
-            for socket in recording.sockets
+            for socket in sorted(
+                recording.sockets, key=lambda s: (-s.drops, -s.receive_queue_bytes_max, s.local)
+            )
         ),
         containers=(),
         probe_windows=recording.probe_windows,

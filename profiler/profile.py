@@ -82,6 +82,11 @@ class SocketUse:
     receive_queue_bytes_mean: float
     drops: int
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no sample found anything in its queue, and nothing was dropped."""
+        return not (self.drops or self.receive_queue_bytes_max)
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -205,7 +210,7 @@ class Profile:
     samples: tuple[ThreadSample, ...]
     lookup_stacks: tuple[WeightedStack, ...]
     threads: tuple[Thread, ...]  # busiest first
-    sockets: tuple[SocketUse, ...]
+    sockets: tuple[SocketUse, ...]  # by drops and longest queue, the worst first
     containers: tuple[ContainerUse, ...]  # most expensive first
     probe_windows: tuple[ProbeWindow, ...]
     findings: tuple[Finding, ...]

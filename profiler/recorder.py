@@ -272,6 +272,7 @@ def _harvest(run: Run) -> Observed:
         lookups = harvest_lookups(run.lookups, run.planner)
     run.sampler.drain()
     run.sockets.sample()
+    sockets = run.sockets.recorded()
     refused = run.lookups.problem if run.lookups is not None else None
     for source in (
         run.events.warning,
@@ -293,7 +294,7 @@ def _harvest(run: Run) -> Observed:
         sampled_by_cpu=run.sampler.by_cpu,
         stacks=run.sampler.stacks(),
         account=account,
-        sockets=run.sockets.recorded(),
+        sockets=sockets,
         lookups=lookups,
         calibration=run.calibration,
         sampling_cost_ns=run.sampling.cost_ns(),

@@ -174,7 +174,11 @@ class UdpSockets:
         self._sampled = True
 
     def recorded(self) -> tuple[recording.Socket, ...]:
-        """Return what was seen."""
+        """Return what was seen; of more than LISTED_SOCKETS the worst, and `warning` says so."""
+        seen = len(self._histories)
+        if seen > LISTED_SOCKETS and self.warning is None:
+            listed = f"only the {LISTED_SOCKETS:,} with most drops and longest queues are listed"
+            self.warning = f"of {seen:,} UDP sockets {listed}"
         return recorded_sockets(self._histories.values())
 
     def close(self) -> None:

@@ -117,6 +117,7 @@ def _threads(profile: Profile) -> Markup:
 def _sockets(profile: Profile) -> Markup:
     if not profile.sockets:
         return Markup("")
+    busy = [socket for socket in profile.sockets if not socket.is_idle]
     rows = [
         (
             element("b", socket.local),
@@ -124,17 +125,18 @@ def _sockets(profile: Profile) -> Markup:
             numbers.size(socket.receive_queue_bytes_mean),
             element("span", numbers.exact(socket.drops), kind="bad" if socket.drops else ""),
         )
-        for socket in sorted(
-            profile.sockets,
-            key=lambda socket: (-socket.drops, -socket.receive_queue_bytes_max, socket.local),
-        )
+        for socket in busy
     ]
+    idle = len(profile.sockets) - len(busy)
     explanation = "A queue that stays full, or drops: the process cannot keep up."
+    if idle:
+        sockets = "socket" if idle == 1 else "sockets"
+        explanation += f" {idle} {sockets} had nothing in the queue in any sample."
     return element(
         "section",
         element("h2", "UDP sockets"),
         element("p", explanation, kind="faint"),
-        table(("Socket", "Longest queue", "Mean queue", "Drops"), rows),
+        table(("Socket", "Longest queue", "Mean queue", "Drops"), rows) if rows else "",
     )
 
 

@@ -132,6 +132,7 @@ def _sockets(profile: Profile) -> list[Line]:
     if not profile.sockets:
         return []
     lines = heading("UDP SOCKETS", "a queue that stays full, or drops: the process cannot keep up")
+    busy = [socket for socket in profile.sockets if not socket.is_idle]
     rows = [
         (
             clip(socket.local, WIDTH),
@@ -139,13 +140,19 @@ def _sockets(profile: Profile) -> list[Line]:
             numbers.size(socket.receive_queue_bytes_mean),
             numbers.column(socket.drops),
         )
-        for socket in sorted(
-            profile.sockets,
-            key=lambda socket: (-socket.drops, -socket.receive_queue_bytes_max, socket.local),
-        )[:_ROWS_MAX]
+        for socket in busy[:_ROWS_MAX]
     ]
     titles = ("socket", "queue max", "queue mean", "drops")
-    return lines + [Line(text) for text in table(titles, rows, WIDTH)]
+    if rows:
+        lines += [Line(text) for text in table(titles, rows, WIDTH)]
+    rest, idle = busy[_ROWS_MAX:], len(profile.sockets) - len(busy)
+    if rest:
+        drops = sum(socket.drops for socket in rest)
+        lines.append(Line(f"  and {len(rest)} more, together {drops:,} drops", "dim"))
+    if idle:
+        sockets = "socket" if idle == 1 else "sockets"
+        lines.append(Line(f"  {idle} {sockets} with nothing in the queue in any sample", "dim"))
+    return lines
 
 
 def _growth(profile: Profile) -> list[Line]:

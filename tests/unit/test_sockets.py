@@ -182,6 +182,26 @@ def test_only_sockets_of_the_target_in_its_own_namespace(
     assert threading.active_count() == 1
 
 
+def test_of_more_sockets_than_are_listed_it_is_said_how_many_there_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "LISTED_SOCKETS", 2)
+    open_ones = [bound(socket.AF_INET, "127.0.0.1")[0] for _ in range(2)]
+    udp = UdpSockets(os.getpid())
+    udp.sample()
+    assert len(udp.recorded()) == 2
+    assert udp.warning is None
+    open_ones.append(bound(socket.AF_INET, "127.0.0.1")[0])
+    udp.sample()
+    assert len(udp.recorded()) == 2
+    assert udp.warning == (
+        "of 3 UDP sockets only the 2 with most drops and longest queues are listed"
+    )
+    udp.close()
+    for receiver in open_ones:
+        receiver.close()
+
+
 def test_a_target_that_is_gone_has_no_sockets() -> None:
     udp = UdpSockets(2**22 + 1)
     udp.sample()
