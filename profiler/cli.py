@@ -1,10 +1,8 @@
-"""The command line: the only place that knows click, exit codes and the process's streams."""
+"""The command line: knows, with click_types.py, click, exit codes and the process's streams."""
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import signal
 import sys
 import time
@@ -12,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
 from profiler import __version__
 from profiler.aggregate import aggregate
+from profiler.click_types import MAX_FREQUENCY_HZ, Budget, Commands, Duration, Frequency
 from profiler.debugfiles import SymbolDirectory
 from profiler.diff import diff
 from profiler.doctor import checks, exit_code, require
@@ -41,10 +40,6 @@ from profiler.store import read_recording, write_recording
 from profiler.streams import drop, open_missing, say, write_out
 from profiler.target import find_asterisk
 
-_UNITS_S = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?")
-_MAX_DURATION_S = 24 * 3600
-_MAX_FREQUENCY_HZ = 10_000
 _ABORTED = 130  # as a shell reports a program that Ctrl-C ended
 
 EXAMPLES = """\b
@@ -62,52 +57,8 @@ Exit codes:
 """
 
 
-class _Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float | int):
-            return float(value)
-        match = _DURATION.fullmatch(str(value).strip())
-        seconds = float(match[1]) * _UNITS_S[match[2] or ""] if match else 0.0
-        if not 0 < seconds <= _MAX_DURATION_S:
-            self.fail(f"{value!r} is no duration: say 60, 60s, 1m or 0.5h, at most 24h", param, ctx)
-        return seconds
-
-
-class _Frequency(click.FloatRange):
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return a number; "nan" is none, although it is not out of any range."""
-        hertz = float(super().convert(value, param, ctx))
-        if math.isnan(hertz):
-            self.fail(f"{value!r} is no frequency: say 1 to {_MAX_FREQUENCY_HZ}", param, ctx)
-        return hertz
-
-
-class _Budget(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
-    name = "share"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return a ratio of one CPU; infinity for "off"."""
-        if isinstance(value, float):
-            return value
-        shown = str(value).strip().lower()
-        if shown == "off":
-            return float("inf")
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%?", shown)
-        ratio = float(match[1]) / 100 if match else 0.0
-        if not 0.001 <= ratio <= 1:
-            self.fail(f"{value!r} is no budget: say 0.1% to 100%, or off", param, ctx)
-        return ratio
-
-
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog=EXAMPLES + "\n\n" + EXIT_CODES,
     no_args_is_help=False,  # which writes the whole help as if it were an error's one line
@@ -124,19 +75,19 @@ def commands() -> None:
 @commands.command(epilog=EXAMPLES + "\n\n" + EXIT_CODES)
 @click.option("-p", "--pid", type=click.IntRange(min=1), help="Process to profile.")
 @click.option(
-    "-d", "--duration", type=_Duration(), default="10s", show_default=True, help="60, 60s, 1m."
+    "-d", "--duration", type=Duration(), default="10s", show_default=True, help="60, 60s, 1m."
 )
 @click.option(
     "-F",
     "--frequency",
-    type=_Frequency(1, _MAX_FREQUENCY_HZ),
+    type=Frequency(1, MAX_FREQUENCY_HZ),
     default=99.0,
     show_default=True,
     help="Samples per second of CPU time.",
 )
 @click.option(
     "--budget",
-    type=_Budget(),
+    type=Budget(),
     default="1%",
     show_default=True,
     help="Most that measuring may take from the target, of one CPU; 0.1% to 100%, or off.",

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from profiler.errors import KernelError, PrivilegeError, ProfilerError
+from profiler.errors import REFUSALS, KernelError, PrivilegeError, ProfilerError
 from profiler.host import SYSTEM_PYTHON, HostFacts
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
@@ -220,7 +220,7 @@ def _syscall(facts: HostFacts, name: str, call: str, number: int, ok: str) -> Ch
         return _failed(
             name,
             f"a security module denies {call} ({reason})",
-            "sudo dmesg | grep -iE 'denied|lockdown|avc'",
+            REFUSALS,
             PrivilegeError,
         )
     return _failed(name, f"{call} fails: {reason}", "sudo dmesg | tail", KernelError)

@@ -4,6 +4,10 @@ Raised anywhere, caught once in cli.py. Bugs are ordinary exceptions and keep th
 """
 
 import errno
+import os
+
+# Who refused root something is told by the kernel's log: AppArmor, SELinux, lockdown.
+REFUSALS = "sudo dmesg | grep -iE 'denied|lockdown|avc'"
 
 
 class ProfilerError(Exception):
@@ -45,6 +49,12 @@ class KernelError(ProfilerError):
     """The kernel, or its BCC, lacks what is needed."""
 
     exit_code = 6
+
+
+def refused(what: str, pid: int) -> PrivilegeError:
+    """Return the error for something of a process that may not be read."""
+    hint = f"sudo ebpf-prof asterisk --pid {pid}" if os.geteuid() else REFUSALS
+    return PrivilegeError(f"{what} of process {pid} may not be read", hint)
 
 
 def scarcity(error: Exception) -> KernelError | None:

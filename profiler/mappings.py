@@ -17,7 +17,7 @@ from pathlib import Path
 
 from profiler.debugfiles import OpenFile, open_in_root
 from profiler.elf import PF_X, Elf, ElfError
-from profiler.errors import TargetError
+from profiler.errors import TargetError, refused
 
 PROC = Path("/proc")
 MAX_MAPS_BYTES = 64 << 20  # a million mappings
@@ -101,7 +101,7 @@ def read_mappings(pid: int, proc: Path = PROC) -> tuple[Mapping, ...]:
             f"process {pid} does not exist (any more)", "pgrep -a asterisk"
         ) from error
     except PermissionError as error:
-        raise TargetError(f"the mappings of process {pid} cannot be read", "use sudo") from error
+        raise refused("the memory map", pid) from error
 
 
 def load_bias(elf: Elf, mapping: Mapping) -> int | None:

@@ -34,11 +34,14 @@ def write_out(render: Callable[[T, TextIO], None], value: T) -> None:
     except BrokenPipeError:
         drop(1)
     except OSError as error:
-        drop(1)
-        raise UsageError(
-            f"cannot write to the standard output: {error.strerror}",
-            "ebpf-prof report FOLDER, which shows again what the results folder holds",
-        ) from error
+        hint = "ebpf-prof report FOLDER, which shows again what the results folder holds"
+        raise cannot_write(error, hint) from error
+
+
+def cannot_write(error: OSError, hint: str) -> UsageError:
+    """Return the error to raise when stdout refused what was written; no more will be."""
+    drop(1)
+    return UsageError(f"cannot write to the standard output: {error.strerror}", hint)
 
 
 def say(errors: TextIO, line: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from profiler import recording
 from profiler.asterisk_build import DISTINCTIVE_SYMBOLS, AsteriskBuild, read_build
 from profiler.elf import Elf, ElfError
-from profiler.errors import PrivilegeError, TargetError
+from profiler.errors import PrivilegeError, TargetError, refused
 from profiler.process import (
     INITIAL_PID_NAMESPACE,
     PROC,
@@ -186,11 +186,7 @@ def _build_of(process: Process, proc: Path) -> AsteriskBuild | None:
     try:
         descriptor = os.open(proc / str(process.pid) / "exe", os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError as error:
-        raise PrivilegeError(
-            f"the executable of process {process.pid} "
-            f"({_printable(process.stat.name)}) may not be read",
-            f"sudo ebpf-prof asterisk --pid {process.pid}",
-        ) from error
+        raise refused("the executable", process.pid) from error
     except OSError:
         return None
     try:

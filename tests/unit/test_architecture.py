@@ -43,7 +43,7 @@ def test_bcc_has_one_door() -> None:
 
 
 def test_click_has_one_door() -> None:
-    assert importers("click") == {"cli.py"}
+    assert importers("click") == {"cli.py", "click_types.py"}
 
 
 def test_rich_has_one_door() -> None:

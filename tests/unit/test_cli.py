@@ -6,14 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from profiler import cli
 from profiler.errors import IncompleteError, KernelError, ProfilerError, TargetError
@@ -22,61 +19,6 @@ from profiler.store import write_recording
 from tests.examples import field_story, recording
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-def duration(text: str) -> float:
-    return cli._Duration().convert(text, None, None)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("60", 60),
-        ("60s", 60),
-        ("1m", 60),
-        ("1 min", 60),
-        ("0.5h", 1800),
-        ("250ms", 0.25),
-        ("24h", 86_400),
-    ],
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "1d", "soon", "", "25h", "1e9", "nan", "inf"])
-def test_no_durations(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no duration"):
-        duration(text)
-
-
-@given(st.text())
-def test_any_text_is_a_duration_or_refused(text: str) -> None:
-    with suppress(click.BadParameter):
-        assert 0 < duration(text) <= 86_400
-
-
-@pytest.mark.parametrize(
-    ("text", "ratio"), [("1%", 0.01), ("0.1 %", 0.001), ("100%", 1.0), ("2", 0.02)]
-)
-def test_budgets(text: str, ratio: float) -> None:
-    assert cli._Budget().convert(text, None, None) == pytest.approx(ratio)
-
-
-def test_the_budget_can_be_off() -> None:
-    assert cli._Budget().convert("OFF", None, None) == float("inf")
-
-
-@pytest.mark.parametrize("text", ["nan", "inf", "0", "10001", "often"])
-def test_no_frequencies(text: str) -> None:
-    with pytest.raises(click.BadParameter):
-        cli._Frequency(1, 10_000).convert(text, None, None)
-
-
-@pytest.mark.parametrize("text", ["0%", "0.09%", "101%", "-1%", "much", "nan"])
-def test_no_budgets(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no budget"):
-        cli._Budget().convert(text, None, None)
 
 
 def outcome(error: BaseException | None) -> tuple[int, str]:
@@ -253,6 +195,15 @@ def test_output_that_cannot_be_written_is_an_error_of_one_line(saved: Path) -> N
     first, hint = done.stderr.splitlines()
     assert first == "ebpf-prof: cannot write to the standard output: No space left on device"
     assert hint.startswith("  try: ebpf-prof report ")
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "asterisk --help", "diff -h"])
+def test_help_that_cannot_be_written_is_an_error_of_one_line(words: str) -> None:
+    done = shell(f"ebpf-prof {words} >/dev/full")
+    assert done.returncode == 2
+    first, hint = done.stderr.splitlines()
+    assert first == "ebpf-prof: cannot write to the standard output: No space left on device"
+    assert hint == "  try: df -h"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
