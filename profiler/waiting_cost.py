@@ -6,6 +6,7 @@ not, so what a lookup needs more in windows that measure is our cost as well.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from profiler.observed import MeasuredWindow
@@ -14,15 +15,35 @@ from profiler.observed import MeasuredWindow
 LEAST_WINDOWS = 5
 # Where our cost is a larger part of the target's CPU time, what is left of it is not known well.
 GOOD_RATIO = 0.2
+# Standard errors that a difference must have: the target's other work differs by chance as well.
+_LEAST_ERRORS = 2.0
 
 
 @dataclass(slots=True)
 class _Kind:
-    """Sums over all windows of a kind."""
+    """Sums over all windows of a kind; work in nanoseconds."""
 
     windows: int = 0
     lookups: int = 0
-    work_ns: int = 0
+    work: int = 0
+    lookups_squared: int = 0
+    work_squared: int = 0
+    work_by_lookups: int = 0
+
+    def add(self, lookups: int, work: int) -> None:
+        self.windows += 1
+        self.lookups += lookups
+        self.work += work
+        self.lookups_squared += lookups**2
+        self.work_squared += work**2
+        self.work_by_lookups += work * lookups
+
+    @property
+    def variance(self) -> float:
+        """Variance of the summed work, by how much windows differ from their mean for a lookup."""
+        mean = self.work / self.lookups
+        squared = self.work_squared - 2 * mean * self.work_by_lookups
+        return max(squared + mean**2 * self.lookups_squared, 0.0)
 
 
 class WaitingCost:
@@ -40,18 +61,22 @@ class WaitingCost:
         """
         cpu_ns = window.cpu_end_ns - window.cpu_begin_ns
         if window.cost_ns < GOOD_RATIO * cpu_ns:
-            kind = self._counted if window.is_counting else self._measured
-            kind.windows += 1
-            kind.work_ns += cpu_ns - window.cost_ns
-            counted = window.tallied if window.is_counting else window.admitted + window.refused
-            kind.lookups += counted
+            work_ns = cpu_ns - window.cost_ns
+            if window.is_counting:
+                self._counted.add(window.tallied, work_ns)
+            else:
+                self._measured.add(window.admitted + window.refused, work_ns)
         cost_ns = self._cost_ns()
         more_ns, self._charged_ns = cost_ns - self._charged_ns, cost_ns
         return more_ns
 
     def _cost_ns(self) -> float:
         measured, counted = self._measured, self._counted
-        if min(measured.windows, counted.windows) < LEAST_WINDOWS or not counted.lookups:
+        if min(measured.windows, counted.windows) < LEAST_WINDOWS:
             return 0.0
-        usual_ns = measured.lookups * counted.work_ns / counted.lookups
-        return max(measured.work_ns - usual_ns, 0.0)
+        if not (measured.lookups and counted.lookups):
+            return 0.0
+        ratio = measured.lookups / counted.lookups
+        more_ns = measured.work - ratio * counted.work
+        error_ns = math.sqrt(measured.variance + ratio**2 * counted.variance)
+        return more_ns if more_ns > _LEAST_ERRORS * error_ns else 0.0

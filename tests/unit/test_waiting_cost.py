@@ -9,13 +9,13 @@ from profiler.waiting_cost import WaitingCost
 MS = 1_000_000
 
 
-def window(lookups: int, cpu_ms: int, cost_ms: int = 1, counting: bool = False) -> MeasuredWindow:
+def window(lookups: int, cpu_ms: float, cost_ms: int = 1, counting: bool = False) -> MeasuredWindow:
     return MeasuredWindow(
-        window=ProbeWindow(0, cpu_ms * MS, lookups, cost_ms * MS),
+        window=ProbeWindow(0, round(cpu_ms * MS), lookups, cost_ms * MS),
         groups=(),
         is_counting=counting,
         cpu_begin_ns=5 * MS,
-        cpu_end_ns=(5 + cpu_ms) * MS,
+        cpu_end_ns=round((5 + cpu_ms) * MS),
         cost_ns=cost_ms * MS,
         admitted=0 if counting else lookups - lookups // 10,
         refused=0 if counting else lookups // 10,
@@ -46,6 +46,15 @@ def test_what_was_charged_too_much_is_given_back_but_no_more() -> None:
 def test_few_windows_tell_nothing(counted: int, measured: int) -> None:
     counting = [window(1000, 101, counting=True)] * counted
     assert not any(learned(*counting, *[window(100, 13)] * measured))
+
+
+def test_a_difference_that_windows_have_by_chance_is_not_charged() -> None:
+    counting = [window(1000, 101, counting=True)] * 5
+    # Together 10 ms more than usual, with an error of 5.6 or 4.4 ms.
+    unlike = (10.2, 15.8, 10.2, 15.8, 13)
+    assert not any(learned(*counting, *[window(100, ms) for ms in unlike]))
+    alike = (10.8, 15.2, 10.8, 15.2, 13)
+    assert sum(learned(*counting, *[window(100, ms) for ms in alike])) == pytest.approx(10)
 
 
 def test_windows_that_cost_much_tell_nothing() -> None:
