@@ -38,9 +38,10 @@ static __always_inline u64 trapped_return(u64 slot)
 #define UNWIND_EXACT      1 /* ip is where execution is, not a return address */
 #define UNWIND_BP_UNKNOWN 2
 #define UNWIND_REGISTERS  4 /* `registers` holds the leaf's */
+#define UNWIND_BX_KNOWN   8
 
 struct unwind_state {
-    u64 ip, sp, bp;
+    u64 ip, sp, bp, bx;
     u64 key; /* hash over the frames so far */
     u32 flags;
     u32 mapping;       /* index of the mapping found last */
@@ -85,7 +86,8 @@ static __always_inline void unwind_begin_caller(struct unwind_state *state, u64 
 static __always_inline void unwind_begin_registers(struct unwind_state *state, struct pt_regs *regs)
 {
     unwind_begin(state, regs->ip, regs->sp, regs->bp);
-    state->flags = UNWIND_EXACT | UNWIND_REGISTERS;
+    state->flags = UNWIND_EXACT | UNWIND_REGISTERS | UNWIND_BX_KNOWN;
+    state->bx = regs->bx;
     state->registers[0] = regs->ax;
     state->registers[1] = regs->dx;
     state->registers[2] = regs->cx;
@@ -198,6 +200,8 @@ static __always_inline u32 unwind_register(struct unwind_state *state, u8 reg, u
         if (state->flags & UNWIND_BP_UNKNOWN)
             return UNWIND_UNSUPPORTED;
         *value = state->bp;
+    } else if (reg == 3 && state->flags & UNWIND_BX_KNOWN) {
+        *value = state->bx;
     } else {
         if (state->stack.count != 1 || !(state->flags & UNWIND_REGISTERS))
             return UNWIND_UNSUPPORTED;
@@ -218,6 +222,21 @@ static __always_inline int unwind_bp_is_back(struct unwind_state *state, u64 cfa
     return original != copy;
 }
 
+/* Restores rbx by a wide rule of a table that follows it. */
+static __always_inline u32 unwind_wide_bx(struct unwind_state *state, s32 slot, u64 cfa)
+{
+    if (!slot)
+        return 0;
+    if (slot == UNWIND_SLOT_LOST) {
+        state->flags &= ~UNWIND_BX_KNOWN;
+        return 0;
+    }
+    state->flags |= UNWIND_BX_KNOWN;
+    if (bpf_probe_read_user(&state->bx, 8, (void *)(cfa + 8 * (s64)slot)))
+        return UNWIND_UNREADABLE;
+    return 0;
+}
+
 /* Goes to the caller by a wide rule. */
 static __always_inline u32 unwind_wide(struct unwind_state *state, u32 at, u64 *cfa)
 {
@@ -232,6 +251,9 @@ static __always_inline u32 unwind_wide(struct unwind_state *state, u32 at, u64 *
     if (rule->is_memory && bpf_probe_read_user(&value, 8, (void *)value))
         return UNWIND_UNREADABLE;
     *cfa = value + (s64)rule->added;
+    cause = unwind_wide_bx(state, (s8)rule->bx, *cfa);
+    if (cause)
+        return cause;
     if (rule->bp == UNWIND_BP_SAME)
         return 0;
     if (rule->bp == UNWIND_BP_LOST ||
@@ -250,16 +272,19 @@ static __always_inline u32 unwind_wide(struct unwind_state *state, u32 at, u64 *
 }
 
 /* Goes from a signal handler's trampoline to what the signal interrupted. Offsets in ucontext_t:
- * uc_mcontext.gregs from 40, REG_RBP 10, REG_RSP 15, REG_RIP 16 (glibc sys/ucontext.h). */
+ * uc_mcontext.gregs from 40, REG_RBP 10, REG_RBX 11, REG_RSP 15, REG_RIP 16 (glibc
+ * sys/ucontext.h). */
 static __always_inline u32 unwind_signal(struct unwind_state *state)
 {
-    u64 sp_ip[2];
-    if (bpf_probe_read_user(&state->bp, 8, (void *)(state->sp + 120)) ||
+    u64 bp_bx[2], sp_ip[2];
+    if (bpf_probe_read_user(bp_bx, sizeof(bp_bx), (void *)(state->sp + 120)) ||
         bpf_probe_read_user(sp_ip, sizeof(sp_ip), (void *)(state->sp + 160)))
         return UNWIND_UNREADABLE;
+    state->bp = bp_bx[0];
+    state->bx = bp_bx[1];
     state->sp = sp_ip[0];
     state->ip = sp_ip[1];
-    state->flags = UNWIND_EXACT;
+    state->flags = UNWIND_EXACT | UNWIND_BX_KNOWN;
     return UNWIND_MORE;
 }
 
@@ -313,6 +338,8 @@ static __always_inline u32 unwind_step(struct unwind_state *state)
         return UNWIND_UNKNOWN_MAPPING;
     if (!mapping->count)
         return UNWIND_NO_TABLE;
+    if (!mapping->follows_bx)
+        state->flags &= ~UNWIND_BX_KNOWN;
 
     u32 word = unwind_find_word(mapping, pc);
     u32 offset = word & UNWIND_OFFSET_MASK;

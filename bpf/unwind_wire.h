@@ -63,7 +63,8 @@ enum unwind_bp {
 struct unwind_rule {
     u8 reg;       /* DWARF number, 0 to 15 (System V x86-64 psABI table 3.36) */
     u8 is_memory; /* read the CFA at reg + offset */
-    u16 bp;       /* enum unwind_bp */
+    u8 bp;        /* enum unwind_bp */
+    u8 bx;        /* as a word's slot, where the table follows rbx; words leave it alone */
     s32 offset;
     s32 added;
     s32 bp_offset;
@@ -85,6 +86,8 @@ struct unwind_mapping {
     u32 blocks;     /* index of its first block */
     u32 count;      /* of blocks; 0: no table */
     u32 rules;      /* index of its first wide rule */
+    u32 follows_bx; /* 1: its rules say what becomes of rbx */
+    u32 zero;
 };
 
 /* Which half of the mappings array holds, written as one word. */

@@ -1,7 +1,7 @@
 """Executes call frame instructions one at a time.
 
-Followed are the canonical frame address (CFA), rbp and the return address. Sources: DWARF 4 section
-6.4.2, the GNU extensions as binutils writes them.
+Followed are the canonical frame address (CFA), rbp and the return address; cfi_rbx.py adds rbx.
+Sources: DWARF 4 section 6.4.2, the GNU extensions as binutils writes them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 
 from profiler.cfi import Cie, read_sleb, read_uleb
 
-RBP, RSP, RIP = 6, 7, 16  # DWARF register numbers, x86-64 psABI table 3.36
+RBX, RBP, RSP, RIP = 3, 6, 7, 16  # DWARF register numbers, x86-64 psABI table 3.36
 
 # What a register is restored from: None (it kept its value), an offset from the CFA, or one of:
 Place = int | str | tuple[int, int] | None

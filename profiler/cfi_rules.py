@@ -12,6 +12,7 @@ from collections import Counter
 from profiler.cfi import Cie, read_uleb
 from profiler.cfi_machine import (
     RBP,
+    RBX,
     RIP,
     RSP,
     START,
@@ -41,6 +42,7 @@ from profiler.unwind_wire import (
 MAX_WIDE_RULES = 1 << 12  # libcrypto has 39
 MAX_PROGRAM_BYTES = 1 << 15  # the longest that we met has 9971 (libepoxy)
 RA_USUAL = -8
+TOO_MANY = "too many unusual rules"
 
 # rt_sigframe: rsp points at ucontext, whose uc_mcontext.gregs start at 40 (glibc sys/ucontext.h).
 _SIGNAL = (("deref", RSP, 160, 0), (RSP, 120), (RSP, 168))
@@ -53,13 +55,14 @@ class RuleWords:
         self.words: dict[State, int] = {}
         self.wide: list[bytes] = []
         self.bad: Counter[str] = Counter()
+        self.uses_rbx = False  # some CFA is found by it
 
     def pack(self, state: State) -> int:
         """Return the word for a state; remembered in `words`."""
         packed = self.words[state] = self._pack(state)
         return packed
 
-    def _pack(self, state: State) -> int:
+    def _pack(self, state: State, bx: int = 0) -> int:
         cfa, offset, rbp, ra = state
         if ra == UNDEFINED:
             return word(KIND_END)
@@ -67,21 +70,21 @@ class RuleWords:
             return word(KIND_SIGNAL)
         if ra != RA_USUAL:
             return self._reject("return address not below the CFA")
-        if isinstance(cfa, tuple) and cfa[0] == "plt" and rbp is None:
+        if isinstance(cfa, tuple) and cfa[0] == "plt" and rbp is None and not bx:
             return word(KIND_PLT, cfa[3], cfa[2] >> 3)
         if isinstance(rbp, tuple) and cfa == RSP:
             # Saved where rbp points, but the frame is rsp's again: GCC forgets to say that rbp
             # is back, at the end of functions that realign their stack.
             rbp = None
-        slot = _slot(rbp)
-        fits = offset >= 0 and not offset & 7 and offset >> 3 < 1 << 20
+        slot = register_slot(rbp)
+        fits = not bx and offset >= 0 and not offset & 7 and offset >> 3 < 1 << 20
         if slot is not None and fits and cfa == RSP:
             return word(KIND_RSP, slot, offset >> 3)
         if slot is not None and fits and cfa == RBP:
             return word(KIND_RBP, slot, offset >> 3)
-        return self._pack_wide(cfa, offset, rbp)
+        return self._pack_wide(cfa, offset, rbp, bx)
 
-    def _pack_wide(self, cfa: Cfa, offset: int, rbp: Place) -> int:
+    def _pack_wide(self, cfa: Cfa, offset: int, rbp: Place, bx: int) -> int:
         added, is_memory = 0, 0
         if isinstance(cfa, tuple):
             if cfa[0] != "deref":
@@ -93,10 +96,11 @@ class RuleWords:
         how, where = _wide_place(rbp)
         if max(abs(offset), abs(added), abs(where)) >= 1 << 31:
             return self._reject("offset too large")
-        packed = WIDE_RULE.pack(cfa, is_memory, how, offset, added, where)
+        packed = WIDE_RULE.pack(cfa, is_memory, how, bx, offset, added, where)
         if len(self.wide) >= MAX_WIDE_RULES:
-            return self._reject("too many unusual rules")
+            return self._reject(TOO_MANY)
         self.wide.append(packed)
+        self.uses_rbx = self.uses_rbx or cfa == RBX
         return word(KIND_WIDE, 0, len(self.wide) - 1)
 
     def _reject(self, reason: str) -> int:
@@ -104,13 +108,13 @@ class RuleWords:
         return word(KIND_BAD)
 
 
-def _slot(rbp: Place) -> int | None:
-    # The slot in the word: 0 kept, n < 0 saved at CFA + 8 n, SLOT_LOST; None when it has no form.
-    if rbp is None:
+def register_slot(place: Place) -> int | None:
+    """Return a slot: 0 kept, n < 0 saved at CFA + 8 n, SLOT_LOST; None when it has no form."""
+    if place is None:
         return 0
-    if isinstance(rbp, int):
-        return rbp >> 3 if not rbp & 7 and -127 <= rbp >> 3 < 0 else None
-    return SLOT_LOST if isinstance(rbp, str) else None
+    if isinstance(place, int):
+        return place >> 3 if not place & 7 and -127 <= place >> 3 < 0 else None
+    return SLOT_LOST if isinstance(place, str) else None
 
 
 def _wide_place(rbp: Place) -> tuple[int, int]:
@@ -140,8 +144,11 @@ class Programs:
         rows = self.done.get(key)
         if rows is None:
             start = self._starts[key[0]] if key[0] in self._starts else self._start(cie)
-            rows = self.done[key] = execute(program, cie, start, self.rules)
+            rows = self.done[key] = self._execute(program, cie, start)
         return rows
+
+    def _execute(self, program: bytes, cie: Cie, start: State | None) -> tuple[int, ...]:
+        return execute(program, cie, start, self.rules)
 
     def _start(self, cie: Cie) -> State | None:
         self._cies.append(cie)
@@ -151,7 +158,11 @@ class Programs:
 
 def initial_state(cie: Cie) -> State | None:
     """Return the state that a CIE's own instructions set up, None when they cannot be followed."""
-    machine = Machine(cie, START, START)
+    return set_up(Machine(cie, START, START), cie)
+
+
+def set_up(machine: Machine, cie: Cie) -> State | None:
+    """Execute a CIE's own instructions; initial_state with a machine of one's own."""
     at, program = 0, cie.program
     try:
         while at < len(program):

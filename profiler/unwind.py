@@ -217,7 +217,7 @@ class UnwindTables:
 
     def _entry(self, code: LoadedCode) -> tuple[bytes, str | None]:
         start, end = code.mapping.start, code.mapping.end
-        nothing = MAPPING.pack(start, end, 0, 0, 0, 0, 0)
+        nothing = MAPPING.pack(start, end, 0, 0, 0, 0, 0, 0, 0)
         if code.file is None or code.bias is None:
             return nothing, code.problem
         table = self._library.table(code.file)
@@ -228,7 +228,8 @@ class UnwindTables:
             return nothing, "no room in the kernel's tables"
         base = table.base + code.bias & (1 << 64) - 1
         blocks = len(table.blocks) // 2
-        return MAPPING.pack(start, end, base, place.rows, place.blocks, blocks, place.rules), None
+        where = (place.rows, place.blocks, blocks, place.rules)
+        return MAPPING.pack(start, end, base, *where, table.follows_bx, 0), None
 
     def _place(self, table: UnwindTable) -> _Place | None:
         if id(table) not in self._places:

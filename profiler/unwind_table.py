@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from profiler.cfi import Entry, FrameSection, MalformedFramesError, read_entries
-from profiler.cfi_rules import Programs, RuleWords
+from profiler.cfi_rbx import MAX_FOLLOWED_BYTES, RbxPrograms, RbxWords
+from profiler.cfi_rules import TOO_MANY, Programs, RuleWords
 from profiler.elf import Elf
 from profiler.unwind_wire import (
     BLOCK_SHIFT,
@@ -62,6 +63,7 @@ class UnwindTable:
 
     `base` is the virtual address that the rows' offsets count from. `rows`: u64 each; `blocks`:
     u32 pairs (first row, count), one for each 1024 bytes of code; `rules`: struct unwind_rule each.
+    `follows_bx`: the rules say what becomes of rbx, because some of them find the CFA by it.
     """
 
     base: int
@@ -70,6 +72,7 @@ class UnwindTable:
     rules: bytes
     functions: FunctionTable
     bad_rows: int
+    follows_bx: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -123,10 +126,14 @@ def compile_table(
         raise MalformedFramesError(f"code of {span} bytes")
     rules = RuleWords()
     rows = array("Q", _rows(entries, base, Programs(rules)))
+    followed = _rows_with_rbx(entries, base) if rules.uses_rbx else None
+    if followed is not None:
+        rules, rows = followed
     bad = sum(1 for row in rows if row >> KIND_SHIFT & 0xF == KIND_BAD) if rules.bad else 0
     blocks = _blocks(rows, (span >> BLOCK_SHIFT) + 1)
     table = _function_table([entry[:2] for entry in entries])
-    return UnwindTable(base, rows, blocks, b"".join(rules.wide), table, bad)
+    wide = b"".join(rules.wide)
+    return UnwindTable(base, rows, blocks, wide, table, bad, followed is not None)
 
 
 def _entries(
@@ -181,6 +188,15 @@ def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
     return rows
 
 
+def _rows_with_rbx(entries: list[Entry], base: int) -> tuple[RuleWords, array[int]] | None:
+    # None where that would take too long, or has no room, so that other rules would be lost.
+    if sum(len(program) for *_, program in entries) > MAX_FOLLOWED_BYTES:
+        return None
+    rules = RbxWords()
+    rows = array("Q", _rows(entries, base, RbxPrograms(rules)))
+    return None if rules.bad[TOO_MANY] else (rules, rows)
+
+
 def _is_clone(word_before: int, gap_bytes: int, word_after: int) -> bool:
     """Tell the gap that glibc leaves around the system call that starts a thread.
 
@@ -216,20 +232,20 @@ def _function_table(ranges: list[tuple[int, int]]) -> FunctionTable:
 def encode_table(table: UnwindTable) -> bytes:
     """Return the table as bytes, for the cache."""
     starts = table.functions.starts
-    sizes = (len(table.rows), len(table.blocks), len(table.rules), len(starts), table.bad_rows)
+    sizes = (len(table.rows), len(table.blocks), len(table.rules), len(starts))
     parts = (table.rows, starts, table.functions.ends, table.blocks)
-    head = _HEAD.pack(table.base, *sizes)
+    head = _HEAD.pack(table.base, *sizes, table.bad_rows, table.follows_bx)
     return b"".join((head, *(part.tobytes() for part in parts), table.rules))
 
 
-_HEAD = struct.Struct("<QQQQQQ")
+_HEAD = struct.Struct("<QQQQQQQ")
 
 
 def decode_table(data: bytes) -> UnwindTable | None:
     """Return the table that encode_table gave these bytes for, None when they are no such bytes."""
     if len(data) < _HEAD.size:
         return None
-    base, rows, blocks, rules, functions_, bad = _HEAD.unpack_from(data)
+    base, rows, blocks, rules, functions_, bad, follows_bx = _HEAD.unpack_from(data)
     sizes = (8 * rows, 8 * functions_, 8 * functions_, 4 * blocks, rules)
     if len(data) != _HEAD.size + sum(sizes):
         return None
@@ -240,4 +256,5 @@ def decode_table(data: bytes) -> UnwindTable | None:
         at += size
     starts, ends = array("Q", parts[1]), array("Q", parts[2])
     table = FunctionTable(starts, ends)
-    return UnwindTable(base, array("Q", parts[0]), array("I", parts[3]), parts[4], table, bad)
+    rows_, blocks_ = array("Q", parts[0]), array("I", parts[3])
+    return UnwindTable(base, rows_, blocks_, parts[4], table, bad, bool(follows_bx))

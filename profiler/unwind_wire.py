@@ -45,9 +45,9 @@ SLOT_LOST = -128
 BP_SAME, BP_AT_CFA, BP_AT_BP, BP_LOST = range(4)
 
 ROW = struct.Struct("<Q")  # code offset << 32 | word
-WIDE_RULE = struct.Struct("<BBHiii")  # struct unwind_rule
+WIDE_RULE = struct.Struct("<BBBbiii")  # struct unwind_rule
 BLOCK = struct.Struct("<II")  # struct unwind_block
-MAPPING = struct.Struct("<QQQIIII")  # struct unwind_mapping
+MAPPING = struct.Struct("<QQQIIIIII")  # struct unwind_mapping
 ACTIVE = struct.Struct("<II")  # struct unwind_active
 STACK_HEAD = struct.Struct("<QIHH")  # struct unwind_stack up to its frames
 STACK_BYTES = STACK_HEAD.size + 8 * (MAX_FRAMES + MAX_KERNEL_FRAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import capstone
@@ -12,6 +13,7 @@ from profiler.elf import Elf
 from profiler.mappings import VDSO, TargetCode
 from profiler.sampling import has_task_registers
 from profiler.symtab import read_symtab
+from profiler.unwind import UnwindStack
 from profiler.unwind_wire import CAUSES, MAX_FRAMES, WHOLE, push_site
 from tests.bpf.unwinding import (
     AT_PROBE,
@@ -88,6 +90,31 @@ def test_callers_of_a_leaf_that_calls_out_equal_gdb(tmp_path: Path, mode: str) -
     in_kernel = [stack for stack in taken.stacks if stack.kernel]
     assert mode != "sm" or len(in_kernel) > len(taken.stacks) // 4
     assert mode != "vm" or len(in_vdso) > len(taken.stacks) // 4
+
+
+@pytest.mark.parametrize("mode", ["user", "signal"])
+def test_callers_of_what_the_dynamic_linker_has_to_find_are_right(
+    tmp_path: Path, mode: str
+) -> None:
+    """Its entry for that keeps the frame in rbx, which the functions that it calls save."""
+    path = compile_program(tmp_path, "-O2", "-Wl,-z,lazy", source="lazy.c")
+    with running(path, mode) as target:
+        with unwinding(target.pid) as one:
+            taken = sample(one, (target.pid,), 500)
+            times = Counter(times_in_linker(one, stack) for stack in taken.stacks)
+        frames = target.gdb_frames()
+    names = [name for _, name in frames]
+    callers = tuple(address for address, _ in frames[len(names) - names[::-1].index("busy") :])
+    assert Counter(CAUSES[stack.cause] for stack in taken.stacks) == {"whole": len(taken.stacks)}
+    assert {stack.frames[-len(callers) :] for stack in taken.stacks} == {callers}
+    assert times[1] + times[2] > len(taken.stacks) // 4
+    assert (mode == "signal") == (times[2] > 5)
+
+
+def times_in_linker(one: Unwinding, stack: UnwindStack) -> int:
+    """How often the stack enters the dynamic linker and calls functions there."""
+    is_inside = "".join("x" if "/ld-" in (path_at(one, at) or "") else " " for at in stack.frames)
+    return sum(len(run) > 1 for run in is_inside.split())
 
 
 def path_at(one: Unwinding, address: int) -> str | None:

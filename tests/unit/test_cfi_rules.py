@@ -82,7 +82,9 @@ def test_unusual_rules_are_kept_beside(state: State, rule: tuple[int, ...]) -> N
     words = RuleWords()
     words.wide.append(b"another rule")
     assert words.pack(state) == word(KIND_WIDE, 0, 1)
-    assert WIDE_RULE.unpack(words.wide[1]) == rule
+    reg, is_memory, how, *numbers = rule
+    assert WIDE_RULE.unpack(words.wide[1]) == (reg, is_memory, how, 0, *numbers)
+    assert not words.uses_rbx
 
 
 @pytest.mark.parametrize(

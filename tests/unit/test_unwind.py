@@ -62,7 +62,7 @@ class FakeMaps:
 
     def word(self, address: int) -> int | None:
         """None: not mapped, or without a table."""
-        for start, end, base, rows, blocks, count, _ in self.mappings():
+        for start, end, base, rows, blocks, count, *_ in self.mappings():
             if start <= address < end and count:
                 offset = address - base
                 block = offset >> 10

@@ -23,7 +23,17 @@ from profiler.unwind_table import (
     frame_sections,
     functions,
 )
-from profiler.unwind_wire import KIND_BAD, KIND_CLONE, KIND_END, KIND_NONE, WIDE_RULE, word
+from profiler.unwind_wire import (
+    BP_SAME,
+    KIND_BAD,
+    KIND_CLONE,
+    KIND_END,
+    KIND_NONE,
+    KIND_WIDE,
+    SLOT_LOST,
+    WIDE_RULE,
+    word,
+)
 from tests.call_frames import OFFSET_16, Section
 
 PROGRAM = Path(__file__).parents[1] / "bpf" / "programs" / "frames.c"
@@ -160,12 +170,13 @@ def test_functions_are_found_by_address() -> None:
 
 
 def test_a_table_survives_encoding() -> None:
-    table = replace(table_of((0x2000, 0x10, OFFSET_16)), rules=WIDE_RULE.pack(10, 0, 0, 0, 0, 0))
+    rules = WIDE_RULE.pack(10, 0, 0, 0, 0, 0, 0)
+    table = replace(table_of((0x2000, 0x10, OFFSET_16)), rules=rules, follows_bx=True)
     assert decode_table(encode_table(table)) == table
     assert decode_table(encode_table(EMPTY_TABLE)) == EMPTY_TABLE
 
 
-@pytest.mark.parametrize("size", [0, 47, 48, 60])
+@pytest.mark.parametrize("size", [0, 55, 56, 68])
 def test_bytes_of_another_length_are_no_table(size: int) -> None:
     assert decode_table(encode_table(table_of((0x2000, 0x10, OFFSET_16)))[:size]) is None
 
@@ -203,6 +214,8 @@ def _agrees(table: UnwindTable, address: int, row: object) -> bool:
             (0x80, 0, 0x3F, 0x1A, 0x30 + slot, 0x2A, 0x33, 0x24, 0x22)
         )
     saved = None if rbp is None or rbp.type == "SAME_VALUE" else rbp.arg
+    if table.follows_bx and not _rbx_agrees(table, packed, row):
+        return False
     if kind in (1, 2):
         where = None if slot == 0 else (slot - 256) * 8
         is_back = rbp is not None and rbp.type == "EXPRESSION" and cfa.reg == 7
@@ -211,16 +224,71 @@ def _agrees(table: UnwindTable, address: int, row: object) -> bool:
         )
     if kind != 6:
         return False
-    reg, is_memory, how, first, added, _ = WIDE_RULE.unpack_from(table.rules, offset * 16)
+    reg, is_memory, how, _, first, added, _ = WIDE_RULE.unpack_from(table.rules, offset * 16)
     if not is_memory:
         return (cfa.reg, cfa.offset) == (reg, first) and added == 0
     deref = cfa.expr.index(0x06)
     return cfa.expr[0] == 0x70 + reg and (deref == len(cfa.expr) - 1) == (added == 0) and how != 3
 
 
+def _rbx_agrees(table: UnwindTable, packed: int, row: object) -> bool:
+    cfa, rbx = row["cfa"], row.get(3)  # type: ignore[index,attr-defined]
+    bx = 0
+    if packed >> 28 == KIND_WIDE:
+        bx = WIDE_RULE.unpack_from(table.rules, (packed & 0xFFFFF) * 16)[3]
+    if rbx is None or rbx.type == "SAME_VALUE":
+        return bx == (SLOT_LOST if cfa.reg == 3 else 0)
+    return bx == (rbx.arg // 8 if rbx.type == "OFFSET" else SLOT_LOST)
+
+
 def _table(path: Path) -> UnwindTable:
     elf = Elf.from_bytes(path.read_bytes())
     return compile_table(frame_sections(elf), elf.code_ranges)
+
+
+IN_RBX = b"\x41\x0e\x20\x83\x04\x41\x0d\x03"  # rbx saved at CFA - 32, then CFA rbx + 32
+PUSHED_RBX = b"\x41\x0e\x10\x83\x02"
+
+
+def rule_of(table: UnwindTable, address: int) -> tuple[int, ...]:
+    packed = word_at(table, address)
+    assert packed >> 28 == KIND_WIDE
+    return WIDE_RULE.unpack_from(table.rules, (packed & 0xFFFFF) * WIDE_RULE.size)
+
+
+def test_where_a_frame_is_in_rbx_all_rules_say_where_that_is() -> None:
+    table = table_of((0x2000, 0x10, IN_RBX), (0x3000, 0x10, PUSHED_RBX), (0x4000, 8, OFFSET_16))
+    assert table.follows_bx
+    assert rule_of(table, 0x2001) == (7, 0, BP_SAME, -4, 32, 0, 0)
+    assert rule_of(table, 0x2002) == (3, 0, BP_SAME, -4, 32, 0, 0)
+    assert rule_of(table, 0x3001) == (7, 0, BP_SAME, -2, 16, 0, 0)
+    assert [word_at(table, at) for at in (0x2000, 0x3000, 0x4001)] == [AT_8, AT_8, AT_16]
+
+
+def test_where_no_frame_is_in_rbx_rules_are_what_they_were() -> None:
+    table = table_of((0x3000, 0x10, PUSHED_RBX))
+    assert (table.follows_bx, table.rules, word_at(table, 0x3001)) == (False, b"", AT_16)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("unwind_table.MAX_FOLLOWED_BYTES", 20), ("cfi_rules.MAX_WIDE_RULES", 2)],
+)
+def test_rbx_is_followed_within_bounds(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: int
+) -> None:
+    monkeypatch.setattr(f"profiler.{name}", value)
+    table = table_of((0x2000, 0x10, IN_RBX), (0x3000, 0x10, PUSHED_RBX))
+    assert (table.follows_bx, table.bad_rows, word_at(table, 0x3001)) == (False, 0, AT_16)
+    assert rule_of(table, 0x2002) == (3, 0, BP_SAME, 0, 32, 0, 0)
+
+
+def test_the_dynamic_linker_has_frames_in_rbx() -> None:
+    table = _table(Path("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"))
+    assert table.follows_bx
+    registers = {(rule[0], rule[3]) for rule in WIDE_RULE.iter_unpack(table.rules)}
+    assert {(3, -4), (3, -7)} & registers  # of what binds a call, by the register set it saves
+    assert (7, -7) in registers  # six registers pushed by a function
 
 
 @pytest.mark.parametrize(

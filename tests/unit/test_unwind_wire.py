@@ -21,7 +21,15 @@ STRUCTS = {
 }
 # Offsets of all fields in order, as the formats of the mirror imply them.
 FIELDS = {
-    "unwind_rule": {"reg": 0, "is_memory": 1, "bp": 2, "offset": 4, "added": 8, "bp_offset": 12},
+    "unwind_rule": {
+        "reg": 0,
+        "is_memory": 1,
+        "bp": 2,
+        "bx": 3,
+        "offset": 4,
+        "added": 8,
+        "bp_offset": 12,
+    },
     "unwind_block": {"first": 0, "count": 4},
     "unwind_mapping": {
         "start": 0,
@@ -31,6 +39,7 @@ FIELDS = {
         "blocks": 28,
         "count": 32,
         "rules": 36,
+        "follows_bx": 40,
     },
     "unwind_active": {"half": 0, "count": 4},
     "unwind_stack": {
