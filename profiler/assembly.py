@@ -35,6 +35,10 @@ _UNSAMPLED_RATIO = 0.05
 _LEAST_UNSAMPLED = 20
 _KINDS = {Kind.HASH: "hash", Kind.RBTREE: "rbtree", Kind.UNKNOWN: "unknown"}
 _IN_PROBE = "inside a probe"
+# The kernel's part of a return probe (arch/x86/kernel/uprobes.c, SYSCALL_DEFINE0(uretprobe), Linux
+# 6.11). Before it leaves, it lowers sp by what its trampoline pushed, then it sets ip back. Between
+# these, ip is where the function returned to, and no register tells that sp does not belong to it.
+_RETURN_PROBE_CALLS = frozenset(("__do_sys_uretprobe", "__x64_sys_uretprobe"))
 StackKey = tuple[int, ...]  # key in the kernel's map, then frames that are put before it
 
 
@@ -55,11 +59,13 @@ class _Frames:
         self,
         stacks: Mapping[int, UnwindStack],
         path: Callable[[int], str | None],
+        kernel_function: Callable[[int], str | None],
         kernel: bool,
         user: bool,
     ) -> None:
         self._known = stacks
         self._path = path
+        self._kernel_function = kernel_function
         self._kernel = kernel
         self._user = user
         self.addresses: dict[int, int] = {}
@@ -91,9 +97,18 @@ class _Frames:
         kernel = [self.frame(a) for a in _inside_calls(known.kernel, True)] if self._kernel else []
         # A sample in the kernel interrupted a system call: its user leaf is where that returns to,
         # which is behind the instruction, inside the same function.
-        user = _inside_calls(known.frames, is_leaf) if self._user else ()
+        in_return_probe = self._is_cut_in_return_probe(known)
+        seen = known.frames[:1] if in_return_probe else known.frames
+        user = _inside_calls(seen, is_leaf) if self._user else ()
         frames = [*kernel, *(self.frame(a) for a in (*before, *user))]
-        return rec.Stack(tuple(frames), len(kernel), self._cause(known))
+        cause = _IN_PROBE if in_return_probe else self._cause(known)
+        return rec.Stack(tuple(frames), len(kernel), cause)
+
+    def _is_cut_in_return_probe(self, known: UnwindStack) -> bool:
+        """Tell that what seems to be the leaf's callers is not."""
+        if known.cause == WHOLE or not known.kernel:
+            return False
+        return self._kernel_function(known.kernel[0]) in _RETURN_PROBE_CALLS
 
     def _cause(self, known: UnwindStack) -> str | None:
         """Return why a stack was cut, None for a whole one."""
@@ -125,7 +140,7 @@ def assemble(
     user_frames: bool = True,
 ) -> rec.Recording:
     """Return the recording of a run."""
-    frames = _Frames(observed.stacks, names.path, kernel_frames, user_frames)
+    frames = _Frames(observed.stacks, names.path, names.kernel_function, kernel_frames, user_frames)
     if observed.lookups is not None:
         frames.behind_probes = observed.lookups.behind_probes
     samples = []

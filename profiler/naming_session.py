@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from profiler.debugfiles import OpenFile, SymbolDirectory
@@ -63,14 +64,12 @@ class NamingSession:
     def frames(self, addresses: Iterable[int]) -> tuple[Frame, ...]:
         """Return a frame for each address, in order."""
         addresses = tuple(addresses)
-        kernel: Kallsyms | None = None
-        if any(address >= FIRST_KERNEL_ADDRESS for address in addresses):
-            kernel = read_kallsyms()
+        has_kernel = any(address >= FIRST_KERNEL_ADDRESS for address in addresses)
         return name_frames(
             addresses,
             self._locate,
             [self._names[id(file)] for file in self._files],
-            kernel,
+            self._kernel if has_kernel else None,
             len(self._files),
         )
 
@@ -79,9 +78,18 @@ class NamingSession:
         loaded = self._code.at(address) or self._gone(address)
         return None if loaded is None else loaded.mapping.path
 
+    def kernel_function(self, address: int) -> str | None:
+        """Return the name of the kernel's function at an address, None when it shows no names."""
+        symbol = None if self._kernel is None else self._kernel.lookup(address)
+        return None if symbol is None else symbol.name
+
     def problems(self) -> tuple[str, ...]:
         """Return what could not be read while naming."""
         return tuple(problem for names in self._names.values() for problem in names.problems)
+
+    @cached_property
+    def _kernel(self) -> Kallsyms | None:
+        return read_kallsyms()
 
     def _locate(self, address: int) -> Place | None:
         loaded = self._code.at(address) or self._gone(address)

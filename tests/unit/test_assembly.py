@@ -11,11 +11,13 @@ from profiler.unwind_wire import CAUSES, WHOLE
 from profiler.wire import Group, GroupKey, LookupCounter, Verdict
 
 UNKNOWN_MAPPING = CAUSES.index("unknown mapping")
+IN_RETURN = 0xFFFFFFFF81335D00
+KERNEL = {IN_RETURN: "__do_sys_uretprobe", 0xFFFFFFFF81336000: "__do_sys_getppid"}
 PATHS = {0x7FFFFFFFE084: TRAMPOLINES, 0x5000: "/lib/strange.so"}
 
 
 def frames(*stacks: UnwindStack, kernel: bool = True, user: bool = True) -> _Frames:
-    return _Frames(dict(enumerate(stacks, 1)), PATHS.get, kernel, user)
+    return _Frames(dict(enumerate(stacks, 1)), PATHS.get, KERNEL.get, kernel, user)
 
 
 def shown(made: _Frames, index: int | None) -> tuple[list[int], int, str | None]:
@@ -62,6 +64,34 @@ def test_a_probed_jump_that_is_being_emulated_says_so(stack: UnwindStack, cause:
     made = frames(stack)
     made.behind_probes = frozenset((0x7005,))
     assert shown(made, made.stack(1))[2] == cause
+
+
+def test_a_stack_cut_while_the_kernel_leaves_a_return_probe_says_so_and_has_no_callers() -> None:
+    kernel = (IN_RETURN, 0xFFFFFFFF81336001)
+    made = frames(UnwindStack(UNKNOWN_MAPPING, (0x100, 0x5000), kernel))
+    addresses, kernel_count, cause = shown(made, made.stack(1))
+    assert addresses == [IN_RETURN, 0xFFFFFFFF81336000, 0x100]
+    assert (kernel_count, cause) == (2, "inside a probe")
+    assert made.ended_in == set()
+    made = frames(UnwindStack(UNKNOWN_MAPPING, (0x100, 0x5000), kernel), kernel=False)
+    assert shown(made, made.stack(1)) == ([0x100], 0, "inside a probe")
+
+
+@pytest.mark.parametrize(
+    ("cause", "kernel", "expected"),
+    [
+        (WHOLE, (IN_RETURN,), None),
+        (UNKNOWN_MAPPING, (0xFFFFFFFF81336000, IN_RETURN), "unknown mapping"),  # called from there
+        (UNKNOWN_MAPPING, (0xFFFFFFFF90000000,), "unknown mapping"),  # the kernel shows no names
+        (UNKNOWN_MAPPING, (), "unknown mapping"),
+    ],
+)
+def test_other_stacks_keep_their_callers_and_their_cause(
+    cause: int, kernel: tuple[int, ...], expected: str | None
+) -> None:
+    made = frames(UnwindStack(cause, (0x100, 0x5001), kernel))
+    addresses, kernel_count, shown_cause = shown(made, made.stack(1))
+    assert (addresses[kernel_count:], shown_cause) == ([0x100, 0x5000], expected)
 
 
 @pytest.mark.parametrize(
