@@ -20,7 +20,7 @@ from profiler.cfi import FrameSection
 from profiler.debugfiles import OpenFile
 from profiler.unwind_table import UnwindTable, decode_table, encode_table
 
-FORMAT = b"ebpf-prof unwind table 4\n"  # change it with every change of the compiler's results
+FORMAT = b"ebpf-prof unwind table 5\n"  # change it with every change of the compiler's results
 MAX_FILE_BYTES = 128 << 20
 MAX_TOTAL_BYTES = 256 << 20
 STALE_AFTER_S = 3600  # of a temporary file that its writer left behind

@@ -20,6 +20,7 @@ from profiler.unwind_wire import (
     KIND_END,
     KIND_RSP,
     KIND_SHIFT,
+    KIND_SIGNAL,
     word,
 )
 
@@ -29,6 +30,7 @@ MAX_CODE_BYTES = 1 << 30
 
 _BLOCK_BYTES = 1 << BLOCK_SHIFT
 _LOW = 0xFFFFFFFF
+_SIGNAL = word(KIND_SIGNAL)
 _CLONE_GAP_BYTES = 32  # glibc's are 13 to 16
 
 if sys.byteorder != "little":
@@ -174,6 +176,9 @@ def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
         own = known.get((id(cie), program)) or programs.rows(cie, program)
         if start > covered and last:
             is_clone = _is_clone(last, start - covered, own[0] & _LOW)
+            # A signal's trampoline ends with its system call, during which ip is behind that
+            # (glibc, sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c, __restore_rt).
+            covered += last == _SIGNAL and start - covered > 1
             last = word(KIND_CLONE) if is_clone else 0
             rows.append((covered - base) << 32 | last)
         at = (start - base) << 32

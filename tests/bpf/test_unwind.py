@@ -117,6 +117,14 @@ def times_in_linker(one: Unwinding, stack: UnwindStack) -> int:
     return sum(len(run) > 1 for run in is_inside.split())
 
 
+def test_samples_while_a_signals_handler_returns_are_whole(tmp_path: Path) -> None:
+    """All but some of 10,000: when the kernel begins a handler, it sets sp before ip."""
+    with running(compile_program(tmp_path, "-O2"), "rm") as target, unwinding(target.pid) as one:
+        taken = sample(one, (target.pid,), 1000)
+    causes = Counter(CAUSES[stack.cause] for stack in taken.stacks)
+    assert causes["whole"] >= 0.99 * len(taken.stacks), causes
+
+
 def path_at(one: Unwinding, address: int) -> str | None:
     code = one.code.at(address)
     return None if code is None else code.mapping.path

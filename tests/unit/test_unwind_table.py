@@ -29,6 +29,7 @@ from profiler.unwind_wire import (
     KIND_CLONE,
     KIND_END,
     KIND_NONE,
+    KIND_SIGNAL,
     KIND_WIDE,
     SLOT_LOST,
     WIDE_RULE,
@@ -360,6 +361,17 @@ def test_the_gap_around_the_system_call_of_clone_is_parents_and_childs() -> None
 def test_other_gaps_stay_gaps(before: bytes, start: int, after: bytes) -> None:
     table = table_of((0x2000, 0x20, before), (start, 0x20, after))
     assert word_at(table, 0x2022) == NOTHING
+
+
+# The return address, rbp and the CFA in the ucontext at rsp, as in the C library's __restore_rt.
+SIGNAL = b"\x0f\x04\x77\xa0\x01\x06" + b"\x10\x06\x03\x77\xf8\x00" + b"\x10\x10\x03\x77\xa8\x01"
+
+
+def test_the_place_behind_a_signals_trampoline_is_still_its_own() -> None:
+    signal = word(KIND_SIGNAL)
+    table = table_of((0x2000, 9, SIGNAL), (0x2010, 8, b""), (0x3000, 9, SIGNAL), (0x300A, 8, b""))
+    assert [word_at(table, at) for at in (0x2008, 0x2009, 0x200A)] == [signal, signal, NOTHING]
+    assert [word_at(table, at) for at in (0x3008, 0x3009, 0x300A)] == [signal, NOTHING, AT_8]
 
 
 def test_code_behind_the_last_entry_is_a_leafs_where_that_is_known() -> None:

@@ -32,6 +32,10 @@ static NOINLINE void leaf(void)
             getppid();
             continue;
         }
+        if (*mode == 'r') {
+            raise(SIGUSR2);
+            continue;
+        }
         if (*mode == 'v') {
             struct timespec now;
             clock_gettime(CLOCK_MONOTONIC, &now);
@@ -120,6 +124,11 @@ static void on_signal(int number)
     sink += aligned_variable(depth) + number;
 }
 
+static void on_other_signal(int number)
+{
+    sink += number;
+}
+
 static NOINLINE int interrupted(void)
 {
     volatile int here = 1;
@@ -182,6 +191,7 @@ int main(int count, char **values)
     mode = count > 1 ? values[1] : "user";
     depth = count > 2 ? atoi(values[2]) : 20;
     signal(SIGUSR1, on_signal);
+    signal(SIGUSR2, on_other_signal);
     if (strchr(mode, 'm')) {
         thread(0);
         return 0;
