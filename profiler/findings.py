@@ -63,7 +63,7 @@ def _long_chains(profile: Profile) -> Iterator[Finding]:
 def _bucket_advice(container: ContainerUse, elements: int, buckets: int) -> str:
     wanted = next_prime(max(elements // _WANTED_CHAIN, 2))
     growth = (container.elements_end or 0) - (container.elements_start or 0)
-    if growth > 0:
+    if growth >= _LEAST_GROWTH:  # fewer come and go with the load
         return "find out who links objects and never unlinks them; until then it gets slower"
     if wanted <= buckets:
         return "the hash function spreads these keys badly: look at the chain lengths"

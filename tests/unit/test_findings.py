@@ -94,6 +94,8 @@ def test_no_long_chain(use: ContainerUse) -> None:
 def test_a_growing_container_is_not_told_to_have_more_buckets() -> None:
     finding = found(container(site("key", 1_000), elements_start=6_990))[0]
     assert "never unlinks" in finding.advice
+    finding = found(container(site("key", 1_000), elements_start=6_991))[0]
+    assert "buckets would make a chain" in finding.advice
 
 
 def test_long_chains_in_enough_buckets_blame_the_hash() -> None:
