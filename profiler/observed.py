@@ -12,6 +12,7 @@ from profiler.thread_use import ThreadAccount
 from profiler.unwind import UnwindCoverage, UnwindStack
 from profiler.wire import Group, GroupKey, LookupCounter, LookupStackKey, Metric
 
+CHEAP_RATIO = 0.2  # our cost in a window, of the target's CPU time; see MeasuredWindow.is_cheap
 Histogram = dict[tuple[int, Metric], list[tuple[int, int]]]  # (group, metric): (slot, count)
 ContainerKey = tuple[int, int]  # address, comparator
 
@@ -44,6 +45,21 @@ class MeasuredWindow:
     tallied: int = 0  # lookups between the edges of a counting window; groups have some more
     link: int | None = None  # which of the watched links was watched meanwhile
     followed: int = 0  # how often it was followed
+
+    @property
+    def cpu_ns(self) -> int:
+        """The target's CPU time in it, with our own cost."""
+        return self.cpu_end_ns - self.cpu_begin_ns
+
+    @property
+    def lookups(self) -> int:
+        """How many lookups began between its edges, measured, counted or refused."""
+        return self.tallied if self.is_counting else self.admitted + self.refused
+
+    @property
+    def is_cheap(self) -> bool:
+        """Tell whether our cost is so little of the CPU time that the rest is known well."""
+        return self.cost_ns < CHEAP_RATIO * self.cpu_ns
 
 
 @dataclass(frozen=True, slots=True)

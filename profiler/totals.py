@@ -24,10 +24,7 @@ from profiler.watched_work import Work, is_fought_over, watched_work
 from profiler.window_kinds import do_wait
 from profiler.wire import Group, GroupKey
 
-# A measuring window is good for totals while our cost is below this part of the target's CPU time
-# in it; else only counting windows are, which cost less for each lookup.
-GOOD_RATIO = 0.2
-STORM_RATIO = 0.6
+STORM_RATIO = 0.6  # of the CPU time: our cost where lookups are all that the target does
 
 
 def estimate_totals(
@@ -69,13 +66,14 @@ def estimate_totals(
 def _good_windows(windows: Sequence[MeasuredWindow], lookups_wait: bool) -> set[int]:
     """Return the indexes of windows that are good for totals; all of them if none is.
 
-    Where lookups wait for each other, measuring them changes what they need: then only counting
-    windows are good, if they counted enough.
+    A measuring window is while our cost in it is little, a counting one always: it costs less for
+    each lookup. Where lookups wait for each other, measuring them changes what they need: then only
+    counting windows are good, if they counted enough.
     """
     counting = {index for index, window in enumerate(windows) if window.is_counting}
     if lookups_wait and sum(windows[index].tallied for index in counting) >= POOLED_LOOKUPS:
         return counting
-    cheap = {index for index, window in enumerate(windows) if _is_cheap(window)}
+    cheap = {index for index, window in enumerate(windows) if window.is_cheap}
     return counting | cheap or set(range(len(windows)))
 
 
@@ -87,11 +85,11 @@ def _with_true_costs(
     A watched link tells it best. Else it can be told where lookups are all that the target does:
     then most of its CPU time in a measuring window is our own.
     """
-    dense = [window for window in windows if window.is_counting and not _is_cheap(window)]
+    dense = [window for window in windows if window.is_counting and not window.is_cheap]
     own_ratio, doubt_ratio = _own_ratio(watched_work(dense, links))
     otherwise = FOUGHT_COST_DOUBT_RATIO if is_fought_over(links) else DENSE_COST_DOUBT_RATIO
     if doubt_ratio < otherwise:
-        ours = {id(window): own_ratio * _cpu_ns(window) - window.cost_ns for window in dense}
+        ours = {id(window): own_ratio * window.cpu_ns - window.cost_ns for window in dense}
         return [_dearer(window, round(ours.get(id(window), 0))) for window in windows], doubt_ratio
     counting = [_traps(window) for window in windows if window.is_counting]
     measuring = [_traps(window) for window in windows if _is_all_lookups(window)]
@@ -107,7 +105,7 @@ def _own_ratio(work: Work | None) -> tuple[float, float]:
     """
     if work is None:
         return 0.0, math.inf
-    cpu_ns = sum(_cpu_ns(window) for window in work.windows)
+    cpu_ns = sum(window.cpu_ns for window in work.windows)
     cost_ns = cpu_ns - work.work_ns
     if cost_ns <= 0:
         return 0.0, math.inf
@@ -121,32 +119,23 @@ def _dearer(window: MeasuredWindow, more_ns: int) -> MeasuredWindow:
 
 
 def _is_all_lookups(window: MeasuredWindow) -> bool:
-    return not window.is_counting and window.cost_ns > STORM_RATIO * _cpu_ns(window)
-
-
-def _cpu_ns(window: MeasuredWindow) -> int:
-    return window.cpu_end_ns - window.cpu_begin_ns
+    return not window.is_counting and window.cost_ns > STORM_RATIO * window.cpu_ns
 
 
 def _traps(window: MeasuredWindow) -> Traps:
     programs_ns = window.cost_ns - window.trap_ns
-    lookups = window.tallied if window.is_counting else window.admitted + window.refused
-    return Traps(lookups, _cpu_ns(window) - programs_ns, float(window.trap_ns))
-
-
-def _is_cheap(window: MeasuredWindow) -> bool:
-    return window.cost_ns < GOOD_RATIO * _cpu_ns(window)
+    return Traps(window.lookups, window.cpu_ns - programs_ns, float(window.trap_ns))
 
 
 def _do_wait(windows: Sequence[MeasuredWindow], groups: Mapping[GroupKey, Group]) -> bool:
-    ran_ns = sum(_cpu_ns(window) for window in windows if not window.is_counting)
+    ran_ns = sum(window.cpu_ns for window in windows if not window.is_counting)
     return do_wait(sum(group.duration_total_ns for group in groups.values()), ran_ns)
 
 
 def _span(
     window: MeasuredWindow, outside_ns: int, dense_doubt_ratio: float, lookups_wait: bool
 ) -> Span:
-    is_dense = not _is_cheap(window)
+    is_dense = not window.is_cheap
     waiting_ratio = COUNTED_WAITING_DOUBT_RATIO if window.is_counting else WAITING_DOUBT_RATIO
     return Span(
         window.cpu_begin_ns,

@@ -13,8 +13,6 @@ from profiler.observed import MeasuredWindow
 
 # Windows of each kind from which their difference says more than how much they differ.
 LEAST_WINDOWS = 5
-# Where our cost is a larger part of the target's CPU time, what is left of it is not known well.
-GOOD_RATIO = 0.2
 # Standard errors that a difference must have: the target's other work differs by chance as well.
 _LEAST_ERRORS = 2.0
 
@@ -59,13 +57,9 @@ class WaitingCost:
 
         Less than nothing when more was charged before than it is known to be now.
         """
-        cpu_ns = window.cpu_end_ns - window.cpu_begin_ns
-        if window.cost_ns < GOOD_RATIO * cpu_ns:
-            work_ns = cpu_ns - window.cost_ns
-            if window.is_counting:
-                self._counted.add(window.tallied, work_ns)
-            else:
-                self._measured.add(window.admitted + window.refused, work_ns)
+        if window.is_cheap:
+            kind = self._counted if window.is_counting else self._measured
+            kind.add(window.lookups, window.cpu_ns - window.cost_ns)
         cost_ns = self._cost_ns()
         more_ns, self._charged_ns = cost_ns - self._charged_ns, cost_ns
         return more_ns
