@@ -53,9 +53,7 @@ def aggregate(recording: Recording) -> prof.Profile:
                 socket.receive_queue_bytes_mean,
                 socket.drops,
             )
-            for socket in sorted(
-                recording.sockets, key=lambda s: (-s.drops, -s.receive_queue_bytes_max, s.local)
-            )
+            for socket in recording.sockets
         ),
         containers=(),
         probe_windows=recording.probe_windows,

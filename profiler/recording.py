@@ -248,7 +248,7 @@ class Recording:
     samples: tuple[Sample, ...]
     sample_accounting: Accounting
     threads: tuple[ThreadUse, ...]
-    sockets: tuple[Socket, ...]
+    sockets: tuple[Socket, ...]  # by drops and longest queue, the worst first
     containers: tuple[Container, ...]
     call_sites: tuple[CallSite, ...]
     lookups: tuple[LookupGroup, ...]

@@ -73,7 +73,7 @@ def sample_graph(profile: Profile) -> Graph:
     )
 
     def weigh(weight: int) -> str:
-        text = f"{numbers.exact(weight)} sample{'' if weight == 1 else 's'}"
+        text = numbers.counted(weight, "sample")
         if profile.frequency_hz > 0:
             text += f", {numbers.duration(weight / profile.frequency_hz * 1e9)}"
         return text

@@ -130,8 +130,7 @@ def _sockets(profile: Profile) -> Markup:
     idle = len(profile.sockets) - len(busy)
     explanation = "A queue that stays full, or drops: the process cannot keep up."
     if idle:
-        sockets = "socket" if idle == 1 else "sockets"
-        explanation += f" {idle} {sockets} had nothing in the queue in any sample."
+        explanation += f" {numbers.counted(idle, 'socket')} had nothing in the queue in any sample."
     return element(
         "section",
         element("h2", "UDP sockets"),

@@ -14,6 +14,11 @@ def exact(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}"
 
 
+def counted(value: int, noun: str) -> str:
+    """Return a number with what it counts: 1 socket, 2 sockets."""
+    return f"{exact(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def count(value: float | None, exact_below: float = 100_000) -> str:
     """Return a count in all digits below the limit, else shortened: 55,585, 1.30 M."""
     if value is None:

@@ -150,8 +150,8 @@ def _sockets(profile: Profile) -> list[Line]:
         drops = sum(socket.drops for socket in rest)
         lines.append(Line(f"  and {len(rest)} more, together {drops:,} drops", "dim"))
     if idle:
-        sockets = "socket" if idle == 1 else "sockets"
-        lines.append(Line(f"  {idle} {sockets} with nothing in the queue in any sample", "dim"))
+        sockets = numbers.counted(idle, "socket")
+        lines.append(Line(f"  {sockets} with nothing in the queue in any sample", "dim"))
     return lines
 
 

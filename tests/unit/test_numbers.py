@@ -78,3 +78,10 @@ def test_a_time_below_the_resolution_is_only_bounded() -> None:
     assert numbers.measured_duration(1024, 1024) == numbers.duration(1024)
     assert numbers.measured_duration(None, 1024) == numbers.UNKNOWN
     assert numbers.measured_duration(0, 1) == "<1 ns"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 sockets"), (1, "1 socket"), (1_234, "1,234 sockets")]
+)
+def test_what_is_counted_has_its_number(value: int, text: str) -> None:
+    assert numbers.counted(value, "socket") == text
