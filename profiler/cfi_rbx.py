@@ -50,8 +50,9 @@ class RbxWords(RuleWords):
             slot = register_slot(rbx)
             # What holds a frame's address is not the caller's value any more. The entries for
             # thread-local storage do not say where they saved that.
-            is_lost = slot is None or (slot == 0 and _finds_cfa(state))
-            self._packed[key] = self._pack(state, SLOT_LOST if is_lost or slot is None else slot)
+            if slot is None or (slot == 0 and _finds_cfa(state)):
+                slot = SLOT_LOST
+            self._packed[key] = self._pack(state, slot)
         return self._packed[key]
 
 
