@@ -79,7 +79,7 @@ def test_threads_without_callers_are_whole(tmp_path: Path) -> None:
         with unwinding(process.pid) as one:
             taken = sample(one, (), 4_000, seconds=10)
         process.kill()
-    assert len(taken.stacks) >= 500  # other tests leave it half a CPU, or less
+    assert len(taken.stacks) >= 1_000
     whole = [stack for stack in taken.stacks if CAUSES[stack.cause] == "whole"]
     alone = [stack for stack in whole if stack.kernel and len(stack.frames) == 1]
     assert len({stack.frames for stack in alone}) == 2  # behind clone, and behind exit
