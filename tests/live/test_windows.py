@@ -80,7 +80,7 @@ def test_totals_are_near_the_truth_where_a_trap_takes_longer_than_a_lookup(
 
 
 def test_totals_are_near_the_truth_where_lookups_wait_for_each_other(asterisk: Instance) -> None:
-    # Windows that measure slow these down by a fifth; some have to count only.
+    # Windows that measure slow these down by up to a fifth; some have to count only.
     with Storm(asterisk, 8_000, 8) as storm:
         recording, truth = recorded_storm(storm, asterisk.pid, 20.0)
     group = largest(recording)
