@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from profiler import syscalls
 
-_TIMER_PERIOD_NS = 100_000
-_TIMER_BATCHES = 9
-_LOOP_STEPS = 40_000
-_SWITCH_BATCHES = 9
-_SWITCHES = 100
+# A loop of some 300 us meets a dozen interrupts, a seventh of its time or more: at the 100 us of a
+# usual high rate the loop's own wavering would be as large as what is measured.
+_TIMER_PERIOD_NS = 20_000
+_TIMER_BATCHES = 25
+_LOOP_STEPS = 20_000
+_SWITCH_BATCHES = 50
+_SWITCHES = 50
 _USUAL_PERIOD_NS = 10_000_000
 
 
@@ -28,7 +30,7 @@ class SampleCost:
 
 
 def calibrate_sampling() -> SampleCost:
-    """Measure both; takes about 40 ms."""
+    """Measure both; takes about 60 ms."""
     return SampleCost(calibrate_interrupt(), calibrate_switch())
 
 
@@ -36,7 +38,7 @@ def calibrate_interrupt() -> int:
     """Return what the interrupt of one sample costs, in nanoseconds, without any program; 20 ms.
 
     A loop of ours is timed on its thread's CPU clock with and without an event that fires every
-    100 us. 0 when such events cannot be opened.
+    20 us. 0 when such events cannot be opened.
     """
     differences = []
     for _ in range(_TIMER_BATCHES):
@@ -55,7 +57,7 @@ def calibrate_interrupt() -> int:
 
 
 def calibrate_switch() -> int:
-    """Return what a sampling event adds to each switch of its thread, in nanoseconds; 20 ms.
+    """Return what a sampling event adds to each switch of its thread, in nanoseconds; 40 ms.
 
     We and a child of ours wake each other on one CPU; our own CPU time is read with and without an
     event on us. 0 when such events cannot be opened.
