@@ -103,20 +103,27 @@ def _scans(profile: Profile) -> Iterator[Finding]:
 
 def _misses(profile: Profile) -> Iterator[Finding]:
     for container in profile.containers:
-        hit = container.lookups.hit_ratio
-        ratio = _cpu_ratio(profile, container)
-        if hit is None or 1 - hit < _MISS_RATIO or ratio < _LEAST_CPU_RATIO:
+        # A search without a key visits all entries when it matches some, too, and may not want to.
+        keyed = [
+            site
+            for site in container.call_sites
+            if site.search != "scan" and site.hit_ratio is not None
+        ]
+        asked = sum(site.estimated_total for site in keyed)
+        missed = sum(site.estimated_total * (1 - (site.hit_ratio or 0.0)) for site in keyed)
+        ratio = sum(map(_site_ns, keyed)) / _window_ns(profile)
+        if not asked or missed < _MISS_RATIO * asked or ratio < _LEAST_CPU_RATIO:
             continue
-        if (container.comparisons.p50 or 0) < _LONG_CHAIN:
+        if max(site.comparisons.p50 or 0 for site in keyed) < _LONG_CHAIN:
             continue
         yield Finding(
             id="misses",
             rank=0,
-            title=f"{_label(container)}: {1 - hit:.0%} of the lookups find nothing",
+            title=f"{_label(container)}: {missed / asked:.0%} of the lookups by key find nothing",
             evidence=(
                 "a miss compares its whole chain",
-                *_time_doubt(profile, container.call_sites),
-                *_places(container.call_sites),
+                *_time_doubt(profile, keyed),
+                *_places(keyed),
             ),
             cpu_ratio=ratio,
             advice="expected where names are checked before they are created; else see who asks",

@@ -110,9 +110,21 @@ def test_a_scan() -> None:
 
 
 def test_misses() -> None:
-    use = container(site("key", 60))
-    use = replace(use, lookups=replace(use.lookups, hit_ratio=0.05))
-    assert "misses" in ids(found(use))
+    asks = replace(site("key", 60), hit_ratio=0.05)
+    (finding,) = found(container(asks))[1:]
+    assert finding.id == "misses"
+    assert finding.title == "things: 95% of the lookups by key find nothing"
+    assert "misses" not in ids(found(container(replace(asks, hit_ratio=0.11))))
+
+
+def test_call_sites_count_as_often_as_they_ask() -> None:
+    misses = replace(site("key", 60, lookups=10_000), hit_ratio=0.0)
+    assert "misses" in ids(found(container(misses, replace(site("key", 60), hit_ratio=1.0))))
+    assert "misses" not in ids(found(container(misses, site("key", 60, lookups=10_000))))
+
+
+def test_a_scan_that_matches_nothing_is_no_miss() -> None:
+    assert ids(found(container(replace(site("scan", 7_000), hit_ratio=0.0)))) == ["full-scan"]
 
 
 def test_growth_needs_ten_and_one_per_cent() -> None:
