@@ -33,7 +33,7 @@ from profiler.thread_use import ThreadUses
 from profiler.unwind import UnwindCoverage, UnwindTables
 
 _DRAIN_NS = 200_000_000
-# At how often sampled threads are switched is looked at as often as we wake anyway: when calls begin
+# How often sampled threads are switched is looked at as often as we wake anyway: when calls begin
 # all at once, what a fifth of a second of it costs would be missing for windows for many seconds.
 _CHARGE_NS = 50_000_000
 _SLOW_NS = 1_000_000_000

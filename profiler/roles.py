@@ -27,7 +27,8 @@ def thread_roles(recording: Recording) -> dict[int, str]:
 
 
 def _start_frame(recording: Recording, stack: int) -> int | None:
-    for index in reversed(recording.stacks[stack].frames):
+    found = recording.stacks[stack]
+    for index in reversed(found.frames[found.kernel_count :]):
         frame = recording.frames[index]
         path = recording.files[frame.file].path if frame.file is not None else ""
         if file_name(path).startswith(_C_LIBRARIES):

@@ -11,6 +11,7 @@ from typing import TextIO
 from profiler.profile import Profile
 from profiler.renderers import flamegraph, numbers
 from profiler.renderers.assets import read_asset
+from profiler.renderers.crowds import Crowd, crowds
 from profiler.renderers.flamegraph import Graph, comparison_graph, sample_graph
 from profiler.renderers.labels import finding_share, printable
 from profiler.renderers.lookup_html import call_sites, containers, growth, histograms
@@ -98,12 +99,12 @@ def _warnings(profile: Profile) -> Markup:
 def _threads(profile: Profile) -> Markup:
     rows = [
         (
-            two_lines(thread.role or thread.name, f"{thread.name}, tid {thread.tid}"),
-            share_bar(thread.cpu_ratio, numbers.percent_cell(thread.cpu_ratio)),
-            numbers.percent_cell(thread.run_delay_ratio),
-            numbers.exact(thread.samples),
+            two_lines(crowd.title, _which(crowd)),
+            share_bar(crowd.cpu_ratio, numbers.percent_cell(crowd.cpu_ratio)),
+            numbers.percent_cell(crowd.run_delay_ratio),
+            numbers.exact(crowd.samples),
         )
-        for thread in profile.threads
+        for crowd in crowds(profile)
     ]
     explanation = "CPU time over the window; waiting means ready to run, but not on a CPU."
     return element(
@@ -112,6 +113,12 @@ def _threads(profile: Profile) -> Markup:
         element("p", explanation, kind="faint"),
         table(("Thread", "CPU", "Waiting", "Samples"), rows),
     )
+
+
+def _which(crowd: Crowd) -> str:
+    if crowd.is_many:
+        return f"{crowd.name}, {len(crowd.threads):,} threads of less than 1 % each"
+    return f"{crowd.name}, tid {crowd.threads[0].tid}"
 
 
 def _sockets(profile: Profile) -> Markup:

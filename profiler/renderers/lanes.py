@@ -1,7 +1,7 @@
 """What the flame graphs and the folded stacks are drawn from: weighted stacks, lane by lane.
 
-A lane is a thread for samples and a container for comparisons. Weights are whole numbers whose sum
-is that of the profile.
+A lane is a thread, or a crowd of them, for samples and a container for comparisons. Weights are
+whole numbers whose sum is that of the profile.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from profiler.profile import Profile
+from profiler.renderers.crowds import lane_labels
 from profiler.renderers.labels import container_label, shown_frames, thread_label
 
 
@@ -29,11 +30,11 @@ class Lane:
 
 
 def sample_lanes(profile: Profile) -> tuple[Lane, ...]:
-    """Return one lane for each thread that was sampled, busiest first; weights are samples."""
-    threads = {thread.tid: thread for thread in profile.threads}
+    """Return one lane for each thread or crowd that was sampled, busiest first, in samples."""
+    labels = lane_labels(profile)
     counts = Counter((sample.tid, sample.stack) for sample in profile.samples)
     rows = (
-        (thread_label(tid, threads.get(tid)), stack, weight)
+        (labels.get(tid) or thread_label(tid, None), stack, weight)
         for (tid, stack), weight in counts.items()
     )
     return _lanes(profile, rows)

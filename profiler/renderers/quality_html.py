@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from profiler.profile import Profile
 from profiler.renderers import numbers, quality_text
+from profiler.renderers.crowds import crowds
 from profiler.renderers.labels import container_label
 from profiler.renderers.markup import Markup, element, table
 from profiler.renderers.uses import all_lookups, container_uses
@@ -13,9 +14,9 @@ def tiles(profile: Profile) -> Markup:
     """Return the few numbers that come first."""
     shown = []
     if profile.threads:
-        busiest = profile.threads[0]
-        name = busiest.role or busiest.name
-        shown.append((numbers.percent(busiest.cpu_ratio), f"CPU of the busiest thread, {name}"))
+        busiest = crowds(profile)[0]
+        who = f"{len(busiest.threads):,} threads" if busiest.is_many else "the busiest thread"
+        shown.append((numbers.percent(busiest.cpu_ratio), f"CPU of {who}, {busiest.title}"))
     uses = container_uses(profile)
     if uses and profile.window.duration_s > 0:
         share = uses[0].estimated_duration_ns / profile.window.duration_s / 1e9

@@ -1,6 +1,7 @@
 """profile.speedscope.json: for https://www.speedscope.app and for its offline package.
 
-One profile for each sampled thread, samples in time order, then one for the comparisons in lookups.
+One profile for each sampled thread or crowd of threads, samples in time order, then one for the
+comparisons in lookups.
 The importer takes every index on trust, drops weight 0 and fails on an empty list of profiles.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TextIO
 
 from profiler.profile import Profile
+from profiler.renderers.crowds import lane_labels
 from profiler.renderers.labels import LABEL_MAX, clip, shown_frames, thread_label
 from profiler.renderers.lanes import comparison_lanes
 from profiler.serialiser import Json
@@ -45,18 +47,22 @@ def document(profile: Profile) -> Mapping[str, Json]:
 
 
 def _threads(profile: Profile, frames: dict[tuple[str, str | None], int]) -> list[Json]:
-    """Return one profile for each thread, the most sampled first; a sample weighs its interval."""
+    """Return one profile for each thread or crowd, the most sampled first.
+
+    A sample weighs its interval.
+    """
     stacks = [_indices(shown_frames(stack), frames) for stack in profile.stacks]
-    by_thread = defaultdict(list)
+    labels = lane_labels(profile)
+    by_lane = defaultdict(list)
     for sample in sorted(profile.samples, key=lambda sample: sample.time_ns):
-        by_thread[sample.tid].append(stacks[sample.stack])
-    known = {thread.tid: thread for thread in profile.threads}
+        label = labels.get(sample.tid) or thread_label(sample.tid, None)
+        by_lane[label].append(stacks[sample.stack])
     unit, weight = "none", 1
     if profile.frequency_hz > 0:
         unit, weight = "nanoseconds", max(1, round(1e9 / profile.frequency_hz))
     return [
-        _sampled(thread_label(tid, known.get(tid)), unit, samples, [weight] * len(samples))
-        for tid, samples in sorted(by_thread.items(), key=lambda item: (-len(item[1]), item[0]))
+        _sampled(label, unit, samples, [weight] * len(samples))
+        for label, samples in sorted(by_lane.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from profiler.profile import Profile
 from profiler.renderers import lookup_text, numbers, quality_text
+from profiler.renderers.crowds import crowds
 from profiler.renderers.labels import clip, finding_share
 from profiler.renderers.lines import WIDTH, Line, heading, wrapped
 from profiler.renderers.tables import table
@@ -19,7 +20,7 @@ from profiler.renderers.tables import table
 _ROWS_MAX = 10
 _FINDINGS_MAX = 5
 _STYLES = {"heading": "bold", "bad": "bold red", "good": "green", "dim": "dim"}
-_ASCII = str.maketrans({"█": "#", "±": "+/-", "…": "~"} | dict.fromkeys("▏▎▍▌▋▊▉", "|"))
+_ASCII = str.maketrans({"█": "#", "±": "+/-", "…": "~", "×": "x"} | dict.fromkeys("▏▎▍▌▋▊▉", "|"))
 
 
 def render(profile: Profile, out: TextIO) -> None:
@@ -108,23 +109,27 @@ def _threads(profile: Profile) -> list[Line]:
     lines = heading("HOT THREADS", "CPU over the window, waits = ready but waiting for a CPU")
     if not profile.threads:
         return [*lines, Line("  No thread ran.", "dim")]
+    shown = crowds(profile)
     rows = [
         (
-            clip(thread.role or thread.name, WIDTH),
-            clip(thread.name, 16),
-            str(thread.tid),
-            numbers.percent_cell(thread.cpu_ratio),
-            numbers.percent_cell(thread.run_delay_ratio),
-            numbers.column(thread.samples),
+            clip(crowd.title, WIDTH),
+            clip(crowd.name, 16),
+            f"×{len(crowd.threads):,}" if crowd.is_many else str(crowd.threads[0].tid),
+            numbers.percent_cell(crowd.cpu_ratio),
+            numbers.percent_cell(crowd.run_delay_ratio),
+            numbers.column(crowd.samples),
         )
-        for thread in profile.threads[:_ROWS_MAX]
+        for crowd in shown[:_ROWS_MAX]
     ]
     titles = ("thread", "name", "tid", "CPU", "waits", "samples")
     lines += [Line(text) for text in table(titles, rows, WIDTH)]
-    rest = profile.threads[_ROWS_MAX:]
+    rest = shown[_ROWS_MAX:]
     if rest:
-        share = numbers.percent(sum(thread.cpu_ratio for thread in rest))
-        lines.append(Line(f"  and {len(rest)} more, together {share}", "dim"))
+        count = sum(len(crowd.threads) for crowd in rest)
+        share = numbers.percent(sum(crowd.cpu_ratio for crowd in rest))
+        lines.append(Line(f"  and {count:,} more, together {share}", "dim"))
+    if any(crowd.is_many for crowd in shown[:_ROWS_MAX]):
+        lines.append(Line("  ×N: threads that run the same, less than 1 % each", "dim"))
     return lines
 
 

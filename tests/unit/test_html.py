@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -60,6 +61,14 @@ def test_every_section_is_there_the_findings_first() -> None:
         *("Where CPU time goes", "Where comparisons come from", "Seen and lost"),
         "How this was made",
     ]
+
+
+def test_a_crowd_of_threads_has_one_row() -> None:
+    story = examples.field_story()
+    calls = tuple(replace(story.threads[2], tid=5_000 + number) for number in range(1_500))
+    page = written(replace(story, threads=calls))
+    assert "asterisk, 1,500 threads of less than 1 % each" in page
+    assert "CPU of 1,500 threads, asterisk" in page
 
 
 def test_both_flame_graphs_are_inside_under_their_own_names() -> None:

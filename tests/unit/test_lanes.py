@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,17 @@ def test_the_busiest_thread_comes_first() -> None:
         ("chan_sip do_monitor (4733)", 5_814),
         ("console and signals (4711)", 91),
         ("asterisk (4720)", 30),
+    ]
+
+
+def test_threads_that_run_the_same_and_little_share_a_lane() -> None:
+    story = examples.field_story()
+    calls = [replace(story.threads[2], tid=tid, role="pbx_thread") for tid in (5_000, 5_001)]
+    samples = [replace(story.samples[0], tid=tid) for tid in (5_000, 5_001, 5_001, 9_999)]
+    crowded = replace(story, threads=(*story.threads, *calls), samples=tuple(samples))
+    assert [(lane.label, lane.weight) for lane in sample_lanes(crowded)] == [
+        ("pbx_thread (2 threads)", 3),
+        ("thread (9999)", 1),
     ]
 
 

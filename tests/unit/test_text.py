@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -71,6 +72,15 @@ def test_of_many_busy_sockets_the_rest_is_counted() -> None:
     assert last.split() == ["127.0.0.1:9", "891", "B", "1", "B", "91"]
     assert rest == "  and 3 more, together 267 drops"
     assert idling == "  1 socket with nothing in the queue in any sample"
+
+
+def test_a_crowd_of_threads_has_one_line() -> None:
+    story = examples.field_story()
+    calls = tuple(replace(story.threads[2], tid=5_000 + number) for number in range(1_500))
+    text = shown(replace(story, threads=(*story.threads[:2], *calls)))
+    assert re.search(r"^  asterisk +asterisk +×1,500 ", text, re.MULTILINE)
+    assert "×N: threads that run the same, less than 1 % each" in text
+    assert "×" not in shown(story)
 
 
 def test_a_cost_above_the_budget_is_marked() -> None:
