@@ -1,0 +1,70 @@
+"""A PBX with hundreds of calls up: every call has threads of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab import instance
+from lab.instance import Instance, Options
+from tests.live.running import profile
+
+pytestmark = [pytest.mark.live, pytest.mark.root]
+
+CALLS = 550
+CHANNELS = 2 * CALLS  # a call between two ends of the Local channel driver
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[Instance]:
+    """16 as packaged, with calls that wait."""
+    with instance.start(Options("16", f"live{os.getpid()}-calls")) as asterisk:
+        asterisk.cli("module load res_clioriginate.so")
+        asterisk.cli("dialplan add extension 1,1,Answer, into waiting")
+        asterisk.cli("dialplan add extension 1,2,Wait,600 into waiting")
+        for _ in range(CALLS):
+            asterisk.cli("channel originate Local/1@waiting application Wait 600")
+        assert f"{CHANNELS} active channels" in asterisk.cli("core show channels count")
+        yield asterisk
+
+
+@contextmanager
+def channels_are_listed(asterisk: Instance) -> Iterator[None]:
+    """List all channels again and again, each time on a connection and a thread of its own."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.is_set():
+            asterisk.cli("core show channels concise")
+
+    lister = threading.Thread(target=run)
+    lister.start()
+    try:
+        yield
+    finally:
+        over.set()
+        lister.join()
+
+
+def test_hundreds_of_calls_are_profiled_as_one_crowd(busy: Instance, tmp_path: Path) -> None:
+    with channels_are_listed(busy):
+        result = profile(busy.pid, tmp_path / "result", seconds=10)
+    found = result.profile()
+    assert len(found["threads"]) > CHANNELS
+    assert result.explained("stacks") == found["stacks"]["samples"] > 50
+
+    (cache,) = (use for use in found["containers"] if use["elements_end"] == CHANNELS)
+    (dump,) = (s for s in cache["call_sites"] if s["function"] == "stasis_cache_dump_by_eid")
+    assert dump["search"] == "scan"
+    assert dump["comparisons"]["p50"] == dump["comparisons"]["max"] == CHANNELS
+    assert [finding["id"] for finding in found["findings"]][:1] == ["full-scan"]
+
+    lanes = {stack[0] for stack, _ in result.folded("cpu.folded")}
+    assert len(lanes) < 40
+    assert any(lane.endswith(" threads)") for lane in lanes)
+    assert "×N: threads that run the same" in result.out
