@@ -219,9 +219,10 @@ def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) ->
         )
     unattributed = observed.account.unattributed_ns
     window_ns = observed.window.end_ns - observed.window.start_ns
-    if unattributed and unattributed > _UNATTRIBUTED_RATIO * window_ns:
+    if unattributed > _UNATTRIBUTED_RATIO * window_ns:
         found.append(
-            f"{unattributed / 1e6:.0f} ms of CPU time belong to threads that ended unheard"
+            f"{unattributed / 1e6:.0f} ms of CPU time belong to threads that ended, and are "
+            "missing there: the kernel did not tell what each used last"
         )
     # Libraries of data have no tables either; what matters is where stacks did end.
     return found + [

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from profiler import thread_exits
 from profiler.calibration import Calibration, calibrate
 from profiler.errors import KernelError, ProbeError
 from profiler.kernel import BpfModule
@@ -22,6 +23,7 @@ from profiler.sampling import has_task_registers
 from profiler.seccomp import returns_are_safe
 from profiler.syscalls import enable_program_statistics
 from profiler.target import FoundTarget
+from profiler.thread_exits import ThreadExits
 from profiler.unwind import TableLibrary, UnwindCoverage, UnwindTables
 from profiler.unwind_cache import TableCache, default_directory
 from profiler.uprobes import VARIANTS, UprobePrograms, Variant, load_programs
@@ -59,6 +61,7 @@ class Loaded:
     coverage: UnwindCoverage
     calibration: Calibration | None
     sample_cost: SampleCost
+    exits: ThreadExits | None  # None: this kernel does not tell so much
     warnings: tuple[str, ...]
 
 
@@ -73,7 +76,7 @@ def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Optio
     programs = None
     if plan is not None:
         programs, plan = _load_lookups(plan, definitions, target, options)
-    module = programs.module if programs else BpfModule(("cpu.bpf.c",), definitions)
+    module = programs.module if programs else BpfModule(("cpu.bpf.c", "exits.bpf.c"), definitions)
     stack.callback(programs.close if programs else module.close)
     tables = UnwindTables(module, library)
     coverage = tables.update(code.current)
@@ -91,6 +94,7 @@ def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Optio
         coverage=coverage,
         calibration=calibration,
         sample_cost=sample_cost,
+        exits=_exits(stack, module, target.pid),
         warnings=(
             *_stopped(target.process),
             *(plan.warnings if plan else ()),
@@ -116,7 +120,19 @@ def _definitions(pid: int, options: Options) -> dict[str, int]:
         "THREADS": max(_LEAST_THREADS, 4 * len(read_tids(pid))),
         "GROUPS": GROUPS,
         "HISTOGRAMS": HISTOGRAMS,
+        **thread_exits.definitions(),
     }
+
+
+def _exits(stack: ExitStack, module: BpfModule, pid: int) -> ThreadExits | None:
+    if not thread_exits.definitions():
+        return None
+    try:
+        exits = ThreadExits(module, pid)
+    except OSError:
+        return None
+    stack.callback(exits.close)
+    return exits
 
 
 def _plan(planner: ProbePlanner, options: Options) -> ProbePlan:

@@ -110,12 +110,12 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     sampler = CpuSampler(loaded.module, target.pid, options.frequency_hz)
     stack.callback(sampler.detach)
     events = stack.enter_context(ProcessEvents(target.pid, target.process.stat.start_ticks))
-    uses = ThreadUses(target.pid)
+    uses = ThreadUses(target.pid, loaded.exits)
     stack.callback(uses.close)
     sockets = UdpSockets(target.pid)
     stack.callback(sockets.close)
     governor = Governor(options.budget_ratio, time.monotonic_ns())
-    sampling = SampleBudget(sampler, governor, loaded.sample_cost, uses.switches)
+    sampling = SampleBudget(sampler, governor, loaded.sample_cost, uses.switches, uses.cost_ns)
     time.sleep(_LOOK_S)
     run = Run(
         sampler=sampler,
@@ -268,8 +268,9 @@ def _harvest(run: Run) -> Observed:
     if run.lookups is not None:
         run.lookups.finish()
     run.end_ns = time.monotonic_ns()
-    account = run.uses.finish()
+    run.uses.stop()
     run.sampler.detach()
+    account = run.uses.account()
     with suppress(TargetError):
         run.code.refresh()  # what was mapped in the last second has names too
     lookups = None

@@ -14,7 +14,8 @@ from profiler.sampling import CpuSampler
 class SampleBudget:
     """Samples threads while that is cheap, CPUs once the target's switches make it dear.
 
-    `count_switches` tells how often the target's threads have left a CPU.
+    `count_switches` tells how often the target's threads have left a CPU, `ends_ns` what it took to
+    note those that ended.
     """
 
     def __init__(
@@ -23,11 +24,13 @@ class SampleBudget:
         governor: Governor,
         cost: SampleCost,
         count_switches: Callable[[], int],
+        ends_ns: Callable[[], int],
     ) -> None:
         self._sampler = sampler
         self._governor = governor
         self._cost = cost
         self._count_switches = count_switches
+        self._ends_ns = ends_ns
         self._switches = count_switches()
         self._read_at_ns = time.monotonic_ns()
         self._charged_ns = 0
@@ -76,8 +79,9 @@ class SampleBudget:
         self.warning = f"switches of sampled threads cost more than planned: {reason}"
 
     def cost_ns(self) -> int:
-        """Return what sampling took: programs, interrupts, and switches of sampled threads."""
-        return self._switching_ns + self._sampler.cost_ns(self._cost.interrupt_ns)
+        """Return what it took: programs, interrupts, switches of sampled threads, noted ends."""
+        samples_ns = self._sampler.cost_ns(self._cost.interrupt_ns)
+        return self._switching_ns + samples_ns + self._ends_ns()
 
     def _look(self) -> int:
         """Return what the switches since the last look cost, were every thread sampled."""

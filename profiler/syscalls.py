@@ -1,4 +1,4 @@
-"""The two system calls that Python and BCC do not offer whole: bpf(2) and perf_event_open(2).
+"""System calls that Python and BCC do not offer whole: bpf(2), perf_event_open(2), membarrier(2).
 
 Numbers and layouts are of x86-64 and include/uapi/linux/{bpf,perf_event}.h (Linux 6.18); fields
 added over time are zero where a kernel does not know them. What opens something returns a file
@@ -19,15 +19,19 @@ from dataclasses import dataclass
 
 _SYS_BPF = 321
 _SYS_PERF_EVENT_OPEN = 298
+_SYS_MEMBARRIER = 324
+_MEMBARRIER_CMD_GLOBAL = 1  # include/uapi/linux/membarrier.h
 
 # enum bpf_cmd
 _BPF_PROG_LOAD = 5
+_BPF_RAW_TRACEPOINT_OPEN = 17
 _BPF_LINK_CREATE = 28
 _BPF_ENABLE_STATS = 32
 
 # enum bpf_prog_type
 PROG_KPROBE = 2  # also uprobes
 PROG_PERF_EVENT = 7
+PROG_RAW_TRACEPOINT = 17
 
 # enum bpf_attach_type
 ATTACH_NONE = 0
@@ -123,6 +127,20 @@ def load_program(
     except OSError:
         text = log.value.decode(errors="replace")
         raise VerifierError(number, text[-4000:]) from None
+
+
+def open_raw_tracepoint(name: str, program: int) -> int:
+    """Run a program at a tracepoint of the kernel until the descriptor that is returned is closed.
+
+    Raises OSError.
+    """
+    text = ctypes.create_string_buffer(name.encode())
+    return _bpf(_BPF_RAW_TRACEPOINT_OPEN, struct.pack("<QII", ctypes.addressof(text), program, 0))
+
+
+def wait_for_grace_period() -> None:
+    """Wait until the kernel may free what was in use when this was called, if it lets us wait."""
+    _libc.syscall(_SYS_MEMBARRIER, _MEMBARRIER_CMD_GLOBAL, 0)  # synchronize_rcu()
 
 
 @dataclass(frozen=True, slots=True)

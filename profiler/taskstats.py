@@ -1,4 +1,4 @@
-"""CPU time of threads from the kernel's taskstats: exact, and of threads that ended too.
+"""CPU time of threads from the kernel's taskstats: of live ones, and nearly all of ended ones'.
 
 pyroute2 finds the family and encodes and decodes the messages; struct taskstats itself is decoded
 here, because pyroute2 fails on thread names that are not UTF-8.
@@ -82,7 +82,7 @@ class ThreadExit:
 
     time: ThreadTime
     tgid: int | None  # None: the kernel does not tell
-    process_cpu_ns: int | None  # of all its threads, when it was the last one
+    started_ns: int | None  # CLOCK_MONOTONIC; None: the kernel does not tell
 
 
 class TaskTimes:
@@ -99,11 +99,6 @@ class TaskTimes:
     def thread(self, tid: int) -> ThreadTime:
         """Return what a thread used; ProcessLookupError when it is gone."""
         return self._decode(self._ask("TASKSTATS_CMD_ATTR_PID", tid), tid)
-
-    def process_cpu_ns(self, pid: int) -> int:
-        """Return the CPU time of all threads of a process, ended ones included."""
-        structure = self._ask("TASKSTATS_CMD_ATTR_TGID", pid)
-        return int(struct.unpack_from("=Q", structure, self._layout.cpu)[0])
 
     def switches(self, pid: int) -> int:
         """Return how often the threads of a process have left a CPU."""
@@ -150,14 +145,10 @@ class TaskTimes:
     def _exit(self, message: Any) -> ThreadExit:
         aggregate = message.get_attr("AGGR_PID")
         structure = aggregate.get_attr("STATS")
-        process = message.get_attr("AGGR_TGID")
-        process_cpu = None
-        if process is not None:
-            process_cpu = _number(process.get_attr("STATS"), self._layout.cpu, "=Q")
         return ThreadExit(
             time=self._decode(structure, aggregate.get_attr("PID")),
             tgid=_number(structure, self._layout.tgid, "=I") if self._tells_tgid else None,
-            process_cpu_ns=process_cpu,
+            started_ns=None,
         )
 
     def _decode(self, structure: bytes, tid: int) -> ThreadTime:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from profiler.process import PROC, parse_stat, parse_status, read_text, read_tids
+from profiler.cpu_clock import ProcessClock
+from profiler.process import PROC, parse_status, read_text, read_tids
 from profiler.recording import ThreadUse
-from profiler.taskstats import TaskTimes, ThreadTime
-
-_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+from profiler.taskstats import TaskTimes, ThreadExit, ThreadTime
+from profiler.thread_exits import ThreadExits
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Snapshot:
     """The live threads of the target at one time."""
 
     threads: tuple[ThreadTime, ...]
-    process_cpu_ns: int | None  # of all threads, ended ones included; None: the process is gone
+    process_cpu_ns: int  # of all threads, ended ones included; of a process that is gone, the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,11 @@ class ThreadAccount:
     """Who used the CPU inside the window."""
 
     threads: tuple[ThreadUse, ...]  # by tid
-    process_cpu_ns: int | None  # of the whole process in the window
+    process_cpu_ns: int  # of the whole process in the window
 
     @property
-    def unattributed_ns(self) -> int | None:
+    def unattributed_ns(self) -> int:
         """CPU time of threads that ended without the kernel telling us."""
-        if self.process_cpu_ns is None:
-            return None
         return max(0, self.process_cpu_ns - sum(thread.cpu_ns for thread in self.threads))
 
 
@@ -102,83 +100,106 @@ def read_switches(pid: int, tid: int, proc: Path = PROC) -> int:
         return 0
 
 
-def read_process_cpu_ns(pid: int, proc: Path = PROC) -> int | None:
-    """Return the CPU time of a process by /proc, to a clock tick; None when it is gone."""
-    try:
-        stat = parse_stat(read_text(proc / str(pid) / "stat"))
-    except OSError:
-        return None
-    return (stat.user_ticks + stat.system_ticks) * _TICK_NS
-
-
 @dataclass(slots=True)
 class _Heard:
     """What was heard of ended threads."""
 
-    exits: list[ThreadTime] = field(default_factory=list)
-    last_seen: dict[int, ThreadTime] = field(default_factory=dict)  # only without taskstats
-    process_cpu_ns: int | None = None  # when it ended
+    exits: list[ThreadExit] = field(default_factory=list)
+    last_seen: dict[int, ThreadTime] = field(default_factory=dict)  # only by /proc
 
 
 class ThreadUses:
-    """Measures one window: start(), observe() once a second or when filenos() poll, finish().
+    """Measures one window: start(), observe() now and then, stop(), account().
 
-    `warning` is None, or says why threads that end are not heard of; then what they used after
+    Ends of threads are told by `exits`, else by taskstats, which misses what a thread used last,
+    else by nobody. `warning` is None, or says why they are not heard of; then what they used after
     the last observe() is unattributed.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, exits: ThreadExits | None = None) -> None:
         self.warning: str | None = None
         self._pid = pid
         self._known = frozenset[int]()  # threads of the target, for kernels that omit the process
+        self._clock = ProcessClock(pid)
         self._times: TaskTimes | None = None
-        self._descriptor: int | None = None
+        self._told = exits
+        self._exits: ThreadExits | TaskTimes | None = exits
         self._heard = _Heard()
+        self._start_ns = 0
+        self._start_tids = frozenset[int]()
         try:
             self._times = TaskTimes()
-            self._descriptor = self._times.listen(pid)
+            if exits is None:
+                self._times.listen(pid)
+                self._exits = self._times
         except (OSError, NotImplementedError) as error:
-            self.warning = f"ending threads are not heard of: {error}"
-
-    def filenos(self) -> tuple[int, ...]:
-        """Return the descriptors that become readable when a thread ended."""
-        return () if self._descriptor is None else (self._descriptor,)
+            if exits is None:
+                self.warning = f"ending threads are not heard of: {error}"
 
     def overflows(self) -> int:
         """Return how often the kernel dropped exits for lack of room."""
-        return 0 if self._times is None else self._times.overflows
+        return 0 if self._exits is None else self._exits.overflows
+
+    def cost_ns(self) -> int:
+        """Return what programs of ours took that note ends of threads."""
+        return 0 if self._told is None else self._told.cost_ns()
 
     def start(self) -> None:
         """Begin the window."""
+        self._start_ns = time.monotonic_ns()
         self._start = self._snapshot()
-        tids = {thread.tid for thread in self._start.threads}
-        self.observe(frozenset(tids))
-        # Others ended before their use could be read: before the window.
-        self._heard.exits = [time for time in self._heard.exits if time.tid in tids]
+        self._start_tids = frozenset(thread.tid for thread in self._start.threads)
+        self.observe(self._start_tids)
+        # Where their beginning is not told, others are taken to have ended before the window.
+        self._heard.exits = [
+            ended
+            for ended in self._heard.exits
+            if ended.started_ns is not None or ended.time.tid in self._start_tids
+        ]
 
     def observe(self, tids: Iterable[int] = ()) -> None:
         """Take note of ended threads. `tids`: threads of the target that the caller knows of."""
         self._known |= frozenset(tids)
-        if self._descriptor is None or self._times is None:
+        self._clock.read_ns()  # so that something is known of a process that ends
+        if self._exits is None:
             self._observe_by_proc()
             return
-        for ended in self._times.read_exits():
-            if ended.tgid == self._pid or (ended.tgid is None and ended.time.tid in self._known):
-                self._heard.exits.append(ended.time)
-                self._heard.process_cpu_ns = ended.process_cpu_ns or self._heard.process_cpu_ns
+        for ended in self._exits.read_exits():
+            is_ours = ended.tgid == self._pid if ended.tgid else ended.time.tid in self._known
+            if is_ours and not self._is_before(ended):
+                self._heard.exits.append(ended)
 
-    def finish(self) -> ThreadAccount:
-        """End the window and return who used the CPU in it."""
+    def _is_before(self, ended: ThreadExit) -> bool:
+        """Tell whether a thread began before the window, and ended before it too."""
+        if ended.started_ns is None or ended.started_ns >= self._start_ns:
+            return False
+        return ended.time.tid not in self._start_tids
+
+    def stop(self) -> None:
+        """End the window."""
         self.observe()
-        end = self._snapshot()
-        live = {thread.tid for thread in end.threads}
-        count = len(self._heard.exits)
+        self._end_ns = time.monotonic_ns()
+        self._end = self._snapshot()
+        self._heard_before_end = len(self._heard.exits)
+
+    def account(self) -> ThreadAccount:
+        """Return who used the CPU in the window that was ended; may take 0.1 s."""
+        if self._told is not None:
+            self._told.settle()
         self.observe()
+        live = {thread.tid for thread in self._end.threads}
+        heard = self._heard.exits[: self._heard_before_end]
         # Who ended after having been read now is in the snapshot already.
-        late = [time for time in self._heard.exits[count:] if time.tid not in live]
-        threads = thread_uses(self._start.threads, end.threads, (*self._heard.exits[:count], *late))
-        total = self._heard.process_cpu_ns if end.process_cpu_ns is None else end.process_cpu_ns
-        return ThreadAccount(threads, _difference(total, self._start.process_cpu_ns))
+        heard += (
+            ended
+            for ended in self._heard.exits[self._heard_before_end :]
+            if ended.time.tid not in live and (ended.started_ns or 0) < self._end_ns
+        )
+        exits = [ended.time for ended in heard]
+        threads = thread_uses(self._start.threads, self._end.threads, exits)
+        # The process's clock may miss what each thread used last, but never much of all.
+        total = max(self._end.process_cpu_ns - self._start.process_cpu_ns, 0)
+        return ThreadAccount(threads, max(total, sum(thread.cpu_ns for thread in threads)))
 
     def switches(self) -> int:
         """Return how often the live threads have left a CPU; 0 when they are gone."""
@@ -196,8 +217,8 @@ class ThreadUses:
 
     def _snapshot(self) -> Snapshot:
         times = (self._thread(tid) for tid in read_tids(self._pid))
-        threads = tuple(time for time in times if time is not None)
-        return Snapshot(threads, self._process_cpu_ns())
+        threads = tuple(found for found in times if found is not None)
+        return Snapshot(threads, self._clock.read_ns())
 
     def _thread(self, tid: int) -> ThreadTime | None:
         if self._times is None:
@@ -207,17 +228,12 @@ class ThreadUses:
         except ProcessLookupError:
             return None
 
-    def _process_cpu_ns(self) -> int | None:
-        if self._times is None:
-            return read_process_cpu_ns(self._pid)
-        try:
-            return self._times.process_cpu_ns(self._pid)
-        except ProcessLookupError:
-            return None
-
     def _observe_by_proc(self) -> None:
         """Keep the last reading of each thread; what vanished since the last call has ended."""
         now = {thread.tid: thread for thread in self._snapshot().threads}
-        ended = (time for tid, time in self._heard.last_seen.items() if tid not in now)
-        self._heard.exits.extend(ended)
+        self._heard.exits += (
+            ThreadExit(times, self._pid, None)
+            for tid, times in self._heard.last_seen.items()
+            if tid not in now
+        )
         self._heard.last_seen = now

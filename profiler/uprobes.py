@@ -32,7 +32,7 @@ _STEP_PROGRAMS = (
 )
 _CHECKPOINT_PROGRAMS = ("lookup_make_checkpoints", "lookup_use_checkpoints")
 _TRIES = 3
-_SOURCES = ("lookups.bpf.c", "cpu.bpf.c")
+_SOURCES = ("lookups.bpf.c", "cpu.bpf.c", "exits.bpf.c")
 
 
 class LinkKind(Enum):

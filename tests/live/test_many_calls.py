@@ -64,6 +64,11 @@ def test_hundreds_of_calls_are_profiled_as_one_crowd(busy: Instance, tmp_path: P
     assert dump["comparisons"]["p50"] == dump["comparisons"]["max"] == CHANNELS
     assert [finding["id"] for finding in found["findings"]][:1] == ["full-scan"]
 
+    # Most of it was used by threads that ended within milliseconds.
+    cpu_s = sum(thread["cpu_ratio"] for thread in found["threads"]) * found["window"]["duration_s"]
+    sampled_s = found["stacks"]["samples"] / found["frequency_hz"]
+    assert cpu_s == pytest.approx(sampled_s, rel=0.25)
+
     lanes = {stack[0] for stack, _ in result.folded("cpu.folded")}
     assert len(lanes) < 40
     assert any(lane.endswith(" threads)") for lane in lanes)

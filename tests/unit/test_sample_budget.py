@@ -50,11 +50,23 @@ class Run:
         monkeypatch.setattr(sample_budget.time, "monotonic_ns", lambda: self.now_ns)
         self.sampler: Any = Sampler()
         self.governor = Governor(ratio, 0)
-        self.budget = SampleBudget(self.sampler, self.governor, COST, lambda: self.switches)
+        self.ends_ns = 0
+        self.budget = SampleBudget(
+            self.sampler, self.governor, COST, lambda: self.switches, lambda: self.ends_ns
+        )
 
     def pass_second(self, switches: int) -> None:
         self.now_ns += SECOND_NS
         self.switches += switches
+
+
+def test_noted_ends_of_threads_are_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    run.budget.start()
+    run.ends_ns = 70_000
+    run.pass_second(switches=0)
+    run.budget.charge()
+    assert run.governor.spent_ns == run.budget.charged_ns == 70_000
 
 
 def test_threads_are_sampled_while_they_switch_seldom(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler import thread_use
+from profiler.kernel import BpfModule
 from profiler.recording import ThreadUse
 from profiler.taskstats import ThreadExit, ThreadTime
+from profiler.thread_exits import ThreadExits, definitions
 from profiler.thread_use import (
     ThreadAccount,
     ThreadUses,
@@ -47,6 +50,11 @@ static void *brief(void *us)
     say("ended");
     return 0;
 }
+static void *quiet(void *loops)
+{
+    for (volatile long i = 0; i < (long)loops; i++) {}
+    return 0;
+}
 static void *steady(void *us)
 {
     char byte;
@@ -59,6 +67,10 @@ static void *steady(void *us)
     read(gate[0], &byte, 1);
     return 0;
 }
+static void *(*body(char command))(void *)
+{
+    return command == 'b' ? brief : command == 'q' ? quiet : steady;
+}
 int main(void)
 {
     long count, us;
@@ -70,8 +82,8 @@ int main(void)
     while (scanf(" %c %ld %ld", &command, &count, &us) == 3) {
         for (long i = 0; i < count; i++) {
             if (command == 'g') { write(gate[1], "x", 1); continue; }
-            pthread_create(&thread, 0, command == 'b' ? brief : steady, (void *)us);
-            if (command == 'b') pthread_join(thread, 0);
+            pthread_create(&thread, 0, body(command), (void *)us);
+            if (command != 's') pthread_join(thread, 0);
         }
         if (command == 'm') { burn(us); say("main"); }
         puts("done");
@@ -132,6 +144,21 @@ def running(program: Path) -> Iterator[Running]:
     running.end()
 
 
+@pytest.fixture
+def exits(running: Running) -> Iterator[ThreadExits]:
+    """What the kernel tells of threads that it frees."""
+    macros = {"TARGET_TGID": running.process.pid, **definitions()}
+    with BpfModule(("exits.bpf.c",), macros) as module:
+        exits = ThreadExits(module, running.process.pid)
+        yield exits
+        exits.close()
+
+
+def finished(uses: ThreadUses) -> ThreadAccount:
+    uses.stop()
+    return uses.account()
+
+
 def measure(running: Running, uses: ThreadUses) -> tuple[ThreadAccount, dict[int, int]]:
     """Let short and long threads burn; return the account, and the truth by tid in ns."""
     born = running.do("s 2 60000", reports=2)
@@ -140,15 +167,18 @@ def measure(running: Running, uses: ThreadUses) -> tuple[ThreadAccount, dict[int
     truth = running.do("g 2 0", reports=2)
     truth |= running.do("b 500 2000", reports=500)
     truth |= running.do("m 0 30000", reports=1)
-    account = uses.finish()
     before = born | main
-    return account, {tid: cpu_ns - before.get(tid, 0) for tid, cpu_ns in truth.items()}
+    return finished(uses), {tid: cpu_ns - before.get(tid, 0) for tid, cpu_ns in truth.items()}
 
 
 @pytest.mark.root
 @pytest.mark.timed
-def test_five_hundred_short_threads_and_three_long_ones(running: Running) -> None:
-    uses = ThreadUses(running.process.pid)
+@pytest.mark.parametrize("source", ["taskstats", "exits"])
+def test_five_hundred_short_threads_and_three_long_ones(
+    running: Running, source: str, request: pytest.FixtureRequest
+) -> None:
+    exits = request.getfixturevalue("exits") if source == "exits" else None
+    uses = ThreadUses(running.process.pid, exits)
     assert uses.warning is None
     before_s = process_cpu_s(running.process.pid)
     account, truth = measure(running, uses)
@@ -164,11 +194,43 @@ def test_five_hundred_short_threads_and_three_long_ones(running: Running) -> Non
         assert cpu_ns <= found[tid].cpu_ns + UNSAID_NS
         assert found[tid].cpu_ns <= cpu_ns * 1.02 + 1_000_000
     total_ns = sum(thread.cpu_ns for thread in account.threads)
-    assert account.process_cpu_ns is not None
     assert total_ns == pytest.approx(account.process_cpu_ns, rel=0.02)
     assert total_ns / 1e9 == pytest.approx(after_s - before_s, rel=0.02, abs=0.02)
-    assert account.unattributed_ns is not None
     assert account.unattributed_ns <= 0.02 * account.process_cpu_ns
+
+
+@pytest.mark.root
+@pytest.mark.timed
+def test_what_a_thread_used_without_ever_leaving_its_cpu_is_told(
+    running: Running, exits: ThreadExits
+) -> None:
+    told, by_taskstats = ThreadUses(running.process.pid, exits), ThreadUses(running.process.pid)
+    told.start()
+    by_taskstats.start()
+    before_s = process_cpu_s(running.process.pid)
+    running.do("q 1000 200000")
+    used_s = process_cpu_s(running.process.pid) - before_s
+    for uses in (told, by_taskstats):
+        account = finished(uses)
+        uses.close()
+        assert sum(thread.exited for thread in account.threads) == 1000
+        assert account.process_cpu_ns / 1e9 == pytest.approx(used_s, rel=0.05, abs=0.02)
+        if uses is told:
+            assert account.unattributed_ns == 0
+            assert {thread.name for thread in account.threads} == {"burn"}
+            assert min(thread.cpu_ns for thread in account.threads) > 0
+
+
+@pytest.mark.root
+def test_ends_before_the_window_that_are_told_late_are_not_in_it(
+    running: Running, exits: ThreadExits
+) -> None:
+    uses = ThreadUses(running.process.pid, exits)
+    running.do("q 50 1000")
+    uses.start()
+    account = finished(uses)
+    uses.close()
+    assert [thread.exited for thread in account.threads] == [False]
 
 
 def process_cpu_s(pid: int) -> float:
@@ -206,13 +268,12 @@ def test_a_target_that_exits_in_the_window_is_accounted_for(program: Path) -> No
     truth = running.do("b 7 2000", reports=7) | running.do("m 0 20000", reports=1)
     truth[main] -= before_ns
     running.end()
-    account = uses.finish()
+    account = finished(uses)
     uses.close()
 
     assert {thread.tid for thread in account.threads} == truth.keys()
     assert all(thread.exited for thread in account.threads)
     total_ns = sum(thread.cpu_ns for thread in account.threads)
-    assert account.process_cpu_ns is not None
     assert total_ns == pytest.approx(account.process_cpu_ns, rel=0.02)
     # What the main thread used after it said `before_ns` and before the window is in its truth.
     assert sum(truth.values()) <= total_ns + UNSAID_NS
@@ -307,10 +368,8 @@ def test_the_sum_over_threads_is_what_was_used(lives: list[tuple[int, int, int, 
     assert {use.tid for use in uses if not use.exited} == live.keys()
 
 
-@pytest.mark.parametrize(
-    ("process", "expected"), [(100, 40), (50, 0), (None, None)], ids=["missing", "noise", "unknown"]
-)
-def test_unattributed(process: int | None, expected: int | None) -> None:
+@pytest.mark.parametrize(("process", "expected"), [(100, 40), (50, 0)], ids=["missing", "noise"])
+def test_unattributed(process: int, expected: int) -> None:
     account = ThreadAccount((ThreadUse(1, "n", 60, 0, False),), process)
     assert account.unattributed_ns == expected
 
@@ -353,15 +412,12 @@ class ScriptedTimes:
             raise ProcessLookupError
         return at(tid, self.cpu_ns[tid])
 
-    def process_cpu_ns(self, pid: int) -> int:
-        return sum(self.cpu_ns.values())
-
     def close(self) -> None:
         pass
 
 
-def ended(tid: int, cpu_ns: int, tgid: int | None = 1) -> ThreadExit:
-    return ThreadExit(at(tid, cpu_ns), tgid, None)
+def ended(tid: int, cpu_ns: int, tgid: int | None = 1, started_ns: int | None = None) -> ThreadExit:
+    return ThreadExit(at(tid, cpu_ns), tgid, started_ns)
 
 
 @pytest.fixture
@@ -378,9 +434,27 @@ def test_ends_around_the_two_snapshots_are_counted_once(scripted: ScriptedTimes)
     uses = ThreadUses(1)
     uses.start()
     scripted.cpu_ns = {1: 130, 3: 7}
-    account = uses.finish()
+    account = finished(uses)
 
     assert {use.tid: use.cpu_ns for use in account.threads} == {1: 30, 2: 3, 3: 7, 4: 5}
+
+
+def test_ends_that_are_told_late_count_by_when_threads_began(
+    scripted: ScriptedTimes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000]
+    monkeypatch.setattr(thread_use, "time", SimpleNamespace(monotonic_ns=lambda: now[0]))
+    gone_at_the_start = ended(9, 50, started_ns=900)
+    inside = [ended(2, 103, started_ns=900), ended(5, 8, started_ns=1_500)]
+    behind_the_end = ended(6, 8, started_ns=2_100)
+    scripted.exits = [[gone_at_the_start], [], [*inside, behind_the_end]]
+    uses = ThreadUses(1)
+    uses.start()
+    now[0] = 2_000
+    scripted.cpu_ns = {1: 100}
+    account = finished(uses)
+
+    assert {use.tid: use.cpu_ns for use in account.threads} == {1: 0, 2: 3, 5: 8}
 
 
 def test_ends_of_other_processes_are_not_ours(scripted: ScriptedTimes) -> None:
@@ -388,6 +462,6 @@ def test_ends_of_other_processes_are_not_ours(scripted: ScriptedTimes) -> None:
     uses = ThreadUses(1)
     uses.start()
     uses._known |= {5}  # told by observe(tids)
-    account = uses.finish()
+    account = finished(uses)
 
     assert {use.tid: use.cpu_ns for use in account.threads} == {1: 0, 2: 0, 5: 3}

@@ -1,4 +1,4 @@
-"""The mirror agrees with the header, as the C compiler lays it out."""
+"""The mirrors agree with the headers, as the C compiler lays them out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from profiler import thread_exits
 from profiler import unwind_wire as wire
 from profiler.kernel import bpf_directory
 
@@ -18,6 +19,7 @@ STRUCTS = {
     "unwind_stack": wire.STACK_BYTES,
     "cpu_sample": wire.SAMPLE.size,
     "cpu_time": wire.CPU_TIME.size,
+    "thread_exit": thread_exits.RECORD.size,
 }
 # Offsets of all fields in order, as the formats of the mirror imply them.
 FIELDS = {
@@ -52,6 +54,7 @@ FIELDS = {
     },
     "cpu_sample": {"time_ns": 0, "stack": 8, "tid": 16, "cause": 20},
     "cpu_time": {"started_ns": 0, "taken_ns": 8},
+    "thread_exit": {"cpu_ns": 0, "run_delay_ns": 8, "started_ns": 16, "tid": 24, "name": 32},
 }
 CONSTANTS = {
     "UNWIND_MAX_FRAMES": wire.MAX_FRAMES,
@@ -114,7 +117,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
         "#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n"
         "typedef uint8_t u8; typedef uint16_t u16; typedef uint32_t u32; typedef uint64_t u64;\n"
         "typedef int32_t s32;\n"
-        '#include "unwind_wire.h"\n#include "cpu_wire.h"\n'
+        '#include "unwind_wire.h"\n#include "cpu_wire.h"\n#include "exits_wire.h"\n'
         f"int main(void) {{ {prints} return 0; }}\n"
     )
     folder_of_headers: Path = bpf_directory()
