@@ -34,6 +34,7 @@ _BUFFER_BYTES = 1 << 20  # 10,000 events of the target between two reads
 _ACKNOWLEDGE_S = 1.0
 # Offsets in a message: struct nlmsghdr has 16 bytes, cn_msg 20, the fixed part of proc_event 16.
 _WHAT = 36
+_PROCESS_TID = 52
 _PROCESS_TGID = 56
 _CHILD_TGID = 64
 
@@ -85,8 +86,22 @@ class _CommEvent(cn_proc.proc_event_base):  # type: ignore[misc]
     )
 
 
-def event_filter(pid: int) -> tuple[FilterInstruction, ...]:
-    """Return the filter that accepts acknowledgements and what concerns the process `pid`."""
+def event_filter(pid: int, with_threads: bool) -> tuple[FilterInstruction, ...]:
+    """Return the filter that accepts acknowledgements and what concerns the process `pid`.
+
+    Without its threads that is its exec and the end of its main thread.
+    """
+    if not with_threads:
+        return (
+            (LOAD_WORD, 0, 0, _WHAT),
+            (JUMP_EQUAL, 4, 0, loaded(cn_proc.PROC_EVENT_NONE)),
+            (JUMP_EQUAL, 1, 0, loaded(cn_proc.PROC_EVENT_EXEC)),
+            (JUMP_EQUAL, 0, 3, loaded(cn_proc.PROC_EVENT_EXIT)),
+            (LOAD_WORD, 0, 0, _PROCESS_TID),
+            (JUMP_EQUAL, 0, 1, loaded(pid)),
+            ACCEPT,
+            REJECT,
+        )
     return (
         (LOAD_WORD, 0, 0, _WHAT),
         (JUMP_EQUAL, 5, 0, loaded(cn_proc.PROC_EVENT_NONE)),
@@ -133,9 +148,10 @@ class ProcessEvents:
 
     `warning` is None, or says why the connector is not used: then read() has to be called often.
     `overflows` counts how often the kernel dropped events; then threads are compared with /proc.
+    Who needs no threads spares the reading of thousands of events of a busy PBX.
     """
 
-    def __init__(self, pid: int, start_ticks: int) -> None:
+    def __init__(self, pid: int, start_ticks: int, with_threads: bool = True) -> None:
         self.pid = pid
         self.tids = frozenset[int]()
         self.warning: str | None = None
@@ -146,7 +162,7 @@ class ProcessEvents:
         self._pidfd = _open_pidfd(pid)
         self._socket: KernelSocket | None = None
         try:
-            self._socket = _listen(pid)
+            self._socket = _listen(pid, with_threads)
         except OSError as error:
             self.warning = f"process events are polled: {error.strerror or error}"
         self._image = read_image(pid)
@@ -259,7 +275,7 @@ def _control(operation: int) -> Any:
     return message
 
 
-def _listen(pid: int) -> KernelSocket:
+def _listen(pid: int, with_threads: bool) -> KernelSocket:
     """Return a socket that receives the events of `pid`; OSError when the kernel does not serve us.
 
     Outside of the initial namespaces it ignores the request without a word (cn_proc_mcast_ctl in
@@ -267,7 +283,7 @@ def _listen(pid: int) -> KernelSocket:
     """
     connection = KernelSocket(_NETLINK_CONNECTOR, cn_proc.CN_IDX_PROC, _BUFFER_BYTES)
     try:
-        connection.accept_only(event_filter(pid))
+        connection.accept_only(event_filter(pid, with_threads))
         connection.send(_control(cn_proc.PROC_CN_MCAST_LISTEN), NLMSG_DONE, 0)
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)

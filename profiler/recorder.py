@@ -109,7 +109,10 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     names.pin()
     sampler = CpuSampler(loaded.module, target.pid, options.frequency_hz)
     stack.callback(sampler.detach)
-    events = stack.enter_context(ProcessEvents(target.pid, target.process.stat.start_ticks))
+    # Ends of threads are told better elsewhere, if they are.
+    with_threads = loaded.exits is None
+    start_ticks = target.process.stat.start_ticks
+    events = stack.enter_context(ProcessEvents(target.pid, start_ticks, with_threads))
     uses = ThreadUses(target.pid, loaded.exits)
     stack.callback(uses.close)
     sockets = UdpSockets(target.pid)

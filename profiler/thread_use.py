@@ -159,7 +159,8 @@ class ThreadUses:
 
     def observe(self, tids: Iterable[int] = ()) -> None:
         """Take note of ended threads. `tids`: threads of the target that the caller knows of."""
-        self._known |= frozenset(tids)
+        if self._told is None:
+            self._known |= frozenset(tids)
         self._clock.read_ns()  # so that something is known of a process that ends
         if self._exits is None:
             self._observe_by_proc()

@@ -130,7 +130,7 @@ def running(program: Path) -> Iterator[Running]:
 
 @pytest.fixture
 def polling(program: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    def refuse(pid: int) -> KernelSocket:
+    def refuse(pid: int, with_threads: bool) -> KernelSocket:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(process_events, "_listen", refuse)
@@ -261,10 +261,10 @@ def test_an_unprivileged_user_polls() -> None:
     assert result.stdout in ("() False 1\n", "() True 2\n")  # Linux 6.6 serves everybody
 
 
-def run_filter(pid: int, words: dict[int, int]) -> bool:
+def run_filter(pid: int, words: dict[int, int], with_threads: bool = True) -> bool:
     """Interpret the filter on a message that has these words at these offsets."""
     at, accumulator = 0, 0
-    program = event_filter(pid)
+    program = event_filter(pid, with_threads)
     while True:
         code, jump_true, jump_false, k = program[at]
         at += 1
@@ -300,3 +300,31 @@ def test_the_kernels_filter_keeps_what_we_use(what: int, first: int, second: int
         assert run_filter(pid, words) == (second == pid)
     elif what != cn_proc.PROC_EVENT_NONE:
         assert run_filter(pid, words) == (first == pid)
+
+
+@given(KINDS, IDS, IDS)
+def test_without_threads_only_exec_and_the_main_threads_end_pass(
+    what: int, tid: int, pid: int
+) -> None:
+    passes = run_filter(pid, {36: what, 52: tid, 56: pid, 64: pid}, with_threads=False)
+    is_told = what in (cn_proc.PROC_EVENT_EXEC, cn_proc.PROC_EVENT_EXIT) and tid == pid
+    assert passes == (is_told or what == cn_proc.PROC_EVENT_NONE)
+
+
+@pytest.mark.root
+def test_without_threads_the_process_is_still_heard_of(running: Running) -> None:
+    found = read_process(running.pid)
+    assert found is not None
+    with ProcessEvents(running.pid, found.stat.start_ticks, with_threads=False) as events:
+        assert events.warning is None
+        running.do("t50")
+        running.tell("s")
+        running.expect("ready")
+        running.tell("e3")
+        seen: list[ProcessEvent] = []
+        for _ in range(200):
+            seen += events.read()
+            if count(seen, Exited):
+                break
+            select.select(events.exit_filenos(), (), (), 0.05)
+    assert seen == [Replaced(), ThreadEnded(running.pid), Exited(3 << 8)]
