@@ -1,12 +1,11 @@
 """What threads that ended had used, told by the kernel when it frees them: exact however short.
 
-bpf/exits.bpf.c says why taskstats is not enough. A record comes when nobody can see the thread any
-more, some milliseconds after its end (delayed_put_task_struct() in kernel/exit.c, Linux 6.18).
+bpf/exits.bpf.c says why taskstats is not enough. A thread is freed some milliseconds after its end
+(delayed_put_task_struct() in kernel/exit.c, Linux 6.18), seldom without our being told.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 import time
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ from profiler.btf import offsets
 from profiler.kernel import BpfModule
 from profiler.taskstats import ThreadExit, ThreadTime
 
-_TRACEPOINT = "sched_process_free"
+# Functions of exits.bpf.c, and the tracepoints that they run at.
+_TRACEPOINTS = {"thread_freed": "sched_process_free", "thread_ended": "sched_process_exit"}
 # Macros of exits.bpf.c, and the members of struct task_struct that they tell the places of.
 _MEMBERS = {
     "TASK_TGID": "tgid",
@@ -31,6 +31,8 @@ _ZERO = struct.pack("<I", 0)
 # The kernel frees what ended when a grace period of RCU is over, and some time for its callbacks.
 _GRACE_PERIODS = 3
 _CALLBACKS_S = 0.02
+# Threads that ended and are not freed yet. More: the eldest are told as they were at their end.
+_MOST_WAITING = 20_000
 
 
 def definitions() -> dict[str, int]:
@@ -46,33 +48,51 @@ class ThreadExits:
         self._module = module
         self._tgid = tgid
         self._ring = module.ring_buffer("exits")
-        self._program = module.load("thread_freed", syscalls.PROG_RAW_TRACEPOINT)
-        self._link = syscalls.open_raw_tracepoint(_TRACEPOINT, self._program.descriptor)
+        self._waiting: dict[tuple[int, int], ThreadExit] = {}  # by tid and beginning
+        self._programs = [
+            module.load(function, syscalls.PROG_RAW_TRACEPOINT) for function in _TRACEPOINTS
+        ]
+        self._links: list[int] = []
+        try:
+            for program in self._programs:
+                tracepoint = _TRACEPOINTS[program.name]
+                self._links.append(syscalls.open_raw_tracepoint(tracepoint, program.descriptor))
+        except OSError:
+            self.close()
+            raise
 
     @property
     def overflows(self) -> int:
-        """How many ends were dropped for lack of room."""
+        """How many records were dropped for lack of room."""
         return int.from_bytes(self._module.map("exits_lost").get(_ZERO) or b"", "little")
 
     def cost_ns(self) -> int:
-        """Return the time that the program took; 0 while nobody has the kernel measure programs."""
-        return self._program.statistics().run_time_ns
+        """Return the time that programs took; 0 while nobody has the kernel measure them."""
+        return sum(program.statistics().run_time_ns for program in self._programs)
 
     def read_exits(self) -> Iterator[ThreadExit]:
-        """Yield the threads of which the end was told since the last call."""
+        """Yield the threads that were freed since the last call."""
         for record in self._ring.drain():
-            cpu_ns, run_delay_ns, started_ns, tid, _, name = RECORD.unpack(record)
+            cpu_ns, run_delay_ns, started_ns, tid, is_freed, name = RECORD.unpack(record)
             text = name.split(b"\0", 1)[0].decode(errors="replace")
-            yield ThreadExit(ThreadTime(tid, text, cpu_ns, run_delay_ns), self._tgid, started_ns)
+            ended = ThreadExit(ThreadTime(tid, text, cpu_ns, run_delay_ns), self._tgid, started_ns)
+            if not is_freed:
+                self._waiting[tid, started_ns] = ended
+            elif self._waiting.pop((tid, started_ns), None) is not None:
+                yield ended  # else it had ended before we listened, or was told already
+        while len(self._waiting) > _MOST_WAITING:
+            yield self._waiting.pop(next(iter(self._waiting)))
 
-    def settle(self) -> None:
-        """Wait until the ends of threads that are over were told; takes 0.1 s."""
+    def read_last_exits(self) -> Iterator[ThreadExit]:
+        """Yield all that have ended; takes 0.1 s, in which the kernel frees nearly all of them."""
         for _ in range(_GRACE_PERIODS):
             syscalls.wait_for_grace_period()
             time.sleep(_CALLBACKS_S)
+        yield from self.read_exits()
+        while self._waiting:
+            yield self._waiting.pop(next(iter(self._waiting)))
 
     def close(self) -> None:
         """Hear no more."""
-        link, self._link = self._link, -1
-        if link >= 0:
-            os.close(link)
+        links, self._links = self._links, []
+        syscalls.close_all(links)

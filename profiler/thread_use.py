@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from profiler.cpu_clock import ProcessClock
@@ -43,17 +43,34 @@ def thread_uses(
     `exits` in the order of time. A tid that is used again stands for all its threads: samples
     carry no more than the tid. A thread that vanished without an exit has used 0 that we know of.
     """
-    base = {thread.tid: thread for thread in start}
-    uses = {
-        tid: ThreadUse(tid, thread.name, 0, 0 if thread.run_delay_ns is not None else None, True)
-        for tid, thread in base.items()
-    }
-    for times, exited in ((exits, True), (end, False)):
-        for thread in times:
-            uses[thread.tid] = _add(
-                uses.get(thread.tid), thread, base.pop(thread.tid, None), exited
+    sums = _Sums(start)
+    for thread in exits:
+        sums.add(thread, exited=True)
+    for thread in end:
+        sums.add(thread, exited=False)
+    return sums.uses()
+
+
+class _Sums:
+    """What each thread used since a snapshot: one sum for each tid, however many threads end."""
+
+    def __init__(self, start: Iterable[ThreadTime]) -> None:
+        self._base = {thread.tid: thread for thread in start}
+        self._uses = {
+            tid: ThreadUse(
+                tid, thread.name, 0, 0 if thread.run_delay_ns is not None else None, True
             )
-    return tuple(uses[tid] for tid in sorted(uses))
+            for tid, thread in self._base.items()
+        }
+
+    def add(self, thread: ThreadTime, *, exited: bool) -> None:
+        """Add a thread that ended, or that lives at the end."""
+        tid = thread.tid
+        self._uses[tid] = _add(self._uses.get(tid), thread, self._base.pop(tid, None), exited)
+
+    def uses(self) -> tuple[ThreadUse, ...]:
+        """Return the sums, by tid."""
+        return tuple(self._uses[tid] for tid in sorted(self._uses))
 
 
 def _add(
@@ -100,14 +117,6 @@ def read_switches(pid: int, tid: int, proc: Path = PROC) -> int:
         return 0
 
 
-@dataclass(slots=True)
-class _Heard:
-    """What was heard of ended threads."""
-
-    exits: list[ThreadExit] = field(default_factory=list)
-    last_seen: dict[int, ThreadTime] = field(default_factory=dict)  # only by /proc
-
-
 class ThreadUses:
     """Measures one window: start(), observe() now and then, stop(), account().
 
@@ -124,9 +133,8 @@ class ThreadUses:
         self._times: TaskTimes | None = None
         self._told = exits
         self._exits: ThreadExits | TaskTimes | None = exits
-        self._heard = _Heard()
+        self._last_seen: dict[int, ThreadTime] = {}  # only by /proc
         self._start_ns = 0
-        self._start_tids = frozenset[int]()
         try:
             self._times = TaskTimes()
             if exits is None:
@@ -149,26 +157,33 @@ class ThreadUses:
         self._start_ns = time.monotonic_ns()
         self._start = self._snapshot()
         self._start_tids = frozenset(thread.tid for thread in self._start.threads)
-        self.observe(self._start_tids)
-        # Where their beginning is not told, others are taken to have ended before the window.
-        self._heard.exits = [
-            ended
-            for ended in self._heard.exits
-            if ended.started_ns is not None or ended.time.tid in self._start_tids
-        ]
+        self._sums = _Sums(self._start.threads)
+        self._note_known(self._start_tids)
+        for ended in self._read_exits():
+            # Where their beginning is not told, others are taken to have ended before the window.
+            if ended.started_ns is not None or ended.time.tid in self._start_tids:
+                self._sums.add(ended.time, exited=True)
 
     def observe(self, tids: Iterable[int] = ()) -> None:
         """Take note of ended threads. `tids`: threads of the target that the caller knows of."""
+        self._note_known(tids)
+        self._clock.read_ns()  # so that something is known of a process that ends
+        for ended in self._read_exits():
+            self._sums.add(ended.time, exited=True)
+
+    def _note_known(self, tids: Iterable[int]) -> None:
         if self._told is None:
             self._known |= frozenset(tids)
-        self._clock.read_ns()  # so that something is known of a process that ends
+
+    def _read_exits(self, told: Iterator[ThreadExit] | None = None) -> Iterator[ThreadExit]:
+        """Yield the threads of the target that ended since the last call, but not before it all."""
         if self._exits is None:
-            self._observe_by_proc()
+            yield from self._vanished()
             return
-        for ended in self._exits.read_exits():
+        for ended in told or self._exits.read_exits():
             is_ours = ended.tgid == self._pid if ended.tgid else ended.time.tid in self._known
             if is_ours and not self._is_before(ended):
-                self._heard.exits.append(ended)
+                yield ended
 
     def _is_before(self, ended: ThreadExit) -> bool:
         """Tell whether a thread began before the window, and ended before it too."""
@@ -181,23 +196,18 @@ class ThreadUses:
         self.observe()
         self._end_ns = time.monotonic_ns()
         self._end = self._snapshot()
-        self._heard_before_end = len(self._heard.exits)
 
     def account(self) -> ThreadAccount:
         """Return who used the CPU in the window that was ended; may take 0.1 s."""
-        if self._told is not None:
-            self._told.settle()
-        self.observe()
         live = {thread.tid for thread in self._end.threads}
-        heard = self._heard.exits[: self._heard_before_end]
-        # Who ended after having been read now is in the snapshot already.
-        heard += (
-            ended
-            for ended in self._heard.exits[self._heard_before_end :]
-            if ended.time.tid not in live and (ended.started_ns or 0) < self._end_ns
-        )
-        exits = [ended.time for ended in heard]
-        threads = thread_uses(self._start.threads, self._end.threads, exits)
+        last = self._told.read_last_exits() if self._told is not None else None
+        for ended in self._read_exits(last):
+            # Who ended after having been read at the end is in that snapshot already.
+            if ended.time.tid not in live and (ended.started_ns or 0) < self._end_ns:
+                self._sums.add(ended.time, exited=True)
+        for thread in self._end.threads:
+            self._sums.add(thread, exited=False)
+        threads = self._sums.uses()
         # The process's clock may miss what each thread used last, but never much of all.
         total = max(self._end.process_cpu_ns - self._start.process_cpu_ns, 0)
         return ThreadAccount(threads, max(total, sum(thread.cpu_ns for thread in threads)))
@@ -229,12 +239,10 @@ class ThreadUses:
         except ProcessLookupError:
             return None
 
-    def _observe_by_proc(self) -> None:
+    def _vanished(self) -> Iterator[ThreadExit]:
         """Keep the last reading of each thread; what vanished since the last call has ended."""
         now = {thread.tid: thread for thread in self._snapshot().threads}
-        self._heard.exits += (
-            ThreadExit(times, self._pid, None)
-            for tid, times in self._heard.last_seen.items()
-            if tid not in now
-        )
-        self._heard.last_seen = now
+        before, self._last_seen = self._last_seen, now
+        for tid, times in before.items():
+            if tid not in now:
+                yield ThreadExit(times, self._pid, None)

@@ -83,4 +83,4 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
     )
     observed = harvested(monkeypatch, run, SECOND_NS // 8)
     assert observed.window.end_ns == 10 * SECOND_NS + SECOND_NS // 8
-    assert calls[:3] == ["lookups.finish", "uses.finish", "sampler.detach"]
+    assert calls[:3] == ["lookups.finish", "uses.stop", "sampler.detach"]

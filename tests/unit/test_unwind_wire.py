@@ -54,7 +54,14 @@ FIELDS = {
     },
     "cpu_sample": {"time_ns": 0, "stack": 8, "tid": 16, "cause": 20},
     "cpu_time": {"started_ns": 0, "taken_ns": 8},
-    "thread_exit": {"cpu_ns": 0, "run_delay_ns": 8, "started_ns": 16, "tid": 24, "name": 32},
+    "thread_exit": {
+        "cpu_ns": 0,
+        "run_delay_ns": 8,
+        "started_ns": 16,
+        "tid": 24,
+        "is_freed": 28,
+        "name": 32,
+    },
 }
 CONSTANTS = {
     "UNWIND_MAX_FRAMES": wire.MAX_FRAMES,
