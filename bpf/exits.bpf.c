@@ -1,9 +1,9 @@
 /*
  * Tells of threads of the target that end: at once, and again when the kernel frees them.
  *
- * Only then is all that they used added up. At its end, what a thread used since it was last switched to
- * or met by the scheduler's tick is missing, for taskstats as for us (both come before the last
- * schedule() in do_exit(), kernel/exit.c): of a thread that lived for less than a tick, nearly all.
+ * Only when it is freed, all that a thread used is added up. At its end, what it used since it was last
+ * switched to or met by the scheduler's tick is missing, for taskstats as for us (both come before the
+ * last schedule() in do_exit(), kernel/exit.c): of one that lived for less than a tick, nearly all.
  * Not every thread is seen to be freed: 65 of 185,000 were not, on a virtual machine with Linux 6.18.
  *
  * -DTARGET_TGID: in the initial pid namespace. -DTASK_...: places in struct task_struct, by BTF.
