@@ -22,6 +22,8 @@ PROBE_EVERY = 16
 DOUBTFUL_RATIO = 0.01
 # Fewer say nothing about the part.
 _LEAST_DOUBTFUL = 8
+# While there were fewer lookups, the probe costs next to nothing, and each of them is dear to us.
+_LEAST_LOOKUPS = 100
 _DOUBTS = (Verdict.UNVERIFIED_START, Verdict.UNVERIFIED_CHANGE)
 _NO_VERDICTS = (0,) * len(Verdict)
 
@@ -44,7 +46,8 @@ class Frames:
 
     def suffice_in(self, window: int) -> bool:
         """Tell whether the probe can be left out in a window, by its number."""
-        return self.are_known and window % PROBE_EVERY != PROBE_EVERY - 1
+        is_worth_it = sum(self._last) >= _LEAST_LOOKUPS
+        return is_worth_it and self.are_known and window % PROBE_EVERY != PROBE_EVERY - 1
 
     def settle(self, entries: Set[int], verdicts: tuple[int, ...], is_predicted: bool) -> None:
         """Take note of a window: entry functions and verdicts of all lookups measured so far."""

@@ -51,6 +51,13 @@ def test_one_traversal_is_enough(frames: Frames, known: FrameMap) -> None:
     known.learnt[Place.FIND] = (1, 0)
     frames.settle(FIND, verdicts(VERIFIED=1), is_predicted=False)
     assert frames.are_known
+
+
+def test_the_probe_is_left_out_once_there_are_many_lookups(frames: Frames, known: FrameMap) -> None:
+    known.learnt[Place.FIND] = (1, 0)
+    frames.settle(FIND, verdicts(VERIFIED=98, UNVERIFIED_LAYOUT=1), is_predicted=False)
+    assert not frames.suffice_in(0)
+    frames.settle(FIND, verdicts(VERIFIED=99, UNVERIFIED_LAYOUT=1), is_predicted=False)
     assert [window for window in range(64) if not frames.suffice_in(window)] == [15, 31, 47, 63]
 
 
