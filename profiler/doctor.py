@@ -60,7 +60,7 @@ def checks(facts: HostFacts) -> tuple[Check, ...]:
         _btf(facts),
         _statistics(facts),
         _kernel_symbols(facts),
-        _optional("thread ends", "heard through taskstats", facts.thread_ends),
+        _optional("thread ends", _how_ends_are_told(facts), facts.thread_ends),
         _optional("process events", "heard through the connector", facts.process_events),
         _optional("UDP sockets", "asked of sock_diag", facts.udp_sockets),
         _optional("watchpoints", "a debug register of the CPU is free", facts.watchpoints),
@@ -269,6 +269,12 @@ def _btf(facts: HostFacts) -> Check:
     if facts.has_btf:
         return Check("BTF", OK, "the kernel describes its types")
     return Check("BTF", WARNING, "none: kernel functions that BPF may call cannot be used")
+
+
+def _how_ends_are_told(facts: HostFacts) -> str:
+    if facts.has_btf:
+        return "told when the kernel frees threads"
+    return "heard through taskstats, which misses what each thread used last"
 
 
 def _statistics(facts: HostFacts) -> Check:

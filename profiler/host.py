@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from profiler import syscalls
+from profiler import syscalls, thread_exits
 from profiler.errors import ProfilerError
 from profiler.process import INITIAL_PID_NAMESPACE, parse_status, read_namespace, read_text
 from profiler.process_events import ProcessEvents
@@ -93,11 +93,17 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         bcc_elsewhere=not bcc_is_compiler and _system_python_has_bcc(),
         compile_error=_error_of(compile_programs) if compile_programs and tried else None,
         compile_tried=tried,
-        thread_ends=_warning_of(lambda: ThreadUses(os.getpid())),
+        thread_ends=_thread_ends_warning(),
         process_events=_warning_of(lambda: ProcessEvents(os.getpid(), 0)),
         udp_sockets=_warning_of(lambda: UdpSockets(os.getpid())),
         watchpoints=_watchpoint_warning(),
     )
+
+
+def _thread_ends_warning() -> str | None:
+    if thread_exits.definitions():
+        return None
+    return _warning_of(lambda: ThreadUses(os.getpid()))
 
 
 def parse_lockdown(text: str) -> str | None:

@@ -152,6 +152,15 @@ def test_what_is_not_required_only_warns(change: dict[str, Any], name: str) -> N
     require(found)
 
 
+def test_without_btf_ends_of_threads_are_heard_through_taskstats() -> None:
+    def told(has_btf: bool) -> str:
+        found = checks(replace(HEALTHY, has_btf=has_btf))
+        return next(check.detail for check in found if check.name == "thread ends")
+
+    assert told(True) == "told when the kernel frees threads"
+    assert told(False).startswith("heard through taskstats")
+
+
 def test_the_first_failure_counts() -> None:
     found = (
         Check("a", "warning", "w"),
