@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,9 @@ _LOST = (
 _UNATTRIBUTED_RATIO = 0.02
 _UNSAMPLED_RATIO = 0.05
 _LEAST_UNSAMPLED = 20
+# Where CPUs are sampled, chance takes some, too.
+_UNSAMPLED_BY_CPU_RATIO = 0.15
+_UNLIKELY_DEVIATIONS = 3
 _KINDS = {Kind.HASH: "hash", Kind.RBTREE: "rbtree", Kind.UNKNOWN: "unknown"}
 _IN_PROBE = "inside a probe"
 # The kernel's part of a return probe (arch/x86/kernel/uprobes.c, SYSCALL_DEFINE0(uretprobe), Linux
@@ -207,16 +211,9 @@ def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) ->
             f"{SAMPLES_MAX:,} at most; -F {provenance.frequency_hz / observed.sampled_one_in:.2g} "
             "would have taken as many"
         )
-    expected = observed.cpu_s * provenance.frequency_hz
-    missing = 0 if observed.sampled_by_cpu else expected - observed.sample_accounting.fired
-    if missing > max(_UNSAMPLED_RATIO * expected, _LEAST_UNSAMPLED):
-        found.append(
-            f"fewer samples than CPU time: {missing:,.0f} of {expected:,.0f} are missing; a "
-            "thread's first sample comes after one interval, so those that live shortly have few "
-            "(a higher -F sees more of them); those that run for microseconds at a time spend much "
-            "of it in switches, which are not sampled; and the kernel takes no more a second than "
-            "sysctl kernel.perf_event_max_sample_rate says"
-        )
+    missing = _missing_samples(observed, provenance.frequency_hz)
+    if missing is not None:
+        found.append(missing)
     unattributed = observed.account.unattributed_ns
     window_ns = observed.window.end_ns - observed.window.start_ns
     if unattributed > _UNATTRIBUTED_RATIO * window_ns:
@@ -230,6 +227,30 @@ def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) ->
         for path, problem in observed.coverage.skipped
         if path in ended_in
     ]
+
+
+def _missing_samples(observed: Observed, frequency_hz: float) -> str | None:
+    """Say how many samples are missing, if more are than the way they are taken explains."""
+    expected = observed.cpu_s * frequency_hz
+    missing = expected - observed.sample_accounting.fired
+    begin = f"fewer samples than CPU time: {missing:,.0f} of {expected:,.0f} are missing; "
+    if observed.sampled_by_cpu:
+        chance = _UNLIKELY_DEVIATIONS * math.sqrt(expected)
+        if missing <= max(_UNSAMPLED_BY_CPU_RATIO * expected, chance):
+            return None
+        return begin + (
+            "a CPU's timer waits while the kernel has interrupts off, mostly in switches, so work "
+            "of threads that run for microseconds at a time has too few; and threads that wake "
+            "together are met or missed together (a higher -F helps against that)"
+        )
+    if missing <= max(_UNSAMPLED_RATIO * expected, _LEAST_UNSAMPLED):
+        return None
+    return begin + (
+        "a thread's first sample comes after one interval, so those that live shortly have few (a "
+        "higher -F sees more of them); those that run for microseconds at a time spend much of it "
+        "in switches, which are not sampled; and the kernel takes no more a second than sysctl "
+        "kernel.perf_event_max_sample_rate says"
+    )
 
 
 def _is_starved(observed: Observed, budget_ratio: float | None) -> bool:
