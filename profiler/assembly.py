@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,8 +11,8 @@ from profiler.asterisk import ENTRY_FUNCTIONS
 from profiler.mappings import TRAMPOLINES
 from profiler.naming_session import NamingSession
 from profiler.observed import ContainerKey, Observed, ObservedContainer, ObservedLookups
+from profiler.run_warnings import run_warnings
 from profiler.target import FoundTarget
-from profiler.thinning import SAMPLES_MAX
 from profiler.totals import estimate_totals
 from profiler.unwind import UnwindStack
 from profiler.unwind_wire import CAUSES, WHOLE
@@ -31,12 +30,6 @@ _LOST = (
     LookupCounter.UNREADABLE,
     LookupCounter.UNFINISHED,
 )
-_UNATTRIBUTED_RATIO = 0.02
-_UNSAMPLED_RATIO = 0.05
-_LEAST_UNSAMPLED = 20
-# Where CPUs are sampled, chance takes some, too.
-_UNSAMPLED_BY_CPU_RATIO = 0.15
-_UNLIKELY_DEVIATIONS = 3
 _KINDS = {Kind.HASH: "hash", Kind.RBTREE: "rbtree", Kind.UNKNOWN: "unknown"}
 _IN_PROBE = "inside a probe"
 # The kernel's part of a return probe (arch/x86/kernel/uprobes.c, SYSCALL_DEFINE0(uretprobe), Linux
@@ -181,7 +174,9 @@ def assemble(
         cost=_cost(observed, provenance.budget_ratio),
         warnings=(
             *observed.warnings,
-            *_warnings(observed, provenance, frames.ended_in),
+            *run_warnings(
+                observed, provenance.frequency_hz, provenance.budget_ratio, frames.ended_in
+            ),
             *names.problems(),
         ),
     )
@@ -196,70 +191,6 @@ def _cost(observed: Observed, budget_ratio: float | None) -> rec.Cost:
         trap_ns=calibration.trap_ns if calibration else 0,
         stepped_trap_ns=calibration.stepped_trap_ns if calibration else 0,
     )
-
-
-def _warnings(observed: Observed, provenance: Provenance, ended_in: set[str]) -> list[str]:
-    found = []
-    if _is_starved(observed, provenance.budget_ratio):
-        found.append(
-            "no lookup was measured: sampling takes most of the budget; sample less with -F, or "
-            "allow more with --budget"
-        )
-    if observed.sampled_one_in > 1:
-        found.append(
-            f"one of {observed.sampled_one_in} samples was kept, by lot: a recording holds "
-            f"{SAMPLES_MAX:,} at most; -F {provenance.frequency_hz / observed.sampled_one_in:.2g} "
-            "would have taken as many"
-        )
-    missing = _missing_samples(observed, provenance.frequency_hz)
-    if missing is not None:
-        found.append(missing)
-    unattributed = observed.account.unattributed_ns
-    window_ns = observed.window.end_ns - observed.window.start_ns
-    if unattributed > _UNATTRIBUTED_RATIO * window_ns:
-        found.append(
-            f"{unattributed / 1e6:.0f} ms of CPU time belong to threads that ended, and are "
-            "missing there: the kernel did not tell what each used last"
-        )
-    # Libraries of data have no tables either; what matters is where stacks did end.
-    return found + [
-        f"stacks end in {path}: {problem}"
-        for path, problem in observed.coverage.skipped
-        if path in ended_in
-    ]
-
-
-def _missing_samples(observed: Observed, frequency_hz: float) -> str | None:
-    """Say how many samples are missing, if more are than the way they are taken explains."""
-    expected = observed.cpu_s * frequency_hz
-    missing = expected - observed.sample_accounting.fired
-    begin = f"fewer samples than CPU time: {missing:,.0f} of {expected:,.0f} are missing; "
-    if observed.sampled_by_cpu:
-        chance = _UNLIKELY_DEVIATIONS * math.sqrt(expected)
-        if missing <= max(_UNSAMPLED_BY_CPU_RATIO * expected, chance):
-            return None
-        return begin + (
-            "a CPU's timer waits while the kernel has interrupts off, mostly in switches, so work "
-            "of threads that run for microseconds at a time has too few; and threads that wake "
-            "together are met or missed together (a higher -F helps against that)"
-        )
-    if missing <= max(_UNSAMPLED_RATIO * expected, _LEAST_UNSAMPLED):
-        return None
-    return begin + (
-        "a thread's first sample comes after one interval, so those that live shortly have few (a "
-        "higher -F sees more of them); those that run for microseconds at a time spend much of it "
-        "in switches, which are not sampled; and the kernel takes no more a second than sysctl "
-        "kernel.perf_event_max_sample_rate says"
-    )
-
-
-def _is_starved(observed: Observed, budget_ratio: float | None) -> bool:
-    """Tell whether sampling left no room for lookups."""
-    lookups = observed.lookups
-    if lookups is None or budget_ratio is None or lookups.counters[LookupCounter.KEPT]:
-        return False
-    window_ns = observed.window.end_ns - observed.window.start_ns
-    return observed.sampling_cost_ns > budget_ratio * window_ns / 2
 
 
 def _lookup_accounting(lookups: ObservedLookups | None) -> rec.Accounting:

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
-from profiler.assembly import _container_ends, _Frames, _missing_samples
+from profiler.assembly import _container_ends, _Frames
 from profiler.mappings import TRAMPOLINES
 from profiler.observed import GroupWindow, MeasuredWindow, ObservedLookups
 from profiler.recording import ProbeWindow
@@ -163,28 +160,3 @@ def test_growth_is_from_the_first_lookup_to_the_last_whatever_group_they_are_of(
 def test_groups_of_no_window_and_windows_of_no_group_do_no_harm() -> None:
     groups = {key(1): group(5, 6), key(1, container=9): group(7, 8)}
     assert ends(groups, window(key(1), key(77))) == {(1, 2): (5, 6), (9, 2): (7, 8)}
-
-
-@pytest.mark.parametrize(
-    ("fired", "by_cpu", "words"),
-    [
-        (951, False, None),
-        (949, False, "51 of 1,000 are missing; a thread's first sample"),
-        (851, True, None),
-        (849, True, "151 of 1,000 are missing; a CPU's timer waits"),
-        (1_200, True, None),
-    ],
-)
-def test_missing_samples_are_told(fired: int, by_cpu: bool, words: str | None) -> None:
-    accounting = SimpleNamespace(fired=fired)
-    observed: Any = SimpleNamespace(cpu_s=10, sampled_by_cpu=by_cpu, sample_accounting=accounting)
-    told = _missing_samples(observed, 100)
-    assert told is None if words is None else told is not None and words in told
-
-
-def test_few_samples_are_missing_by_chance() -> None:
-    accounting = SimpleNamespace(fired=70)
-    observed: Any = SimpleNamespace(cpu_s=1, sampled_by_cpu=True, sample_accounting=accounting)
-    assert _missing_samples(observed, 100) is None
-    accounting.fired = 69
-    assert _missing_samples(observed, 100) is not None

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 
 #define NOINLINE __attribute__((noinline, noclone))
 
@@ -47,10 +48,20 @@ static NOINLINE void leaf(int times)
     }
 }
 
+static long used_ms(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+/* Takes half of the time until the next signal: it is met often, and ever new places are interrupted. */
 static void on_signal(int number)
 {
+    long end = used_ms() + 10;
     sink += number;
-    leaf(50000);
+    while (used_ms() < end)
+        leaf(100);
 }
 
 /* Values that live across the call, so that all registers which calls preserve are in use. */
@@ -73,7 +84,7 @@ int main(int count, char **values)
 {
     find_slot();
     if (count > 1 && !strcmp(values[1], "signal")) {
-        struct itimerval often = {{0, 5000}, {0, 5000}};
+        struct itimerval often = {{0, 20000}, {0, 20000}};
         signal(SIGPROF, on_signal);
         setitimer(ITIMER_PROF, &often, 0);
     }
