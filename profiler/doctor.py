@@ -272,7 +272,7 @@ def _btf(facts: HostFacts) -> Check:
 
 
 def _how_ends_are_told(facts: HostFacts) -> str:
-    if facts.has_btf:
+    if facts.frees_are_told:
         return "told when the kernel frees threads"
     return "heard through taskstats, which misses what each thread used last"
 

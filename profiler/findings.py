@@ -1,7 +1,7 @@
 """What an operator should know about a profile, worst first. Pure: rules over numbers.
 
-Each rule names its evidence, so that nobody has to believe it. The thresholds only decide what is
-worth a line; they are listed in docs/measurements.md.
+Each rule names its evidence, so that nobody has to believe it. The thresholds below only decide
+what is worth a line.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ class HostFacts:
     bcc_elsewhere: bool  # the system's own Python has it
     compile_error: ProfilerError | None
     compile_tried: bool
+    frees_are_told: bool  # of threads that ended: see thread_exits.py
     thread_ends: str | None  # None: heard of; else why not
     process_events: str | None
     udp_sockets: str | None
@@ -69,6 +70,7 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
     status = parse_status(read_text(Path("/proc/self/status")))
     bcc_path, bcc_is_compiler = _find_bcc()
     tried = compile_programs is not None and bcc_is_compiler
+    frees_are_told = bool(thread_exits.definitions())
     return HostFacts(
         machine=platform.machine(),
         kernel_release=platform.release(),
@@ -93,17 +95,12 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         bcc_elsewhere=not bcc_is_compiler and _system_python_has_bcc(),
         compile_error=_error_of(compile_programs) if compile_programs and tried else None,
         compile_tried=tried,
-        thread_ends=_thread_ends_warning(),
+        frees_are_told=frees_are_told,
+        thread_ends=None if frees_are_told else _warning_of(lambda: ThreadUses(os.getpid())),
         process_events=_warning_of(lambda: ProcessEvents(os.getpid(), 0)),
         udp_sockets=_warning_of(lambda: UdpSockets(os.getpid())),
         watchpoints=_watchpoint_warning(),
     )
-
-
-def _thread_ends_warning() -> str | None:
-    if thread_exits.definitions():
-        return None
-    return _warning_of(lambda: ThreadUses(os.getpid()))
 
 
 def parse_lockdown(text: str) -> str | None:

@@ -35,24 +35,12 @@ class ThreadAccount:
         return max(0, self.process_cpu_ns - sum(thread.cpu_ns for thread in self.threads))
 
 
-def thread_uses(
-    start: Iterable[ThreadTime], end: Iterable[ThreadTime], exits: Iterable[ThreadTime]
-) -> tuple[ThreadUse, ...]:
-    """Return what each thread used between two snapshots, given those that ended in between.
+class ThreadSums:
+    """What each thread used since a snapshot: those that ended in the order of time, then the live.
 
-    `exits` in the order of time. A tid that is used again stands for all its threads: samples
-    carry no more than the tid. A thread that vanished without an exit has used 0 that we know of.
+    A tid that is used again stands for all its threads: samples carry no more than the tid. A
+    thread that vanished without an exit has used 0 that we know of.
     """
-    sums = _Sums(start)
-    for thread in exits:
-        sums.add(thread, exited=True)
-    for thread in end:
-        sums.add(thread, exited=False)
-    return sums.uses()
-
-
-class _Sums:
-    """What each thread used since a snapshot: one sum for each tid, however many threads end."""
 
     def __init__(self, start: Iterable[ThreadTime]) -> None:
         self._base = {thread.tid: thread for thread in start}
@@ -157,7 +145,7 @@ class ThreadUses:
         self._start_ns = time.monotonic_ns()
         self._start = self._snapshot()
         self._start_tids = frozenset(thread.tid for thread in self._start.threads)
-        self._sums = _Sums(self._start.threads)
+        self._sums = ThreadSums(self._start.threads)
         self._note_known(self._start_tids)
         for ended in self._read_exits():
             # Where their beginning is not told, others are taken to have ended before the window.

@@ -1,9 +1,10 @@
-"""Load on an Asterisk by its ground-truth module."""
+"""Load on an Asterisk while it is profiled."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lab.errors import LabError
@@ -34,3 +35,14 @@ def _free(asterisk: Instance, name: str) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    """Let something be done on a thread of its own, and wait for its end."""
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.join()

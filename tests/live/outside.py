@@ -115,9 +115,10 @@ def _differences(found: bytes, expected: bytes) -> list[int]:
 
 
 class CpuWatch:
-    """Reads the CPU time of every thread of a process from /proc, again and again."""
+    """Reads the CPU time of a process and of every thread of it from /proc, again and again."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, with_threads: bool = True) -> None:
+        self._with_threads = with_threads
         self._folder = Path(f"/proc/{pid}/task")
         self._stat = Path(f"/proc/{pid}/stat")
         self._done = threading.Event()
@@ -126,7 +127,7 @@ class CpuWatch:
         self.process: list[tuple[int, int]] = []  # (monotonic ns, clock ticks)
 
     def look(self) -> None:
-        for thread in self._folder.iterdir():
+        for thread in self._folder.iterdir() if self._with_threads else ():
             with suppress(OSError, ValueError):
                 cpu_ns, _, slices = map(int, (thread / "schedstat").read_text().split())
                 now, tid = time.monotonic_ns(), int(thread.name)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -16,20 +13,11 @@ from profiler import frames, preparation
 from profiler.lookups import LookupMeasurement
 from profiler.wire import LookupCounter, Verdict
 from tests.groundtruth import KINDS, box
+from tests.live.load import meanwhile
 
 pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timed]
 
 EVERY_LOOKUP = preparation.Options(1, budget_ratio=None)
-
-
-@contextmanager
-def meanwhile(work: Callable[[], object]) -> Iterator[None]:
-    worker = threading.Thread(target=work)
-    worker.start()
-    try:
-        yield
-    finally:
-        worker.join()
 
 
 def measured(session: Session) -> LookupMeasurement:

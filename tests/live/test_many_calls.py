@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 
 from lab import instance
 from lab.instance import Instance, Options
+from tests.live.load import meanwhile
+from tests.live.outside import CpuWatch
 from tests.live.running import profile
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
@@ -43,48 +44,16 @@ def channels_are_listed(asterisk: Instance) -> Iterator[None]:
         while not over.is_set():
             asterisk.cli("core show channels concise")
 
-    lister = threading.Thread(target=run)
-    lister.start()
-    try:
-        yield
-    finally:
-        over.set()
-        lister.join()
-
-
-class CpuWatch:
-    """Reads a process's CPU time ten times a second."""
-
-    def __init__(self, pid: int) -> None:
-        self._stat = Path(f"/proc/{pid}/stat")
-        self._readings: list[tuple[int, int]] = []  # ns on the monotonic clock, ticks
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> CpuWatch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(0.1):
-            fields = self._stat.read_text().rpartition(")")[2].split()
-            self._readings.append((time.monotonic_ns(), int(fields[11]) + int(fields[12])))
-
-    def used_s(self, window: dict[str, int]) -> float:
-        """Return the CPU time between the readings next to a window's edges, in seconds."""
-        ticks = [
-            min(self._readings, key=lambda reading: abs(reading[0] - window[edge]))[1]
-            for edge in ("start_ns", "end_ns")
-        ]
-        return (ticks[1] - ticks[0]) / os.sysconf("SC_CLK_TCK")
+    with meanwhile(run):
+        try:
+            yield
+        finally:
+            over.set()
 
 
 def test_hundreds_of_calls_are_profiled_as_one_crowd(busy: Instance, tmp_path: Path) -> None:
-    with channels_are_listed(busy), CpuWatch(busy.pid) as cpu:
+    watch = CpuWatch(busy.pid, with_threads=False)
+    with channels_are_listed(busy), watch.running():
         result = profile(busy.pid, tmp_path / "result", seconds=10)
     found = result.profile()
     assert len(found["threads"]) > CHANNELS
@@ -97,8 +66,10 @@ def test_hundreds_of_calls_are_profiled_as_one_crowd(busy: Instance, tmp_path: P
     assert [finding["id"] for finding in found["findings"]][:1] == ["full-scan"]
 
     # Most of it was used by threads that ended within milliseconds.
-    cpu_s = sum(thread["cpu_ratio"] for thread in found["threads"]) * found["window"]["duration_s"]
-    assert cpu_s == pytest.approx(cpu.used_s(found["window"]), rel=0.1)
+    window = found["window"]
+    cpu_s = sum(thread["cpu_ratio"] for thread in found["threads"]) * window["duration_s"]
+    used_ns = watch.process_ns(window["start_ns"], window["end_ns"])
+    assert cpu_s == pytest.approx(used_ns / 1e9, rel=0.1)
 
     lanes = {stack[0] for stack, _ in result.folded("cpu.folded")}
     assert len(lanes) < 40

@@ -37,6 +37,7 @@ HEALTHY = HostFacts(
     bcc_elsewhere=False,
     compile_error=None,
     compile_tried=True,
+    frees_are_told=True,
     thread_ends=None,
     process_events=None,
     udp_sockets=None,
@@ -152,13 +153,13 @@ def test_what_is_not_required_only_warns(change: dict[str, Any], name: str) -> N
     require(found)
 
 
-def test_without_btf_ends_of_threads_are_heard_through_taskstats() -> None:
-    def told(has_btf: bool) -> str:
-        found = checks(replace(HEALTHY, has_btf=has_btf))
+def test_how_ends_of_threads_are_told() -> None:
+    def detail(told: bool) -> str:
+        found = checks(replace(HEALTHY, frees_are_told=told))
         return next(check.detail for check in found if check.name == "thread ends")
 
-    assert told(True) == "told when the kernel frees threads"
-    assert told(False).startswith("heard through taskstats")
+    assert detail(True) == "told when the kernel frees threads"
+    assert detail(False).startswith("heard through taskstats")
 
 
 def test_the_first_failure_counts() -> None:

@@ -18,7 +18,7 @@ from profiler.run_warnings import missing_samples
         (1_200, True, None),
     ],
 )
-def testmissing_samples_are_told(fired: int, by_cpu: bool, words: str | None) -> None:
+def test_missing_samples_are_told(fired: int, by_cpu: bool, words: str | None) -> None:
     accounting = SimpleNamespace(fired=fired)
     observed: Any = SimpleNamespace(cpu_s=10, sampled_by_cpu=by_cpu, sample_accounting=accounting)
     told = missing_samples(observed, 100)
