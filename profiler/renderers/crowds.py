@@ -6,7 +6,7 @@ thing to know, not a thousand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from profiler.profile import Profile, Thread
@@ -75,11 +75,9 @@ def crowds(profile: Profile) -> tuple[Crowd, ...]:
     return tuple(sorted(made, key=lambda crowd: -crowd.cpu_ratio))
 
 
-def lane_labels(profile: Profile) -> Mapping[int, str]:
-    """Return for each thread's tid what its crowd is called."""
-    return {
-        thread.tid: label
-        for crowd in crowds(profile)
-        for label in [crowd.label]
-        for thread in crowd.threads
-    }
+def lane_namer(profile: Profile) -> Callable[[int], str]:
+    """Return what tells for a thread's tid what its crowd is called."""
+    labels: dict[int, str] = {}
+    for crowd in crowds(profile):
+        labels |= dict.fromkeys((thread.tid for thread in crowd.threads), crowd.label)
+    return lambda tid: labels.get(tid) or thread_label(tid, None)

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from profiler.profile import Profile
-from profiler.renderers.crowds import lane_labels
-from profiler.renderers.labels import container_label, shown_frames, thread_label
+from profiler.renderers.crowds import lane_namer
+from profiler.renderers.labels import container_label, shown_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,9 @@ class Lane:
 
 def sample_lanes(profile: Profile) -> tuple[Lane, ...]:
     """Return one lane for each thread or crowd that was sampled, busiest first, in samples."""
-    labels = lane_labels(profile)
+    lane_of = lane_namer(profile)
     counts = Counter((sample.tid, sample.stack) for sample in profile.samples)
-    rows = (
-        (labels.get(tid) or thread_label(tid, None), stack, weight)
-        for (tid, stack), weight in counts.items()
-    )
+    rows = ((lane_of(tid), stack, weight) for (tid, stack), weight in counts.items())
     return _lanes(profile, rows)
 
 

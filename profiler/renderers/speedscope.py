@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import TextIO
 
 from profiler.profile import Profile
-from profiler.renderers.crowds import lane_labels
-from profiler.renderers.labels import LABEL_MAX, clip, shown_frames, thread_label
+from profiler.renderers.crowds import lane_namer
+from profiler.renderers.labels import LABEL_MAX, clip, shown_frames
 from profiler.renderers.lanes import comparison_lanes
 from profiler.serialiser import Json
 
@@ -52,11 +52,10 @@ def _threads(profile: Profile, frames: dict[tuple[str, str | None], int]) -> lis
     A sample weighs its interval.
     """
     stacks = [_indices(shown_frames(stack), frames) for stack in profile.stacks]
-    labels = lane_labels(profile)
+    lane_of = lane_namer(profile)
     by_lane = defaultdict(list)
     for sample in sorted(profile.samples, key=lambda sample: sample.time_ns):
-        label = labels.get(sample.tid) or thread_label(sample.tid, None)
-        by_lane[label].append(stacks[sample.stack])
+        by_lane[lane_of(sample.tid)].append(stacks[sample.stack])
     unit, weight = "none", 1
     if profile.frequency_hz > 0:
         unit, weight = "nanoseconds", max(1, round(1e9 / profile.frequency_hz))

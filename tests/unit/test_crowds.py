@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.profile import Profile, Thread
-from profiler.renderers.crowds import BUSY_RATIO, crowds, lane_labels
+from profiler.renderers.crowds import BUSY_RATIO, crowds, lane_namer
 from tests.examples import empty
 
 
@@ -52,4 +52,7 @@ def test_every_thread_is_in_one_crowd(threads: list[tuple[float, str | None]]) -
     ]
     ratios = [crowd.cpu_ratio for crowd in found]
     assert ratios == sorted(ratios, reverse=True)
-    assert lane_labels(made).keys() == set(range(len(threads)))
+    lane_of = lane_namer(made)
+    for crowd in found:
+        assert {lane_of(thread.tid) for thread in crowd.threads} == {crowd.label}
+    assert lane_of(len(threads)) == f"thread ({len(threads)})"
