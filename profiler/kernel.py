@@ -15,7 +15,6 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,15 +22,18 @@ from typing import Any
 from profiler import syscalls
 from profiler.btf import function_ids
 from profiler.errors import KernelError
+from profiler.syscalls import ProgramStatistics
 
 # Placeholders in our C sources for kernel functions, see bpf/kfuncs.h. BCC's compiler emits a call
 # of a helper with this number; it is turned into a call of the kernel function before loading.
 _KERNEL_FUNCTIONS = {
-    0x7E000001: "bpf_iter_num_new",  # Linux 6.4
+    0x7E000001: "bpf_iter_num_new",
     0x7E000002: "bpf_iter_num_next",
     0x7E000003: "bpf_iter_num_destroy",
-    0x7E000004: "bpf_session_is_return",  # Linux 6.13
+    0x7E000004: "bpf_session_is_return",
 }
+SESSION_FUNCTIONS = frozenset(("bpf_session_is_return",))  # Linux 6.13
+ITERATOR_FUNCTIONS = frozenset(_KERNEL_FUNCTIONS.values()) - SESSION_FUNCTIONS  # Linux 6.4
 _CALL = 0x85  # BPF_JMP | BPF_CALL
 _PSEUDO_KFUNC_CALL = 2  # include/uapi/linux/bpf.h
 _OWN_INCLUDE = re.compile(r'^#include "([a-z_]+\.h)"$', re.MULTILINE)
@@ -66,14 +68,6 @@ def read_sources(names: tuple[str, ...]) -> str:
     return "\n".join(expand(name) for name in names)
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramStatistics:
-    """What a loaded program ran: time in nanoseconds, and count."""
-
-    run_time_ns: int
-    run_count: int
-
-
 class Program:
     """A loaded BPF program."""
 
@@ -84,12 +78,7 @@ class Program:
 
     def statistics(self) -> ProgramStatistics:
         """Read the kernel's statistics (zero unless they are enabled)."""
-        text = Path(f"/proc/self/fdinfo/{self.descriptor}").read_text()
-        values = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-        return ProgramStatistics(
-            int(values.get("run_time_ns", 0)),
-            int(values.get("run_cnt", 0)),
-        )
+        return syscalls.read_program_statistics(self.descriptor)
 
     def close(self) -> None:
         """Give up the descriptor; the kernel frees the program when nothing else holds it."""
@@ -332,6 +321,12 @@ def _import_bcc() -> tuple[Any, Any]:
     return bcc, bcc.libbcc.lib
 
 
+def kernel_functions() -> dict[str, int]:
+    """Return the ids of those kernel functions that our programs may call and this kernel has."""
+    # Always all names, so that the kernel's types are searched once.
+    return function_ids(frozenset(_KERNEL_FUNCTIONS.values()))
+
+
 def with_kernel_functions(code: bytes) -> bytes:
     """Return the program with placeholder calls turned into calls of kernel functions.
 
@@ -345,8 +340,7 @@ def with_kernel_functions(code: bytes) -> bytes:
     }
     if not wanted:
         return code
-    # Always all names, so that the kernel's types are searched once.
-    ids = function_ids(frozenset(_KERNEL_FUNCTIONS.values()))
+    ids = kernel_functions()
     if missing := wanted - ids.keys():
         raise KernelError(f"this kernel has no {', '.join(sorted(missing))}", "ebpf-prof doctor")
     patched = bytearray(code)

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 _SYS_BPF = 321
 _SYS_PERF_EVENT_OPEN = 298
@@ -63,6 +64,7 @@ _ATTR_SIZE = 120  # PERF_ATTR_SIZE_VER6
 
 # What the verifier answers to a program that it does not like; EFAULT: too many pending branches.
 _REJECTIONS = (errno.EACCES, errno.EINVAL, errno.E2BIG, errno.EFAULT, errno.ENOMEM)
+_TRIES = 50  # Python runs a signal's handler between two of them
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -77,12 +79,17 @@ class VerifierError(OSError):
 
 
 def _bpf(command: int, attributes: bytes) -> int:
+    """Call bpf(2); while a signal is pending it may answer EAGAIN or EINTR, and is asked again."""
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    result = int(_libc.syscall(_SYS_BPF, command, buffer, len(attributes)))
-    if result < 0:
+    number = errno.EAGAIN
+    for _ in range(_TRIES):
+        result = int(_libc.syscall(_SYS_BPF, command, buffer, len(attributes)))
+        if result >= 0:
+            return result
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
+        if number not in (errno.EAGAIN, errno.EINTR):
+            break
+    raise OSError(number, os.strerror(number))
 
 
 def load_program(
@@ -121,6 +128,8 @@ def load_program(
         if error.errno not in _REJECTIONS:
             raise
         number = error.errno
+    if number == errno.E2BIG:  # known without a log, which would take as long again
+        raise VerifierError(number, "more steps to follow than the verifier takes")
     # Only a rejected program is loaded again with a log: a log that does not fit is an error too.
     try:
         return _bpf(_BPF_PROG_LOAD, attributes(1))
@@ -190,6 +199,24 @@ def link_uprobes(
 def enable_program_statistics() -> int:
     """Let the kernel add up run time and count of every program until the descriptor is closed."""
     return _bpf(_BPF_ENABLE_STATS, struct.pack("<I", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramStatistics:
+    """What a loaded program ran: time in nanoseconds, and count."""
+
+    run_time_ns: int
+    run_count: int
+
+
+def read_program_statistics(program: int) -> ProgramStatistics:
+    """Read the kernel's statistics of a program (zero unless they are enabled)."""
+    text = Path(f"/proc/self/fdinfo/{program}").read_text()
+    values = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    return ProgramStatistics(
+        int(values.get("run_time_ns", 0)),
+        int(values.get("run_cnt", 0)),
+    )
 
 
 def _perf_event_open(attributes: bytes, pid: int, cpu: int) -> int:
