@@ -32,8 +32,11 @@
 #define WALK_CALLS 28
 #endif
 #endif
-/* Of a walk through a tree: two for each node, and more ways through them for the verifier. */
-#define TREE_STEPS (WALK_ITERATOR ? 2 * WALK_STEPS : WALK_STEPS / 5)
+/* Of a walk through a tree: two for each node, and more ways through them for the verifier. Without
+ * iterators the loader says how many this kernel's verifier follows. */
+#ifndef TREE_STEPS
+#define TREE_STEPS (2 * WALK_STEPS)
+#endif
 /* A red-black tree of N nodes is at most 2 log2(N + 1) deep: enough for two thousand million. */
 #define TREE_DEPTH 64
 

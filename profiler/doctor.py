@@ -15,6 +15,7 @@ from typing import TextIO
 
 from profiler.errors import REFUSALS, KernelError, PrivilegeError, ProfilerError
 from profiler.host import SYSTEM_PYTHON, HostFacts
+from profiler.link_kinds import LinkKind
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 
@@ -56,7 +57,7 @@ def checks(facts: HostFacts) -> tuple[Check, ...]:
         _cpu_clock(facts),
         _bcc(facts),
         _compiler(facts),
-        _uprobe_multi(facts),
+        _links(facts),
         _btf(facts),
         _statistics(facts),
         _kernel_symbols(facts),
@@ -256,13 +257,19 @@ def _compiler(facts: HostFacts) -> Check:
     return Check("compiler", OK, "the BPF programs compile, no kernel headers needed")
 
 
-def _uprobe_multi(facts: HostFacts) -> Check:
-    number = facts.uprobe_multi_errno
-    if number == 0:
-        return Check("uprobe links", OK, "many probes attach at once")
-    if number in (errno.EINVAL, errno.E2BIG, errno.EOPNOTSUPP):  # an attach type it does not know
-        return Check("uprobe links", WARNING, "none (Linux 6.6 has them): probes detach one by one")
-    return Check("uprobe links", WARNING, f"could not be tried: {os.strerror(number)}")
+def _links(facts: HostFacts) -> Check:
+    if facts.bpf_errno or facts.uprobe_errno:
+        return Check("uprobe links", WARNING, "not tried: see bpf and uprobes")
+    if facts.link_kind is None:
+        return _failed(
+            "uprobe links",
+            "this kernel lets no probe run a program",
+            "grep -E 'BPF_EVENTS|UPROBE' /boot/config-$(uname -r)",
+            KernelError,
+        )
+    if facts.link_kind is LinkKind.SINGLE:
+        return Check("uprobe links", OK, "probes attach one by one (before Linux 6.6)")
+    return Check("uprobe links", OK, "many probes attach at once")
 
 
 def _btf(facts: HostFacts) -> Check:

@@ -6,12 +6,10 @@ probe is our own.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import importlib.util
 import os
 import platform
-import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from profiler import syscalls, thread_exits
 from profiler.errors import ProfilerError
+from profiler.link_kinds import LinkKind, best_link, load_empty_program, open_own_probe
 from profiler.process import INITIAL_PID_NAMESPACE, parse_status, read_namespace, read_text
 from profiler.process_events import ProcessEvents
 from profiler.sockets import UdpSockets
@@ -27,8 +26,6 @@ from profiler.thread_use import ThreadUses
 from profiler.watchpoints import hit_cost_ns
 
 SYSTEM_PYTHON = "/usr/bin/python3"
-# Two instructions: r0 = 0; exit. linux/include/uapi/linux/bpf.h, struct bpf_insn.
-_RETURN_ZERO = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
 _CLOCK_PERIOD_NS = 10_000_000
 _OTHER_PYTHON_S = 10.0
 
@@ -49,7 +46,7 @@ class HostFacts:
     kptr_restrict: int | None
     bpf_errno: int  # loading a program
     uprobe_errno: int  # one perf event on our own process
-    uprobe_multi_errno: int
+    link_kind: LinkKind | None  # the best that is there
     cpu_clock_errno: int
     statistics_errno: int  # BPF_ENABLE_STATS
     has_btf: bool
@@ -82,9 +79,9 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         lockdown=read_lockdown(),
         perf_event_paranoid=_read_number("/proc/sys/kernel/perf_event_paranoid"),
         kptr_restrict=_read_number("/proc/sys/kernel/kptr_restrict"),
-        bpf_errno=_errno_of(_load),
-        uprobe_errno=_errno_of(_open_uprobe),
-        uprobe_multi_errno=_errno_of(_link_uprobe),
+        bpf_errno=_errno_of(load_empty_program),
+        uprobe_errno=_errno_of(open_own_probe),
+        link_kind=best_link(),
         cpu_clock_errno=_errno_of(
             lambda: syscalls.open_cpu_clock(os.getpid(), _CLOCK_PERIOD_NS, False)
         ),
@@ -114,42 +111,6 @@ def read_lockdown() -> str | None:
         return parse_lockdown(read_text(Path("/sys/kernel/security/lockdown")))
     except OSError:
         return None
-
-
-def _load(attach_type: int = syscalls.ATTACH_NONE) -> int:
-    return syscalls.load_program(_RETURN_ZERO, syscalls.PROG_KPROBE, attach_type, "doctor")
-
-
-def _own_code() -> tuple[str, int]:
-    """Return file and offset of a function that is mapped into this process and rarely called."""
-    function = ctypes.cast(ctypes.CDLL(None).getpgrp, ctypes.c_void_p).value or 0
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        fields = line.split(maxsplit=5)
-        start, end = (int(bound, 16) for bound in fields[0].split("-"))
-        if start <= function < end and len(fields) == 6:
-            return fields[5], function - start + int(fields[2], 16)
-    raise OSError(errno.ENOENT, "the C library is not mapped from a file")
-
-
-def _open_uprobe() -> int:
-    path, offset = _own_code()
-    return syscalls.open_uprobe(path, offset, os.getpid(), False)
-
-
-def _link_uprobe() -> int:
-    path, offset = _own_code()
-    program = _load(syscalls.ATTACH_UPROBE_MULTI)
-    try:
-        return syscalls.link_uprobes(
-            program,
-            syscalls.ATTACH_UPROBE_MULTI,
-            path,
-            [syscalls.UprobePlace(offset, 0)],
-            os.getpid(),
-            False,
-        )
-    finally:
-        os.close(program)
 
 
 def _errno_of(attempt: Callable[[], int]) -> int:

@@ -13,12 +13,18 @@ import os
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from profiler import syscalls
 from profiler.errors import KernelError
 from profiler.keeper import Keeper
-from profiler.kernel import BpfModule, Program
+from profiler.kernel import (
+    ITERATOR_FUNCTIONS,
+    SESSION_FUNCTIONS,
+    BpfModule,
+    Program,
+    kernel_functions,
+)
+from profiler.link_kinds import LinkKind, link_errno
 from profiler.links import Link, Links, ManyPlaces, OnePlace
 from profiler.syscalls import UprobePlace, VerifierError
 
@@ -31,16 +37,9 @@ _STEP_PROGRAMS = (
     "lookup_walk_tree",
 )
 _CHECKPOINT_PROGRAMS = ("lookup_make_checkpoints", "lookup_use_checkpoints")
+_TREE_STEPS = (1_000, 250, 60)  # of one program; the first that the verifier accepts
 _TRIES = 3
 _SOURCES = ("lookups.bpf.c", "cpu.bpf.c", "exits.bpf.c")
-
-
-class LinkKind(Enum):
-    """How probes are attached."""
-
-    SESSION = "session"
-    MULTI = "multi"
-    SINGLE = "single"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +57,15 @@ class Variant:
             "COOKIES_BY_ADDRESS": int(self.links is LinkKind.SINGLE),
         }
 
-    @property
-    def attach_type(self) -> int:
-        """Attach type that the programs, and those they call, are loaded for."""
-        return {
-            LinkKind.SESSION: syscalls.ATTACH_UPROBE_SESSION,
-            LinkKind.MULTI: syscalls.ATTACH_UPROBE_MULTI,
-            LinkKind.SINGLE: syscalls.ATTACH_NONE,
-        }[self.links]
+    def why_not_here(self) -> str:
+        """Return what this kernel lacks for this variant, "" when it has all."""
+        if number := link_errno(self.links):
+            return f"no such links ({os.strerror(number)})"
+        wanted = ITERATOR_FUNCTIONS if self.iterator else frozenset[str]()
+        if self.links is LinkKind.SESSION:
+            wanted |= SESSION_FUNCTIONS
+        missing = wanted - kernel_functions().keys()
+        return f"no {', '.join(sorted(missing))}" if missing else ""
 
 
 VARIANTS = (
@@ -99,7 +99,7 @@ class UprobePrograms:
         self.module = module
         self.variant = variant
         self.rejected: tuple[str, ...] = ()  # faster ways that the verifier refused
-        attach = variant.attach_type
+        attach = variant.links.attach_type
         kprobe = syscalls.PROG_KPROBE
         steps = _STEP_PROGRAMS + (_CHECKPOINT_PROGRAMS if has_checkpoints else ())
         for index, name in enumerate(steps):
@@ -168,7 +168,7 @@ class UprobePrograms:
     ) -> ManyPlaces:
         return ManyPlaces(
             program.descriptor,
-            self.variant.attach_type,
+            self.variant.links.attach_type,
             path,
             tuple(UprobePlace(place.file_offset, place.cookie) for place in places),
             pid,
@@ -207,7 +207,7 @@ class UprobePrograms:
     def link_idle_places(self, path: str, places: Sequence[UprobePlace], pid: int) -> int:
         """Attach a program that does nothing to places of a process, by one link."""
         return syscalls.link_uprobes(
-            self._idle_entry.descriptor, self.variant.attach_type, path, places, pid, False
+            self._idle_entry.descriptor, self.variant.links.attach_type, path, places, pid, False
         )
 
     def link_idle_return(self, path: str, file_offset: int, pid: int) -> list[int]:
@@ -238,24 +238,54 @@ def load_programs(
     failures: list[str] = []
     rejected: list[str] = []
     for variant in variants:
-        module = BpfModule(_SOURCES, {**definitions, **variant.definitions()})
+        # What a kernel does not have is no fault: another way gives the same numbers.
+        if lacking := variant.why_not_here():
+            failures.append(f"{variant.links.value}: {lacking}")
+            continue
         try:
-            has_checkpoints = variant.iterator and bool(definitions.get("INSERT_SITES"))
-            programs = UprobePrograms(module, variant, has_checkpoints)
+            programs = _load_variant(definitions, variant)
             programs.rejected = tuple(rejected)
             return programs
         except VerifierError as error:
             failures.append(f"{variant.links.value}: {error.strerror}: {_last_line(error.log)}")
-            # Without a log it is a kernel that does not know this kind of link; with one, ours to
-            # mend: the way that is left works, but slower.
-            rejected += [f"programs refused by the verifier, {failures[-1]}"] if error.log else []
+            # Ours to mend: the way that is left works, but slower.
+            rejected.append(f"programs refused by the verifier, {failures[-1]}")
         except (OSError, KernelError) as error:
             failures.append(f"{variant.links.value}: {error}")
-        module.close()
     raise KernelError(
         f"the kernel takes none of our programs ({'; '.join(failures)})",
         "ebpf-prof asterisk --cpu-only",
     )
+
+
+def _load_variant(definitions: Mapping[str, int], variant: Variant) -> UprobePrograms:
+    """Compile and load one variant, with shorter walks through trees where long ones are refused.
+
+    Without iterators the verifier follows every step of a walk, and how many it bears differs from
+    kernel to kernel: 5.15 refuses 500 and takes 250, 5.10 and 6.1 take 1,000. Raises OSError or
+    KernelError.
+    """
+    attempts: list[dict[str, int]] = [{}]
+    if not variant.iterator:
+        attempts = [{"TREE_STEPS": steps} for steps in _TREE_STEPS]
+    *first, last = ({**definitions, **variant.definitions(), **attempt} for attempt in attempts)
+    for attempt in first:
+        try:
+            return _load_once(attempt, variant)
+        except VerifierError as error:
+            if error.errno != errno.E2BIG:
+                raise
+    return _load_once(last, variant)
+
+
+def _load_once(definitions: Mapping[str, int], variant: Variant) -> UprobePrograms:
+    module = BpfModule(_SOURCES, definitions)
+    try:
+        has_checkpoints = variant.iterator and bool(definitions.get("INSERT_SITES"))
+        return UprobePrograms(module, variant, has_checkpoints)
+    except BaseException:
+        module.close()
+        raise
 
 
 def _last_line(log: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from profiler.doctor import Check, checks, exit_code, render, require
 from profiler.errors import KernelError, PrivilegeError, ProfilerError
 from profiler.host import HostFacts
+from profiler.link_kinds import LinkKind
 
 HEALTHY = HostFacts(
     machine="x86_64",
@@ -28,7 +29,7 @@ HEALTHY = HostFacts(
     kptr_restrict=1,
     bpf_errno=0,
     uprobe_errno=0,
-    uprobe_multi_errno=0,
+    link_kind=LinkKind.MULTI,
     cpu_clock_errno=0,
     statistics_errno=0,
     has_btf=True,
@@ -87,6 +88,7 @@ FAILURES: list[tuple[dict[str, Any], type[ProfilerError], str, str]] = [
         "a seccomp filter denies perf_event_open(2)",
         "seccomp=unconfined",
     ),
+    ({"link_kind": None}, KernelError, "lets no probe run a program", "BPF_EVENTS"),
     ({"cpu_clock_errno": errno.ENOENT}, KernelError, "no software perf events", "PERF_EVENTS"),
     ({"cpu_clock_errno": errno.ENOSYS}, KernelError, "no perf_event_open(2)", "PERF_EVENTS"),
     (
@@ -135,8 +137,6 @@ def test_each_failure_has_a_line_a_hint_and_an_exit_code(
     ("change", "name"),
     [
         ({"compile_tried": False}, "compiler"),
-        ({"uprobe_multi_errno": errno.EINVAL}, "uprobe links"),
-        ({"uprobe_multi_errno": errno.EPERM}, "uprobe links"),
         ({"has_btf": False}, "BTF"),
         ({"statistics_errno": errno.EINVAL}, "cost"),
         ({"kptr_restrict": 2}, "kernel symbols"),
@@ -151,6 +151,11 @@ def test_what_is_not_required_only_warns(change: dict[str, Any], name: str) -> N
     assert [check.name for check in found if check.state != "ok"] == [name]
     assert exit_code(found) == 0
     require(found)
+
+
+@pytest.mark.parametrize("kind", LinkKind)
+def test_a_kernel_without_the_best_kind_of_link_is_no_warning(kind: LinkKind) -> None:
+    assert all(check.state == "ok" for check in checks(replace(HEALTHY, link_kind=kind)))
 
 
 def test_how_ends_of_threads_are_told() -> None:
