@@ -92,7 +92,9 @@ def test_threads_born_meanwhile_are_sampled(sip: Instance, tmp_path: Path) -> No
     assert len(born) > 20
     expected = 999 * sum(t["cpu_ratio"] for t in born) * report["window"]["duration_s"]
     assert expected > 50
-    assert agrees(sum(thread["samples"] for thread in born), expected, has_all=False)
+    # They run for 10 us at a time, so many are missing (docs/measurements.md); none comes twice.
+    found = sum(thread["samples"] for thread in born)
+    assert expected / 5 < found < expected + 4 * expected**0.5
 
 
 def test_threads_that_switch_all_the_time_are_sampled(sip: Instance, tmp_path: Path) -> None:
