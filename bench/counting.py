@@ -126,7 +126,7 @@ def _every_lookup(session: Session) -> Iterator[Callable[[], None]]:
     """Measure every lookup; call what is yielded often, else the kernel refuses them."""
     measurement = session.run.lookups
     assert measurement is not None
-    session.run.sampling.start()
+    session.run.sampler.attach()
     seen = len(measurement.windows)
     measurement.step(time.monotonic_ns())
 

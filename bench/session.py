@@ -31,7 +31,7 @@ class Session:
     def on(self, seconds: float) -> None:
         """Profile for a while, then take everything away."""
         self.run.governor.forget_savings(time.monotonic_ns())  # not while it was off either
-        self.run.sampling.start()
+        self.run.sampler.attach()
         self.run.start_ns = time.monotonic_ns()
         options = replace(self._options, duration_ns=round(seconds * 1e9))
         recorder.run_until_end(self.run, options, Stop(), _ignore)

@@ -101,10 +101,6 @@ class Governor:
         self._spent_ns += cost_ns
         self._level_ns -= max(cost_ns - share, 0.0)
 
-    def bears_sampling(self, cost_ns: float, duration_ns: int) -> bool:
-        """Tell whether samples that cost so much in such a time stay within their share."""
-        return self._ratio is None or cost_ns <= SAMPLED_RATIO * self._ratio * duration_ns
-
     def level_ns(self, now_ns: int) -> float:
         """Return what may be spent now; negative when too much was."""
         if self._ratio is not None and now_ns > self._level_at_ns:

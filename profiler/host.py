@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from profiler import syscalls, thread_exits
+from profiler.cpus import online_cpus
 from profiler.errors import ProfilerError
 from profiler.link_kinds import LinkKind, best_link, load_empty_program, open_own_probe
 from profiler.process import INITIAL_PID_NAMESPACE, parse_status, read_namespace, read_text
@@ -83,7 +84,7 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         uprobe_errno=_errno_of(open_own_probe),
         link_kind=best_link(),
         cpu_clock_errno=_errno_of(
-            lambda: syscalls.open_cpu_clock(os.getpid(), _CLOCK_PERIOD_NS, False)
+            lambda: syscalls.open_cpu_clock(_CLOCK_PERIOD_NS, cpu=online_cpus()[0])
         ),
         statistics_errno=_errno_of(syscalls.enable_program_statistics),
         has_btf=Path("/sys/kernel/btf/vmlinux").exists(),

@@ -121,7 +121,6 @@ class Observed:
     samples: tuple[tuple[int, int, int], ...]  # (time_ns, stack key, tid)
     sampled_one_in: int  # of the samples that came, by lot, since there were too many to keep
     sample_accounting: rec.Accounting
-    sampled_by_cpu: bool  # at the end: whoever ran on a CPU, instead of each thread
     stacks: Mapping[int, UnwindStack]
     account: ThreadAccount
     sockets: tuple[rec.Socket, ...]

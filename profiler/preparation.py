@@ -18,7 +18,7 @@ from profiler.mappings import TargetCode
 from profiler.probes import ProbePlan, ProbePlanner
 from profiler.process import Process, read_tids
 from profiler.push_sites import tell_push_sites
-from profiler.sample_cost import SampleCost, calibrate_sampling
+from profiler.sample_cost import calibrate_interrupt
 from profiler.sampling import has_task_registers
 from profiler.seccomp import returns_are_safe
 from profiler.syscalls import enable_program_statistics
@@ -60,14 +60,14 @@ class Loaded:
     tables: UnwindTables
     coverage: UnwindCoverage
     calibration: Calibration | None
-    sample_cost: SampleCost
+    interrupt_ns: int | None  # of one sample; None: it could not be measured
     exits: ThreadExits | None  # None: this kernel does not tell so much
     warnings: tuple[str, ...]
 
 
 def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Options) -> Loaded:
     """Load all that the options ask for; the stack unloads it. Raises ProfilerError."""
-    sample_cost = calibrate_sampling()
+    interrupt_ns = calibrate_interrupt()
     library = TableLibrary(TableCache.open(default_directory()))
     library.prepare(code.current)
     planner = ProbePlanner(code)
@@ -93,7 +93,7 @@ def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Optio
         tables=tables,
         coverage=coverage,
         calibration=calibration,
-        sample_cost=sample_cost,
+        interrupt_ns=interrupt_ns,
         exits=_exits(stack, module, target.pid),
         warnings=(
             *_stopped(target.process),

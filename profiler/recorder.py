@@ -5,6 +5,7 @@ The only owner of that order. What comes out are addresses and counts; assembly.
 
 from __future__ import annotations
 
+import resource
 import select
 import time
 from collections.abc import Callable
@@ -26,20 +27,16 @@ from profiler.preparation import Loaded, Options, load
 from profiler.probes import ProbePlanner
 from profiler.process_events import Exited, ProcessEvents, Replaced
 from profiler.sample_budget import SampleBudget
-from profiler.sampling import CpuSampler, raise_open_files_limit
+from profiler.sampling import CpuSampler
 from profiler.sockets import UdpSockets
 from profiler.target import FoundTarget
 from profiler.thread_use import ThreadUses
 from profiler.unwind import UnwindCoverage, UnwindTables
 
 _DRAIN_NS = 200_000_000
-# How often sampled threads are switched is looked at as often as we wake anyway: when calls begin
-# all at once, what a fifth of a second of it costs would be missing for windows for many seconds.
-_CHARGE_NS = 50_000_000
 _SLOW_NS = 1_000_000_000
 _MOST_OVERDUE_NS = 200_000_000
 _MAX_SLEEP_NS = 50_000_000
-_LOOK_S = 0.05  # at how often threads are switched, before they are sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +88,18 @@ def record(
     target: FoundTarget, options: Options, stop: Stop, report: Callable[[Progress], None]
 ) -> rec.Recording:
     """Record a target; raises ProfilerError. Probes are gone when this returns or raises."""
-    raise_open_files_limit()
+    _raise_open_files_limit()
     with ExitStack() as stack:
         run = begin(stack, target, options)
         run_until_end(run, options, stop, report)
         return finish(run, target, options)
+
+
+def _raise_open_files_limit() -> None:
+    """Allow as many open files as the hard limit does: each CPU and each mapped file needs one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
@@ -107,7 +111,7 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     loaded = load(stack, target, code, options)
     names = NamingSession(code, target.pid, options.symbols)
     names.pin()
-    sampler = CpuSampler(loaded.module, target.pid, options.frequency_hz)
+    sampler = CpuSampler(loaded.module, options.frequency_hz)
     stack.callback(sampler.detach)
     # Ends of threads are told better elsewhere, if they are.
     with_threads = loaded.exits is None
@@ -118,8 +122,7 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     sockets = UdpSockets(target.pid)
     stack.callback(sockets.close)
     governor = Governor(options.budget_ratio, time.monotonic_ns())
-    sampling = SampleBudget(sampler, governor, loaded.sample_cost, uses.switches, uses.cost_ns)
-    time.sleep(_LOOK_S)
+    sampling = SampleBudget(sampler, governor, loaded.interrupt_ns, uses.cost_ns)
     run = Run(
         sampler=sampler,
         lookups=_measurement(loaded, target.pid, governor, code),
@@ -139,7 +142,7 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     )
     if run.lookups is not None:
         stack.callback(run.lookups.abort)
-    sampling.start()
+    sampler.attach()
     uses.start()
     sockets.sample()
     return run
@@ -167,7 +170,7 @@ def run_until_end(
 ) -> None:
     """Open windows, drain, and look at the target until its end, the duration's, or a stop."""
     end_ns = run.start_ns + options.duration_ns
-    next_charge = next_drain = next_slow = run.start_ns
+    next_drain = next_slow = run.start_ns
     next_lookup = run.start_ns if run.lookups else end_ns
     while not run.exited:
         now = time.monotonic_ns()
@@ -182,9 +185,6 @@ def run_until_end(
         # Nothing slow while a window is open that soon has to be closed, unless it is long overdue.
         is_overdue = now >= min(next_drain, next_slow) + _MOST_OVERDUE_NS
         is_brief = run.lookups is not None and run.lookups.is_brief and not is_overdue
-        if now >= next_charge and not is_brief:
-            next_charge = now + _CHARGE_NS
-            run.sampling.charge()
         if now >= next_drain and not is_brief:
             next_drain = now + _DRAIN_NS
             _drain(run, report, options, now)
@@ -202,7 +202,7 @@ def run_until_end(
 
 def _wait(run: Run, duration_ns: int) -> bool:
     """Wait for events of the target; tell whether a window has to be closed."""
-    poll = select.poll()  # select() takes no descriptor beyond 1023, and every thread has one
+    poll = select.poll()  # select() takes no descriptor beyond 1023
     for descriptor in run.events.exit_filenos():
         poll.register(descriptor, select.POLLIN)
     if run.lookups is not None:
@@ -225,6 +225,7 @@ def _hear(run: Run) -> None:
 
 
 def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
+    run.sampling.charge()
     run.sampler.drain()
     _hear(run)
     elapsed = max(now_ns - run.start_ns, 1)
@@ -242,7 +243,7 @@ def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_n
 def _observe(run: Run) -> None:
     """What is looked at once a second."""
     run.sockets.sample()
-    run.sampler.attach_missed()
+    run.sampler.follow_cpus()
     try:
         if run.code.refresh():
             run.coverage = run.tables.update(run.code.current)
@@ -300,7 +301,6 @@ def _harvest(run: Run) -> Observed:
         samples=tuple(run.sampler.samples.kept),
         sampled_one_in=run.sampler.samples.one_in,
         sample_accounting=run.sampler.accounting(),
-        sampled_by_cpu=run.sampler.by_cpu,
         stacks=run.sampler.stacks(),
         account=account,
         sockets=sockets,

@@ -10,11 +10,8 @@ from profiler.thinning import SAMPLES_MAX
 from profiler.wire import LookupCounter
 
 _UNATTRIBUTED_RATIO = 0.02
-_UNSAMPLED_RATIO = 0.05
-_LEAST_UNSAMPLED = 20
-# Where CPUs are sampled, chance takes some, too.
-_UNSAMPLED_BY_CPU_RATIO = 0.15
-_UNLIKELY_DEVIATIONS = 3
+_UNSAMPLED_RATIO = 0.15
+_UNLIKELY_DEVIATIONS = 3  # chance takes some, too
 
 
 def run_warnings(
@@ -52,23 +49,14 @@ def missing_samples(observed: Observed, frequency_hz: float) -> str | None:
     """Say how many samples are missing, if more are than the way they are taken explains."""
     expected = observed.cpu_s * frequency_hz
     missing = expected - observed.sample_accounting.fired
-    begin = f"fewer samples than CPU time: {missing:,.0f} of {expected:,.0f} are missing; "
-    if observed.sampled_by_cpu:
-        chance = _UNLIKELY_DEVIATIONS * math.sqrt(expected)
-        if missing <= max(_UNSAMPLED_BY_CPU_RATIO * expected, chance):
-            return None
-        return begin + (
-            "a CPU's timer waits while the kernel has interrupts off, mostly in switches, so work "
-            "of threads that run for microseconds at a time has too few; and threads that wake "
-            "together are met or missed together (a higher -F helps against that)"
-        )
-    if missing <= max(_UNSAMPLED_RATIO * expected, _LEAST_UNSAMPLED):
+    chance = _UNLIKELY_DEVIATIONS * math.sqrt(expected)
+    if missing <= max(_UNSAMPLED_RATIO * expected, chance):
         return None
-    return begin + (
-        "a thread's first sample comes after one interval, so those that live shortly have few (a "
-        "higher -F sees more of them); those that run for microseconds at a time spend much of it "
-        "in switches, which are not sampled; and the kernel takes no more a second than sysctl "
-        "kernel.perf_event_max_sample_rate says"
+    return (
+        f"fewer samples than CPU time: {missing:,.0f} of {expected:,.0f} are missing; threads that "
+        "run for microseconds at a time have too few, since timers wait during switches; threads "
+        "that wake together are met or missed together (a higher -F helps against that); and the "
+        "kernel takes no more a second than sysctl kernel.perf_event_max_sample_rate says"
     )
 
 

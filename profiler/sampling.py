@@ -1,33 +1,25 @@
-"""Samples the target's threads at a fixed rate of their CPU time, or of the time on each CPU.
+"""Samples the target at a fixed rate of the time on each CPU.
 
-By thread: one perf event for each, inherited by the threads that it starts. It counts the thread's
-own CPU time, so a thread that sleeps costs nothing and the number of samples is CPU time divided by
-the period. But the kernel stops and starts its timer with every switch to or from the thread.
-
-By CPU: one event on each, which samples whoever runs there. Switches cost nothing, and a thread's
-number of samples is its CPU time divided by the period on average only.
+One perf event on each CPU interrupts whoever runs there; the program leaves others than the target
+alone. A thread's number of samples is its CPU time divided by the period, on average. An event on
+each thread would be exact, but the kernel would stop and start its timer with every switch.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import resource
 import struct
-from contextlib import suppress
 
 from profiler import syscalls
 from profiler.cpus import online_cpus
-from profiler.errors import KernelError, TargetError
+from profiler.errors import KernelError
 from profiler.kernel import BpfModule, Program
-from profiler.process import read_tids
 from profiler.recording import Accounting
 from profiler.thinning import Thinned
-from profiler.thread_use import read_schedstat
 from profiler.unwind import UnwindStack, decode_stack
 from profiler.unwind_wire import CPU_COUNTERS, CPU_TIME, SAMPLE
 
-_MISSED_PERIODS = 3  # an inherited event would have fired by then
 _ZERO = struct.pack("<I", 0)
 _INSTRUCTION = struct.Struct("<BBhi")  # struct bpf_insn: code, registers, offset, immediate
 # What cpu.bpf.c does to find the registers of a thread that is in the kernel; helpers by their
@@ -53,22 +45,22 @@ def has_task_registers() -> bool:
     return True
 
 
-class CpuSampler:
-    """Samples one process at a fixed rate of its CPU time."""
+def _refused(cpu: int, error: OSError) -> KernelError:
+    return KernelError(f"cannot sample CPU {cpu}: {error.strerror}", "ebpf-prof doctor")
 
-    def __init__(self, module: BpfModule, pid: int, frequency_hz: float) -> None:
+
+class CpuSampler:
+    """Samples the process that the module was compiled for."""
+
+    def __init__(self, module: BpfModule, frequency_hz: float) -> None:
         self._module = module
-        self._pid = pid
         self._period_ns = round(1e9 / frequency_hz)
         self._program = self._load("cpu_sample")
         module.set_tail_call("cpu_programs", 0, self._load("cpu_continue"))
         self._ring = module.ring_buffer("cpu_samples")
-        self._events: list[int] = []
-        self.by_cpu = False
+        self._events: dict[int, int] = {}  # by CPU
         self.samples = Thinned()
-        self.sampled_tids: set[int] = set()
-        self.watched_tids: set[int] = set()  # of which an event may or may not be inherited
-        self.warning: str | None = None  # that threads are not sampled, although they should be
+        self.warning: str | None = None  # that a CPU is not sampled
 
     def _load(self, function: str) -> Program:
         try:
@@ -83,95 +75,45 @@ class CpuSampler:
         """The program that runs on each sample."""
         return self._program
 
-    def attach(self, by_cpu: bool = False) -> None:
-        """Begin to sample, by thread or by CPU; raises TargetError or KernelError."""
-        self.by_cpu = by_cpu
-        if by_cpu:
-            for cpu in online_cpus():
+    def attach(self) -> None:
+        """Begin to sample all CPUs that are online now, and no others; raises KernelError."""
+        online = online_cpus()
+        syscalls.close_all(self._events.pop(cpu) for cpu in self._events.keys() - set(online))
+        for cpu in online:
+            if cpu not in self._events:
                 self._attach_cpu(cpu)
-            return
-        found = read_tids(self._pid)
-        for tid in found:
-            self._attach_thread(tid)
-        # Born while we attached: most were started by a thread that has an event by now.
-        self.watched_tids = set(read_tids(self._pid)) - set(found)
-        if not self._events:
-            raise TargetError(f"process {self._pid} has ended", "pgrep -a asterisk")
 
-    def change_to_cpus(self) -> None:
-        """Sample by CPU from now on; on KernelError threads are sampled as before."""
-        threads, self._events = self._events, []
+    def follow_cpus(self) -> None:
+        """Sample CPUs that came online since; what the kernel refuses is said in `warning`."""
         try:
-            self.attach(by_cpu=True)
-        except KernelError:
-            self.detach()
-            self.by_cpu, self._events = False, threads
-            raise
-        self.watched_tids.clear()
-        syscalls.close_all(threads)
-
-    def attach_missed(self) -> None:
-        """Sample the watched threads of which no sample has come although they ran.
-
-        Those that have not run may have inherited an event, and a second one would count twice.
-        What the kernel refuses is said in `warning`.
-        """
-        self.watched_tids -= self.sampled_tids
-        for tid in sorted(self.watched_tids):
-            used = read_schedstat(self._pid, tid)
-            if used is None or used.cpu_ns > _MISSED_PERIODS * self._period_ns:
-                self.watched_tids.discard(tid)
-                try:
-                    self._attach_thread(tid)
-                except KernelError as error:  # no reason to give up what all others tell
-                    self.warning = f"some threads have no samples: {error.message}"
-
-    def _attach_thread(self, tid: int) -> None:
-        try:
-            event = syscalls.open_cpu_clock(tid, self._period_ns, inherit=True)
-        except OSError as error:
-            if error.errno == errno.ESRCH:
-                return
-            raise self._refused(error, f"thread {tid}") from error
-        self._start(event)
+            self.attach()
+        except KernelError as error:  # no reason to give up what the others tell
+            self.warning = f"work on some CPUs has no samples: {error.message}"
 
     def _attach_cpu(self, cpu: int) -> None:
         try:
-            event = syscalls.open_cpu_clock_on(cpu, self._period_ns)
+            event = syscalls.open_cpu_clock(self._period_ns, cpu=cpu)
         except OSError as error:
             if error.errno == errno.ENODEV:  # offline by now
                 return
-            raise self._refused(error, f"CPU {cpu}") from error
-        self._start(event)
-
-    def _refused(self, error: OSError, what: str) -> KernelError:
-        if error.errno == errno.EMFILE:
-            return KernelError(
-                f"too many threads to sample: {len(self._events)} events are open",
-                "ulimit -n 65536",
-            )
-        return KernelError(f"cannot sample {what}: {error.strerror}", "ebpf-prof doctor")
-
-    def _start(self, event: int) -> None:
-        self._events.append(event)
+            raise _refused(cpu, error) from error
         try:
             syscalls.run_program_on(event, self._program.descriptor)
         except OSError as error:
-            raise KernelError(
-                f"cannot run a program on samples: {error.strerror}", "ebpf-prof doctor"
-            ) from error
+            os.close(event)
+            raise _refused(cpu, error) from error
+        self._events[cpu] = event
 
     def drain(self) -> None:
         """Fetch the samples that have come since."""
         for record in self._ring.drain():
             time_ns, stack, tid, _ = SAMPLE.unpack(record[: SAMPLE.size])
             self.samples.add(time_ns, stack, tid)
-            self.sampled_tids.add(tid)
 
     def detach(self) -> None:
         """Stop sampling; what has come can still be fetched."""
-        events, self._events = self._events, []
-        syscalls.close_all(events)
+        events, self._events = self._events, {}
+        syscalls.close_all(events.values())
 
     def accounting(self) -> Accounting:
         """Return where every sample of the target went; those of other processes are none."""
@@ -194,10 +136,3 @@ class CpuSampler:
         times = self._module.map("cpu_times").values_of_cpus(_ZERO)
         programs: int = sum(CPU_TIME.unpack(time)[1] for time in times)
         return programs + self.accounting().fired * interrupt_ns
-
-
-def raise_open_files_limit() -> None:
-    """Allow as many open files as the hard limit does: each sampled thread needs one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

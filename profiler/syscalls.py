@@ -55,11 +55,9 @@ _UPROBE_PMU_RETURN_BIT = 1  # format/retprobe: config:0
 
 # struct perf_event_attr, flag bits
 _ATTR_DISABLED = 1 << 0
-_ATTR_INHERIT = 1 << 1
 _ATTR_EXCLUDE_KERNEL = 1 << 5
 _ATTR_EXCLUDE_IDLE = 1 << 7
 _ATTR_EXCLUDE_GUEST = 1 << 20
-_ATTR_INHERIT_THREAD = 1 << 35  # Linux 5.13: threads inherit, child processes do not
 _ATTR_SIZE = 120  # PERF_ATTR_SIZE_VER6
 
 # What the verifier answers to a program that it does not like; EFAULT: too many pending branches.
@@ -238,42 +236,14 @@ def _perf_attributes(
     return (head + middle).ljust(_ATTR_SIZE, b"\0")
 
 
-def open_cpu_clock(tid: int, period_ns: int, inherit: bool) -> int:
-    """Open a disabled event that fires each `period_ns` of a thread's CPU time.
+def open_cpu_clock(period_ns: int, tid: int = -1, cpu: int = -1) -> int:
+    """Open a disabled event that fires each `period_ns`, on a CPU that is not idle.
 
-    With `inherit`, threads that it starts later are sampled too (by kernels older than 5.13 its
-    child processes as well; programs filter them).
+    Of a thread it fires each `period_ns` of that thread's CPU time.
     """
-    flags = _ATTR_DISABLED | _ATTR_EXCLUDE_GUEST
-    if not inherit:
-        return _perf_event_open(
-            _perf_attributes(_PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_CPU_CLOCK, period_ns, flags),
-            tid,
-            -1,
-        )
-    for inherit_flags in (_ATTR_INHERIT | _ATTR_INHERIT_THREAD, _ATTR_INHERIT):
-        try:
-            return _perf_event_open(
-                _perf_attributes(
-                    _PERF_TYPE_SOFTWARE,
-                    _PERF_COUNT_SW_CPU_CLOCK,
-                    period_ns,
-                    flags | inherit_flags,
-                ),
-                tid,
-                -1,
-            )
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.E2BIG):
-                raise
-    raise OSError(errno.EINVAL, "perf events cannot be inherited by threads")
-
-
-def open_cpu_clock_on(cpu: int, period_ns: int) -> int:
-    """Open a disabled event that fires each `period_ns` on a CPU, whoever runs there; not idle."""
     flags = _ATTR_DISABLED | _ATTR_EXCLUDE_GUEST | _ATTR_EXCLUDE_IDLE
     return _perf_event_open(
-        _perf_attributes(_PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_CPU_CLOCK, period_ns, flags), -1, cpu
+        _perf_attributes(_PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_CPU_CLOCK, period_ns, flags), tid, cpu
     )
 
 

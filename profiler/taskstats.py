@@ -55,7 +55,6 @@ class _Layout:
 
 _LAYOUTS = (_Layout(72, 80, 128, 368), _Layout(120, 128, 176, 464))
 _DELAY_OFFSET = 24
-_SWITCHES_OFFSET = 200  # nvcsw and nivcsw, behind cpu_run_virtual_total
 
 
 class _Aggregate(nla):  # type: ignore[misc]
@@ -98,12 +97,7 @@ class TaskTimes:
 
     def thread(self, tid: int) -> ThreadTime:
         """Return what a thread used; ProcessLookupError when it is gone."""
-        return self._decode(self._ask("TASKSTATS_CMD_ATTR_PID", tid), tid)
-
-    def switches(self, pid: int) -> int:
-        """Return how often the threads of a process have left a CPU."""
-        structure = self._ask("TASKSTATS_CMD_ATTR_TGID", pid)
-        return sum(struct.unpack_from("=QQ", structure, self._layout.cpu + _SWITCHES_OFFSET))
+        return self._decode(self._ask(tid), tid)
 
     def listen(self, pid: int) -> int:
         """Start to hear of ending threads of a process; return the descriptor to poll."""
@@ -180,18 +174,16 @@ class TaskTimes:
             raise OSError(error.code, os.strerror(error.code))
         return message
 
-    def _ask(self, attribute: str, number: int) -> bytes:
+    def _ask(self, tid: int) -> bytes:
         """Return the structure that the kernel answers with."""
-        self._request(self._queries, attribute, number, NLM_F_REQUEST)
-        message = self._answer(self._queries)
-        aggregate = message.get_attr("AGGR_PID") or message.get_attr("AGGR_TGID")
-        return bytes(aggregate.get_attr("STATS"))
+        self._request(self._queries, "TASKSTATS_CMD_ATTR_PID", tid, NLM_F_REQUEST)
+        return bytes(self._answer(self._queries).get_attr("AGGR_PID").get_attr("STATS"))
 
     def _find_layout(self) -> tuple[_Layout, bool]:
         """Return the layout that is true of this very thread, and whether it has the tgid."""
         tid = int(Path("/proc/thread-self").resolve().name)
         before_ns = _own_cpu_ns(tid)
-        structure = self._ask("TASKSTATS_CMD_ATTR_PID", tid)
+        structure = self._ask(tid)
         after_ns = _own_cpu_ns(tid)
         for layout in _LAYOUTS:
             if len(structure) < layout.tid + 4:

@@ -200,15 +200,6 @@ class ThreadUses:
         total = max(self._end.process_cpu_ns - self._start.process_cpu_ns, 0)
         return ThreadAccount(threads, max(total, sum(thread.cpu_ns for thread in threads)))
 
-    def switches(self) -> int:
-        """Return how often the live threads have left a CPU; 0 when they are gone."""
-        if self._times is None:
-            return sum(read_switches(self._pid, tid) for tid in read_tids(self._pid))
-        try:
-            return self._times.switches(self._pid)
-        except OSError:
-            return 0
-
     def close(self) -> None:
         """Stop listening."""
         if self._times is not None:

@@ -187,10 +187,9 @@ def sample(
     ring = one.module.ring_buffer("cpu_samples")
     statistics = syscalls.enable_program_statistics()
     before = program.statistics()
-    events = [syscalls.open_cpu_clock(tid, PERIOD_NS, False) for tid in tids]
+    events = [syscalls.open_cpu_clock(PERIOD_NS, tid=tid) for tid in tids]
     if not tids:
-        cpus = online_cpus()
-        events = [syscalls.open_cpu_clock_on(cpu, PERIOD_NS) for cpu in cpus]
+        events = [syscalls.open_cpu_clock(PERIOD_NS, cpu=cpu) for cpu in online_cpus()]
     records: list[bytes] = []
     try:
         for event in events:

@@ -70,6 +70,8 @@ def test_hundreds_of_calls_are_profiled_as_one_crowd(busy: Instance, tmp_path: P
     cpu_s = sum(thread["cpu_ratio"] for thread in found["threads"]) * window["duration_s"]
     used_ns = watch.process_ns(window["start_ns"], window["end_ns"])
     assert cpu_s == pytest.approx(used_ns / 1e9, rel=0.1)
+    expected = found["frequency_hz"] * cpu_s
+    assert found["accounting"]["samples"]["fired"] > expected / 2
 
     lanes = {stack[0] for stack, _ in result.folded("cpu.folded")}
     assert len(lanes) < 40

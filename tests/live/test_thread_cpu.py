@@ -10,13 +10,15 @@ import pytest
 from lab.instance import Instance
 from tests.live.load import storm
 from tests.live.outside import CpuWatch
-from tests.live.running import profile, profile_traffic, started
+from tests.live.running import profile, profile_traffic
 
 pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timed]
 
 FREQUENCY_HZ = 499
 SECONDS = 12
-_SWITCH_S = 20e-6
+# A CPU's timer waits while interrupts are off: at 100,000 switches a second a tenth of the time is
+# seen as that of who comes next, or of nobody.
+_SWITCHED_RATIO = 0.15
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +29,22 @@ def watched(
     watch = CpuWatch(sip.pid)
     folder = tmp_path_factory.mktemp("cpu") / "result"
     with storm(sip, "cpu", 70, threads=2), watch.running():
-        # Without a budget threads are sampled by their own clocks, however often they switch.
-        options = ("-F", str(FREQUENCY_HZ), "--cpu-only", "--budget", "off")
-        result = profile(sip.pid, folder, *options, seconds=SECONDS)
+        result = profile(sip.pid, folder, *_options(FREQUENCY_HZ), seconds=SECONDS)
     return result.profile(), watch
+
+
+def _options(frequency_hz: int) -> tuple[str, ...]:
+    return "-F", str(frequency_hz), "--cpu-only"
+
+
+def agrees(samples: int, expected: float, has_all: bool) -> bool:
+    """Tell whether there are as many samples as CPU time and chance (four deviations) explain.
+
+    `has_all`: of all threads together none can be seen as another's.
+    """
+    room = 4 * expected**0.5 + 4
+    most = expected if has_all else (1 + _SWITCHED_RATIO) * expected
+    return (1 - _SWITCHED_RATIO) * expected - room < samples < most + room
 
 
 def test_each_thread_used_what_proc_says(watched: tuple[dict[str, Any], CpuWatch]) -> None:
@@ -61,74 +75,42 @@ def test_samples_are_frequency_times_cpu_time(watched: tuple[dict[str, Any], Cpu
     assert len(busy) == 2
     for thread in busy:
         expected = FREQUENCY_HZ * watch.thread_ns(thread["tid"], start, end) / 1e9
-        # A timer that is stopped and started again at each switch loses some microseconds.
-        lost = FREQUENCY_HZ * _SWITCH_S * watch.switches(thread["tid"], start, end)
-        assert -0.01 * expected - 1 - lost < thread["samples"] - expected < 0.01 * expected + 1
+        assert agrees(thread["samples"], expected, has_all=False)
     used_s = sum(watch.thread_ns(tid, start, end) for tid in watch.threads) / 1e9
     fired = report["accounting"]["samples"]["fired"]
-    lost = FREQUENCY_HZ * _SWITCH_S * sum(watch.switches(tid, start, end) for tid in watch.threads)
-    expected = FREQUENCY_HZ * used_s
-    room = 0.01 * expected + len(report["threads"])
-    assert -room - lost < fired - expected < room
+    assert agrees(fired, FREQUENCY_HZ * used_s, has_all=True)
 
 
 def test_threads_born_meanwhile_are_sampled(sip: Instance, tmp_path: Path) -> None:
     before = set(Path(f"/proc/{sip.pid}/task").iterdir())
     known = {int(path.name) for path in before}
-    options = ("-F", "999", "--cpu-only", "--budget", "off")
+    options = _options(999)
     result, sent = profile_traffic(sip, tmp_path / "result", "calls", 25, *options, seconds=8)
     assert sent.complete
     report = result.profile()
     born = [thread for thread in report["threads"] if thread["tid"] not in known]
     assert len(born) > 20
     expected = 999 * sum(t["cpu_ratio"] for t in born) * report["window"]["duration_s"]
-    found = sum(thread["samples"] for thread in born)
     assert expected > 50
-    # A thread's first sample comes after one whole interval, so each misses half a one on average;
-    # and it uses some 100 us without an event: as it begins, as it is switched to, and as it ends.
-    assert expected - (0.5 + 999 * 100e-6) * len(born) - 10 < found < 1.05 * expected + 10
+    # They run for 10 us at a time, so many are missing (docs/measurements.md); none comes twice.
+    found = sum(thread["samples"] for thread in born)
+    assert expected / 5 < found < expected + 4 * expected**0.5
 
 
-def test_a_thread_born_meanwhile_counts_from_its_first_moment(
-    sip: Instance, tmp_path: Path
-) -> None:
-    folder = tmp_path / "result"
-    options = ("-F", str(FREQUENCY_HZ), "--cpu-only", "--budget", "off")
-    with started(sip.pid, folder, *options, seconds=8) as running:
-        running.wait_recording(0.5)
-        known = {int(path.name) for path in Path(f"/proc/{sip.pid}/task").iterdir()}
-        with storm(sip, "cpu", 70, threads=1):
-            result = running.finish()
-    report = result.profile()
-    thread = next(t for t in report["threads"] if t["tid"] not in known and t["cpu_ratio"] > 0.05)
-    expected = FREQUENCY_HZ * thread["cpu_ratio"] * report["window"]["duration_s"]
-    assert abs(thread["samples"] - expected) < 0.01 * expected + 1
-
-
-def test_threads_that_switch_all_the_time_are_sampled_by_cpu(sip: Instance, tmp_path: Path) -> None:
-    """Eight threads fight for one lock: an event on each would cost more than the budget."""
+def test_threads_that_switch_all_the_time_are_sampled(sip: Instance, tmp_path: Path) -> None:
+    """Eight threads fight for one lock: an event on each would cost 3 us for each switch."""
     watch = CpuWatch(sip.pid)
     with storm(sip, "fight", 70, threads=8), watch.running():
-        result = profile(sip.pid, tmp_path / "result", "-F", "499", "--cpu-only", seconds=8)
+        result = profile(sip.pid, tmp_path / "result", *_options(FREQUENCY_HZ), seconds=8)
     report = result.profile()
     start, end = report["window"]["start_ns"], report["window"]["end_ns"]
-    switches = sum(watch.switches(tid, start, end) for tid in watch.threads)
-    assert switches > 10_000
-    assert any(
-        warning.startswith("samples are taken on each CPU") for warning in report["warnings"]
-    )
+    assert sum(watch.switches(tid, start, end) for tid in watch.threads) > 10_000
     fired = report["accounting"]["samples"]["fired"]
-    expected = 499 * watch.process_ns(start, end) / 1e9
+    expected = FREQUENCY_HZ * watch.process_ns(start, end) / 1e9
     assert expected > 2_000
-    # Timers wait while interrupts are off: at 100,000 switches a second a tenth of the time is seen
-    # as that of who comes next, or of nobody.
-    room = 4 * expected**0.5
-    assert 0.85 * expected - room < fired < expected + room
+    assert agrees(fired, expected, has_all=True)
     assert fired == sum(thread["samples"] for thread in report["threads"])
     for thread in report["threads"]:
-        expected = 499 * watch.thread_ns(thread["tid"], start, end) / 1e9
-        room = 4 * expected**0.5 + 4
-        assert 0.85 * expected - room < thread["samples"] < 1.15 * expected + room
-    # Some 10 us for each sample; no switch is charged, which would be 3 us for each.
-    assert 0 < report["cost"]["sampling_ratio"] < 0.03
-    assert 3e-6 * switches > 0.06 * (end - start) / 1e9
+        expected = FREQUENCY_HZ * watch.thread_ns(thread["tid"], start, end) / 1e9
+        assert agrees(thread["samples"], expected, has_all=False)
+    assert 0 < report["cost"]["sampling_ratio"] < 0.03  # some 10 us for each sample

@@ -12,7 +12,6 @@ from profiler.budget import (
     MIN_ALLOWANCE_NS,
     MIN_CYCLE_NS,
     PLANNED_RATIO,
-    SAMPLED_RATIO,
     SECOND_NS,
     UNLIMITED_NS,
     Governor,
@@ -225,14 +224,6 @@ def test_what_was_charged_too_much_is_there_again_but_no_more_than_can_be_saved(
     assert governor.level_ns(0) == undisturbed.level_ns(0)
     governor.charge(-SECOND_NS)
     assert governor.level_ns(0) == governor.depth_ns
-
-
-def test_samples_may_take_their_share() -> None:
-    governor = Governor(0.01, 0)
-    most = SAMPLED_RATIO * 0.01 * SECOND_NS
-    assert governor.bears_sampling(most, SECOND_NS)
-    assert not governor.bears_sampling(most + 1, SECOND_NS)
-    assert Governor(None, 0).bears_sampling(SECOND_NS, SECOND_NS)
 
 
 def test_where_placing_probes_is_dear_windows_measure_enough_to_be_worth_it() -> None:

@@ -34,7 +34,7 @@ def test_our_own_clock_is_the_process_time() -> None:
 @pytest.mark.timed
 def test_a_running_thread_is_read_to_the_moment(busy: int) -> None:
     """A perf event on its only thread counts the same time, and is read where it runs."""
-    event = syscalls.open_cpu_clock(busy, 1_000 * MS, False)
+    event = syscalls.open_cpu_clock(1_000 * MS, tid=busy)
     before = (os.sched_getscheduler(0), os.sched_getparam(0), os.sched_getaffinity(0))
     try:
         syscalls.enable_event(event)

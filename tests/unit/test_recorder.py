@@ -76,7 +76,7 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
     calls: list[str] = []
     run = run_of(
         calls,
-        sampler=Part(calls, "sampler", samples=Thinned(), by_cpu=False),
+        sampler=Part(calls, "sampler", samples=Thinned()),
         lookups=Part(calls, "lookups", problem=None),
         governor=SimpleNamespace(spent_ns=0),
         sampling=Part(calls, "sampling", charged_ns=0),

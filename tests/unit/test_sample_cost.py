@@ -1,34 +1,54 @@
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import count, cycle
 
 import pytest
 
 from profiler import sample_cost
-from profiler.sample_cost import SampleCost, calibrate_interrupt, calibrate_switch
+from profiler.sample_cost import calibrate_interrupt
 
 
 @pytest.mark.root
 @pytest.mark.timed
 def test_an_interrupt_costs_microseconds() -> None:
-    assert 300 < calibrate_interrupt() < 200_000
-
-
-@pytest.mark.root
-@pytest.mark.timed
-def test_a_switch_costs_less_than_an_interrupt_of_the_slowest_machine() -> None:
-    before = (os.sched_getaffinity(0), set(Path("/proc/self/fd").iterdir()))
-    assert 50 < calibrate_switch() < 200_000
-    assert before[0] == os.sched_getaffinity(0)
-    assert len(before[1]) == len(set(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(ChildProcessError):  # none is left
-        os.waitpid(-1, os.WNOHANG)
+    found = calibrate_interrupt()
+    assert found is not None
+    assert 300 < found < 200_000
 
 
 def test_where_events_are_refused_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> int:
+    def refused(*_: object, **__: object) -> int:
         raise PermissionError(1, "no")
 
     monkeypatch.setattr(sample_cost.syscalls, "open_cpu_clock", refused)
-    assert sample_cost.calibrate_sampling() == SampleCost(0, 0)
+    assert calibrate_interrupt() is None
+
+
+def calibrated(monkeypatch: pytest.MonkeyPatch, clock: Iterator[int]) -> int | None:
+    """Calibrate by a clock of the test, read before and after each loop, the plain one first."""
+    monkeypatch.setattr(sample_cost.syscalls, "open_cpu_clock", lambda *_, **__: 1_000)
+    monkeypatch.setattr(sample_cost.syscalls, "enable_event", lambda _: None)
+    monkeypatch.setattr(sample_cost.os, "close", lambda _: None)
+    monkeypatch.setattr(sample_cost.time, "thread_time_ns", lambda: next(clock))
+    return calibrate_interrupt()
+
+
+def test_interrupts_are_what_a_loop_takes_more_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 400 us with an interrupt each 20 us, instead of 300: 20 interrupts took 100 us.
+    assert calibrated(monkeypatch, cycle((0, 300_000, 0, 400_000))) == 5_000
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        pytest.param(cycle((0,)), id="it stands still"),
+        pytest.param(cycle((0, 10_000_000, 0, 0)), id="it moves at ticks"),
+        pytest.param(cycle((0, 400_000, 0, 300_000)), id="faster with interrupts"),
+        pytest.param(count(step=300_000), id="no difference"),
+    ],
+)
+def test_a_clock_that_cannot_tell_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, clock: Iterator[int]
+) -> None:
+    assert calibrated(monkeypatch, clock) is None

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from profiler.thread_use import (
     ThreadAccount,
     ThreadUses,
     read_schedstat,
-    read_switches,
 )
 
 UNSAID_NS = 100_000  # a thread uses some before it says what it used, and after
@@ -291,20 +289,6 @@ def test_taskstats_and_proc_agree() -> None:
     assert after.run_delay_ns is not None
     assert before.run_delay_ns <= told.run_delay_ns <= after.run_delay_ns
     assert told.name == after.name
-
-
-@pytest.mark.root
-def test_switches_with_taskstats_and_without() -> None:
-    with subprocess.Popen(("sleep", "60")) as process:
-        time.sleep(0.2)
-        uses = ThreadUses(process.pid)
-        by_taskstats = uses.switches()
-        uses.close()
-        uses._times = None
-        by_proc = uses.switches()
-        process.kill()
-    assert 0 < by_taskstats == by_proc
-    assert uses.switches() == read_switches(process.pid, process.pid) == 0
 
 
 def test_a_thread_that_is_gone_has_no_schedstat() -> None:
