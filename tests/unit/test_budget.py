@@ -218,15 +218,6 @@ def test_samples_beyond_their_share_cost_windows() -> None:
     assert governor.level_ns(SECOND_NS) == pytest.approx(expected)
 
 
-def test_what_was_charged_too_much_is_there_again_but_no_more_than_can_be_saved() -> None:
-    governor, undisturbed = Governor(0.01, 0), Governor(0.01, 0)
-    governor.charge(5 * MS)
-    governor.charge(-5 * MS)
-    assert governor.level_ns(0) == undisturbed.level_ns(0)
-    governor.charge(-SECOND_NS)
-    assert governor.level_ns(0) == governor.depth_ns
-
-
 def test_samples_may_take_their_share() -> None:
     governor = Governor(0.01, 0)
     most = SAMPLED_RATIO * 0.01 * SECOND_NS
