@@ -215,7 +215,7 @@ def _site_ns(site: CallSiteUse) -> float:
 def _time_doubt(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str]:
     """Say so where lookups are so short that their time or number is known roughly."""
     if any(site.estimated_total is None for site in sites):
-        yield "measuring slows these lookups down much: number and share are at least so large"
+        yield "measuring slows these lookups much: their number is a lower bound, the share rough"
     lookups = sum(site.total_or_bound for site in sites)
     resolution_ns = profile.cost.resolution_ns
     if sum(map(_site_ns, sites)) < _TIMED_WELL * resolution_ns * lookups:

@@ -23,7 +23,7 @@ _ROWS_MAX = 100
 _CHARTED_MAX = 3
 _ESTIMATED = (
     "Estimated for the whole window from the lookups that were measured; most time first. "
-    'Where lookups are "at least" so many, time and comparisons are, too.'
+    'Where lookups are "at least" so many, comparisons are, too, and time is rough.'
 )
 _TITLES = ("Lookups/s", "Time, of window", "Hits", "Comparisons, in all", "Time each, mean")
 

@@ -48,7 +48,11 @@ def _ranking(profile: Profile, title: str, uses: tuple[LookupUse, ...]) -> list[
     made = heading(f"TOP {title} BY TIME", _EXPLANATION)
     made += _ranks(profile, uses[:_RANKED_MAX])
     if any(use.estimate.is_bound for use in uses):
-        made.append(Line('  of "at least", time, share and comparisons are bounds, too', "dim"))
+        made.append(
+            Line(
+                '  "at least": comparisons are a lower bound, too; time and share are rough', "dim"
+            )
+        )
     left_out = len(uses) - _RANKED_MAX
     if left_out > 0:
         made.append(Line(f"  and {left_out} more in report.html", "dim"))

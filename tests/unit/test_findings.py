@@ -142,7 +142,7 @@ def test_a_number_that_nobody_can_know_is_said_to_be_a_bound() -> None:
     counts = replace(model.lookups, estimated_total=None, estimated_low=500.0)
     (finding,) = found(replace(model, lookups=counts))
     assert finding.evidence[1].startswith("at least ")
-    assert "number and share are at least so large" in finding.evidence[2]
+    assert "their number is a lower bound, the share rough" in finding.evidence[2]
 
 
 def test_a_busy_thread() -> None:
