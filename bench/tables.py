@@ -40,8 +40,10 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def estimate_cell(estimated: float, variance: float, true: float) -> str:
-    """Return an estimate over the true number, with its 95 % interval."""
+def estimate_cell(estimated: float, variance: float | None, true: float) -> str:
+    """Return an estimate over the true number, with its 95 % interval if it is no lower bound."""
+    if variance is None:
+        return f"at least {estimated / true:.3f}"
     ratio, factor = estimated / true, spread(variance**0.5 / estimated)
     return f"{ratio:.3f} [{ratio / factor:.2f}, {ratio * factor:.2f}]"
 

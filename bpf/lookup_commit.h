@@ -73,8 +73,6 @@ static __always_inline void add_verified(struct group *group, struct lookup *l)
     keep_max(&group->comparisons_max, l->comparisons);
     __sync_fetch_and_add(&group->sort_calls_total, l->sort_calls);
     keep_max(&group->sort_calls_max, l->sort_calls);
-    if (l->end_node)
-        *(volatile u64 *)&group->end_node = l->end_node;
 #if VERIFY
     /* The last node that is visited has no next one, unless the traversal ends by finding none. */
     u64 visited = l->next_calls + (l->phase == PHASE_ENDED);

@@ -19,7 +19,6 @@
  * Rules: Asterisk main/astobj2_container.c internal_ao2_traverse(), main/astobj2_hash.c
  * hash_ao2_find_first()/_next(), main/astobj2_rbtree.c rb_ao2_find_first()/_next(), 13 to 22.
  */
-#include <uapi/linux/bpf_perf_event.h>
 #include <uapi/linux/ptrace.h>
 #define TRAPS_RETURNS
 #include "kfuncs.h"

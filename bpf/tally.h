@@ -1,6 +1,6 @@
 /* Counting windows: how many lookups begin, by group, and nothing else about them.
  *
- * With one trap instead of two to five, and a short program, a storm of short lookups is slowed down
+ * With one trap instead of two to five, and a short program, many short lookups are slowed down
  * less, and far more of them are counted for the same cost. A full window goes on counting until user
  * space ends it: every lookup pays for its trap anyway, and what is counted must fit the CPU time
  * between two readings.
@@ -37,19 +37,4 @@ int lookup_tally(struct pt_regs *ctx)
     if (count)
         __sync_fetch_and_add(count, 1);
     return NO_RETURN_PROBE;
-}
-
-/* Memory of the target was touched that is watched meanwhile (profiler/watch.py). */
-int lookup_watched(struct bpf_perf_event_data *ctx)
-{
-    struct control *c = get_control();
-    struct window_state *w = get_window();
-    if (!c || !w || bpf_get_current_pid_tgid() >> 32 != TARGET_TGID)
-        return 0;
-    __sync_fetch_and_add(&w->hits, 1);
-    if (!c->window)
-        return 0;
-    charge(c, w, c->watched_ns);
-    __sync_fetch_and_add(&w->watched, 1);
-    return 0;
 }

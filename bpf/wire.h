@@ -100,7 +100,7 @@ struct control {
     u32 stack_share;       /* 1 of this many cheap lookups is unwound */
     u32 return_share;      /* 1 of this many cheap lookups is followed to its return */
     u32 predicts;          /* traverse_first has no probe: traversals are told by their frames */
-    u32 watched_ns;        /* cost of one hit of a watchpoint */
+    u32 unused;
 };
 
 /* Where a traversal's frame lies below the return address of the entry function that led to it, the
@@ -124,8 +124,6 @@ struct window_state {
     u64 put_off;   /* long chains not walked because too little of the allowance was left */
     u64 walk_ns;   /* time of all walks */
     u64 tallied;   /* entries, in windows that only count */
-    u64 watched;   /* hits of the watchpoint, only in windows that count */
-    u64 hits;      /* the same, before and after the window as well */
 };
 
 /* Lookups are aggregated by these; no padding, since BPF hashes every byte. */
@@ -157,7 +155,6 @@ struct group {
     u32 elements_last;
     u64 agreed;    /* verified lookups whose steps were also trapped, and were as many */
     u64 disagreed; /* or not as many; both only in builds with VERIFY */
-    u64 end_node;  /* where the last verified lookup that stopped at a node did */
 };
 
 enum metric { METRIC_COMPARISONS, METRIC_SORT_CALLS, METRIC_DURATION };

@@ -161,7 +161,7 @@ def _container(
 ) -> prof.ContainerUse:
     sites = sorted(
         (_call_site(recording, site, list(found)) for site, found in _by_site(groups).items()),
-        key=lambda site: -(site.estimated_total * (site.duration_ns.mean or 0)),
+        key=lambda site: -(site.total_or_bound * (site.duration_ns.mean or 0)),
     )
     comparator = None if container.comparator is None else names[container.comparator]
     files = {site.file for site in sites if site.file}
@@ -193,7 +193,7 @@ def _durations(recording: Recording, groups: Sequence[LookupGroup]) -> prof.Quan
 
 
 def _expected(group: LookupGroup, distribution: Distribution) -> float:
-    """Return mean times estimated number of lookups."""
+    """Return mean times estimated number of lookups, or what that is at least."""
     if not distribution.count:
         return 0.0
     return group.estimated_total * distribution.total / distribution.count
@@ -219,6 +219,7 @@ def _call_site(
         search=search_name(key[1], key[2]),
         measured=counts.measured,
         estimated_total=counts.estimated_total,
+        estimated_low=counts.estimated_low,
         hit_ratio=counts.hit_ratio,
         comparisons=quantiles(add(group.comparisons for group in groups)),
         sort_calls=quantiles(add(group.sort_calls for group in groups)),
@@ -230,8 +231,9 @@ def _counts(groups: Sequence[LookupGroup]) -> prof.LookupCounts:
     measured = sum(group.measured for group in groups)
     total = sum(group.estimated_total for group in groups)
     # Groups of one container share its windows and rise and fall together.
-    deviation = sum(math.sqrt(group.estimated_variance) for group in groups)
+    deviation = sum(math.sqrt(group.estimated_variance or 0.0) for group in groups)
     factor = spread(deviation / total) if total > 0 else 1.0
+    is_known = all(group.estimated_variance is not None for group in groups)
     hits = sum(group.hits for group in groups)
     answered = hits + sum(group.misses for group in groups)
     return prof.LookupCounts(
@@ -240,9 +242,9 @@ def _counts(groups: Sequence[LookupGroup]) -> prof.LookupCounts:
         unverifiable=sum(group.unverifiable for group in groups),
         contradicted=sum(group.contradicted for group in groups),
         truncated=sum(group.truncated for group in groups),
-        estimated_total=total,
+        estimated_total=total if is_known else None,
         estimated_low=max(total / factor, float(measured)),
-        estimated_high=max(total * factor, float(measured)),
+        estimated_high=max(total * factor, float(measured)) if is_known else None,
         hit_ratio=hits / answered if answered else None,
         steps_agreed=sum(group.steps_agreed for group in groups),
         steps_disagreed=sum(group.steps_disagreed for group in groups),

@@ -218,7 +218,6 @@ class _Lookups:
         self._totals = estimate_totals(
             self._observed.windows,
             self._observed.groups,
-            self._observed.links,
             self._observed.cpu_begin_ns,
             self._observed.cpu_end_ns,
         )

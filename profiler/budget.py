@@ -64,11 +64,6 @@ class Governor:
         return self._ratio is not None
 
     @property
-    def ratio(self) -> float | None:
-        """The budget, of one CPU; None: no limit."""
-        return self._ratio
-
-    @property
     def spent_ns(self) -> int:
         """All that was charged so far."""
         return round(self._spent_ns)
@@ -90,9 +85,9 @@ class Governor:
         self._level_ns = min(self.level_ns(now_ns), 0.0)
 
     def charge(self, cost_ns: float) -> None:
-        """Count a cost; one below zero corrects what was counted before."""
+        """Count a cost."""
         self._spent_ns += cost_ns
-        self._level_ns = min(self._level_ns - cost_ns, max(self.depth_ns, self._level_ns))
+        self._level_ns -= cost_ns
 
     def charge_sampling(self, cost_ns: float, now_ns: int) -> None:
         """Count what samples cost since the last time; their own share leaves the bucket alone."""

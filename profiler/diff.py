@@ -159,7 +159,7 @@ def _loads(profile: Profile) -> Mapping[tuple[str, str], ContainerLoad]:
 def _load(containers: list[ContainerUse], seconds: float) -> ContainerLoad:
     elements = [item.elements_end for item in containers if item.elements_end is not None]
     return ContainerLoad(
-        lookups_hz=math.fsum(item.lookups.estimated_total for item in containers) / seconds,
+        lookups_hz=math.fsum(item.lookups.total_or_bound for item in containers) / seconds,
         comparisons_hz=math.fsum(item.estimated_comparisons for item in containers) / seconds,
         duration_ratio=math.fsum(item.estimated_duration_ns for item in containers) / seconds / 1e9,
         elements=sum(elements) if elements else None,

@@ -64,7 +64,6 @@ def checks(facts: HostFacts) -> tuple[Check, ...]:
         _optional("thread ends", _how_ends_are_told(facts), facts.thread_ends),
         _optional("process events", "heard through the connector", facts.process_events),
         _optional("UDP sockets", "asked of sock_diag", facts.udp_sockets),
-        _optional("watchpoints", "a debug register of the CPU is free", facts.watchpoints),
     )
 
 

@@ -10,6 +10,10 @@ Each window stands for the work around it, up to half of the way to its neighbou
 does changes, and a busy stretch gets shorter windows because its budget is spent sooner, so windows
 far apart are not pooled. Neighbours with few lookups are, since a window that ends when enough was
 seen is short when much happens by chance.
+
+In an overhead-dominated window nobody can know how much of the CPU time was the target's. There all
+of it is taken for work: lookups for each second of that are fewer than outside, since we slow them
+down. A total that rests on such windows is a lower bound, too.
 """
 
 from __future__ import annotations
@@ -19,15 +23,11 @@ from dataclasses import dataclass
 
 # Windows are pooled until they have this many lookups: the error of ending at a lookup is then 1 %.
 POOLED_LOOKUPS = 100
-# Windows in which lookups are dense end when a number of them was seen, whatever time that took,
-# and the mean of their rates is more than the rate of all: so many of them are pooled.
-POOLED_DENSE = 5
-# By how much the cost of our probes may differ from what was calibrated; where they are much of
-# what a CPU does, they also wait for each other, and leave nothing in its caches.
+# By how much the cost of our probes may differ from what was calibrated.
 COST_DOUBT_RATIO = 0.1
-DENSE_COST_DOUBT_RATIO = 0.3
-# The latter where threads fight for a lock: who is trapped while it has the lock makes others wait.
-FOUGHT_COST_DOUBT_RATIO = 1.0
+# A total of which more than this part was not seen, and is told only by overhead-dominated windows,
+# is a lower bound.
+UNKNOWN_RATIO = 0.1
 # By how much the work of a lookup may differ in windows where lookups wait for each other: probes
 # change who gets a lock next, and with it what is in the caches. See docs/overhead.md.
 WAITING_DOUBT_RATIO = 0.1
@@ -39,9 +39,8 @@ class Span:
     """A window on the target's CPU clock, in nanoseconds: its edges, and our cost between them.
 
     `cost_outside_ns` is what we took since the last window beside it: placing and removing probes.
-    `admitted` of all its lookups, which are `refused` more, were counted. `cost_ns` may be off by
-    `doubt_ratio` of it, in all windows alike, and the work by `work_doubt_ratio` because of
-    what the probes change. `is_dense` where the cost is much of the CPU time.
+    `admitted` of all its lookups, which are `refused` more, were counted. The work may be off by
+    `work_doubt_ratio` of it because of what the probes change.
     """
 
     begin_ns: int
@@ -50,20 +49,20 @@ class Span:
     cost_outside_ns: int
     admitted: int
     refused: int = 0
-    doubt_ratio: float = COST_DOUBT_RATIO
-    is_dense: bool = False
+    is_overhead_dominated: bool = False
     work_doubt_ratio: float = 0.0
 
     @property
     def whole_work_ns(self) -> float:
-        """The target's own work in the window; never less than our cost may be off."""
-        known = self.end_ns - self.begin_ns - self.cost_ns
-        return max(known, self.doubt_ratio * self.cost_ns)
+        """The target's own work in the window, or the most that it can be."""
+        cpu_ns = self.end_ns - self.begin_ns
+        return float(cpu_ns if self.is_overhead_dominated else cpu_ns - self.cost_ns)
 
     @property
     def doubt_ns(self) -> float:
         """By how much the work may be off."""
-        return self.doubt_ratio * self.cost_ns + self.work_doubt_ratio * self.whole_work_ns
+        cost_ratio = 1.0 if self.is_overhead_dominated else COST_DOUBT_RATIO
+        return cost_ratio * self.cost_ns + self.work_doubt_ratio * self.whole_work_ns
 
     @property
     def work_ns(self) -> float:
@@ -82,6 +81,7 @@ class Pool:
     work_ns: float
     period_ns: float
     doubt_ns: float
+    is_overhead_dominated: bool
 
     @property
     def weight(self) -> float:
@@ -101,41 +101,35 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An estimated number and the variance of the estimate."""
+    """An estimated number and the variance of the estimate; None: the number is a lower bound."""
 
     total: float
-    variance: float
+    variance: float | None
 
 
 def pools(spans: Sequence[Span], begin_ns: int, end_ns: int) -> tuple[Pool, ...]:
     """Return windows, in time order, as pools that together stand for [begin_ns, end_ns)."""
-    found: list[Pool] = []
-    first = 0
-    work = period = doubt = 0.0
+    ends: list[int] = []
     admitted = 0
     for index, span in enumerate(spans):
-        work += span.work_ns
-        doubt += span.doubt_ns
         admitted += span.admitted
-        period += _period_ns(spans, index, begin_ns, end_ns)
-        is_enough = index + 1 - first >= (POOLED_DENSE if span.is_dense else 1)
-        is_last = index + 1 == len(spans) or spans[index + 1].is_dense != span.is_dense
-        if admitted >= POOLED_LOOKUPS and (is_enough or is_last):
-            found.append(Pool(first, index + 1, work, period, doubt))
-            first, work, period, doubt, admitted = index + 1, 0.0, 0.0, 0.0, 0
-    if first < len(spans):
-        rest = Pool(first, len(spans), work, period, doubt)
-        if found:
-            last = found.pop()
-            rest = Pool(
-                last.first,
-                rest.end,
-                last.work_ns + work,
-                last.period_ns + period,
-                last.doubt_ns + doubt,
-            )
-        found.append(rest)
-    return tuple(found)
+        if admitted >= POOLED_LOOKUPS:
+            ends.append(index + 1)
+            admitted = 0
+    if spans:
+        ends[-1:] = [len(spans)]  # what is left over joins the last pool
+    periods = [_period_ns(spans, index, begin_ns, end_ns) for index in range(len(spans))]
+    return tuple(
+        Pool(
+            first,
+            end,
+            sum(span.work_ns for span in spans[first:end]),
+            sum(periods[first:end]),
+            sum(span.doubt_ns for span in spans[first:end]),
+            any(span.is_overhead_dominated for span in spans[first:end]),
+        )
+        for first, end in zip([0, *ends], ends, strict=False)
+    )
 
 
 def _period_ns(spans: Sequence[Span], index: int, begin_ns: int, end_ns: int) -> float:
@@ -161,7 +155,13 @@ def estimate(counts: Sequence[float], pooled: Sequence[Pool]) -> Estimate:
     """
     sums = [sum(counts[pool.first : pool.end]) for pool in pooled]
     totals = [count * pool.weight for count, pool in zip(sums, pooled, strict=True)]
-    doubt = sum(t * pool.doubt_ratio * pool.unseen for t, pool in zip(totals, pooled, strict=True))
+    unseen = [total * pool.unseen for total, pool in zip(totals, pooled, strict=True)]
+    unknown = [
+        part for part, pool in zip(unseen, pooled, strict=True) if pool.is_overhead_dominated
+    ]
+    if sum(unknown) > UNKNOWN_RATIO * sum(totals):
+        return Estimate(sum(totals), None)
+    doubt = sum(part * pool.doubt_ratio for part, pool in zip(unseen, pooled, strict=True))
     if len(pooled) < 2:
         gaps = sum(t * max(pool.weight - 1, 0) for t, pool in zip(totals, pooled, strict=True))
         return Estimate(sum(totals), gaps + doubt**2)

@@ -50,7 +50,7 @@ def _long_chains(profile: Profile) -> Iterator[Finding]:
             title=f"{_label(container)}: a lookup compares {worst:,} entries",
             evidence=(
                 f"{elements:,} elements in {buckets:,} buckets, {elements / buckets:,.0f} each",
-                f"{_rate(profile, container):,.0f} lookups per second, p99 "
+                f"{_rate(profile, container)} lookups per second, p99 "
                 f"{container.comparisons.p99 or 0:,} comparisons",
                 *_time_doubt(profile, keyed),
                 *_places(keyed),
@@ -109,8 +109,8 @@ def _misses(profile: Profile) -> Iterator[Finding]:
             for site in container.call_sites
             if site.search != "scan" and site.hit_ratio is not None
         ]
-        asked = sum(site.estimated_total for site in keyed)
-        missed = sum(site.estimated_total * (1 - (site.hit_ratio or 0.0)) for site in keyed)
+        asked = sum(site.total_or_bound for site in keyed)
+        missed = sum(site.total_or_bound * (1 - (site.hit_ratio or 0.0)) for site in keyed)
         ratio = sum(map(_site_ns, keyed)) / _window_ns(profile)
         if not asked or missed < _MISS_RATIO * asked or ratio < _LEAST_CPU_RATIO:
             continue
@@ -202,17 +202,21 @@ def _cpu_ratio(profile: Profile, container: ContainerUse) -> float:
     return container.estimated_duration_ns / _window_ns(profile)
 
 
-def _rate(profile: Profile, container: ContainerUse) -> float:
-    return container.lookups.estimated_total / (_window_ns(profile) / 1e9)
+def _rate(profile: Profile, container: ContainerUse) -> str:
+    words = "at least " if container.lookups.estimated_total is None else ""
+    rate = container.lookups.total_or_bound / (_window_ns(profile) / 1e9)
+    return f"{words}{rate:,.0f}"
 
 
 def _site_ns(site: CallSiteUse) -> float:
-    return site.estimated_total * (site.duration_ns.mean or 0.0)
+    return site.total_or_bound * (site.duration_ns.mean or 0.0)
 
 
 def _time_doubt(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str]:
-    """Say so where lookups are so short that their time and number are known roughly."""
-    lookups = sum(site.estimated_total for site in sites)
+    """Say so where lookups are so short that their time or number is known roughly."""
+    if any(site.estimated_total is None for site in sites):
+        yield "measuring slows these lookups much: their number is a lower bound, the share rough"
+    lookups = sum(site.total_or_bound for site in sites)
     resolution_ns = profile.cost.resolution_ns
     if sum(map(_site_ns, sites)) < _TIMED_WELL * resolution_ns * lookups:
         yield (

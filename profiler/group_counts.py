@@ -23,8 +23,6 @@ class GroupCounts:
         self._tallied: dict[GroupKey, int] = {}
         self._v_tables: set[int] = set()
         self._keys: dict[bytes, GroupKey] = {}  # one for all windows of a long recording
-        # The group with most lookups of those measured last.
-        self.busiest: tuple[GroupKey, Group] | None = None
         # Of all lookups measured so far: their verdicts, by Verdict, and the time that they took.
         self.verdicts = (0,) * len(Verdict)
         self.lookups_ns = 0
@@ -44,10 +42,7 @@ class GroupCounts:
             sum(group.verdicts[verdict] for group in groups.values()) for verdict in Verdict
         )
         self.lookups_ns = sum(group.duration_total_ns for group in groups.values())
-        found = self._new(self._measured, totals)
-        busiest = max(found, key=lambda seen: seen.measured, default=None)
-        self.busiest = (busiest.key, groups[busiest.key]) if busiest is not None else None
-        return found
+        return self._new(self._measured, totals)
 
     def tallied(self) -> tuple[GroupWindow, ...]:
         """Return how many were only counted since the last call; their keys have no comparator."""

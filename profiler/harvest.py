@@ -46,7 +46,6 @@ def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
         stacks=stacks,
         counters=measurement.counters(),
         windows=tuple(measurement.windows),
-        links=measurement.links(),
         cpu_begin_ns=measurement.cpu_begin_ns,
         cpu_end_ns=measurement.cpu_end_ns,
         containers=_containers(groups, measurement, planner),

@@ -24,7 +24,6 @@ from profiler.process import INITIAL_PID_NAMESPACE, parse_status, read_namespace
 from profiler.process_events import ProcessEvents
 from profiler.sockets import UdpSockets
 from profiler.thread_use import ThreadUses
-from profiler.watchpoints import hit_cost_ns
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 _CLOCK_PERIOD_NS = 10_000_000
@@ -60,7 +59,6 @@ class HostFacts:
     thread_ends: str | None  # None: heard of; else why not
     process_events: str | None
     udp_sockets: str | None
-    watchpoints: str | None  # by debug registers of the CPU
 
 
 def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
@@ -97,7 +95,6 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         thread_ends=None if frees_are_told else _warning_of(lambda: ThreadUses(os.getpid())),
         process_events=_warning_of(lambda: ProcessEvents(os.getpid(), 0)),
         udp_sockets=_warning_of(lambda: UdpSockets(os.getpid())),
-        watchpoints=_watchpoint_warning(),
     )
 
 
@@ -135,14 +132,6 @@ def _warning_of(make: Callable[[], ThreadUses | ProcessEvents | UdpSockets]) -> 
     made = make()
     made.close()
     return made.warning
-
-
-def _watchpoint_warning() -> str | None:
-    try:
-        hit_cost_ns()
-    except OSError as error:
-        return f"none ({error.strerror}): totals of storms on short chains are less sure"
-    return None
 
 
 def _find_bcc() -> tuple[str | None, bool]:

@@ -23,14 +23,12 @@ from profiler.frames import Frames
 from profiler.group_counts import GroupCounts
 from profiler.hurry import Hurry
 from profiler.lookup_counters import LookupCounters
-from profiler.observed import MeasuredWindow, WatchedLink
+from profiler.observed import MeasuredWindow
 from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
 from profiler.recording import ProbeWindow
 from profiler.remembered import Remembered
 from profiler.thread_states import ThreadStates
 from profiler.uprobes import UprobePrograms
-from profiler.waiting_cost import WaitingCost
-from profiler.watch import Watch
 from profiler.window_kinds import WindowKind, WindowKinds
 from profiler.wire import Control, Group, GroupKey, LookupCounter, Place, place_of
 
@@ -38,8 +36,9 @@ _ZERO = struct.pack("<I", 0)
 NODE_NS = 70  # expected cost of one step of a walk; only plans, never results, depend on it
 STACK_NS = 8_000
 STACK_SHARE = 8
-DENSE_STACK_SHARE = 64
-DENSE_RETURN_SHARE = 8
+# The same, and that of returns, in windows that are overhead-dominated.
+FEW_STACKS_SHARE = 64
+FEW_RETURNS_SHARE = 8
 PROGRAM_NS = 300  # a probe's program without walk and stack; until its run time is known
 TALLY_NS = 200
 # What placing and removing the probes takes from the target beside the traps: its pages are copied
@@ -60,8 +59,6 @@ _LEARNING_WINDOWS = 8
 _LEARNING_NS = 50_000_000
 _SMOOTHING = 0.3
 _WALK_SHARE = 8  # a walk expected to take more than this part of an allowance has to draw lots
-# When our own cost is a larger part of the target's CPU time in a window, lookups are also counted.
-DENSE_RATIO = 0.1
 
 
 class LookupMeasurement:
@@ -93,9 +90,8 @@ class LookupMeasurement:
         self._attached: tuple[PlannedProbe, ...] = ()
         self._number = 0
         self._kind = WindowKind.MEASURE
-        self._dense = True  # until it is known
+        self._is_overhead_dominated = True  # until it is known
         self._kinds = WindowKinds(time.monotonic_ns())
-        self._waiting_cost = WaitingCost()
         self._is_contended = False
         self._grant: Grant | None = None
         self._begin: Edge | None = None
@@ -104,10 +100,8 @@ class LookupMeasurement:
         self._counts = GroupCounts(self._module, self.remembered.note)
         self._frames = Frames(self._module, plan.exhausted_sites and not plan.verify)
         self._predicts = False  # in the open window
-        self._turns_ns = 0.0  # cost of the watch's turns since the last window
         self._threads = ThreadStates(self._module)
         self._edges = Edges(programs, cpu_clock)
-        self._watch = Watch(programs.watched, self.memory, is_code, pid, governor.ratio)
         self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: TALLY_NS}
         self.windows: list[MeasuredWindow] = []
         self.gone = False
@@ -126,7 +120,7 @@ class LookupMeasurement:
     @property
     def is_brief(self) -> bool:
         """Tell whether a window is open that will soon have to be closed: do nothing slow now."""
-        return self._grant is not None and self._dense
+        return self._grant is not None and self._is_overhead_dominated
 
     def step(self, now_ns: int) -> int:
         """Open or close the window if it is time; return when to call again, CLOCK_MONOTONIC."""
@@ -142,43 +136,24 @@ class LookupMeasurement:
 
     def _step_closed(self, now_ns: int) -> int:
         """Go on with what can be done while no window is open."""
-        if self._watch.turn_ends_ns is not None:
-            if now_ns < self._watch.turn_ends_ns:
-                return self._watch.turn_ends_ns
-            self._end_turn(now_ns)
         grant = self._governor.grant(now_ns, is_open=False)
         if grant is not None:
             self._open(grant)
             return self._grant.until_ns if self._grant else now_ns
-        if self._dense and (until_ns := self._watch.begin_turn(now_ns)) is not None:
-            return until_ns
         return now_ns + max(self._governor.wait_ns(now_ns), 1_000_000)
-
-    def _end_turn(self, now_ns: int) -> None:
-        cost_ns = self._watch.end_turn(now_ns)
-        self._governor.charge(cost_ns)
-        self._turns_ns += cost_ns
 
     def finish(self) -> None:
         """Close the window and take all probes away."""
-        if self._watch.turn_ends_ns is not None:
-            self._end_turn(time.monotonic_ns())
         if self._grant is not None:
             self._close()
-        self._watch.close()
         self._programs.detach()
         self.cpu_end_ns = self._cpu_clock.read_ns()
 
     def abort(self) -> None:
         """Take all probes away without waiting for lookups in flight."""
         self._control(0, 0, 0)
-        self._watch.close()
         self._programs.detach()
         self._hurry.end()
-
-    def links(self) -> tuple[WatchedLink, ...]:
-        """Return what is known of the links that were watched."""
-        return self._watch.links()
 
     def probes(self) -> tuple[PlannedProbe, ...]:
         """Return every probe that was placed at least once."""
@@ -201,7 +176,7 @@ class LookupMeasurement:
     def _next_kind(self) -> WindowKind:
         """Count in some windows, if measuring slows lookups down."""
         if self._governor.is_limited:
-            return self._kinds.next(self._number, time.monotonic_ns(), self._dense)
+            return self._kinds.next(self._number, time.monotonic_ns(), self._is_overhead_dominated)
         return WindowKind.MEASURE
 
     def _wanted(self) -> tuple[PlannedProbe, ...]:
@@ -227,7 +202,7 @@ class LookupMeasurement:
         self._edges.reset()
         self._control(0, 0, 0)
         self._settled = self._edges.read()
-        if self._dense:
+        if self._is_overhead_dominated:
             self._hurry.begin()
         try:
             self._programs.attach(places, self._pid, self._kind is WindowKind.COUNT)
@@ -243,7 +218,6 @@ class LookupMeasurement:
         # What was granted counts from before the probes were placed.
         if self._kind is WindowKind.COUNT:
             grant = replace(grant, until_ns=grant.until_ns + _COUNT_LONGER_NS)
-            self._watch.begin_window()
         self._grant = grant = self._while_learning(grant)
         self._control(self._number, grant.until_ns + _LATEST_NS, grant.allowance_ns)
         self._begin = self._read_edge()
@@ -252,7 +226,7 @@ class LookupMeasurement:
         """Read a window's edge to the moment; threads of the target must not keep us waiting."""
         self._hurry.begin()
         edge = self._edges.read(exactly=True)
-        if not self._dense:
+        if not self._is_overhead_dominated:
             self._hurry.end()
         return edge
 
@@ -261,9 +235,9 @@ class LookupMeasurement:
         if not self._may_go_on() or self._discovery.look():
             self._close()
             return
-        end = self._edges.read(exactly=self._dense)
+        end = self._edges.read(exactly=self._is_overhead_dominated)
         self._settle(end, closed=False)
-        if not self._dense:
+        if not self._is_overhead_dominated:
             self._hurry.end()
         self._begin = end
         grant = self._governor.grant(end.time_ns, is_open=True)
@@ -297,7 +271,6 @@ class LookupMeasurement:
         if self._kind is WindowKind.MEASURE:
             self._await_flights(end)
         self._control(0, 0, 0)
-        self._watch.leave_window()
         self._programs.detach()
         self._hurry.end()
         self._counters.add_unfinished(self._edges.state().in_flight)
@@ -323,46 +296,31 @@ class LookupMeasurement:
         cost = self._settled.cost_ns(last) + (PLACING_NS if closed else 0)
         self._governor.settle(cost, self._grant.allowance_ns, closed)
         self._is_contended |= cost > self._grant.allowance_ns + _CONTENDED_NS
-        cost, self._turns_ns = cost + self._turns_ns, 0.0  # those are charged already
         self._learn_program_time(begin, end)
         self._settled = last
         admitted = end.state.admitted - begin.state.admitted
-        cpu_ns = end.cpu_ns - begin.cpu_ns
         is_counting = self._kind is WindowKind.COUNT
-        if not is_counting:
-            walks_ns = end.state.walk_ns - begin.state.walk_ns
-            was_put_off = end.state.put_off > begin.state.put_off
-            self._governor.saves = was_put_off or walks_ns > _LONG_WALKS_NS
-            if admitted:
-                self._dense = in_window > DENSE_RATIO * cpu_ns
-        groups = self._counts.tallied() if is_counting else self._counts.measured()
-        followed = end.state.watched - begin.state.watched
-        link = None
-        if is_counting:
-            link = self._watch.end_window(followed, last.state.hits, groups)
-        elif self._dense:
-            self._watch.choose(self._counts.busiest)
-        self.windows.append(
-            MeasuredWindow(
-                window=ProbeWindow(begin.time_ns, end.time_ns, admitted, round(cost)),
-                groups=groups,
-                is_counting=is_counting,
-                cpu_begin_ns=begin.cpu_ns,
-                cpu_end_ns=end.cpu_ns,
-                cost_ns=round(in_window),
-                admitted=admitted,
-                refused=end.state.refused - begin.state.refused,
-                trap_ns=end.state.trap_ns - begin.state.trap_ns,
-                tallied=end.state.tallied - begin.state.tallied,
-                link=link,
-                followed=followed,
-            )
+        window = MeasuredWindow(
+            window=ProbeWindow(begin.time_ns, end.time_ns, admitted, round(cost)),
+            groups=self._counts.tallied() if is_counting else self._counts.measured(),
+            is_counting=is_counting,
+            cpu_begin_ns=begin.cpu_ns,
+            cpu_end_ns=end.cpu_ns,
+            cost_ns=round(in_window),
+            admitted=admitted,
+            refused=end.state.refused - begin.state.refused,
+            tallied=end.state.tallied - begin.state.tallied,
         )
-        if self._kinds.lookups_wait:
-            self._governor.charge(self._waiting_cost.learn(self.windows[-1]))
-        if not is_counting:
-            self._kinds.measured(admitted, self._counts.lookups_ns, cpu_ns)
-            self._frames.settle(self._counts.entries(), self._counts.verdicts, self._predicts)
+        self.windows.append(window)
+        if is_counting:
+            return
+        walks_ns = end.state.walk_ns - begin.state.walk_ns
+        was_put_off = end.state.put_off > begin.state.put_off
+        self._governor.saves = was_put_off or walks_ns > _LONG_WALKS_NS
+        if admitted:
+            self._is_overhead_dominated = window.is_overhead_dominated
+        self._kinds.measured(admitted, self._counts.lookups_ns, window.cpu_ns)
+        self._frames.settle(self._counts.entries(), self._counts.verdicts, self._predicts)
 
     def _learn_program_time(self, begin: Edge, end: Edge) -> None:
         runs = end.run_count - begin.run_count
@@ -388,9 +346,8 @@ class LookupMeasurement:
             self._program_ns[self._kind],
             NODE_NS,
             STACK_NS,
-            DENSE_STACK_SHARE if self._dense else STACK_SHARE,
-            DENSE_RETURN_SHARE if self._dense else 1,
+            FEW_STACKS_SHARE if self._is_overhead_dominated else STACK_SHARE,
+            FEW_RETURNS_SHARE if self._is_overhead_dominated else 1,
             self._predicts,
-            round(self._watch.hit_ns),
         )
         self._module.map("control").set(_ZERO, control.encode())

@@ -12,7 +12,9 @@ from profiler.thread_use import ThreadAccount
 from profiler.unwind import UnwindCoverage, UnwindStack
 from profiler.wire import Group, GroupKey, LookupCounter, LookupStackKey, Metric
 
-CHEAP_RATIO = 0.2  # our cost in a window, of the target's CPU time; see MeasuredWindow.is_cheap
+# Our cost in a window, of the target's CPU time. What is left of that time is no longer known well
+# where our cost is more: how dear a trap is in the target is known to some 10 to 50 per cent.
+OVERHEAD_DOMINATED_RATIO = 0.2
 Histogram = dict[tuple[int, Metric], list[tuple[int, int]]]  # (group, metric): (slot, count)
 ContainerKey = tuple[int, int]  # address, comparator
 
@@ -41,10 +43,7 @@ class MeasuredWindow:
     cost_ns: int
     admitted: int
     refused: int  # lookups inside the window that were not measured, since its allowance was spent
-    trap_ns: int = 0  # the traps' part of cost_ns, as calibrated
     tallied: int = 0  # lookups between the edges of a counting window; groups have some more
-    link: int | None = None  # which of the watched links was watched meanwhile
-    followed: int = 0  # how often it was followed
 
     @property
     def cpu_ns(self) -> int:
@@ -52,34 +51,9 @@ class MeasuredWindow:
         return self.cpu_end_ns - self.cpu_begin_ns
 
     @property
-    def lookups(self) -> int:
-        """How many lookups began between its edges, measured, counted or refused."""
-        return self.tallied if self.is_counting else self.admitted + self.refused
-
-    @property
-    def is_cheap(self) -> bool:
-        """Tell whether our cost is so little of the CPU time that the rest is known well."""
-        return self.cost_ns < CHEAP_RATIO * self.cpu_ns
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """How often a thread followed a link in how much CPU time, watched outside of windows.
-
-    `switches` is how often it left its CPU meanwhile.
-    """
-
-    followed: int
-    running_ns: int
-    switches: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedLink:
-    """A link of a chain that lookups follow; each time takes `hit_ns` more while it is watched."""
-
-    turns: tuple[Turn, ...]
-    hit_ns: float
+    def is_overhead_dominated(self) -> bool:
+        """Tell whether our cost is so much of the CPU time that the rest is not known well."""
+        return self.cost_ns > OVERHEAD_DOMINATED_RATIO * self.cpu_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +75,6 @@ class ObservedLookups:
     stacks: Mapping[LookupStackKey, tuple[int, int]]
     counters: Mapping[LookupCounter, int]
     windows: tuple[MeasuredWindow, ...]
-    links: tuple[WatchedLink, ...]  # by MeasuredWindow.link
     cpu_begin_ns: int  # the target's CPU clock when the recording began
     cpu_end_ns: int
     containers: Mapping[ContainerKey, ObservedContainer]

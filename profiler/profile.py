@@ -99,19 +99,27 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class LookupCounts:
-    """How many lookups were measured, how surely, and how many there were by estimation (95 %)."""
+    """How many lookups were measured, how surely, and how many there were by estimation (95 %).
+
+    Where nobody can know how many there were, `estimated_low` is what they were at least.
+    """
 
     measured: int
     verified: int
     unverifiable: int
     contradicted: int
     truncated: int
-    estimated_total: float
+    estimated_total: float | None
     estimated_low: float
-    estimated_high: float
+    estimated_high: float | None
     hit_ratio: float | None
     steps_agreed: int = 0  # with --verify: counts that trapped steps confirmed
     steps_disagreed: int = 0  # or did not
+
+    @property
+    def total_or_bound(self) -> float:
+        """The estimate; where there is none, what it is at least."""
+        return self.estimated_low if self.estimated_total is None else self.estimated_total
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +132,17 @@ class CallSiteUse:
     entry: str
     search: str  # key, object, partial, scan
     measured: int
-    estimated_total: float
+    estimated_total: float | None
+    estimated_low: float
     hit_ratio: float | None
     comparisons: Quantiles
     sort_calls: Quantiles
     duration_ns: Quantiles
+
+    @property
+    def total_or_bound(self) -> float:
+        """The estimate; where there is none, what it is at least."""
+        return self.estimated_low if self.estimated_total is None else self.estimated_total
 
 
 @dataclass(frozen=True, slots=True)

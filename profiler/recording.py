@@ -179,7 +179,7 @@ class LookupGroup:
     hits: int
     misses: int
     estimated_total: float  # lookups in the whole window, weighted by coverage
-    estimated_variance: float  # of estimated_total
+    estimated_variance: float | None  # of estimated_total; None: that is only a lower bound
     comparisons: Distribution
     sort_calls: Distribution
     duration_ns: Distribution

@@ -143,7 +143,8 @@ def _estimates(recording: Recording) -> Iterator[tuple[str, float]]:
     """Yield (field, value) for everything of which roots are taken, or that is a weight."""
     for group in recording.lookups:
         yield "lookups.estimated_total", group.estimated_total
-        yield "lookups.estimated_variance", group.estimated_variance
+        if group.estimated_variance is not None:
+            yield "lookups.estimated_variance", group.estimated_variance
     for weighted in recording.lookup_stacks:
         yield "lookup_stacks.lookups", weighted.lookups
         yield "lookup_stacks.comparisons", weighted.comparisons

@@ -43,19 +43,14 @@ _UPROBE_MULTI_RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
 
 _PERF_TYPE_SOFTWARE = 1
 _PERF_COUNT_SW_CPU_CLOCK = 0
-_PERF_TYPE_BREAKPOINT = 5
-_BREAKPOINT_READ_WRITE = 3  # HW_BREAKPOINT_RW: x86 has none for reads alone
-_FORMAT_RUNNING = 2  # PERF_FORMAT_TOTAL_TIME_RUNNING
 _PERF_FLAG_FD_CLOEXEC = 8
 _PERF_EVENT_IOC_ENABLE = 0x2400
-_PERF_EVENT_IOC_DISABLE = 0x2401
 _PERF_EVENT_IOC_SET_BPF = 0x40042408
 _UPROBE_PMU_TYPE = "/sys/bus/event_source/devices/uprobe/type"
 _UPROBE_PMU_RETURN_BIT = 1  # format/retprobe: config:0
 
 # struct perf_event_attr, flag bits
 _ATTR_DISABLED = 1 << 0
-_ATTR_EXCLUDE_KERNEL = 1 << 5
 _ATTR_EXCLUDE_IDLE = 1 << 7
 _ATTR_EXCLUDE_GUEST = 1 << 20
 _ATTR_SIZE = 120  # PERF_ATTR_SIZE_VER6
@@ -263,54 +258,15 @@ def open_uprobe(path: str, file_offset: int, pid: int, is_return: bool) -> int:
     return _perf_event_open(attributes, pid, -1)
 
 
-def open_watchpoint(address: int, tid: int = -1, cpu: int = -1, is_sampled: bool = False) -> int:
-    """Open a disabled event on eight bytes of user memory, at an address that eight divides.
-
-    It counts how often a thread, or whoever runs on a CPU, touches them in user mode, by a debug
-    register of the CPU (there are four). With `is_sampled` a program can be run on each hit.
-    """
-    attributes = struct.pack(
-        "<IIQQQQQIIQQ",
-        _PERF_TYPE_BREAKPOINT,
-        _ATTR_SIZE,
-        0,
-        int(is_sampled),
-        0,
-        _FORMAT_RUNNING,
-        _ATTR_DISABLED | _ATTR_EXCLUDE_KERNEL,
-        1,
-        _BREAKPOINT_READ_WRITE,
-        address,
-        8,
-    )
-    return _perf_event_open(attributes.ljust(_ATTR_SIZE, b"\0"), tid, cpu)
-
-
-def read_event(event: int) -> tuple[int, int]:
-    """Return what a watchpoint counted, and for how many nanoseconds of CPU time it was there."""
-    count, running_ns = struct.unpack("<QQ", os.read(event, 16))
-    return count, running_ns
-
-
-def let_run_program(event: int, program: int) -> None:
-    """Let a perf event run a program each time it fires."""
-    fcntl.ioctl(event, _PERF_EVENT_IOC_SET_BPF, program)
-
-
 def run_program_on(event: int, program: int) -> None:
     """Let a perf event run a program each time it fires, and enable it."""
-    let_run_program(event, program)
+    fcntl.ioctl(event, _PERF_EVENT_IOC_SET_BPF, program)
     fcntl.ioctl(event, _PERF_EVENT_IOC_ENABLE, 0)
 
 
 def enable_event(event: int) -> None:
     """Start an event that was opened disabled."""
     fcntl.ioctl(event, _PERF_EVENT_IOC_ENABLE, 0)
-
-
-def disable_event(event: int) -> None:
-    """Stop an event; it can still be read."""
-    fcntl.ioctl(event, _PERF_EVENT_IOC_DISABLE, 0)
 
 
 def close_all(descriptors: Iterable[int]) -> None:

@@ -111,7 +111,6 @@ class UprobePrograms:
             self._entries = module.load("lookup_entry", kprobe, attach)
             self._returns = module.load("lookup_return", kprobe, attach)
         self._tally = module.load("lookup_tally", kprobe, attach)
-        self.watched = module.load("lookup_watched", syscalls.PROG_PERF_EVENT)
         self._idle = module.load("calibrate_return", kprobe, attach)
         self._idle_entry = self._idle
         if variant.links is LinkKind.SESSION:

@@ -45,14 +45,14 @@ class WindowKinds:
         self._ran_ns += ran_ns
         self.lookups_wait = do_wait(lookups_ns, self._ran_ns)
 
-    def next(self, number: int, now_ns: int, is_dense: bool) -> WindowKind:
+    def next(self, number: int, now_ns: int, is_overhead_dominated: bool) -> WindowKind:
         """Return the kind of the window of that number.
 
-        Some count where measuring slows lookups down: where they are dense, and where they wait for
-        each other, since who is slowed down makes others wait.
+        Some count where measuring slows lookups down: where our cost dominates, and where they wait
+        for each other, since who is slowed down makes others wait.
         """
         has_enough = self._measured * 1e9 > ENOUGH_HZ * (now_ns - self._begun_ns)
         counting = CYCLE - 1 if has_enough else 1
-        if not (is_dense or self.lookups_wait) or number % CYCLE < CYCLE - counting:
+        if not (is_overhead_dominated or self.lookups_wait) or number % CYCLE < CYCLE - counting:
             return WindowKind.MEASURE
         return WindowKind.COUNT

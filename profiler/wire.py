@@ -114,11 +114,11 @@ def slot_range(slot: int) -> tuple[int, int]:
 
 
 _LAYOUT = struct.Struct("<5I4x")
-_CONTROL = struct.Struct("<4Q10I")
+_CONTROL = struct.Struct("<4Q9I4x")
 _FRAME = struct.Struct("<4Q")
-_WINDOW_STATE = struct.Struct("<12Q")
+_WINDOW_STATE = struct.Struct("<10Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
-_GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I3Q")
+_GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I2Q")
 _HISTOGRAM_KEY = struct.Struct("<Q2I")
 _LOOKUP_STACK_KEY = struct.Struct("<4Q")
 _LOOKUP_STACK = struct.Struct("<2Q")
@@ -174,7 +174,6 @@ class Control:
     stack_share: int
     return_share: int
     predicts: bool
-    watched_ns: int = 0
 
     def encode(self) -> bytes:
         """Return struct control."""
@@ -192,7 +191,6 @@ class Control:
             self.stack_share,
             self.return_share,
             self.predicts,
-            self.watched_ns,
         )
 
 
@@ -225,8 +223,6 @@ class WindowState:
     put_off: int  # long chains that were not walked because too little was left
     walk_ns: int
     tallied: int = 0  # entries, in windows that only count
-    watched: int = 0  # hits of the watchpoint, only in windows that count
-    hits: int = 0  # the same, before and after the window as well
 
     def encode(self) -> bytes:
         """Return struct window_state."""
@@ -241,8 +237,6 @@ class WindowState:
             self.put_off,
             self.walk_ns,
             self.tallied,
-            self.watched,
-            self.hits,
         )
 
 
@@ -295,7 +289,6 @@ class Group:
     elements_last: int
     agreed: int = 0
     disagreed: int = 0
-    end_node: int = 0  # where the last verified lookup that stopped at a node did
 
 
 def decode_group(data: bytes) -> Group:

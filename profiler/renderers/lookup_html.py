@@ -17,11 +17,14 @@ from profiler.renderers.markup import (
     table,
     two_lines,
 )
-from profiler.renderers.uses import LookupUse, call_site_uses, container_uses, error, shape
+from profiler.renderers.uses import LookupUse, call_site_uses, container_uses, shape
 
 _ROWS_MAX = 100
 _CHARTED_MAX = 3
-_ESTIMATED = "Estimated for the whole window from the lookups that were measured; most time first."
+_ESTIMATED = (
+    "Estimated for the whole window from the lookups that were measured; most time first. "
+    'Where lookups are "at least" so many, comparisons are, too, and time is rough.'
+)
 _TITLES = ("Lookups/s", "Time, of window", "Hits", "Comparisons, in all", "Time each, mean")
 
 
@@ -115,8 +118,7 @@ def _section(
 
 def _cells(profile: Profile, use: LookupUse) -> tuple[str, ...]:
     seconds = profile.window.duration_s
-    rate = numbers.count(use.estimated_total / seconds) if seconds > 0 else numbers.UNKNOWN
-    off = error(use.estimated_total, use.interval, seconds)
+    rate, off = use.estimate.rate(seconds), use.estimate.error(seconds)
     measured = f"{numbers.exact(use.measured)} measured"
     share = use.estimated_duration_ns / (seconds * 1e9) if seconds > 0 else None
     spent = numbers.duration(use.estimated_duration_ns)

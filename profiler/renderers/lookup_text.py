@@ -15,7 +15,6 @@ from profiler.renderers.uses import (
     by_comparisons,
     call_site_uses,
     container_uses,
-    error,
     shape,
 )
 
@@ -48,6 +47,12 @@ def _ranking(profile: Profile, title: str, uses: tuple[LookupUse, ...]) -> list[
         return []
     made = heading(f"TOP {title} BY TIME", _EXPLANATION)
     made += _ranks(profile, uses[:_RANKED_MAX])
+    if any(use.estimate.is_bound for use in uses):
+        made.append(
+            Line(
+                '  "at least": comparisons are a lower bound, too; time and share are rough', "dim"
+            )
+        )
     left_out = len(uses) - _RANKED_MAX
     if left_out > 0:
         made.append(Line(f"  and {left_out} more in report.html", "dim"))
@@ -66,7 +71,7 @@ def _ranks(profile: Profile, uses: Sequence[LookupUse]) -> list[Line]:
     rows = [
         (
             use.label,
-            _rate(profile, use.estimated_total),
+            use.estimate.rate(profile.window.duration_s),
             numbers.duration(use.estimated_duration_ns),
             numbers.percent_cell(use.estimated_duration_ns / window_ns if window_ns else None),
             numbers.short(use.estimated_comparisons),
@@ -77,14 +82,9 @@ def _ranks(profile: Profile, uses: Sequence[LookupUse]) -> list[Line]:
     return [Line(text) for text in table(titles, rows, WIDTH)]
 
 
-def _rate(profile: Profile, total: float) -> str:
-    seconds = profile.window.duration_s
-    return numbers.count(total / seconds) if seconds > 0 else numbers.UNKNOWN
-
-
 def _details(profile: Profile, use: LookupUse, is_container: bool) -> list[Line]:
-    off = error(use.estimated_total, use.interval, profile.window.duration_s)
-    rate = f"{_rate(profile, use.estimated_total)}/s {off}".rstrip()
+    seconds = profile.window.duration_s
+    rate = f"{use.estimate.rate(seconds)}/s {use.estimate.error(seconds)}".rstrip()
     count = f"{rate}, {numbers.exact(use.measured)} measured"
     if use.hit_ratio is not None:
         count += f", {numbers.percent(use.hit_ratio)} of them hits"

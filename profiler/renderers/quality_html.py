@@ -22,8 +22,8 @@ def tiles(profile: Profile) -> Markup:
         share = uses[0].estimated_duration_ns / profile.window.duration_s / 1e9
         name = container_label(profile.containers[uses[0].container])
         shown.append((numbers.percent(share), f"of the window in lookups in {name}"))
-        rate = all_lookups(profile)[0] / profile.window.duration_s
-        shown.append((numbers.count(rate), "container lookups a second"))
+        rate = all_lookups(profile).rate(profile.window.duration_s)
+        shown.append((rate, "container lookups a second"))
     shown.append(
         (
             numbers.percent(profile.cost.measured_ratio),

@@ -8,7 +8,7 @@ from profiler.renderers import numbers
 from profiler.renderers.labels import clip
 from profiler.renderers.lines import WIDTH, Line, heading, wrapped
 from profiler.renderers.tables import table
-from profiler.renderers.uses import all_lookups, error
+from profiler.renderers.uses import Estimate, all_lookups
 
 UNNAMED_RATIO_MAX = 0.05  # above it, names are worth a hint
 
@@ -56,13 +56,18 @@ def cost_line(profile: Profile) -> Line:
 
 def coverage(profile: Profile) -> str:
     """Return one sentence: how much of the lookups was seen, and how many there were."""
-    total, interval = all_lookups(profile)
+    whole = all_lookups(profile)
     measured = sum(container.lookups.measured for container in profile.containers)
     return (
         f"lookup probes were open {numbers.percent(profile.cost.open_ratio)} of the window, "
-        f"{numbers.exact(measured)} lookups measured, ~{numbers.count(total)} estimated "
-        f"{error(total, interval)}"
+        f"{numbers.exact(measured)} lookups measured, {_estimated(whole)}"
     ).rstrip()
+
+
+def _estimated(whole: Estimate) -> str:
+    if whole.is_bound:
+        return f"at least {numbers.count(whole.total)} made"
+    return f"~{numbers.count(whole.total)} estimated {whole.error()}"
 
 
 def _measurements(profile: Profile) -> tuple[tuple[str, Accounting], ...]:

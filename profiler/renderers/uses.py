@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from profiler.profile import CallSiteUse, ContainerUse, Profile, Quantiles
+from profiler.profile import CallSiteUse, ContainerUse, LookupCounts, Profile, Quantiles
 from profiler.renderers import numbers
 from profiler.renderers.labels import call_site_label, container_label, printable
 
@@ -21,6 +21,35 @@ _WIDE_RATIO = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number of lookups, which lies in an interval with 95 % confidence if there is one.
+
+    `is_bound`: there are so many at least; nobody can know how many.
+    """
+
+    total: float
+    interval: tuple[float, float] | None = None
+    is_bound: bool = False
+
+    def rate(self, seconds: float) -> str:
+        """Return the number for each second."""
+        if seconds <= 0:
+            return numbers.UNKNOWN
+        words = "at least " if self.is_bound else ""
+        return words + numbers.count(self.total / seconds)
+
+    def error(self, seconds: float = 1.0) -> str:
+        """Return how far off it may be; its limits for each second where that is much."""
+        if self.interval is None or self.total <= 0 or seconds <= 0:
+            return ""
+        low, high = self.interval
+        error_ratio = (high - low) / 2 / self.total
+        if error_ratio <= _WIDE_RATIO:
+            return f"± {numbers.percent(error_ratio)}"
+        return f"({numbers.short(low / seconds)} to {numbers.short(high / seconds)})"
+
+
+@dataclass(frozen=True, slots=True)
 class LookupUse:
     """Lookups of one container or one call site; estimates are for the whole window."""
 
@@ -28,8 +57,7 @@ class LookupUse:
     place: str  # what kind of container it is, or which container the call site searches
     container: int  # index into Profile.containers
     measured: int
-    estimated_total: float
-    interval: tuple[float, float] | None  # the estimate lies in it with 95 % confidence
+    estimate: Estimate
     hit_ratio: float | None
     estimated_duration_ns: float
     estimated_comparisons: float | None
@@ -77,24 +105,22 @@ def shape(container: ContainerUse) -> str | None:
     return text
 
 
-def all_lookups(profile: Profile) -> tuple[float, tuple[float, float]]:
-    """Return the estimated number of all lookups, and its 95 % interval."""
+def all_lookups(profile: Profile) -> Estimate:
+    """Return the estimated number of all lookups."""
     counts = [container.lookups for container in profile.containers]
-    total = math.fsum(count.estimated_total for count in counts)
-    below = math.hypot(*(count.estimated_total - count.estimated_low for count in counts))
-    above = math.hypot(*(count.estimated_high - count.estimated_total for count in counts))
-    return total, (max(total - below, 0.0), total + above)
+    total = math.fsum(count.total_or_bound for count in counts)
+    known = [_estimate(count) for count in counts]
+    below = math.hypot(*(one.total - one.interval[0] for one in known if one.interval))
+    above = math.hypot(*(one.interval[1] - one.total for one in known if one.interval))
+    if any(one.is_bound for one in known):
+        return Estimate(max(total - below, 0.0), is_bound=True)
+    return Estimate(total, (max(total - below, 0.0), total + above))
 
 
-def error(estimate: float, interval: tuple[float, float] | None, seconds: float = 1.0) -> str:
-    """Return how far off an estimate may be; its limits for each second where that is much."""
-    if interval is None or estimate <= 0 or seconds <= 0:
-        return ""
-    low, high = interval
-    error_ratio = (high - low) / 2 / estimate
-    if error_ratio <= _WIDE_RATIO:
-        return f"± {numbers.percent(error_ratio)}"
-    return f"({numbers.short(low / seconds)} to {numbers.short(high / seconds)})"
+def _estimate(counts: LookupCounts) -> Estimate:
+    if counts.estimated_total is None or counts.estimated_high is None:
+        return Estimate(counts.estimated_low, is_bound=True)
+    return Estimate(counts.estimated_total, (counts.estimated_low, counts.estimated_high))
 
 
 def _container_use(container: ContainerUse, index: int) -> LookupUse:
@@ -104,8 +130,7 @@ def _container_use(container: ContainerUse, index: int) -> LookupUse:
         place=_place(container),
         container=index,
         measured=counts.measured,
-        estimated_total=counts.estimated_total,
-        interval=(counts.estimated_low, counts.estimated_high),
+        estimate=_estimate(counts),
         hit_ratio=counts.hit_ratio,
         estimated_duration_ns=container.estimated_duration_ns,
         estimated_comparisons=_counted(container.comparisons, container.estimated_comparisons),
@@ -116,18 +141,17 @@ def _container_use(container: ContainerUse, index: int) -> LookupUse:
 
 
 def _call_site_use(site: CallSiteUse, container: ContainerUse, index: int) -> LookupUse:
-    estimate = site.estimated_total
+    total = site.total_or_bound
     search = _SEARCHES.get(site.search, printable(site.search))
     return LookupUse(
         label=call_site_label(site),
         place=f"in {container_label(container)}, {search}",
         container=index,
         measured=site.measured,
-        estimated_total=estimate,
-        interval=None,
+        estimate=Estimate(total, is_bound=site.estimated_total is None),
         hit_ratio=site.hit_ratio,
-        estimated_duration_ns=estimate * (site.duration_ns.mean or 0.0),
-        estimated_comparisons=_counted(site.comparisons, estimate * (site.comparisons.mean or 0)),
+        estimated_duration_ns=total * (site.duration_ns.mean or 0.0),
+        estimated_comparisons=_counted(site.comparisons, total * (site.comparisons.mean or 0)),
         comparisons=site.comparisons,
         sort_calls=site.sort_calls,
         duration_ns=site.duration_ns,

@@ -67,16 +67,15 @@ def test_long_chains_get_more_exact_counts_than_the_budget_pays_walks(
     assert mean == pytest.approx(truth.comparisons / truth.lookups, rel=0.3)
 
 
-def test_totals_are_near_the_truth_where_a_trap_takes_longer_than_a_lookup(
+def test_where_a_trap_takes_longer_than_a_lookup_a_lower_bound_is_given(
     asterisk: Instance,
 ) -> None:
-    # What the target's own work was is told by a watched link: without it half or twice as many.
-    with Storm(asterisk, 100) as storm:
-        recording, truth = recorded_storm(storm, asterisk.pid, 20.0)
+    with Storm(asterisk, 10) as storm:
+        recording, truth = recorded_storm(storm, asterisk.pid, SECONDS)
     group = largest(recording)
-    assert group.estimated_total == pytest.approx(truth.lookups, rel=0.2)
-    assert 1.96 * group.estimated_variance**0.5 < 0.3 * group.estimated_total
-    assert recording.cost.lookups_ns + recording.cost.sampling_ns <= 0.01 * 20 * 1e9
+    assert group.estimated_variance is None
+    assert group.measured < group.estimated_total < truth.lookups
+    assert recording.cost.lookups_ns + recording.cost.sampling_ns <= 0.01 * SECONDS * 1e9
 
 
 def test_totals_are_near_the_truth_where_lookups_wait_for_each_other(asterisk: Instance) -> None:
@@ -86,6 +85,7 @@ def test_totals_are_near_the_truth_where_lookups_wait_for_each_other(asterisk: I
         recording, truth = recorded_storm(storm, asterisk.pid, seconds)
     group = largest(recording)
     assert group.estimated_total == pytest.approx(truth.lookups, rel=0.1)
+    assert group.estimated_variance is not None
     assert 1.96 * group.estimated_variance**0.5 < 0.15 * group.estimated_total
     assert group.verified > 400
     assert recording.cost.lookups_ns + recording.cost.sampling_ns <= 0.01 * seconds * 1e9

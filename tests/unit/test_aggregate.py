@@ -119,6 +119,17 @@ def test_no_more_is_estimated_to_be_sure_than_was_measured() -> None:
     assert use.lookups.estimated_low == 2
 
 
+def test_a_lower_bound_is_no_total() -> None:
+    bound = replace(group(0, 0, KEY, 40, (2_000,)), estimated_variance=None)
+    (use,) = aggregate(recorded(bound, group(0, 1, KEY, 10, (5_000,)))).containers
+    assert (use.lookups.estimated_total, use.lookups.estimated_high) == (None, None)
+    assert use.lookups.estimated_low == pytest.approx(50, rel=0.2)
+    first, second = use.call_sites
+    assert (first.estimated_total, first.estimated_low) == (None, 40)
+    assert second.estimated_total == 10
+    assert use.estimated_duration_ns == 40 * 2_000 + 10 * 5_000
+
+
 def test_times_below_the_resolution_are_one_slot() -> None:
     (use,) = aggregate(
         recorded(group(0, 0, KEY, 4, (0, 5, 1_000, 4_000)), cost=Cost(None, 0, 0, 790, 10_000))

@@ -139,7 +139,6 @@ def ends(
             stacks={},
             counters=dict.fromkeys(LookupCounter, 0),
             windows=windows,
-            links=(),
             cpu_begin_ns=0,
             cpu_end_ns=1,
             containers={},

@@ -83,3 +83,4 @@ def test_an_estimate_is_shown_with_its_interval() -> None:
     assert estimate_cell(90, 0.0, 100) == "0.900 [0.90, 0.90]"
     low, high = estimate_cell(90, 81.0, 100).partition("[")[2].rstrip("]").split(", ")
     assert float(low) < 0.75 < 1.05 < float(high)
+    assert estimate_cell(25, None, 100) == "at least 0.250"

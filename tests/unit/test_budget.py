@@ -217,15 +217,6 @@ def test_samples_beyond_their_share_cost_windows() -> None:
     assert governor.level_ns(SECOND_NS) == pytest.approx(expected)
 
 
-def test_what_was_charged_too_much_is_there_again_but_no_more_than_can_be_saved() -> None:
-    governor, undisturbed = Governor(0.01, 0), Governor(0.01, 0)
-    governor.charge(5 * MS)
-    governor.charge(-5 * MS)
-    assert governor.level_ns(0) == undisturbed.level_ns(0)
-    governor.charge(-SECOND_NS)
-    assert governor.level_ns(0) == governor.depth_ns
-
-
 def test_where_placing_probes_is_dear_windows_measure_enough_to_be_worth_it() -> None:
     """Over a minute the cost is still what was planned, plus one window."""
     governor = Governor(0.01, 0)

@@ -42,7 +42,6 @@ HEALTHY = HostFacts(
     thread_ends=None,
     process_events=None,
     udp_sockets=None,
-    watchpoints=None,
 )
 CONTAINER = {"seccomp_mode": 2}
 UNPRIVILEGED = {"euid": 1000, "capabilities": 0, "bpf_errno": errno.EPERM}
@@ -143,7 +142,6 @@ def test_each_failure_has_a_line_a_hint_and_an_exit_code(
         ({"thread_ends": "no"}, "thread ends"),
         ({"process_events": "no"}, "process events"),
         ({"udp_sockets": "no"}, "UDP sockets"),
-        ({"watchpoints": "no"}, "watchpoints"),
     ],
 )
 def test_what_is_not_required_only_warns(change: dict[str, Any], name: str) -> None:

@@ -115,6 +115,12 @@ def test_doubt_about_what_probes_change_widens_it_too() -> None:
     assert found.variance == pytest.approx((10_000 * doubt_ratio) ** 2 + 110_000)
 
 
+def test_in_an_overhead_dominated_window_all_cpu_time_may_be_work() -> None:
+    spans = [replace(span(40, 60, 1000, cost=15), is_overhead_dominated=True)]
+    found = estimate([1000], pools(spans, 0, 100 * MS))
+    assert (found.total, found.variance) == (pytest.approx(5000), None)
+
+
 def test_where_all_was_seen_no_doubt_is_left() -> None:
     spans = [replace(span(0, 100, 1000, cost=90), work_doubt_ratio=0.2)]
     found = estimate([1000], pools(spans, 0, 100 * MS))

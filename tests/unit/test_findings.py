@@ -20,6 +20,7 @@ def site(search: str, compared: int, lookups: float = 1_000, mean_ns: int = 100_
         search=search,
         measured=100,
         estimated_total=lookups,
+        estimated_low=lookups / 2,
         hit_ratio=0.5,
         comparisons=quantiles({(compared, compared + 1): 100}),
         sort_calls=quantiles({}),
@@ -38,7 +39,7 @@ def container(*sites: CallSiteUse, **changes: object) -> ContainerUse:
         elements_end=7_000,
         lookups=replace(model.lookups, hit_ratio=0.5, estimated_total=1_000.0),
         comparisons=sites[0].comparisons,
-        estimated_duration_ns=sum(s.estimated_total * (s.duration_ns.mean or 0) for s in sites),
+        estimated_duration_ns=sum(s.total_or_bound * (s.duration_ns.mean or 0) for s in sites),
         call_sites=sites,
     )
     return replace(known, **changes)  # type: ignore[arg-type]
@@ -133,6 +134,15 @@ def test_growth_needs_ten_and_one_per_cent() -> None:
     assert ids(found(container(small, elements_start=6_931))) == []
     assert ids(found(container(small, elements_start=0, elements_end=9))) == []
     assert ids(found(container(small, elements_start=None))) == []
+
+
+def test_a_number_that_nobody_can_know_is_said_to_be_a_bound() -> None:
+    asked = replace(site("key", 100), estimated_total=None)
+    model = container(asked)
+    counts = replace(model.lookups, estimated_total=None, estimated_low=500.0)
+    (finding,) = found(replace(model, lookups=counts))
+    assert finding.evidence[1].startswith("at least ")
+    assert "their number is a lower bound, the share rough" in finding.evidence[2]
 
 
 def test_a_busy_thread() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,21 +31,10 @@ def test_root_can_do_everything_here_and_leaves_nothing_open() -> None:
 
     assert (facts.bpf_errno, facts.uprobe_errno, facts.cpu_clock_errno) == (0, 0, 0)
     assert (facts.thread_ends, facts.process_events, facts.udp_sockets) == (None, None, None)
-    assert facts.watchpoints is None
     assert facts.bcc_is_compiler
     assert facts.compile_tried
     assert facts.compile_error is None
     assert sorted(Path("/proc/self/fd").iterdir()) == before
-
-
-def test_why_there_are_no_watchpoints_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> float:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(host, "hit_cost_ns", refused)
-    warning = read_facts().watchpoints
-    assert warning is not None
-    assert "No space left on device" in warning
 
 
 def test_an_error_of_the_compiler_is_kept() -> None:

@@ -38,7 +38,6 @@ class Refusing:
     def __init__(self, number: int) -> None:
         ring = SimpleNamespace(drain=lambda: [])
         self.module = SimpleNamespace(map=lambda _name: Map(), ring_buffer=lambda _name: ring)
-        self.watched: Any = None
         self.number = number
         self.asked = 0
 

@@ -153,6 +153,13 @@ def test_an_estimate_below_zero_is_refused(field: str, name: str) -> None:
         parse_recording(document(**{field: rows}))
 
 
+def test_a_lower_bound_has_no_variance() -> None:
+    rows = json.loads(document())["lookups"]
+    rows[0] |= {"estimated_variance": None}
+    (group,) = parse_recording(document(lookups=rows)).lookups
+    assert (group.estimated_total, group.estimated_variance) == (96.5, None)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_changed_byte_is_read_or_refused_never_a_crash(data: st.DataObject) -> None:

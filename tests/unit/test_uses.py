@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from profiler.profile import Chain, LookupCounts
+from profiler.profile import Chain, LookupCounts, Profile
 from profiler.renderers.uses import (
+    Estimate,
     all_lookups,
     by_comparisons,
     call_site_uses,
     container_uses,
-    error,
     shape,
 )
 from tests import examples
@@ -43,15 +43,38 @@ def test_uses_that_were_not_counted_have_no_comparisons_and_come_last() -> None:
 
 def test_a_narrow_interval_is_shown_by_half_of_its_width() -> None:
     use = container_uses(examples.field_story())[0]
-    assert use.interval == (723_644, 753_180)
-    assert error(use.estimated_total, use.interval) == "± 2 %"
+    assert use.estimate == Estimate(738_412, (723_644, 753_180))
+    assert use.estimate.error() == "± 2 %"
 
 
 def test_wide_intervals_are_shown_by_their_limits() -> None:
-    assert error(1_000.0, (510.0, 1_500.0)) == "± 50 %"
-    assert error(1_000.0, (200.0, 5_000.0)) == "(200 to 5 k)"
-    assert error(1_000.0, (200.0, 5_000.0), seconds=10) == "(20 to 500)"
-    assert error(0.0, (0.0, 0.0)) == error(5.0, None) == ""
+    assert Estimate(1_000.0, (510.0, 1_500.0)).error() == "± 50 %"
+    assert Estimate(1_000.0, (200.0, 5_000.0)).error() == "(200 to 5 k)"
+    assert Estimate(1_000.0, (200.0, 5_000.0)).error(seconds=10) == "(20 to 500)"
+    assert Estimate(0.0, (0.0, 0.0)).error() == Estimate(5.0).error() == ""
+
+
+def test_a_number_that_nobody_can_know_is_shown_as_a_bound() -> None:
+    assert Estimate(5_000.0, is_bound=True).rate(10) == "at least 500"
+    assert Estimate(5_000.0).rate(10) == "500"
+    assert Estimate(5_000.0, is_bound=True).rate(0) == "?"
+
+
+def unknown(profile: Profile) -> Profile:
+    """Return the profile with an unknown number of lookups in its first container."""
+    first, *others = profile.containers
+    counts = replace(first.lookups, estimated_total=None, estimated_high=None)
+    sites = tuple(replace(site, estimated_total=None) for site in first.call_sites)
+    first = replace(first, lookups=counts, call_sites=sites)
+    return replace(profile, containers=(first, *others))
+
+
+def test_where_a_total_is_unknown_its_lower_end_is_what_there_is_at_least() -> None:
+    profile = unknown(examples.field_story())
+    assert container_uses(profile)[0].estimate == Estimate(723_644, is_bound=True)
+    assert call_site_uses(profile)[0].estimate == Estimate(651_839, is_bound=True)
+    # The other container's lower end is 11,298 below its total.
+    assert all_lookups(profile) == Estimate(723_644 + 560_022, is_bound=True)
 
 
 def test_errors_of_containers_add_up_as_independent_ones() -> None:
@@ -62,9 +85,9 @@ def test_errors_of_containers_add_up_as_independent_ones() -> None:
         replace(story.containers[0], lookups=counts),
         replace(story.containers[1], lookups=other),
     )
-    total, interval = all_lookups(replace(story, containers=containers))
-    assert (total, interval) == (200.0, pytest.approx((195.0, 207.8102)))
-    assert all_lookups(examples.empty()) == (0.0, (0.0, 0.0))
+    whole = all_lookups(replace(story, containers=containers))
+    assert (whole.total, whole.interval) == (200.0, pytest.approx((195.0, 207.8102)))
+    assert all_lookups(examples.empty()) == Estimate(0.0, (0.0, 0.0))
 
 
 def test_a_shape_says_only_what_is_known() -> None:

@@ -9,7 +9,9 @@ BEGUN = 77 * SECOND
 
 
 def letters(kinds: WindowKinds, now_ns: int) -> str:
-    return "".join(kinds.next(number, now_ns, is_dense=True).value[0] for number in range(6))
+    return "".join(
+        kinds.next(number, now_ns, is_overhead_dominated=True).value[0] for number in range(6)
+    )
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ def test_what_was_enough_is_not_for_longer() -> None:
 
 
 def test_the_first_window_measures() -> None:
-    assert WindowKinds(BEGUN).next(0, BEGUN, is_dense=True) is WindowKind.MEASURE
+    assert WindowKinds(BEGUN).next(0, BEGUN, is_overhead_dominated=True) is WindowKind.MEASURE
 
 
 @pytest.mark.parametrize(("lookups_s", "expected"), [(3, "mmmmmm"), (4, "mmcmmc")])
@@ -39,5 +41,5 @@ def test_where_lookups_take_longer_than_threads_run_some_windows_count(
     kinds = WindowKinds(BEGUN)
     kinds.measured(10, SECOND, SECOND)
     kinds.measured(10, lookups_s * SECOND, SECOND)
-    found = (kinds.next(number, BEGUN + SECOND, is_dense=False) for number in range(6))
+    found = (kinds.next(number, BEGUN + SECOND, is_overhead_dominated=False) for number in range(6))
     assert "".join(kind.value[0] for kind in found) == expected
