@@ -41,7 +41,6 @@ class ContainerLoad:
     """What the lookups of all containers of one name did, per second."""
 
     lookups_hz: float
-    comparisons_hz: float
     duration_ratio: float  # share of the window
     elements: int | None  # at the end
 
@@ -160,7 +159,6 @@ def _load(containers: list[ContainerUse], seconds: float) -> ContainerLoad:
     elements = [item.elements_end for item in containers if item.elements_end is not None]
     return ContainerLoad(
         lookups_hz=math.fsum(item.lookups.estimated_total for item in containers) / seconds,
-        comparisons_hz=math.fsum(item.estimated_comparisons for item in containers) / seconds,
         duration_ratio=math.fsum(item.estimated_duration_ns for item in containers) / seconds / 1e9,
         elements=sum(elements) if elements else None,
     )

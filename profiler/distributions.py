@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from profiler.profile import Quantiles
 from profiler.recording import Distribution
 
-EMPTY = Distribution(0, 0, None, ())
-
 
 def add(distributions: Iterable[Distribution]) -> Distribution:
     """Return the distribution over all values of all of them; slots must be of one scale."""
