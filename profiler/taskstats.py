@@ -1,4 +1,6 @@
-"""CPU time of threads from the kernel's taskstats: of live ones, and nearly all of ended ones'.
+"""CPU time of threads that ended, nearly all of it, from the kernel's taskstats.
+
+Asked where the kernel has no BTF: thread_exits.py knows all of it.
 
 pyroute2 finds the family and encodes and decodes the messages; struct taskstats itself is decoded
 here, because pyroute2 fails on thread names that are not UTF-8.
@@ -86,7 +88,7 @@ class ThreadExit:
 
 
 class TaskTimes:
-    """Asks for CPU times and hears of ending threads. OSError when the kernel does not serve us."""
+    """Hears of ending threads. OSError when the kernel does not serve us."""
 
     def __init__(self) -> None:
         self._family = _find_family()
@@ -95,10 +97,6 @@ class TaskTimes:
         self._queries = KernelSocket(_NETLINK_GENERIC, 0, 1 << 16)
         self._exits: KernelSocket | None = None
         self._layout, self._tells_tgid = self._find_layout()
-
-    def thread(self, tid: int) -> ThreadTime:
-        """Return what a thread used; ProcessLookupError when it is gone."""
-        return self._decode(self._ask("TASKSTATS_CMD_ATTR_PID", tid), tid)
 
     def switches(self, pid: int) -> int:
         """Return how often the threads of a process have left a CPU."""
