@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from profiler import profile as prof
-from profiler.asterisk import container_name, search_name
+from profiler.asterisk import container_name, search_of
 from profiler.distributions import add, merge_below, quantiles, time_resolution_ns
 from profiler.findings import find
 from profiler.frame_names import frame_names
@@ -216,7 +216,7 @@ def _call_site(
         line=site.line,
         function=site.function,
         entry=key[1],
-        search=search_name(key[1], key[2]),
+        search=search_of(key[1], key[2]),
         measured=counts.measured,
         estimated_total=counts.estimated_total,
         hit_ratio=counts.hit_ratio,

@@ -5,8 +5,10 @@ Sources: include/asterisk/astobj2.h and main/astobj2_*.c, Asterisk 13 to 22, all
 
 from __future__ import annotations
 
+from profiler.profile import Search
+
 OBJ_SEARCH_MASK = 0xE0
-_SEARCH_NAMES = {0x20: "object", 0x40: "key", 0x80: "partial key", 0x00: "scan"}
+_SEARCHES = {0x20: Search.OBJECT, 0x40: Search.KEY, 0x80: Search.PARTIAL, 0x00: Search.SCAN}
 
 # In the order of enum entry_function in bpf/wire.h.
 ENTRY_FUNCTIONS = (
@@ -22,11 +24,11 @@ MAGIC_OFFSET = -4
 MAGIC = 0xA70B123
 
 
-def search_name(entry: str, flags: int) -> str:
-    """Return how a lookup searches: by key, object, partial key, or a scan of every bucket."""
+def search_of(entry: str, flags: int) -> Search:
+    """Return by what a lookup searches."""
     if entry == "__ao2_unlink":
-        return "object"  # it always searches by the object itself
-    return _SEARCH_NAMES.get(flags & OBJ_SEARCH_MASK, "unknown")
+        return Search.OBJECT  # it always searches by the object itself
+    return _SEARCHES.get(flags & OBJ_SEARCH_MASK, Search.UNKNOWN)
 
 
 # What the containers hold that one source file of Asterisk keeps to itself.

@@ -7,6 +7,7 @@ profile.json is this structure field by field, see `renderers/json.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from profiler.recording import Accounting, ProbeWindow, Target, Window
 
@@ -114,6 +115,16 @@ class LookupCounts:
     steps_disagreed: int = 0  # or did not
 
 
+class Search(Enum):
+    """By what a lookup searches."""
+
+    KEY = "key"
+    PARTIAL = "partial"
+    OBJECT = "object"
+    SCAN = "scan"  # by nothing: it visits every bucket
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class CallSiteUse:
     """The lookups that one source place made in one container."""
@@ -122,7 +133,7 @@ class CallSiteUse:
     line: int | None
     function: str
     entry: str
-    search: str  # key, object, partial, scan
+    search: Search
     measured: int
     estimated_total: float
     hit_ratio: float | None
