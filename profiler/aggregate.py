@@ -9,13 +9,11 @@ from dataclasses import replace
 
 from profiler import profile as prof
 from profiler.asterisk import container_name, search_of
-from profiler.distributions import add, merge_below, quantiles, time_resolution_ns
+from profiler.distributions import Z_95, add, merge_below, quantiles, time_resolution_ns
 from profiler.findings import find
 from profiler.frame_names import frame_names
 from profiler.recording import Container, Distribution, LookupGroup, Recording, Stack
 from profiler.roles import thread_roles
-
-_CONFIDENCE = 1.96  # standard deviations on either side hold 95 % of a normal distribution
 
 
 def aggregate(recording: Recording) -> prof.Profile:
@@ -40,21 +38,10 @@ def aggregate(recording: Recording) -> prof.Profile:
         ),
         unnamed_frames_ratio=_unnamed_ratio(recording),
         stacks=tuple(_named(stack, names) for stack in recording.stacks),
-        samples=tuple(
-            prof.ThreadSample(sample.time_ns, sample.tid, sample.stack)
-            for sample in recording.samples
-        ),
+        samples=recording.samples,
         lookup_stacks=(),
         threads=_threads(recording, window_ns),
-        sockets=tuple(
-            prof.SocketUse(
-                socket.local,
-                socket.receive_queue_bytes_max,
-                socket.receive_queue_bytes_mean,
-                socket.drops,
-            )
-            for socket in recording.sockets
-        ),
+        sockets=recording.sockets,
         containers=(),
         probe_windows=recording.probe_windows,
         findings=(),
@@ -255,7 +242,7 @@ def spread(error_ratio: float) -> float:
     A number that is not below zero, whose standard error is a large part of it, is taken to be
     log-normal: Burnham et al., Design and Analysis Methods for Fish Survival Experiments, 1987.
     """
-    return math.exp(_CONFIDENCE * math.sqrt(math.log1p(error_ratio**2)))
+    return math.exp(Z_95 * math.sqrt(math.log1p(error_ratio**2)))
 
 
 def _chain(container: Container) -> prof.Chain:

@@ -12,9 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from profiler.distributions import Z_95
 from profiler.profile import ContainerUse, Profile
-
-Z_95 = 1.96  # two-sided 95 % of a normal distribution
 
 
 @dataclass(frozen=True, slots=True)

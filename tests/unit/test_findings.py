@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.findings import find, next_prime
-from profiler.profile import CallSiteUse, ContainerUse, Finding, Profile, Search, SocketUse, Thread
+from profiler.profile import CallSiteUse, ContainerUse, Finding, Profile, Search, Thread
+from profiler.recording import Socket
 from tests.examples import empty, field_story, quantiles
 
 
@@ -152,7 +153,7 @@ def test_a_thread_that_waits_for_a_cpu() -> None:
 
 
 def test_a_socket_that_drops() -> None:
-    calm = SocketUse("0.0.0.0:5060", 99_999, 10.0, 0)
+    calm = Socket("0.0.0.0:5060", 99_999, 10.0, 0)
     assert found(sockets=(calm,)) == []
     assert ids(found(sockets=(replace(calm, drops=1),))) == ["udp-backlog"]
     assert ids(found(sockets=(replace(calm, receive_queue_bytes_max=100_000),))) == ["udp-backlog"]
