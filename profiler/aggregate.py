@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from profiler import profile as prof
-from profiler.asterisk import container_name, search_name
-from profiler.distributions import add, merge_below, quantiles, time_resolution_ns
+from profiler.asterisk import container_name, search_of
+from profiler.distributions import Z_95, add, merge_below, quantiles, time_resolution_ns
 from profiler.findings import find
 from profiler.frame_names import frame_names
 from profiler.recording import Container, Distribution, LookupGroup, Recording, Stack
 from profiler.roles import thread_roles
-
-_CONFIDENCE = 1.96  # standard deviations on either side hold 95 % of a normal distribution
 
 
 def aggregate(recording: Recording) -> prof.Profile:
@@ -40,21 +38,10 @@ def aggregate(recording: Recording) -> prof.Profile:
         ),
         unnamed_frames_ratio=_unnamed_ratio(recording),
         stacks=tuple(_named(stack, names) for stack in recording.stacks),
-        samples=tuple(
-            prof.ThreadSample(sample.time_ns, sample.tid, sample.stack)
-            for sample in recording.samples
-        ),
+        samples=recording.samples,
         lookup_stacks=(),
         threads=_threads(recording, window_ns),
-        sockets=tuple(
-            prof.SocketUse(
-                socket.local,
-                socket.receive_queue_bytes_max,
-                socket.receive_queue_bytes_mean,
-                socket.drops,
-            )
-            for socket in recording.sockets
-        ),
+        sockets=recording.sockets,
         containers=(),
         probe_windows=recording.probe_windows,
         findings=(),
@@ -216,7 +203,7 @@ def _call_site(
         line=site.line,
         function=site.function,
         entry=key[1],
-        search=search_name(key[1], key[2]),
+        search=search_of(key[1], key[2]),
         measured=counts.measured,
         estimated_total=counts.estimated_total,
         estimated_low=counts.estimated_low,
@@ -257,7 +244,7 @@ def spread(error_ratio: float) -> float:
     A number that is not below zero, whose standard error is a large part of it, is taken to be
     log-normal: Burnham et al., Design and Analysis Methods for Fish Survival Experiments, 1987.
     """
-    return math.exp(_CONFIDENCE * math.sqrt(math.log1p(error_ratio**2)))
+    return math.exp(Z_95 * math.sqrt(math.log1p(error_ratio**2)))
 
 
 def _chain(container: Container) -> prof.Chain:

@@ -5,12 +5,10 @@ Sources: include/asterisk/astobj2.h and main/astobj2_*.c, Asterisk 13 to 22, all
 
 from __future__ import annotations
 
-OBJ_UNLINK = 0x01
-OBJ_NODATA = 0x02
-OBJ_MULTIPLE = 0x04
-OBJ_NOLOCK = 0x10
+from profiler.profile import Search
+
 OBJ_SEARCH_MASK = 0xE0
-_SEARCH_NAMES = {0x20: "object", 0x40: "key", 0x80: "partial key", 0x00: "scan"}
+_SEARCHES = {0x20: Search.OBJECT, 0x40: Search.KEY, 0x80: Search.PARTIAL, 0x00: Search.SCAN}
 
 # In the order of enum entry_function in bpf/wire.h.
 ENTRY_FUNCTIONS = (
@@ -21,23 +19,16 @@ ENTRY_FUNCTIONS = (
     "__ao2_weakproxy_find",
 )
 
-# struct ao2_container and struct ao2_container_hash: offsets in bytes of release builds.
-V_TABLE_OFFSET = 0
-SORT_FUNCTION_OFFSET = 8
-COMPARATOR_OFFSET = 16
-ELEMENTS_OFFSET = 28
 # struct __priv_data, before the pointer that the API hands out: 28 bits of magic, 4 of options.
 MAGIC_OFFSET = -4
 MAGIC = 0xA70B123
-# Asterisk 13 keeps 2 bits of options (main/astobj2.c of branch 13).
-MAGIC_SHIFTS = {"14": 4, "13": 2}
 
 
-def search_name(entry: str, flags: int) -> str:
-    """Return how a lookup searches: by key, object, partial key, or a scan of every bucket."""
+def search_of(entry: str, flags: int) -> Search:
+    """Return by what a lookup searches."""
     if entry == "__ao2_unlink":
-        return "object"  # it always searches by the object itself
-    return _SEARCH_NAMES.get(flags & OBJ_SEARCH_MASK, "unknown")
+        return Search.OBJECT  # it always searches by the object itself
+    return _SEARCHES.get(flags & OBJ_SEARCH_MASK, Search.UNKNOWN)
 
 
 # What the containers hold that one source file of Asterisk keeps to itself.

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 MAX_SECTION_BYTES = 32 << 20  # the largest that we met is 8 MB (libclang-cpp)
 MAX_CIE_BYTES = 4096  # usual ones have 20; a bound, because each of them is read anew
 
-PE_ABSPTR, PE_ULEB128, PE_UDATA2, PE_UDATA4, PE_UDATA8 = 0, 1, 2, 3, 4
-PE_SLEB128, PE_SDATA2, PE_SDATA4, PE_SDATA8 = 9, 10, 11, 12
+PE_ABSPTR, PE_UDATA2, PE_UDATA4, PE_UDATA8 = 0, 2, 3, 4
+PE_SDATA2, PE_SDATA4, PE_SDATA8 = 10, 11, 12
 PE_PCREL = 0x10
 PCREL_SDATA4 = PE_PCREL | PE_SDATA4
 

@@ -17,7 +17,7 @@ import click
 from profiler import __version__
 from profiler.aggregate import aggregate
 from profiler.click_types import MAX_FREQUENCY_HZ, Budget, Commands, Duration, Frequency
-from profiler.debugfiles import SymbolDirectory
+from profiler.debugfiles import INSTALLED_SYMBOLS, SymbolDirectory
 from profiler.diff import diff
 from profiler.doctor import checks, exit_code, require
 from profiler.doctor import render as render_checks
@@ -259,13 +259,15 @@ def _stopping() -> Iterator[Stop]:
 @click.option(
     "--symbols",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with debug symbol files: names what is unnamed or inferred.",
+    help="Folder with more debug symbol files, found by build id.",
 )
 def report(recording: Path, output: Path | None, as_json: bool, symbols: Path | None) -> None:
-    """Show a RECORDING again; needs no root and no target."""
-    recorded = _read(recording)
-    if symbols is not None:
-        recorded = rename(recorded, SymbolDirectory(symbols))
+    """Show a RECORDING again; needs no root and no target.
+
+    Debug symbols that were installed meanwhile name what was unnamed or inferred.
+    """
+    folders = (symbols, INSTALLED_SYMBOLS) if symbols else (INSTALLED_SYMBOLS,)
+    recorded = rename(_read(recording), [SymbolDirectory(folder) for folder in folders])
     if output is None:
         _show(aggregate(recorded), None, as_json, quiet=False)
         return

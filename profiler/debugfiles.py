@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from profiler.elf import Elf, ElfError
 
 GLOBAL_DIRECTORY = PurePosixPath("/usr/lib/debug")
+INSTALLED_SYMBOLS = Path(GLOBAL_DIRECTORY)  # of this machine
 MAX_DIRECTORY_ENTRIES = 1 << 14
 CHUNK_BYTES = 1 << 20
 MAX_CRC_BYTES = 1 << 31  # a larger debug file is not read through for its CRC

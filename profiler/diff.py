@@ -12,9 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from profiler.distributions import Z_95
 from profiler.profile import ContainerUse, Profile
-
-Z_95 = 1.96  # two-sided 95 % of a normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,6 @@ class ContainerLoad:
     """What the lookups of all containers of one name did, per second."""
 
     lookups_hz: float
-    comparisons_hz: float
     duration_ratio: float  # share of the window
     elements: int | None  # at the end
 
@@ -160,7 +158,6 @@ def _load(containers: list[ContainerUse], seconds: float) -> ContainerLoad:
     elements = [item.elements_end for item in containers if item.elements_end is not None]
     return ContainerLoad(
         lookups_hz=math.fsum(item.lookups.total_or_bound for item in containers) / seconds,
-        comparisons_hz=math.fsum(item.estimated_comparisons for item in containers) / seconds,
         duration_ratio=math.fsum(item.estimated_duration_ns for item in containers) / seconds / 1e9,
         elements=sum(elements) if elements else None,
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from profiler.profile import Quantiles
 from profiler.recording import Distribution
 
-EMPTY = Distribution(0, 0, None, ())
+Z_95 = 1.96  # standard deviations on either side hold 95 % of a normal distribution
 
 
 def add(distributions: Iterable[Distribution]) -> Distribution:

@@ -26,13 +26,13 @@ MAX_SEGMENTS = 1 << 12
 MAX_DYNAMIC = 1 << 12
 MAX_NAME_BYTES = 4096
 
-ET_EXEC, ET_DYN = 2, 3
+ET_EXEC = 2
 EM_X86_64 = 62
 PT_LOAD, PT_DYNAMIC, PT_NOTE = 1, 2, 4
 PT_GNU_EH_FRAME = 0x6474E550
 PF_X = 1
 SHT_NOTE, SHT_NOBITS = 7, 8
-SHF_ALLOC, SHF_EXECINSTR, SHF_COMPRESSED = 2, 4, 0x800
+SHF_EXECINSTR, SHF_COMPRESSED = 4, 0x800
 SHN_XINDEX, PN_XNUM = 0xFFFF, 0xFFFF
 ELFCOMPRESS_ZLIB = 1
 DT_NULL = 0
@@ -155,14 +155,6 @@ class Elf:
         """Return the file offset of a virtual address, None when the file has no byte for it."""
         segment = self._segment(address)
         return None if segment is None else address - segment.address + segment.offset
-
-    def address_of(self, offset: int) -> int | None:
-        """Return the virtual address that a file offset is loaded at; executable segments first."""
-        loads = sorted(self.loads, key=lambda segment: not segment.flags & PF_X)
-        for segment in loads:
-            if segment.offset <= offset < segment.offset + segment.file_bytes:
-                return offset - segment.offset + segment.address
-        return None
 
     @cached_property
     def loads(self) -> tuple[Segment, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from profiler.profile import CallSiteUse, ContainerUse, Finding, Profile
+from profiler.profile import CallSiteUse, ContainerUse, Finding, Profile, Search
 
 _LEAST_CPU_RATIO = 0.005  # below half a per cent of one CPU a container is no problem
 _LONG_CHAIN = 50  # comparisons; a well-sized hash container needs a few
@@ -38,7 +38,9 @@ def find(profile: Profile) -> tuple[Finding, ...]:
 
 def _long_chains(profile: Profile) -> Iterator[Finding]:
     for container in profile.containers:
-        keyed = [site for site in container.call_sites if site.search in ("key", "object")]
+        keyed = [
+            site for site in container.call_sites if site.search in (Search.KEY, Search.OBJECT)
+        ]
         worst = max((site.comparisons.p50 or 0 for site in keyed), default=0)
         ratio = _cpu_ratio(profile, container)
         if worst < _LONG_CHAIN or container.kind != "hash" or ratio < _LEAST_CPU_RATIO:
@@ -78,7 +80,7 @@ def _scans(profile: Profile) -> Iterator[Finding]:
         scans = [
             site
             for site in container.call_sites
-            if site.search in ("scan", "partial key") or container.kind == "list"
+            if site.search in (Search.SCAN, Search.PARTIAL) or container.kind == "list"
         ]
         heavy = [site for site in scans if (site.comparisons.p50 or 0) >= _SCAN_COMPARISONS]
         cost = sum(_site_ns(site) for site in heavy) / _window_ns(profile)
@@ -107,7 +109,7 @@ def _misses(profile: Profile) -> Iterator[Finding]:
         keyed = [
             site
             for site in container.call_sites
-            if site.search != "scan" and site.hit_ratio is not None
+            if site.search is not Search.SCAN and site.hit_ratio is not None
         ]
         asked = sum(site.total_or_bound for site in keyed)
         missed = sum(site.total_or_bound * (1 - (site.hit_ratio or 0.0)) for site in keyed)

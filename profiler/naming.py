@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from profiler.code_image import CodeImage
@@ -107,15 +108,15 @@ def name_frames(
     return tuple(frames)
 
 
-def rename(recording: Recording, directory: SymbolDirectory) -> Recording:
-    """Return the recording with names from a symbol directory, found by build id and offset.
+def rename(recording: Recording, directories: Sequence[SymbolDirectory]) -> Recording:
+    """Return the recording with names from symbol directories, found by build id and offset.
 
-    Only frames without name and inferred names are replaced.
+    Only frames without name and inferred names are replaced. The first directory goes first.
     """
     indices = {
         number: index
         for number, file in enumerate(recording.files)
-        if file.build_id is not None and (index := _index(directory, file.build_id)) is not None
+        if file.build_id is not None and (index := _index(directories, file.build_id)) is not None
     }
     return replace(recording, frames=tuple(_renamed(frame, indices) for frame in recording.frames))
 
@@ -131,16 +132,17 @@ def _renamed(frame: Frame, indices: dict[int, SymbolIndex]) -> Frame:
     return replace(frame, symbol=found[0], function_offset=found[1], origin="debugfile")
 
 
-def _index(directory: SymbolDirectory, build_id: str) -> SymbolIndex | None:
-    file = directory.find(build_id)
-    if file is None:
-        return None
-    try:
-        elf = Elf.from_fd(file.fd)
-        table = read_symtab(elf)
-        return None if table is None else SymbolIndex(table, elf)
-    except ElfError:
-        return None
+def _index(directories: Sequence[SymbolDirectory], build_id: str) -> SymbolIndex | None:
+    for directory in directories:
+        file = directory.find(build_id)
+        if file is None:
+            continue
+        with suppress(ElfError):
+            elf = Elf.from_fd(file.fd)
+            table = read_symtab(elf)
+            if table is not None:
+                return SymbolIndex(table, elf)
+    return None
 
 
 def _kernel_frame(address: int, kernel: Kallsyms | None, file: int | None) -> Frame:

@@ -21,14 +21,8 @@ _FILTER_INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter: code, jt, jf
 FilterInstruction = tuple[int, int, int, int]
 
 # Classic BPF, linux/bpf_common.h.
-LOAD_BYTE = 0x30  # BPF_LD | BPF_B | BPF_ABS
 LOAD_WORD = 0x20  # BPF_LD | BPF_W | BPF_ABS
-LOAD_WORD_AT_X = 0x40  # BPF_LD | BPF_W | BPF_IND
 JUMP_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
-SHIFT_LEFT = 0x64  # BPF_ALU | BPF_LSH | BPF_K
-ADD_X = 0x0C  # BPF_ALU | BPF_ADD | BPF_X
-ADD = 0x04  # BPF_ALU | BPF_ADD | BPF_K
-COPY_TO_X = 0x07  # BPF_MISC | BPF_TAX
 RETURN = 0x06  # BPF_RET | BPF_K
 ACCEPT: FilterInstruction = (RETURN, 0, 0, 0xFFFFFFFF)
 REJECT: FilterInstruction = (RETURN, 0, 0, 0)

@@ -38,8 +38,6 @@ class Stat:
     state: str  # R, S, D, Z, T, ...
     parent_pid: int
     flags: int
-    user_ticks: int
-    system_ticks: int
     start_ticks: int  # clock ticks since boot; with the pid it identifies a process
 
 
@@ -83,8 +81,6 @@ def parse_stat(text: str) -> Stat:
         state=fields[0],
         parent_pid=int(fields[1]),
         flags=int(fields[6]),
-        user_ticks=int(fields[11]),
-        system_ticks=int(fields[12]),
         start_ticks=int(fields[19]),
     )
 

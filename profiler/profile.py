@@ -7,8 +7,9 @@ profile.json is this structure field by field, see `renderers/json.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
-from profiler.recording import Accounting, ProbeWindow, Target, Window
+from profiler.recording import Accounting, ProbeWindow, Sample, Socket, Target, Window
 
 SCHEMA = "ebpf-prof/profile/1"
 
@@ -24,15 +25,6 @@ class NamedStack:
     frames: tuple[str, ...]
     kernel_count: int
     cause: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadSample:
-    """One sample in time order."""
-
-    time_ns: int
-    tid: int
-    stack: int  # index into Profile.stacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +66,6 @@ class Thread:
 
 
 @dataclass(frozen=True, slots=True)
-class SocketUse:
-    """A UDP socket of the target."""
-
-    local: str
-    receive_queue_bytes_max: int
-    receive_queue_bytes_mean: float
-    drops: int
-
-    @property
-    def is_idle(self) -> bool:
-        """Tell whether no sample found anything in its queue, and nothing was dropped."""
-        return not (self.drops or self.receive_queue_bytes_max)
-
-
-@dataclass(frozen=True, slots=True)
 class Chain:
     """Chain lengths over all buckets of a container, empty buckets included."""
 
@@ -122,6 +99,16 @@ class LookupCounts:
         return self.estimated_low if self.estimated_total is None else self.estimated_total
 
 
+class Search(Enum):
+    """By what a lookup searches."""
+
+    KEY = "key"
+    PARTIAL = "partial"
+    OBJECT = "object"
+    SCAN = "scan"  # by nothing: it visits every bucket
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class CallSiteUse:
     """The lookups that one source place made in one container."""
@@ -130,7 +117,7 @@ class CallSiteUse:
     line: int | None
     function: str
     entry: str
-    search: str  # key, object, partial, scan
+    search: Search
     measured: int
     estimated_total: float | None
     estimated_low: float
@@ -221,10 +208,10 @@ class Profile:
     lookup_stack_quality: StackQuality
     unnamed_frames_ratio: float | None  # share of user frames in samples that no symbol names
     stacks: tuple[NamedStack, ...]
-    samples: tuple[ThreadSample, ...]
+    samples: tuple[Sample, ...]
     lookup_stacks: tuple[WeightedStack, ...]
     threads: tuple[Thread, ...]  # busiest first
-    sockets: tuple[SocketUse, ...]  # by drops and longest queue, the worst first
+    sockets: tuple[Socket, ...]  # by drops and longest queue, the worst first
     containers: tuple[ContainerUse, ...]  # most expensive first
     probe_windows: tuple[ProbeWindow, ...]
     findings: tuple[Finding, ...]

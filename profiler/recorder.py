@@ -25,7 +25,7 @@ from profiler.naming_session import NamingSession
 from profiler.observed import Observed
 from profiler.preparation import Loaded, Options, load
 from profiler.probes import ProbePlanner
-from profiler.process_events import Exited, ProcessEvents, Replaced
+from profiler.process_events import ProcessEvents
 from profiler.sample_budget import SampleBudget
 from profiler.sampling import CpuSampler
 from profiler.sockets import UdpSockets
@@ -113,10 +113,8 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     names.pin()
     sampler = CpuSampler(loaded.module, options.frequency_hz)
     stack.callback(sampler.detach)
-    # Ends of threads are told better elsewhere, if they are.
-    with_threads = loaded.exits is None
     start_ticks = target.process.stat.start_ticks
-    events = stack.enter_context(ProcessEvents(target.pid, start_ticks, with_threads))
+    events = stack.enter_context(ProcessEvents(target.pid, start_ticks))
     uses = ThreadUses(target.pid, loaded.exits)
     stack.callback(uses.close)
     sockets = UdpSockets(target.pid)
@@ -218,10 +216,9 @@ def _wait(run: Run, duration_ns: int) -> bool:
 
 def _hear(run: Run) -> None:
     """Take note of what happened to the process and its threads."""
-    for event in run.events.read():
-        if isinstance(event, Exited | Replaced):
-            run.exited = True
-    run.uses.observe(run.events.tids)
+    if run.events.is_over():
+        run.exited = True
+    run.uses.observe()
 
 
 def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:

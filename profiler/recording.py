@@ -97,7 +97,7 @@ class Sample:
 
     time_ns: int
     tid: int
-    stack: int  # index into Recording.stacks
+    stack: int  # index into stacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,11 @@ class Socket:
     receive_queue_bytes_max: int
     receive_queue_bytes_mean: float
     drops: int  # inside the window
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no sample found anything in its queue, and nothing was dropped."""
+        return not (self.drops or self.receive_queue_bytes_max)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Frozen dataclasses to JSON values and back: typed, strict, and generic over their fields.
 
-Understood field types: int, float, bool, str, `X | None`, tuple[X, ...], tuple[X, Y], dataclasses.
+Understood field types: int, float, bool, str, enums of strings, `X | None`, tuple[X, ...],
+tuple[X, Y], dataclasses.
 A dataclass becomes an object with one member per field, in the order of the fields; a tuple becomes
 a list. Reading accepts exactly what writing produces; a mismatch names the field.
 """
@@ -12,6 +13,7 @@ import math
 import types
 import typing
 from collections.abc import Callable
+from enum import Enum
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
@@ -44,6 +46,8 @@ def encode(value: object) -> Json:
     """Return the JSON value of a dataclass, a tuple or a plain value."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, Enum):
+        return encode(value.value)
     if isinstance(value, tuple):
         return [encode(item) for item in value]
     if dataclasses.is_dataclass(value):
@@ -70,6 +74,8 @@ def _decoder(kind: Any) -> Callable[[Json], Any]:
         return _SCALARS[kind]
     if dataclasses.is_dataclass(kind):
         return _object_decoder(kind)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _enum_decoder(kind)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union) and type(None) in arguments:
         (inner,) = (argument for argument in arguments if argument is not type(None))
@@ -103,6 +109,17 @@ def _object_decoder(kind: Any) -> Callable[[Json], Any]:
 
     def _extra(value: dict[str, Json]) -> str:
         return min(value.keys() - names)[:40]
+
+    return read
+
+
+def _enum_decoder(kind: type[Enum]) -> Callable[[Json], Any]:
+    members = {member.value: member for member in kind}
+
+    def read(value: Json) -> Any:
+        if not isinstance(value, str) or value not in members:
+            raise MismatchError(f"is {_shown(value)}, none of {', '.join(members)}")
+        return members[value]
 
     return read
 

@@ -42,18 +42,11 @@ class FoundTarget:
 
     process: Process
     build: AsteriskBuild
-    other_mount_namespace: bool  # its paths are not ours
-    other_pid_namespace: bool  # it knows itself by another pid
 
     @property
     def pid(self) -> int:
         """The process id in the initial pid namespace: ours, /proc's and BPF's."""
         return self.process.pid
-
-    @property
-    def inner_pid(self) -> int:
-        """The process id as the target itself sees it."""
-        return self.process.namespace_pids[-1]
 
     def recorded(self, exited: bool) -> recording.Target:
         """Return what a recording keeps of the target."""
@@ -152,12 +145,7 @@ def _describe(pid: int, proc: Path) -> FoundTarget:
     again = read_process(pid, proc)
     if again is None or again.stat.start_ticks != process.stat.start_ticks or again.ended:
         raise TargetError(f"process {pid} ended while it was being looked at", "pgrep -a asterisk")
-    return FoundTarget(
-        process=process,
-        build=build,
-        other_mount_namespace=_differs(pid, "mnt", proc),
-        other_pid_namespace=len(process.namespace_pids) > 1,
-    )
+    return FoundTarget(process, build)
 
 
 def _require_process(pid: int, proc: Path) -> Process:
@@ -214,10 +202,6 @@ def _require_initial_pid_namespace(proc: Path) -> None:
             "ebpf-prof runs in a container with process ids of its own; BPF sees the host's",
             "run it on the host, or start this container with --pid=host --privileged",
         )
-
-
-def _differs(pid: int, kind: str, proc: Path) -> bool:
-    return read_namespace(pid, kind, proc) != read_namespace("self", kind, proc)
 
 
 def _hint_at_servers(proc: Path) -> str:

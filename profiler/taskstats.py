@@ -1,4 +1,6 @@
-"""CPU time of threads from the kernel's taskstats: of live ones, and nearly all of ended ones'.
+"""CPU time of threads that ended, nearly all of it, from the kernel's taskstats.
+
+Asked where the kernel has no BTF: thread_exits.py knows all of it.
 
 pyroute2 finds the family and encodes and decodes the messages; struct taskstats itself is decoded
 here, because pyroute2 fails on thread names that are not UTF-8.
@@ -85,7 +87,7 @@ class ThreadExit:
 
 
 class TaskTimes:
-    """Asks for CPU times and hears of ending threads. OSError when the kernel does not serve us."""
+    """Hears of ending threads. OSError when the kernel does not serve us."""
 
     def __init__(self) -> None:
         self._family = _find_family()
@@ -94,10 +96,6 @@ class TaskTimes:
         self._queries = KernelSocket(_NETLINK_GENERIC, 0, 1 << 16)
         self._exits: KernelSocket | None = None
         self._layout, self._tells_tgid = self._find_layout()
-
-    def thread(self, tid: int) -> ThreadTime:
-        """Return what a thread used; ProcessLookupError when it is gone."""
-        return self._decode(self._ask(tid), tid)
 
     def listen(self, pid: int) -> int:
         """Start to hear of ending threads of a process; return the descriptor to poll."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from profiler.cpu_clock import ProcessClock
-from profiler.process import PROC, parse_status, read_text, read_tids
+from profiler.process import PROC, read_text, read_tids
 from profiler.recording import ThreadUse
 from profiler.taskstats import TaskTimes, ThreadExit, ThreadTime
 from profiler.thread_exits import ThreadExits
@@ -96,15 +96,6 @@ def read_cpu_ns(pid: int, tid: int, proc: Path = PROC) -> int | None:
         return None
 
 
-def read_switches(pid: int, tid: int, proc: Path = PROC) -> int:
-    """Return how often a thread has left a CPU, 0 when it is gone."""
-    try:
-        status = parse_status(read_text(proc / str(pid) / "task" / str(tid) / "status"))
-        return sum(int(status[f"{kind}voluntary_ctxt_switches"][0]) for kind in ("", "non"))
-    except (OSError, KeyError, ValueError):
-        return 0
-
-
 class ThreadUses:
     """Measures one window: start(), observe() now and then, stop(), account().
 
@@ -146,22 +137,22 @@ class ThreadUses:
         self._start = self._snapshot()
         self._start_tids = frozenset(thread.tid for thread in self._start.threads)
         self._sums = ThreadSums(self._start.threads)
-        self._note_known(self._start_tids)
+        self._known |= self._start_tids
         for ended in self._read_exits():
             # Where their beginning is not told, others are taken to have ended before the window.
             if ended.started_ns is not None or ended.time.tid in self._start_tids:
                 self._sums.add(ended.time, exited=True)
 
-    def observe(self, tids: Iterable[int] = ()) -> None:
-        """Take note of ended threads. `tids`: threads of the target that the caller knows of."""
-        self._note_known(tids)
+    def observe(self) -> None:
+        """Take note of ended threads."""
+        self._note_known()
         self._clock.read_ns()  # so that something is known of a process that ends
         for ended in self._read_exits():
             self._sums.add(ended.time, exited=True)
 
-    def _note_known(self, tids: Iterable[int]) -> None:
+    def _note_known(self) -> None:
         if self._told is None:
-            self._known |= frozenset(tids)
+            self._known |= frozenset(read_tids(self._pid))
 
     def _read_exits(self, told: Iterator[ThreadExit] | None = None) -> Iterator[ThreadExit]:
         """Yield the threads of the target that ended since the last call, but not before it all."""
@@ -206,17 +197,9 @@ class ThreadUses:
             self._times.close()
 
     def _snapshot(self) -> Snapshot:
-        times = (self._thread(tid) for tid in read_tids(self._pid))
+        times = (read_schedstat(self._pid, tid) for tid in read_tids(self._pid))
         threads = tuple(found for found in times if found is not None)
         return Snapshot(threads, self._clock.read_ns())
-
-    def _thread(self, tid: int) -> ThreadTime | None:
-        if self._times is None:
-            return read_schedstat(self._pid, tid)
-        try:
-            return self._times.thread(tid)
-        except ProcessLookupError:
-            return None
 
     def _vanished(self) -> Iterator[ThreadExit]:
         """Keep the last reading of each thread; what vanished since the last call has ended."""

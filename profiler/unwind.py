@@ -44,13 +44,8 @@ class UnwindStack:
 
 @dataclass(frozen=True, slots=True)
 class UnwindCoverage:
-    """What the tables in the kernel cover. `skipped`: (path, why its code has no table)."""
+    """What the tables in the kernel do not cover. `skipped`: (path, why its code has no table)."""
 
-    mappings: int
-    files: int
-    rows: int
-    bad_rows: int
-    size_bytes: int
     skipped: tuple[tuple[str, str], ...]
 
 
@@ -192,7 +187,6 @@ class UnwindTables:
         """
         self._library.prepare(loaded)
         skipped: list[tuple[str, str]] = []
-        files: dict[int, CodeFile] = {}
         entries = []
         # The kernel asks for the original return address where it finds no mapping.
         loaded = [code for code in loaded if code.mapping.path != TRAMPOLINES]
@@ -201,19 +195,9 @@ class UnwindTables:
             entries.append(entry)
             if problem is not None:
                 skipped.append((code.mapping.path, problem))
-            elif code.file is not None:
-                files[id(code.file)] = code.file
         skipped += [(code.mapping.path, "too many mappings") for code in loaded[MAX_MAPPINGS:]]
         self._switch(b"".join(entries), len(entries))
-        tables = [self._library.table(file) for file in files.values()]
-        return UnwindCoverage(
-            mappings=len(entries),
-            files=len(files),
-            rows=sum(len(table.rows) for table in tables),
-            bad_rows=sum(table.bad_rows for table in tables),
-            size_bytes=sum(table.size_bytes for table in tables),
-            skipped=tuple(skipped),
-        )
+        return UnwindCoverage(tuple(skipped))
 
     def _entry(self, code: LoadedCode) -> tuple[bytes, str | None]:
         start, end = code.mapping.start, code.mapping.end

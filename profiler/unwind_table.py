@@ -76,11 +76,6 @@ class UnwindTable:
     bad_rows: int
     follows_bx: bool = False
 
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in the kernel."""
-        return 8 * len(self.rows) + 4 * len(self.blocks) + len(self.rules)
-
 
 EMPTY_FUNCTIONS = FunctionTable(array("Q"), array("Q"))
 EMPTY_TABLE = UnwindTable(0, array("Q"), array("I"), b"", EMPTY_FUNCTIONS, 0)

@@ -126,8 +126,8 @@ def field_story() -> p.Profile:
             p.Thread(4720, "asterisk", None, 0.0051, None, 30),
         ),
         sockets=(
-            p.SocketUse("0.0.0.0:5060", 212_992, 198_144.5, 1_204),
-            p.SocketUse("127.0.0.1:38211", 0, 0.0, 0),
+            r.Socket("0.0.0.0:5060", 212_992, 198_144.5, 1_204),
+            r.Socket("127.0.0.1:38211", 0, 0.0, 0),
         ),
         containers=_field_containers(),
         probe_windows=(
@@ -161,14 +161,14 @@ def _field_stacks() -> tuple[p.NamedStack, ...]:
     )
 
 
-def _field_samples() -> tuple[p.ThreadSample, ...]:
+def _field_samples() -> tuple[r.Sample, ...]:
     """5,935 samples in time order: 5,814 of the busy thread, 91 and 30 of two others."""
     pattern = (0, 1, 0, 2, 0, 0, 1, 0, 3, 0, 1)
     rows = [(4733, pattern[index % len(pattern)], index * 10_101_010) for index in range(5_814)]
     rows += [(4711, 4, index * 650_000_000) for index in range(91)]
     rows += [(4720, 5, 500 + index * 1_900_000_000) for index in range(30)]
     rows.sort(key=lambda row: (row[2], row[0]))
-    return tuple(p.ThreadSample(START_NS + at, tid, stack) for tid, stack, at in rows)
+    return tuple(r.Sample(START_NS + at, tid, stack) for tid, stack, at in rows)
 
 
 def _field_containers() -> tuple[p.ContainerUse, ...]:
@@ -221,7 +221,7 @@ def _field_containers() -> tuple[p.ContainerUse, ...]:
                     776,
                     "ast_taskprocessor_create_with_listener",
                     "__ao2_find",
-                    "key",
+                    p.Search.KEY,
                     20_921,
                     665_141.0,
                     651_839.0,
@@ -235,7 +235,7 @@ def _field_containers() -> tuple[p.ContainerUse, ...]:
                     741,
                     "ast_taskprocessor_get",
                     "__ao2_find",
-                    "key",
+                    p.Search.KEY,
                     2_304,
                     73_271.0,
                     71_806.0,
@@ -269,7 +269,7 @@ def _field_containers() -> tuple[p.ContainerUse, ...]:
                     None,
                     "sip_find_call",
                     "__ao2_callback",
-                    "scan",
+                    p.Search.SCAN,
                     17_989,
                     571_320.0,
                     560_022.0,

@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from profiler.profile import Profile
 from profiler.renderers import numbers
 from profiler.renderers.assets import read_asset
-from profiler.renderers.labels import clip
+from profiler.renderers.labels import clip, target_label, window_label
 from profiler.renderers.lanes import Lane, comparison_lanes, sample_lanes
 from profiler.renderers.tree import Node, build, keep_heaviest
 
@@ -67,7 +67,7 @@ def sample_graph(profile: Profile) -> Graph:
     lost = accounting.fired - accounting.kept - accounting.filtered
     quality = profile.stack_quality
     caption = (
-        f"{_window(profile)}, {profile.frequency_hz:g} samples/s: "
+        f"{window_label(profile)}, {profile.frequency_hz:g} samples/s: "
         f"{numbers.exact(len(profile.samples))} samples, {numbers.exact(lost)} lost, "
         f"{numbers.exact(quality.samples - quality.whole)} stacks cut"
     )
@@ -79,7 +79,7 @@ def sample_graph(profile: Profile) -> Graph:
         return text
 
     return Graph(
-        title=f"CPU time of {_target(profile)}",
+        title=f"CPU time of {target_label(profile)}",
         caption=caption,
         lane_word="thread",
         lanes=sample_lanes(profile),
@@ -93,11 +93,11 @@ def comparison_graph(profile: Profile) -> Graph:
     accounting = profile.lookup_accounting
     lost = accounting.fired - accounting.kept - accounting.filtered
     caption = (
-        f"{_window(profile)}: comparisons of {numbers.exact(accounting.kept)} measured lookups, "
-        f"by the stacks that made them; {numbers.exact(lost)} lookups lost"
+        f"{window_label(profile)}: comparisons of {numbers.exact(accounting.kept)} measured "
+        f"lookups, by the stacks that made them; {numbers.exact(lost)} lookups lost"
     )
     return Graph(
-        title=f"Comparisons in container lookups of {_target(profile)}",
+        title=f"Comparisons in container lookups of {target_label(profile)}",
         caption=caption,
         lane_word="container",
         lanes=comparison_lanes(profile),
@@ -205,13 +205,3 @@ def _colour(node: Node) -> str:
     if node.kind != "user":
         return node.kind
     return f"user{zlib.crc32(node.label.encode(errors='replace')) % _SHADES}"
-
-
-def _target(profile: Profile) -> str:
-    version = f" {clip(profile.target.version, 40)}" if profile.target.version else ""
-    return f"asterisk{version} (pid {profile.target.pid})"
-
-
-def _window(profile: Profile) -> str:
-    began = clip(profile.started_at.replace("T", " ").replace("Z", " UTC"), 40)
-    return f"{profile.window.duration_s:.1f} s from {began}"

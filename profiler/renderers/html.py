@@ -13,7 +13,7 @@ from profiler.renderers import flamegraph, numbers
 from profiler.renderers.assets import read_asset
 from profiler.renderers.crowds import Crowd, crowds
 from profiler.renderers.flamegraph import Graph, comparison_graph, sample_graph
-from profiler.renderers.labels import finding_share, printable
+from profiler.renderers.labels import finding_share, printable, target_label, window_label
 from profiler.renderers.lookup_html import call_sites, containers, growth, histograms
 from profiler.renderers.markup import Markup, element, share_bar, table, text, two_lines
 from profiler.renderers.quality_html import quality, tiles
@@ -24,7 +24,7 @@ _START = 'for (const svg of document.querySelectorAll("svg.flame")) { makeFlameG
 
 def render(profile: Profile, out: TextIO) -> None:
     """Write the page."""
-    title = text(title_of(profile))
+    title = text(target_label(profile))
     sections = (
         _header(profile),
         tiles(profile),
@@ -53,18 +53,9 @@ def render(profile: Profile, out: TextIO) -> None:
     out.write(f"</main>\n<script>\n{flamegraph.script()}{_START}\n</script>\n</body>\n</html>\n")
 
 
-def title_of(profile: Profile) -> str:
-    """Return what was profiled."""
-    version = f" {profile.target.version}" if profile.target.version else ""
-    return f"asterisk{version} (pid {profile.target.pid})"
-
-
 def _header(profile: Profile) -> Markup:
-    began = profile.started_at.replace("T", " ").replace("Z", " UTC")
-    window = (
-        f"{profile.window.duration_s:.1f} s from {began}, {profile.frequency_hz:g} samples a second"
-    )
-    parts = [element("h1", title_of(profile)), element("p", window, kind="faint")]
+    window = f"{window_label(profile)}, {profile.frequency_hz:g} samples a second"
+    parts = [element("h1", target_label(profile)), element("p", window, kind="faint")]
     if profile.target.exited:
         parts.append(element("p", "The process ended while it was recorded.", kind="bad"))
     elif profile.stopped_by != "duration":

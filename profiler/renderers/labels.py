@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.profile import CallSiteUse, ContainerUse, Finding, NamedStack, Thread
+from profiler.profile import CallSiteUse, ContainerUse, Finding, NamedStack, Profile, Thread
 from profiler.renderers import numbers
 
 LABEL_MAX = 300  # characters; longer names are cut in everything that draws
@@ -22,6 +22,18 @@ def clip(text: str, width: int) -> str:
     """Return printable text of at most `width` characters; a cut one ends in an ellipsis."""
     shown = printable(text[: width + 1])
     return shown if len(shown) <= width else shown[: max(width - 1, 0)] + _ELLIPSIS
+
+
+def target_label(profile: Profile) -> str:
+    """Return what was profiled."""
+    version = f" {clip(profile.target.version, 40)}" if profile.target.version else ""
+    return f"asterisk{version} (pid {profile.target.pid})"
+
+
+def window_label(profile: Profile) -> str:
+    """Return how long it was profiled, and since when."""
+    began = profile.started_at.replace("T", " ").replace("Z", " UTC")
+    return f"{profile.window.duration_s:.1f} s from {clip(began, 40)}"
 
 
 def thread_label(tid: int, thread: Thread | None) -> str:

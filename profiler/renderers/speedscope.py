@@ -14,7 +14,7 @@ from typing import TextIO
 
 from profiler.profile import Profile
 from profiler.renderers.crowds import lane_namer
-from profiler.renderers.labels import LABEL_MAX, clip, shown_frames
+from profiler.renderers.labels import LABEL_MAX, clip, shown_frames, target_label
 from profiler.renderers.lanes import comparison_lanes
 from profiler.serialiser import Json
 
@@ -35,11 +35,10 @@ def document(profile: Profile) -> Mapping[str, Json]:
     profiles = [*_threads(profile, frames), *_comparisons(profile, frames)]
     if not profiles:
         profiles = [_sampled("no sample was taken", "none", [], [])]
-    version = f" {profile.target.version}" if profile.target.version else ""
     return {
         "$schema": _SCHEMA,
         "exporter": f"ebpf-prof@{profile.tool_version}",
-        "name": clip(f"asterisk{version} (pid {profile.target.pid})", LABEL_MAX),
+        "name": target_label(profile),
         "activeProfileIndex": 0,
         "shared": {"frames": [_frame(name, file) for name, file in frames]},
         "profiles": profiles,

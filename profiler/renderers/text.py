@@ -13,7 +13,7 @@ from rich.text import Text
 from profiler.profile import Profile
 from profiler.renderers import lookup_text, numbers, quality_text
 from profiler.renderers.crowds import crowds
-from profiler.renderers.labels import clip, finding_share
+from profiler.renderers.labels import clip, finding_share, target_label, window_label
 from profiler.renderers.lines import WIDTH, Line, heading, wrapped
 from profiler.renderers.tables import table
 
@@ -63,13 +63,8 @@ def _in_ascii(text: str) -> str:
 
 
 def _title(profile: Profile) -> list[Line]:
-    version = f" {profile.target.version}" if profile.target.version else ""
-    began = profile.started_at.replace("T", " ").replace("Z", " UTC")
-    title = (
-        f"asterisk{clip(version, 20)} (pid {profile.target.pid}), "
-        f"{profile.window.duration_s:.1f} s from {clip(began, 32)}, "
-        f"{profile.frequency_hz:g} samples/s"
-    )
+    rate = f"{profile.frequency_hz:g} samples/s"
+    title = f"{target_label(profile)}, {window_label(profile)}, {rate}"
     lines = wrapped(title, style="heading")
     if profile.target.exited:
         lines += wrapped("The process ended while it was recorded.", style="bad")

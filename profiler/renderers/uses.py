@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from profiler.profile import CallSiteUse, ContainerUse, LookupCounts, Profile, Quantiles
+from profiler.profile import CallSiteUse, ContainerUse, LookupCounts, Profile, Quantiles, Search
 from profiler.renderers import numbers
 from profiler.renderers.labels import call_site_label, container_label, printable
 
 _SEARCHES = {
-    "key": "by key",
-    "partial": "by partial key",
-    "object": "by object",
-    "scan": "scanning every bucket",
+    Search.KEY: "by key",
+    Search.PARTIAL: "by partial key",
+    Search.OBJECT: "by object",
+    Search.SCAN: "scanning every bucket",
+    Search.UNKNOWN: "unknown",
 }
 
 # Half of an interval, of the estimate: a wider one is uneven, and shown by its limits.
@@ -142,10 +143,9 @@ def _container_use(container: ContainerUse, index: int) -> LookupUse:
 
 def _call_site_use(site: CallSiteUse, container: ContainerUse, index: int) -> LookupUse:
     total = site.total_or_bound
-    search = _SEARCHES.get(site.search, printable(site.search))
     return LookupUse(
         label=call_site_label(site),
-        place=f"in {container_label(container)}, {search}",
+        place=f"in {container_label(container)}, {_SEARCHES[site.search]}",
         container=index,
         measured=site.measured,
         estimate=Estimate(total, is_bound=site.estimated_total is None),

@@ -132,11 +132,11 @@ class Unwinding:
     def __init__(self, pid: int, *sources: str, **definitions: int) -> None:
         self.code = TargetCode(pid)
         self.code.refresh()
-        library = TableLibrary(TableCache(None))
-        library.prepare(self.code.current)
-        sizes = {**library.definitions(), "TARGET_TGID": pid, **definitions}
+        self.library = TableLibrary(TableCache(None))
+        self.library.prepare(self.code.current)
+        sizes = {**self.library.definitions(), "TARGET_TGID": pid, **definitions}
         self.module = BpfModule(sources or ("cpu.bpf.c",), sizes)
-        self.tables = UnwindTables(self.module, library)
+        self.tables = UnwindTables(self.module, self.library)
         self.coverage: UnwindCoverage = self.tables.update(self.code.current)
 
     def refresh(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from profiler.aggregate import aggregate
+from profiler.profile import Search
 from profiler.recording import (
     CallSite,
     Container,
@@ -104,7 +105,10 @@ def test_lookups_are_added_up_by_container_and_by_call_site() -> None:
 
 def test_one_source_place_that_searches_in_two_ways_is_two_call_sites() -> None:
     profile = aggregate(recorded(group(0, 0, KEY, 3, (2_000,)), group(0, 0, SCAN, 3, (3_000,))))
-    assert [site.search for site in profile.containers[0].call_sites] == ["scan", "key"]
+    assert [site.search for site in profile.containers[0].call_sites] == [
+        Search.SCAN,
+        Search.KEY,
+    ]
 
 
 def test_an_estimate_that_is_as_large_as_its_error_may_be_many_times_too_small() -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from profiler import cli
 from profiler.errors import IncompleteError, KernelError, ProfilerError, TargetError
-from profiler.recording import Accounting
+from profiler.recording import Accounting, Frame, MappedFile
 from profiler.store import write_recording
+from tests.compiled import build, symbols_of
 from tests.examples import field_story, recording
 
 REPOSITORY = Path(__file__).parents[2]
@@ -160,6 +161,32 @@ def test_a_recording_is_shown_again_from_its_file_or_its_folder(saved: Path) -> 
     assert (by_file.returncode, by_file.stderr) == (0, "")
     assert by_file.stdout.startswith("asterisk ")
     assert by_folder.stdout == by_file.stdout
+
+
+def test_debug_symbols_installed_later_name_what_was_unnamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = build(tmp_path, "int main(void) { return 0; }", "-Wl,--build-id=0x00112233445566")
+    start = symbols_of(program)["main"]
+    unnamed = replace(
+        recording(),
+        files=(MappedFile("/usr/sbin/asterisk", "00112233445566"),),
+        frames=(Frame(1, 0, start, start, None, None),) * len(recording().frames),
+    )
+    with (tmp_path / "recording").open("wb") as out:
+        write_recording(unnamed, out)
+    monkeypatch.setattr(cli, "INSTALLED_SYMBOLS", tmp_path / "debug")
+
+    cli.report([str(tmp_path)], standalone_mode=False)
+    assert "then: ebpf-prof report recording" in " ".join(capsys.readouterr().out.split())
+
+    debug = tmp_path / "debug/.build-id/00/112233445566.debug"
+    debug.parent.mkdir(parents=True)
+    program.rename(debug)
+    cli.report([str(tmp_path)], standalone_mode=False)
+    named = capsys.readouterr().out
+    assert " main " in named
+    assert "frames without a name: 0 %" in named
 
 
 def test_a_recording_does_not_differ_from_itself(saved: Path) -> None:

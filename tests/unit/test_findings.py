@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.findings import find, next_prime
-from profiler.profile import CallSiteUse, ContainerUse, Finding, Profile, SocketUse, Thread
+from profiler.profile import CallSiteUse, ContainerUse, Finding, Profile, Search, Thread
+from profiler.recording import Socket
 from tests.examples import empty, field_story, quantiles
 
 
-def site(search: str, compared: int, lookups: float = 1_000, mean_ns: int = 100_000) -> CallSiteUse:
+def site(
+    search: Search, compared: int, lookups: float = 1_000, mean_ns: int = 100_000
+) -> CallSiteUse:
     return CallSiteUse(
         file="main.c",
         line=7,
@@ -59,7 +62,7 @@ def test_nothing_is_found_in_nothing() -> None:
 
 
 def test_a_long_chain() -> None:
-    (finding,) = found(container(site("key", 1_000)))
+    (finding,) = found(container(site(Search.KEY, 1_000)))
     assert (finding.id, finding.rank) == ("long-chain", 1)
     assert finding.title == "things: a lookup compares 1,000 entries"
     assert finding.evidence[0] == "7,000 elements in 7 buckets, 1,000 each"
@@ -70,7 +73,7 @@ def test_a_long_chain() -> None:
 
 def test_a_share_of_short_lookups_is_said_to_be_rough() -> None:
     def is_rough(mean_ns: float) -> bool:
-        use = site("key", 1_000, lookups=1_000_000)
+        use = site(Search.KEY, 1_000, lookups=1_000_000)
         use = replace(use, duration_ns=replace(use.duration_ns, mean=mean_ns))
         cost = replace(empty().cost, resolution_ns=1_024)
         (finding,) = found(container(use), cost=cost)
@@ -83,9 +86,9 @@ def test_a_share_of_short_lookups_is_said_to_be_rough() -> None:
 @pytest.mark.parametrize(
     "use",
     [
-        container(site("key", 49)),
-        container(site("key", 1_000, lookups=10)),  # too little time to matter
-        container(site("key", 1_000), kind="rbtree"),
+        container(site(Search.KEY, 49)),
+        container(site(Search.KEY, 1_000, lookups=10)),  # too little time to matter
+        container(site(Search.KEY, 1_000), kind="rbtree"),
     ],
 )
 def test_no_long_chain(use: ContainerUse) -> None:
@@ -93,25 +96,26 @@ def test_no_long_chain(use: ContainerUse) -> None:
 
 
 def test_a_growing_container_is_not_told_to_have_more_buckets() -> None:
-    finding = found(container(site("key", 1_000), elements_start=6_990))[0]
+    finding = found(container(site(Search.KEY, 1_000), elements_start=6_990))[0]
     assert "never unlinks" in finding.advice
-    finding = found(container(site("key", 1_000), elements_start=6_991))[0]
+    finding = found(container(site(Search.KEY, 1_000), elements_start=6_991))[0]
     assert "buckets would make a chain" in finding.advice
 
 
 def test_long_chains_in_enough_buckets_blame_the_hash() -> None:
-    finding = found(container(site("key", 1_000), buckets=5_003))[0]
+    finding = found(container(site(Search.KEY, 1_000), buckets=5_003))[0]
     assert "hash function" in finding.advice
 
 
-def test_a_scan() -> None:
-    (finding,) = found(container(site("scan", 7_000)))
+@pytest.mark.parametrize("search", [Search.SCAN, Search.PARTIAL])
+def test_a_scan(search: Search) -> None:
+    (finding,) = found(container(site(search, 7_000)))
     assert finding.id == "full-scan"
     assert finding.title == "things: a search visits 7,000 entries one by one"
 
 
 def test_misses() -> None:
-    asks = replace(site("key", 60), hit_ratio=0.05)
+    asks = replace(site(Search.KEY, 60), hit_ratio=0.05)
     (finding,) = found(container(asks))[1:]
     assert finding.id == "misses"
     assert finding.title == "things: 95% of the lookups by key find nothing"
@@ -119,17 +123,17 @@ def test_misses() -> None:
 
 
 def test_call_sites_count_as_often_as_they_ask() -> None:
-    misses = replace(site("key", 60, lookups=10_000), hit_ratio=0.0)
-    assert "misses" in ids(found(container(misses, replace(site("key", 60), hit_ratio=1.0))))
-    assert "misses" not in ids(found(container(misses, site("key", 60, lookups=10_000))))
+    misses = replace(site(Search.KEY, 60, lookups=10_000), hit_ratio=0.0)
+    assert "misses" in ids(found(container(misses, replace(site(Search.KEY, 60), hit_ratio=1.0))))
+    assert "misses" not in ids(found(container(misses, site(Search.KEY, 60, lookups=10_000))))
 
 
 def test_a_scan_that_matches_nothing_is_no_miss() -> None:
-    assert ids(found(container(replace(site("scan", 7_000), hit_ratio=0.0)))) == ["full-scan"]
+    assert ids(found(container(replace(site(Search.SCAN, 7_000), hit_ratio=0.0)))) == ["full-scan"]
 
 
 def test_growth_needs_ten_and_one_per_cent() -> None:
-    small = site("key", 1)
+    small = site(Search.KEY, 1)
     assert ids(found(container(small, elements_start=6_930))) == ["growth"]
     assert ids(found(container(small, elements_start=6_931))) == []
     assert ids(found(container(small, elements_start=0, elements_end=9))) == []
@@ -159,15 +163,15 @@ def test_a_thread_that_waits_for_a_cpu() -> None:
 
 
 def test_a_socket_that_drops() -> None:
-    calm = SocketUse("0.0.0.0:5060", 99_999, 10.0, 0)
+    calm = Socket("0.0.0.0:5060", 99_999, 10.0, 0)
     assert found(sockets=(calm,)) == []
     assert ids(found(sockets=(replace(calm, drops=1),))) == ["udp-backlog"]
     assert ids(found(sockets=(replace(calm, receive_queue_bytes_max=100_000),))) == ["udp-backlog"]
 
 
 def test_the_worst_comes_first() -> None:
-    dear = container(site("key", 1_000, lookups=9_000), name="dear")
-    cheap = container(site("key", 1_000), name="cheap", elements_start=1)
+    dear = container(site(Search.KEY, 1_000, lookups=9_000), name="dear")
+    cheap = container(site(Search.KEY, 1_000), name="cheap", elements_start=1)
     findings = found(cheap, dear)
     assert [finding.rank for finding in findings] == [1, 2, 3]
     assert findings[0].title.startswith("dear: ")

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from profiler.profile import NamedStack, ThreadSample
+from profiler.profile import NamedStack
+from profiler.recording import Sample
 from profiler.renderers import flamegraph
 from tests import examples
 
@@ -80,7 +81,7 @@ def test_comparisons_are_drawn_by_container() -> None:
 
 def test_every_kind_of_frame_has_its_own_colour() -> None:
     stack = NamedStack(("main", "~build_peer", "asterisk+0x10", "read", "do_read"), 1, "no rule")
-    sample = ThreadSample(0, 1, 0)
+    sample = Sample(0, 1, 0)
     profile = replace(examples.empty(), stacks=(stack,), samples=(sample,))
     kinds = [kind for kind, _, _ in frames(drawn(flamegraph.render, profile))]
     assert kinds[:3] == ["root", "lane", "cut"]
@@ -111,7 +112,7 @@ def test_a_hundred_thousand_different_stacks_stay_below_four_megabytes() -> None
         NamedStack(tuple(f"function_{choose.randrange(40)}" for _ in range(30)), 0, None)
         for _ in range(20_000)
     )
-    samples = tuple(ThreadSample(index, index % 50, index % 20_000) for index in range(100_000))
+    samples = tuple(Sample(index, index % 50, index % 20_000) for index in range(100_000))
     text = drawn(flamegraph.render, replace(examples.empty(), stacks=stacks, samples=samples))
     assert len(text) < 4_000_000
     assert len(frames(text)) == 10_000

@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.profile import NamedStack, Profile, ThreadSample, WeightedStack
+from profiler.profile import NamedStack, Profile, WeightedStack
+from profiler.recording import Sample
 from profiler.renderers import folded
 from tests import examples
 
@@ -24,7 +25,7 @@ def lines(render, profile: Profile) -> list[tuple[list[str], int]]:
 
 def profile_of(stacks: list[NamedStack], samples: list[tuple[int, int]]) -> Profile:
     """Build a profile of samples (tid, stack)."""
-    made = tuple(ThreadSample(index, tid, stack) for index, (tid, stack) in enumerate(samples))
+    made = tuple(Sample(index, tid, stack) for index, (tid, stack) in enumerate(samples))
     return replace(examples.empty(), stacks=tuple(stacks), samples=made)
 
 

@@ -106,7 +106,7 @@ def test_names_are_added_later_by_build_id_and_offset(module: Path, tmp_path: Pa
         files=(MappedFile("/usr/lib/module.so", BUILD_ID), MappedFile("/other", "ab" * 20)),
         frames=(inferred, unnamed, sure, elsewhere, nowhere),
     )
-    after = rename(before, SymbolDirectory(tmp_path))
+    after = rename(before, [SymbolDirectory(tmp_path / "empty"), SymbolDirectory(tmp_path)])
     assert after.frames == (
         replace(inferred, symbol="request_cb", origin="debugfile"),
         replace(unnamed, symbol="silent_outer", origin="debugfile"),
@@ -115,7 +115,7 @@ def test_names_are_added_later_by_build_id_and_offset(module: Path, tmp_path: Pa
         nowhere,
     )
     assert replace(after, frames=before.frames) == before
-    assert rename(before, SymbolDirectory(tmp_path / "empty")) == before
+    assert rename(before, [SymbolDirectory(tmp_path / "empty")]) == before
 
 
 def test_stripped_file_in_the_directory_changes_nothing(module: Path, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_stripped_file_in_the_directory_changes_nothing(module: Path, tmp_path: 
         files=(MappedFile("/usr/lib/module.so", BUILD_ID),),
         frames=(Frame(1, 0, symbols_of(module)["silent_outer"], None, None, None),),
     )
-    assert rename(before, SymbolDirectory(only)) == before
+    assert rename(before, [SymbolDirectory(only)]) == before
 
 
 def test_file_that_shrinks_is_a_problem_and_no_crash(module: Path) -> None:

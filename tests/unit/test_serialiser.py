@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from profiler.profile import Profile
+from profiler.profile import Profile, Search
 from profiler.recording import Recording
 from profiler.serialiser import FLOAT_MAX, INT_MAX, MismatchError, decode, encode
 from tests import examples
@@ -124,6 +124,13 @@ def test_a_mismatch_names_the_field(change: dict[str, object], message: str) -> 
     with pytest.raises(MismatchError) as caught:
         decode(Outer, {**SHOWN, **change})
     assert str(caught.value) == message
+
+
+def test_an_enum_is_read_by_its_value() -> None:
+    assert decode(Search, encode(Search.PARTIAL)) is Search.PARTIAL
+    for value in ("partial key", 3, None):
+        with pytest.raises(MismatchError, match="none of key, partial, object, scan, unknown"):
+            decode(Search, value)
 
 
 def test_a_whole_number_is_read_where_a_float_is_wanted() -> None:

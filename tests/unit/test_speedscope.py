@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.profile import NamedStack, Profile, ThreadSample
+from profiler.profile import NamedStack, Profile
+from profiler.recording import Sample
 from profiler.renderers import speedscope
 from tests import examples
 
@@ -65,7 +66,7 @@ def test_a_sample_weighs_its_interval() -> None:
 
 def test_samples_are_in_time_order_and_stacks_root_first() -> None:
     stacks = (NamedStack(("main", "first"), 0, None), NamedStack(("main", "second"), 1, "deep"))
-    samples = (ThreadSample(20, 7, 1), ThreadSample(10, 7, 0))
+    samples = (Sample(20, 7, 1), Sample(10, 7, 0))
     document = written(replace(examples.empty(), stacks=stacks, samples=samples))
     frames = document["shared"]["frames"]
     shown = [[frames[index] for index in stack] for stack in document["profiles"][0]["samples"]]
@@ -87,7 +88,7 @@ def test_a_profile_without_samples_still_holds_one_profile() -> None:
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(1, 5), st.integers(0, 2))))
 def test_every_sample_is_in_the_profile_of_its_thread(rows: list[tuple[int, int, int]]) -> None:
     stacks = tuple(NamedStack(("main",) * depth, 0, None) for depth in range(3))
-    samples = tuple(ThreadSample(*row) for row in rows)
+    samples = tuple(Sample(*row) for row in rows)
     document = written(replace(examples.empty(), stacks=stacks, samples=samples))
     check_importer_rules(document)
     counts = Counter(f"thread ({tid})" for _, tid, _ in rows)

@@ -81,10 +81,8 @@ def test_finds_the_one_server_among_everything_else(proc: FakeProc, asterisk: Pa
 
     found = find_asterisk(None, proc.root)
 
-    assert found.pid == found.inner_pid == 11
+    assert found.pid == 11
     assert found.build.version == "16.28.0~test-1"
-    assert not found.other_mount_namespace
-    assert not found.other_pid_namespace
     assert found.process.seccomp_mode == 2
     recorded = found.recorded(exited=True)
     assert recorded.pid == 11
@@ -108,9 +106,8 @@ def test_namespaces_of_a_container(proc: FakeProc, asterisk: Path) -> None:
 
     found = find_asterisk(None, proc.root)
 
-    assert (found.pid, found.inner_pid) == (11, 7)
-    assert found.other_mount_namespace
-    assert found.other_pid_namespace
+    assert found.pid == 11
+    assert found.process.namespace_pids == (11, 7)
 
 
 def test_several_servers_are_listed(
@@ -311,9 +308,8 @@ def test_a_process_in_other_pid_and_mount_namespaces(asterisk: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    assert (found.pid, found.inner_pid) == (child, 1)
-    assert found.other_mount_namespace
-    assert found.other_pid_namespace
+    assert found.pid == child
+    assert found.process.namespace_pids[-1] == 1
     assert found.build.version == "16.28.0~test-1"
 
 

@@ -16,12 +16,6 @@ def times() -> TaskTimes:
 
 
 @pytest.mark.root
-def test_a_thread_that_is_gone(times: TaskTimes) -> None:
-    with pytest.raises(ProcessLookupError):
-        times.thread(2**22 + 1)
-    times.close()
-
-
 @pytest.mark.root
 def test_only_ends_of_our_threads_are_heard(times: TaskTimes) -> None:
     times.listen(os.getpid())

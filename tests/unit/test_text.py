@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from profiler.profile import CostReport, Profile, SocketUse
+from profiler.profile import CostReport, Profile
+from profiler.recording import Socket
 from profiler.renderers.text import render, report
 from tests import examples
 
@@ -55,19 +56,19 @@ def test_events_that_do_not_add_up_are_called_a_defect() -> None:
     assert "The samples do not add up" in shown(examples.hostile())
 
 
-def sockets_section(*sockets: SocketUse) -> list[str]:
+def sockets_section(*sockets: Socket) -> list[str]:
     text = shown(replace(examples.field_story(), sockets=sockets))
     return text[text.index("UDP SOCKETS") :].split("\n\n")[0].splitlines()[1:]
 
 
 def test_sockets_that_only_idled_are_counted() -> None:
-    idle = SocketUse("127.0.0.1:9", 0, 0.0, 0)
+    idle = Socket("127.0.0.1:9", 0, 0.0, 0)
     assert sockets_section(idle, idle) == ["  2 sockets with nothing in the queue in any sample"]
 
 
 def test_of_many_busy_sockets_the_rest_is_counted() -> None:
-    busy = [SocketUse(f"127.0.0.1:{port}", 900 - port, 1.0, 100 - port) for port in range(13)]
-    idle = SocketUse("127.0.0.1:9", 0, 0.0, 0)
+    busy = [Socket(f"127.0.0.1:{port}", 900 - port, 1.0, 100 - port) for port in range(13)]
+    idle = Socket("127.0.0.1:9", 0, 0.0, 0)
     *_, last, rest, idling = sockets_section(*busy, idle)
     assert last.split() == ["127.0.0.1:9", "891", "B", "1", "B", "91"]
     assert rest == "  and 3 more, together 267 drops"

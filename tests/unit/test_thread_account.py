@@ -116,11 +116,6 @@ class ScriptedTimes:
     def read_exits(self) -> list[ThreadExit]:
         return self.exits.pop(0)
 
-    def thread(self, tid: int) -> ThreadTime:
-        if tid not in self.cpu_ns:
-            raise ProcessLookupError
-        return at(tid, self.cpu_ns[tid])
-
     def close(self) -> None:
         pass
 
@@ -134,6 +129,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedTimes:
     times = ScriptedTimes([])
     monkeypatch.setattr(thread_use, "TaskTimes", lambda: times)
     monkeypatch.setattr(thread_use, "read_tids", lambda pid: tuple(times.cpu_ns))
+    monkeypatch.setattr(thread_use, "read_schedstat", lambda pid, tid: at(tid, times.cpu_ns[tid]))
     return times
 
 
@@ -169,10 +165,17 @@ def test_ends_that_are_told_late_count_by_when_threads_began(
 
 
 def test_ends_of_other_processes_are_not_ours(scripted: ScriptedTimes) -> None:
-    scripted.exits = [[], [ended(7, 1, tgid=8), ended(6, 1, tgid=None), ended(5, 3, tgid=None)], []]
+    scripted.exits = [
+        [],
+        [],
+        [ended(7, 1, tgid=8), ended(6, 1, tgid=None), ended(5, 3, tgid=None)],
+        [],
+    ]
     uses = ThreadUses(1)
     uses.start()
-    uses._known |= {5}  # told by observe(tids)
+    scripted.cpu_ns[5] = 1
+    uses.observe()
+    del scripted.cpu_ns[5]
     uses.stop()
     account = uses.account()
 

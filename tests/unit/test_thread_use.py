@@ -273,23 +273,5 @@ def test_a_target_that_exits_in_the_window_is_accounted_for(program: Path) -> No
 
 
 @pytest.mark.root
-def test_taskstats_and_proc_agree() -> None:
-    uses = ThreadUses(os.getpid())
-    assert uses._times is not None
-    before = read_schedstat(os.getpid(), os.getpid())
-    told = uses._times.thread(os.getpid())
-    after = read_schedstat(os.getpid(), os.getpid())
-    uses.close()
-
-    assert before is not None
-    assert after is not None
-    assert before.cpu_ns <= told.cpu_ns <= after.cpu_ns
-    assert before.run_delay_ns is not None
-    assert told.run_delay_ns is not None
-    assert after.run_delay_ns is not None
-    assert before.run_delay_ns <= told.run_delay_ns <= after.run_delay_ns
-    assert told.name == after.name
-
-
 def test_a_thread_that_is_gone_has_no_schedstat() -> None:
     assert read_schedstat(os.getpid(), 2**22 + 1) is None
