@@ -177,9 +177,9 @@ def sample(
     samples: int = 200,
     counter: str = "fired",
     pause_s: float = 0.02,
-    seconds: float = 10,
+    seconds: float = 120,
 ) -> Sampled:
-    """Sample threads until a counter says that there were enough, or the time is over.
+    """Sample threads until a counter has grown by so many, or the time is over.
 
     Without threads every CPU is sampled.
     """
@@ -197,10 +197,11 @@ def sample(
             syscalls.run_program_on(event, program.descriptor)
         deadline = time.monotonic() + seconds
         which = CPU_COUNTERS.index(counter)
+        enough = one.counters("cpu_counters", len(CPU_COUNTERS))[which] + samples
         while time.monotonic() < deadline:
             time.sleep(pause_s)
             records += ring.drain()
-            if one.counters("cpu_counters", len(CPU_COUNTERS))[which] >= samples:
+            if one.counters("cpu_counters", len(CPU_COUNTERS))[which] >= enough:
                 break
     finally:
         for event in events:
