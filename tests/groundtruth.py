@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,6 +93,26 @@ class Box:
     def run(self, search: str, **options: object) -> dict[str, Any]:
         words = " ".join(f"{key}={value}" for key, value in options.items())
         return self.instance.groundtruth(f"run {self.name} {search} {words}", 300)
+
+    def run_changing(
+        self, search: str, lookups: int, changes: int, **options: object
+    ) -> dict[str, Any]:
+        """Search and change, for as long as so many lookups and changes take on this machine."""
+        words = " ".join(f"{key}={value}" for key, value in options.items())
+        started = self.instance.groundtruth(f"start {self.name} {search} seconds=300 {words}")
+        run = started["run"]
+        deadline = time.monotonic() + 240
+        truth = self.instance.groundtruth(f"result {run}")
+        while truth["lookups"] < lookups or truth["changes"] < changes:
+            assert time.monotonic() < deadline, truth
+            time.sleep(0.05)
+            truth = self.instance.groundtruth(f"result {run}")
+        self.instance.groundtruth(f"stop {run}")
+        while truth["state"] != "done":
+            assert time.monotonic() < deadline, truth
+            time.sleep(0.01)
+            truth = self.instance.groundtruth(f"result {run}")
+        return truth
 
 
 @contextmanager
