@@ -59,7 +59,7 @@ def test_busy_places_are_placed_last_and_removed_first(
 
     def sleep(seconds: float) -> None:
         if seconds:  # a head start, however long the other thread waits for a CPU
-            first_is_gone.wait(10)
+            first_is_gone.wait(60)
 
     monkeypatch.setattr(links.os, "close", close)
     monkeypatch.setattr(links, "time", SimpleNamespace(sleep=sleep))
