@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -98,20 +98,25 @@ class Box:
         self, search: str, lookups: int, changes: int, **options: object
     ) -> dict[str, Any]:
         """Search and change, for as long as so many lookups and changes take on this machine."""
+        run = self.begin(search, **options)
+        self._wait(run, lambda truth: truth["lookups"] >= lookups and truth["changes"] >= changes)
+        return self.end(run)
+
+    def begin(self, search: str, **options: object) -> int:
+        """Let a run go on in the background and return its number."""
         words = " ".join(f"{key}={value}" for key, value in options.items())
-        started = self.instance.groundtruth(f"start {self.name} {search} seconds=300 {words}")
-        run = started["run"]
-        deadline = time.monotonic() + 240
-        truth = self.instance.groundtruth(f"result {run}")
-        while truth["lookups"] < lookups or truth["changes"] < changes:
-            assert time.monotonic() < deadline, truth
-            time.sleep(0.05)
-            truth = self.instance.groundtruth(f"result {run}")
+        started = self.instance.groundtruth(f"start {self.name} {search} seconds=600 {words}")
+        return int(started["run"])
+
+    def end(self, run: int) -> dict[str, Any]:
         self.instance.groundtruth(f"stop {run}")
-        while truth["state"] != "done":
+        return self._wait(run, lambda truth: truth["state"] == "done")
+
+    def _wait(self, run: int, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + 240
+        while not is_so(truth := self.instance.groundtruth(f"result {run}")):
             assert time.monotonic() < deadline, truth
-            time.sleep(0.01)
-            truth = self.instance.groundtruth(f"result {run}")
+            time.sleep(0.02)
         return truth
 
 
