@@ -298,7 +298,9 @@ def test_longer_chains_are_reported_as_truncated(
 @pytest.mark.parametrize("variant", [TAIL_CALLS, VARIANTS[0]])
 def test_walks_through_a_tree_are_truncated_too(asterisk: Instance, variant: Variant) -> None:
     elements = 40_000
-    definitions = {"WALK_STEPS": 10_000, "WALK_CALLS": 0} if variant.iterator else {}
+    definitions: dict[str, Any] = (
+        {"WALK_STEPS": 10_000, "WALK_CALLS": 0} if variant.iterator else {}
+    )
     with (
         box(asterisk, "wood", f"rbtree 1 {elements}") as target,
         Counting(asterisk.pid, variant, **definitions) as counting,
@@ -356,7 +358,7 @@ def test_sort_calls_of_lookups_that_are_not_followed_are_no_ones(asterisk: Insta
     [({"GROUPS": 1}, LookupCounter.GROUPS), ({"THREADS": 1}, LookupCounter.THREADS)],
 )
 def test_lookups_without_room_are_counted_as_lost(
-    asterisk: Instance, room: dict[str, int], counter: LookupCounter
+    asterisk: Instance, room: dict[str, Any], counter: LookupCounter
 ) -> None:
     with (
         box(asterisk, "room", "hash 7 211") as target,

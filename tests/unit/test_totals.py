@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ NESTED = replace(KEY, entry=1)
 
 
 def group(measured: int) -> Group:
-    values = [0] * len(Group.__dataclass_fields__)
+    values: list[Any] = [0] * len(Group.__dataclass_fields__)
     found = Group(*values)
     verdicts = tuple(measured if verdict is Verdict.VERIFIED else 0 for verdict in Verdict)
     return replace(found, verdicts=verdicts)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from threading import Event
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from profiler import links
+from profiler import links, syscalls
 from profiler.links import Links
 from profiler.syscalls import UprobePlace
 from profiler.uprobes import VARIANTS, ProbePlace, UprobePrograms
@@ -20,7 +21,7 @@ PROGRAM = re.compile(r"^int (\w+)\(struct pt_regs \*ctx\)\n\{\n(.*?)^\}\n", re.M
 def programs() -> dict[str, str]:
     """Return the body of every program for probes, by its name."""
     texts = (path.read_text() for path in sorted(SOURCES.glob("*.[ch]")))
-    return dict(match.groups() for text in texts for match in PROGRAM.finditer(text))
+    return {m[1]: m[2] for text in texts for m in PROGRAM.finditer(text)}
 
 
 # What probes call first, and what runs at returns only.
@@ -51,7 +52,7 @@ def test_busy_places_are_placed_last_and_removed_first(
         linked.append([place.file_offset for place in places])
         return len(linked)
 
-    monkeypatch.setattr(links.syscalls, "link_uprobes", link)
+    monkeypatch.setattr(syscalls, "link_uprobes", link)
 
     def close(number: int) -> None:
         closed.append(number)
@@ -61,7 +62,7 @@ def test_busy_places_are_placed_last_and_removed_first(
         if seconds:  # a head start, however long the other thread waits for a CPU
             first_is_gone.wait(60)
 
-    monkeypatch.setattr(links.os, "close", close)
+    monkeypatch.setattr(os, "close", close)
     monkeypatch.setattr(links, "time", SimpleNamespace(sleep=sleep))
     programs = UprobePrograms.__new__(UprobePrograms)
     program: Any = SimpleNamespace(descriptor=0)
