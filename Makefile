@@ -1,6 +1,6 @@
 # make run     profile the running Asterisk, or the lab's own, for 60 seconds
 # make test    install what the tests need and run all of them (root)
-# make check   lint, types and unit tests, in seconds
+# make check   lint, types, spelling and unit tests, in seconds
 # make bench   measure the tables of docs/overhead.md (root, an hour)
 
 PYTHON := .venv/bin/python
@@ -21,6 +21,7 @@ check: .venv/provisioned-test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/codespell
 	clang-format --dry-run --Werror bpf/*.c bpf/*.h
 	$(PYTHON) -m pytest -q -m "not root and not live and not browser" tests/unit tests/golden
 

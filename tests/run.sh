@@ -1,11 +1,12 @@
 #!/bin/bash
-# Runs everything: lint, types, then all tests. Fails, never skips, where something cannot run.
+# Runs everything: lint, types, spelling, then all tests. Fails, never skips, where something cannot run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
+.venv/bin/codespell
 clang-format --dry-run --Werror bpf/*.c bpf/*.h
 # Two providers are named, none of which a machine that tests has.
 (unset HOME_DIR; VAGRANT_HOME=$(mktemp -d) vagrant validate --ignore-provider)
