@@ -6,6 +6,7 @@
 PYTHON := .venv/bin/python
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 DURATION ?= 60
+C_SOURCES = $(shell find bpf bench lab tests -name '*.[ch]' -not -path '*/node_modules/*')
 
 .PHONY: run test check format bench clean
 
@@ -22,13 +23,13 @@ check: .venv/provisioned-test
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/codespell
-	clang-format --dry-run --Werror bpf/*.c bpf/*.h
+	clang-format --dry-run --Werror $(C_SOURCES)
 	$(PYTHON) -m pytest -q -m "not root and not live and not browser" tests/unit tests/golden
 
 format: .venv/provisioned-test
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
-	clang-format -i bpf/*.c bpf/*.h
+	clang-format -i $(C_SOURCES)
 
 bench:
 	@$(SUDO) lab/provision.sh test

@@ -7,7 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 .venv/bin/ruff format --check .
 .venv/bin/mypy
 .venv/bin/codespell
-clang-format --dry-run --Werror bpf/*.c bpf/*.h
+find bpf bench lab tests -name '*.[ch]' -not -path '*/node_modules/*' -print0 |
+    xargs -0 clang-format --dry-run --Werror
 # Two providers are named, none of which a machine that tests has.
 (unset HOME_DIR; VAGRANT_HOME=$(mktemp -d) vagrant validate --ignore-provider)
 
