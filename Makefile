@@ -1,11 +1,12 @@
 # make run     profile the running Asterisk, or the lab's own, for 60 seconds
 # make test    install what the tests need and run all of them (root)
-# make check   lint, types and unit tests, in seconds
+# make check   lint, types, spelling and unit tests, in seconds
 # make bench   measure the tables of docs/overhead.md (root, an hour)
 
 PYTHON := .venv/bin/python
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 DURATION ?= 60
+C_SOURCES = $(shell find bpf bench lab tests -name '*.[ch]' -not -path '*/node_modules/*')
 
 .PHONY: run test check format bench clean
 
@@ -21,13 +22,14 @@ check: .venv/provisioned-test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	clang-format --dry-run --Werror bpf/*.c bpf/*.h
+	.venv/bin/codespell
+	clang-format --dry-run --Werror $(C_SOURCES)
 	$(PYTHON) -m pytest -q -m "not root and not live and not browser" tests/unit tests/golden
 
 format: .venv/provisioned-test
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
-	clang-format -i bpf/*.c bpf/*.h
+	clang-format -i $(C_SOURCES)
 
 bench:
 	@$(SUDO) lab/provision.sh test

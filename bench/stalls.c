@@ -31,11 +31,11 @@ static long long waited_ns(int schedstat)
     return waited;
 }
 
-#define FUNCTION(name)                                                                             \
-    __attribute__((noinline)) long long name(long long value)                                      \
-    {                                                                                              \
-        __asm__ volatile("push %%rbx; pop %%rbx" ::: "memory");                                    \
-        return value + 1;                                                                          \
+#define FUNCTION(name)                                          \
+    __attribute__((noinline)) long long name(long long value)   \
+    {                                                           \
+        __asm__ volatile("push %%rbx; pop %%rbx" ::: "memory"); \
+        return value + 1;                                       \
     }
 
 FUNCTION(probed0)

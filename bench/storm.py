@@ -102,7 +102,7 @@ class Storm:
         trace: TracebackType | None,
     ) -> None:
         self._instance.groundtruth(f"stop {self.run}")
-        for _ in range(100):
+        for _ in range(1_200):
             if self._instance.groundtruth(f"result {self.run}")["state"] == "done":
                 break
             time.sleep(0.05)

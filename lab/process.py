@@ -11,7 +11,7 @@ PROC = Path("/proc")
 def in_root(root: Path) -> list[int]:
     """Return the pids whose root directory is exactly root, lowest first.
 
-    Compared by device and inode, so neither a name nor a re-used pid can be mistaken for ours.
+    Compared by device and inode, so neither a name nor a reused pid can be mistaken for ours.
     A process counts as long as one of its threads lives: its files are open until then.
     """
     try:

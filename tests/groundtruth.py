@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -92,6 +93,31 @@ class Box:
     def run(self, search: str, **options: object) -> dict[str, Any]:
         words = " ".join(f"{key}={value}" for key, value in options.items())
         return self.instance.groundtruth(f"run {self.name} {search} {words}", 300)
+
+    def run_changing(
+        self, search: str, lookups: int, changes: int, **options: object
+    ) -> dict[str, Any]:
+        """Search and change, for as long as so many lookups and changes take on this machine."""
+        run = self.begin(search, **options)
+        self._wait(run, lambda truth: truth["lookups"] >= lookups and truth["changes"] >= changes)
+        return self.end(run)
+
+    def begin(self, search: str, **options: object) -> int:
+        """Let a run go on in the background and return its number."""
+        words = " ".join(f"{key}={value}" for key, value in options.items())
+        started = self.instance.groundtruth(f"start {self.name} {search} seconds=600 {words}")
+        return int(started["run"])
+
+    def end(self, run: int) -> dict[str, Any]:
+        self.instance.groundtruth(f"stop {run}")
+        return self._wait(run, lambda truth: truth["state"] == "done")
+
+    def _wait(self, run: int, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + 240
+        while not is_so(truth := self.instance.groundtruth(f"result {run}")):
+            assert time.monotonic() < deadline, truth
+            time.sleep(0.02)
+        return truth
 
 
 @contextmanager

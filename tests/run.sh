@@ -1,12 +1,14 @@
 #!/bin/bash
-# Runs everything: lint, types, then all tests. Fails, never skips, where something cannot run.
+# Runs everything: lint, types, spelling, then all tests. Fails, never skips, where something cannot run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-clang-format --dry-run --Werror bpf/*.c bpf/*.h
+.venv/bin/codespell
+find bpf bench lab tests -name '*.[ch]' -not -path '*/node_modules/*' -print0 |
+    xargs -0 clang-format --dry-run --Werror
 # Two providers are named, none of which a machine that tests has.
 (unset HOME_DIR; VAGRANT_HOME=$(mktemp -d) vagrant validate --ignore-provider)
 

@@ -91,13 +91,13 @@ def await_change(pid: int, link: ManyPlaces) -> None:
     """Return when a probe was written: then others are being written, or removed."""
     code = next(m for m in read_mappings(pid) if m.path == link.path)
     at = [code.start + place.file_offset - code.offset for place in link.places]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
         while all(os.pread(memory.fileno(), 1, address) != BREAKPOINT for address in at):
             assert time.monotonic() < deadline
 
 
-def left(pid: int, seconds: float = 3.0) -> list[str]:
+def left(pid: int, seconds: float = 60) -> list[str]:
     """Return what is changed in the target's code when there was time to take it back."""
     deadline = time.monotonic() + seconds
     while (changed := changed_code(pid)) and time.monotonic() < deadline:

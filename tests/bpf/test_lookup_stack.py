@@ -24,7 +24,7 @@ def start(program: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [program, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     stat = Path(f"/proc/{process.pid}/stat")
     while ") S " not in stat.read_text() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import statistics
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,7 +22,7 @@ from profiler.syscalls import (
     link_uprobes,
     load_program,
 )
-from tests.compiled import assemble, build, image_of
+from tests.compiled import build, image_of
 
 pytestmark = pytest.mark.root
 
@@ -104,50 +103,3 @@ def test_each_call_fires_once_and_computes_the_same(
         counts = {name: program.statistics().run_count for name, program in programs.items()}
     assert counts == {name: truth[name] for name in sites}
     assert len(sites) >= 12
-
-
-EMULATED = ("push %rbx\npop %rbx", "je 1f\n1:", "jmp 1f\n1:", "call 1f\n1: add $8,%rsp", "nop")
-STEPPED = ("mov %rdi,%rdx", "endbr64", "sub $8,%rsp\nadd $8,%rsp", "test %rdi,%rdi")
-
-
-def cost_ns(folder: Path, body: str, expect_emulated: bool) -> float:
-    """Return nanoseconds per call of a function with a probe at its first instruction."""
-    folder.mkdir()
-    image = assemble(folder, f"FUNCTION f\n{body}\nret\nEND")
-    address = image.exported("f")
-    assert address is not None
-    site = choose_site(image, address, "f", ())
-    assert (site.vaddr, site.emulated) == (address, expect_emulated)
-    caller = """
-        #include <stdio.h>
-        #include <time.h>
-        long f(long);
-        int main(void) {
-            for (int round = 0; round < 9; round++) {
-                struct timespec a, b;
-                getchar();
-                clock_gettime(CLOCK_MONOTONIC, &a);
-                for (int i = 0; i < 1000; i++) f(i);
-                clock_gettime(CLOCK_MONOTONIC, &b);
-                printf("%ld\\n", (b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec);
-                fflush(stdout);
-            }
-            return 0;
-        }"""
-    library = folder / "program"
-    library.rename(folder / "libf.so")
-    path = build(folder, caller, str(folder / "libf.so"), f"-Wl,-rpath,{folder}")
-    process = start(path)
-    with ExitStack() as stack:
-        program = attach(stack, folder / "libf.so", site, process.pid)
-        output, _ = process.communicate("g" * 9, timeout=60)
-        assert program.statistics().run_count == 9000
-    return statistics.median(int(line) / 1000 for line in output.split())
-
-
-@pytest.mark.timed
-def test_emulated_instructions_are_several_times_cheaper(tmp_path: Path) -> None:
-    cheap = [cost_ns(tmp_path / f"e{n}", body, True) for n, body in enumerate(EMULATED)]
-    # Behind the stepped ones comes no emulated instruction, so that the entry is chosen.
-    dear = [cost_ns(tmp_path / f"s{n}", body, False) for n, body in enumerate(STEPPED)]
-    assert max(cheap) * 2 < min(dear), (cheap, dear)

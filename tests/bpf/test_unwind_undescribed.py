@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from profiler.mappings import VDSO
+from profiler.unwind import UnwindStack
 from profiler.unwind_table import functions
 from profiler.unwind_wire import CAUSES
-from tests.bpf.unwinding import sample, unwinding
+from tests.bpf.unwinding import running, sample_until, unwinding
 from tests.compiled import build
 
 pytestmark = pytest.mark.root
@@ -20,6 +19,7 @@ RANDOM = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 
@@ -35,6 +35,8 @@ int main(void)
     if (!get || get(NULL, 0, 0, &wanted, ~0UL))
         return 1;
     void *state = mmap(NULL, 4096, wanted.prot, wanted.flags, -1, 0);
+    puts("ready");
+    fflush(stdout);
     for (;;)
         get(bytes, sizeof(bytes), 0, state, wanted.size);
 }
@@ -44,25 +46,27 @@ int main(void)
 def test_code_of_the_vdso_that_nothing_describes_is_left(tmp_path: Path) -> None:
     """The kernel's ChaCha20 there (Linux 6.11) keeps nothing on the stack and has no entry."""
     program = build(tmp_path, RANDOM, "-O2")
-    with subprocess.Popen([program]) as process:
-        time.sleep(0.2)
-        with unwinding(process.pid) as one:
-            taken = sample(one, (process.pid,), 200)
-            vdso = next(code for code in one.code.current if code.mapping.path == VDSO)
-        process.kill()
-    assert vdso.file is not None
-    described = vdso.mapping.start + functions(vdso.file.elf).ends[-1]
-    innermost = [stack.frames[0] for stack in taken.stacks]
-    assert sum(described <= at < vdso.mapping.end for at in innermost) > 20
-    assert {CAUSES[stack.cause] for stack in taken.stacks} == {"whole"}
+    with running(program, "") as process, unwinding(process.pid) as one:
+        vdso = next(code for code in one.code.current if code.mapping.path == VDSO)
+        assert vdso.file is not None
+        described = vdso.mapping.start + functions(vdso.file.elf).ends[-1]
+
+        def is_undescribed(stack: UnwindStack) -> bool:
+            return described <= stack.frames[0] < vdso.mapping.end
+
+        stacks = sample_until(one, process.pid, lambda all: sum(map(is_undescribed, all)) > 20)
+    assert {CAUSES[stack.cause] for stack in stacks} == {"whole"}
 
 
 BIRTHS = """
 #include <pthread.h>
+#include <stdio.h>
 static void *nothing(void *argument) { return argument; }
 int main(void)
 {
     pthread_t thread;
+    puts("ready");
+    fflush(stdout);
     for (;;) {
         pthread_create(&thread, NULL, nothing, NULL);
         pthread_join(thread, NULL);
@@ -74,22 +78,26 @@ int main(void)
 def test_threads_without_callers_are_whole(tmp_path: Path) -> None:
     """The kernel starts and ends threads; their stacks are not yet theirs, or gone."""
     program = build(tmp_path, BIRTHS, "-O2", "-pthread")
-    with subprocess.Popen([program]) as process:
-        time.sleep(0.2)
-        with unwinding(process.pid) as one:
-            taken = sample(one, (), 4_000, seconds=10)
-        process.kill()
-    assert len(taken.stacks) >= 1_000
-    whole = [stack for stack in taken.stacks if CAUSES[stack.cause] == "whole"]
-    alone = [stack for stack in whole if stack.kernel and len(stack.frames) == 1]
-    assert len({stack.frames for stack in alone}) == 2  # behind clone, and behind exit
-    assert len(alone) >= 20
+    with running(program, "") as process, unwinding(process.pid) as one:
+        stacks = sample_until(one, None, has_all_kinds)
+    assert {CAUSES[stack.cause] for stack in stacks} == {"whole"}
+    alone, begun = lonely(stacks)
+    assert len({stack.frames for stack in alone}) == 2
     # Behind clone, where the C library describes no frame, the new thread runs on in user mode.
     behind_calls = {stack.frames[0] for stack in alone}
-    begun = [stack for stack in whole if len(stack.frames) == 1 and stack not in alone]
-    assert begun
     for stack in begun:
         assert any(0 <= stack.frames[0] - address < 32 for address in behind_calls)
-    # Whoever makes the thread comes back to the same place, and has callers.
-    assert [s for s in whole if s.frames and s.frames[0] in behind_calls and len(s.frames) > 3]
-    assert [stack for stack in taken.stacks if CAUSES[stack.cause] != "whole"] == []
+
+
+def lonely(stacks: tuple[UnwindStack, ...]) -> tuple[list[UnwindStack], list[UnwindStack]]:
+    """Return stacks of one frame: those in the kernel, and those in user mode."""
+    one = [stack for stack in stacks if len(stack.frames) == 1]
+    return [stack for stack in one if stack.kernel], [stack for stack in one if not stack.kernel]
+
+
+def has_all_kinds(stacks: tuple[UnwindStack, ...]) -> bool:
+    """Behind clone and behind exit; in user mode; and of who makes the threads, with callers."""
+    alone, begun = lonely(stacks)
+    behind_calls = {stack.frames[0] for stack in alone}
+    callers = [s for s in stacks if s.frames and s.frames[0] in behind_calls and len(s.frames) > 3]
+    return len(alone) >= 20 and len(behind_calls) >= 2 and bool(begun) and bool(callers)

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,9 +177,9 @@ def sample(
     samples: int = 200,
     counter: str = "fired",
     pause_s: float = 0.02,
-    seconds: float = 10,
+    seconds: float = 120,
 ) -> Sampled:
-    """Sample threads until a counter says that there were enough, or the time is over.
+    """Sample threads until a counter has grown by so many, or the time is over.
 
     Without threads every CPU is sampled.
     """
@@ -196,10 +196,11 @@ def sample(
             syscalls.run_program_on(event, program.descriptor)
         deadline = time.monotonic() + seconds
         which = CPU_COUNTERS.index(counter)
+        enough = one.counters("cpu_counters", len(CPU_COUNTERS))[which] + samples
         while time.monotonic() < deadline:
             time.sleep(pause_s)
             records += ring.drain()
-            if one.counters("cpu_counters", len(CPU_COUNTERS))[which] >= samples:
+            if one.counters("cpu_counters", len(CPU_COUNTERS))[which] >= enough:
                 break
     finally:
         for event in events:
@@ -216,6 +217,18 @@ def sample(
         spent_ns / max(1, runs),
         runs,
     )
+
+
+def sample_until(
+    one: Unwinding, tid: int | None, is_enough: Callable[[tuple[UnwindStack, ...]], bool]
+) -> tuple[UnwindStack, ...]:
+    """Sample a thread or all CPUs until there is enough: what is met by a sample is chance."""
+    deadline = time.monotonic() + 120
+    stacks: tuple[UnwindStack, ...] = ()
+    while not is_enough(stacks):
+        assert time.monotonic() < deadline, Counter(stack.frames for stack in stacks)
+        stacks += sample(one, () if tid is None else (tid,), 200).stacks
+    return stacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +253,9 @@ AT_PROBE = "../tests/bpf/programs/at_probe.bpf.c"
 
 
 def probe(
-    target: TestProgram, addresses: list[int], returns: tuple[int, ...] = (), wait_s: float = 0.3
+    target: TestProgram, addresses: list[int], returns: tuple[int, ...] = (), hits: int = 5_000
 ) -> list[Hit]:
-    """Unwind at every probe on these addresses of the program, hits in order."""
+    """Unwind at so many hits of probes on these addresses of the program, or more, in order."""
     with unwinding(target.pid, AT_PROBE) as one:
         kind = (KPROBE, UPROBE_MULTI)
         state_bytes = one.module.map("probe_states").value_size
@@ -256,13 +269,16 @@ def probe(
             links.append(link(entry, target.path, list(returns), target.pid, False))
         links.append(link(program, target.path, addresses, target.pid, False))
         ring.drain()  # of when not every place had its probe
-        time.sleep(wait_s)
-        records = ring.drain()
+        records: list[bytes] = []
+        deadline = time.monotonic() + 120
+        while len(records) < hits and time.monotonic() < deadline:
+            time.sleep(0.02)
+            records += ring.drain()
         for number in reversed(links):
             with suppress(OSError):
                 os.close(number)
         stacks = one.stacks()
         counted = one.counters("stack_counters", 3)
         assert counted[1:] == (0, 0)
-    hits = (struct.unpack("<QQ", record) for record in records)
-    return [Hit(address, stacks[key]) for address, key in hits]
+    met = (struct.unpack("<QQ", record) for record in records)
+    return [Hit(address, stacks[key]) for address, key in met]

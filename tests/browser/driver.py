@@ -11,7 +11,7 @@ import re
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ class Browser:
             if message["method"] == "Network.requestWillBeSent"
         ]
 
-    def command(self, method: str, parameters: dict[str, object]) -> Any:
+    def command(self, method: str, parameters: Mapping[str, object]) -> Any:
         """Send a command of the Chrome DevTools protocol."""
         return self._post("/goog/cdp/execute", {"cmd": method, "params": parameters})
 

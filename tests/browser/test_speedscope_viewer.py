@@ -31,17 +31,25 @@ def test_speedscopes_own_schema_accepts_it(speedscope: Path, example: str) -> No
     jsonschema.Draft7Validator(schema).validate(json.loads(written(example)))
 
 
-def show(browser: Browser, serve, speedscope: Path, folder: Path, text: str) -> str:
-    """Open a profile as a table of functions and return what the page says when it has loaded."""
+def show(browser: Browser, serve, speedscope: Path, folder: Path, text: str) -> None:
+    """Open a profile as a table of functions."""
     (folder / FILE).write_text(text)
     (folder / "viewer").symlink_to(speedscope)  # one origin: pages may not read from another one
     address = serve(folder)
     browser.open(f"{address}/viewer/index.html#profileURL={address}/{FILE}&view=sandwich")
-    deadline = time.monotonic() + 10
-    while "Symbol Name" not in (said := browser.run("return document.body.innerText")):
-        assert time.monotonic() < deadline, f"speedscope did not show the profile: {said}"
+
+
+def wait_until_it_says(browser: Browser, *wanted: str) -> list[str]:
+    """Return the page's lines when each of these is a part of one."""
+    deadline = time.monotonic() + 60
+    while True:
+        said = browser.run("return document.body.innerText")
+        lines = [line.strip() for line in said.splitlines()]
+        missing = [text for text in wanted if not any(text in line for line in lines)]
+        if not missing:
+            return lines
+        assert time.monotonic() < deadline, f"speedscope does not say {missing}: {said}"
         time.sleep(0.05)
-    return said
 
 
 @pytest.mark.parametrize(
@@ -59,9 +67,8 @@ def show(browser: Browser, serve, speedscope: Path, folder: Path, text: str) -> 
 def test_speedscope_shows_names_and_frames(
     browser, serve, speedscope, tmp_path, example, profile_name, frames
 ) -> None:
-    said = show(browser, serve, speedscope, tmp_path, written(example))
-    lines = [line.strip() for line in said.splitlines()]
-    assert any(profile_name in line for line in lines)
+    show(browser, serve, speedscope, tmp_path, written(example))
+    lines = wait_until_it_says(browser, "Symbol Name", profile_name, *frames)
     assert [frame for frame in frames if frame not in lines] == []
     assert browser.run("return document.title").startswith("asterisk ")
     assert [error for error in browser.errors() if "GPU stall" not in error] == []
@@ -71,21 +78,19 @@ def test_the_other_threads_and_the_comparisons_are_a_key_away(
     browser, serve, speedscope, tmp_path
 ) -> None:
     show(browser, serve, speedscope, tmp_path, written("field_story"))
-    shown = []
-    for _ in range(3):
-        browser.press("n")
-        time.sleep(0.1)
-        shown.append(browser.run("return document.body.innerText").splitlines()[1])
-    assert shown == [
+    wait_until_it_says(browser, "chan_sip do_monitor (4733) (1/4)")
+    for name in (
         "console and signals (4711) (2/4)",
         "asterisk (4720) (3/4)",
         "comparisons in lookups (4/4)",
-    ]
+    ):
+        browser.press("n")
+        wait_until_it_says(browser, name)
 
 
 def test_a_profile_that_breaks_the_rules_is_noticed(browser, serve, speedscope, tmp_path) -> None:
     """The check above would see an error: speedscope refuses a negative weight."""
     broken = json.loads(written("field_story"))
     broken["profiles"][0]["weights"][0] = -1
-    with pytest.raises(AssertionError, match="did not show the profile"):
-        show(browser, serve, speedscope, tmp_path, json.dumps(broken))
+    show(browser, serve, speedscope, tmp_path, json.dumps(broken))
+    wait_until_it_says(browser, "Something went wrong")

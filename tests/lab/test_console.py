@@ -49,7 +49,11 @@ def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
 
 def test_silence_ends_with_the_time(tmp_path: Path) -> None:
     over = threading.Event()
-    thread = serve(tmp_path / "ctl", lambda connection, command: over.wait(5) and None)
+
+    def stay_silent(connection: socket.socket, command: bytes) -> None:
+        over.wait(60)
+
+    thread = serve(tmp_path / "ctl", stay_silent)
     with pytest.raises(TimeoutError):
         console.ask(tmp_path / "ctl", "x", 0.1)
     over.set()

@@ -133,7 +133,7 @@ def test_what_a_killed_lab_started_can_be_stopped() -> None:
     command = [sys.executable, "-m", "lab", "up", "16", "--name", name, "--endpoints", "5000"]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL) as lab:
         left = Instance(Options("16", name), 0)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not left.running and time.monotonic() < deadline:
             time.sleep(0.01)
         lab.kill()

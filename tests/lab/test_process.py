@@ -31,7 +31,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("root")
     source = directory / "a.c"
     source.write_text(LEADER_ENDS)
-    command = ["gcc", "-static", "-pthread", "-o", directory / "program", source]
+    command = ["gcc", "-static", "-pthread", "-o", str(directory / "program"), str(source)]
     subprocess.run(command, check=True)
     return directory / "program"
 

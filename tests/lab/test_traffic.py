@@ -1,5 +1,4 @@
 import signal
-import time
 import xml.etree.ElementTree as ElementTree
 from contextlib import ExitStack
 from typing import cast
@@ -73,10 +72,8 @@ def test_ports_for_media_are_free_besides_the_one_for_signalling() -> None:
 
 
 def test_a_run_that_does_not_end_is_ended() -> None:
-    start = time.monotonic()
-    code, _said = traffic.execute(["sleep", "60"], 0.1)
+    code, _said = traffic.execute(["sleep", "1000"], 0.1)
     assert code == -signal.SIGUSR1
-    assert time.monotonic() - start < 10
 
 
 def test_a_run_that_cannot_be_ended_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -15,7 +17,7 @@ from profiler.wire import LookupCounter, Verdict
 from tests.groundtruth import KINDS, box
 from tests.live.load import meanwhile
 
-pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timed]
+pytestmark = [pytest.mark.live, pytest.mark.root]
 
 EVERY_LOOKUP = preparation.Options(1, budget_ratio=None)
 
@@ -31,18 +33,28 @@ def measured(session: Session) -> LookupMeasurement:
     return measurement
 
 
+def profile_until(
+    session: Session, is_enough: Callable[[LookupMeasurement], bool]
+) -> LookupMeasurement:
+    """Profile for as long as this machine needs."""
+    deadline = time.monotonic() + 240
+    while True:
+        session.on(0.5)
+        measurement = measured(session)
+        if is_enough(measurement):
+            return measurement
+        assert time.monotonic() < deadline, measurement.counters()
+
+
 def test_a_probe_is_left_out_as_soon_as_frames_are_known(asterisk: Instance) -> None:
     with Storm(asterisk, 10) as storm, Session(asterisk.pid, EVERY_LOOKUP) as session:
-        session.on(0.5)
-        learning = measured(session)
-        before, verdicts = storm.read(), learning._counts.verdicts
-        session.on(1.5)
+        profile_until(session, lambda m: m._frames._predicted > 0)
+        before, verdicts = storm.read(), measured(session)._counts.verdicts
+        profile_until(session, lambda m: sum(m._counts.verdicts) > sum(verdicts) + 10_000)
         after = storm.read()
         new = [b - a for a, b in zip(verdicts, measured(session)._counts.verdicts, strict=True)]
-    # In one window of 16 it is there, and where the Asterisk makes a lookup of another kind.
-    assert learning._frames._predicted > 10_000
     assert new[Verdict.VERIFIED] > 0.999 * sum(new)
-    assert 10_000 < sum(new) <= after.lookups - before.lookups
+    assert sum(new) <= after.lookups - before.lookups
 
 
 def test_it_comes_back_where_elements_come_and_go(
@@ -54,24 +66,20 @@ def test_it_comes_back_where_elements_come_and_go(
         box(asterisk, "churned", KINDS["hash"]) as target,
         Session(asterisk.pid, EVERY_LOOKUP) as session,
     ):
-        options = {"threads": 4, "churners": 2, "churn": 20_000, "count": 10_000_000}
-        with meanwhile(lambda: target.run("hit", seconds=4, **options)):
-            session.on(4.5)
-        measurement = measured(session)
-        verdicts = measurement._counts.verdicts
-    assert measurement._frames._predicted > 0 and not measurement._frames.are_known
-    # The first windows learn the container.
-    known = sum(verdicts) - verdicts[Verdict.UNVERIFIED_LAYOUT]
-    assert known > 10_000
-    assert verdicts[Verdict.VERIFIED] >= 0.95 * known
-    assert not any(verdicts[verdict] for verdict in Verdict if verdict.name.startswith("CONTRA"))
+        run = target.begin("hit", threads=4, churners=2, churn=20_000)
+        profile_until(session, lambda m: m._frames._predicted > 0 and not m._frames.are_known)
+        doubts = measured(session)._counts.verdicts
+        profile_until(session, lambda m: sum(m._counts.verdicts) > sum(doubts) + 10_000)
+        new = [b - a for a, b in zip(doubts, measured(session)._counts.verdicts, strict=True)]
+        target.end(run)
+    assert new[Verdict.VERIFIED] == sum(new)
 
 
 def test_there_is_room_for_more_threads_than_places(
     asterisk: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preparation, "_LEAST_THREADS", 200)
-    rounds, threads, each = 60, 8, 50
+    threads, each = 8, 50
     with (
         box(asterisk, "many", KINDS["hash"]) as target,
         Session(asterisk.pid, EVERY_LOOKUP) as session,
@@ -79,15 +87,16 @@ def test_there_is_room_for_more_threads_than_places(
         lookups = session.run.lookups
         assert lookups is not None
         places = lookups._module.map("thread_states").max_entries
-        assert places < rounds * threads
+        over = threading.Event()
 
         def work() -> None:
-            for _ in range(rounds):
+            while not over.is_set():
                 target.run("hit", threads=threads, count=each)
                 time.sleep(0.1)
 
         with meanwhile(work):
-            session.on(8.0)
-        kept = measured(session).counters()[LookupCounter.KEPT]
-    # Some come while probes are placed anew.
-    assert kept > 0.9 * rounds * threads * each
+            try:
+                # Every thread makes `each` lookups, so these are of more threads than places.
+                profile_until(session, lambda m: m.counters()[LookupCounter.KEPT] > places * each)
+            finally:
+                over.set()

@@ -18,7 +18,7 @@ from profiler.unwind_table import functions
 
 SOURCE = Path(__file__).parent.parent / "unit" / "inference" / "module.c"
 NAME = re.compile(r"~?[A-Za-z_][\w.@]*")
-LONGEST_S = 5.0
+LONGEST_S = 60.0  # far more than any takes: a search without an end is found
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     )
 )
 def test_damage_is_survived(contents: bytes, damage: list[tuple[int, bytes]]) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     data = bytearray(contents)
     for place, value in damage:
         place %= len(data)
@@ -56,4 +56,4 @@ def test_damage_is_survived(contents: bytes, damage: list[tuple[int, bytes]]) ->
         found = names.lookup(start)
         if found is not None and found.origin == "inferred":
             assert NAME.fullmatch(found.name)
-    assert time.monotonic() - started < LONGEST_S
+    assert time.process_time() - started < LONGEST_S

@@ -52,7 +52,7 @@ def bodies(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def register_numbers() -> dict[str, int]:
-    numbers = {}
+    numbers: dict[str, int] = {}
     names = ("ax", "cx", "dx", "bx", "sp", "bp", "si", "di")
     for number, name in enumerate(names):
         numbers |= {f"r{name}": number, f"e{name}": number, name: number, f"{name}l": number}

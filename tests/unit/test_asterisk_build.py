@@ -4,10 +4,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fake_asterisk import build
 
 from profiler.asterisk_build import parse_options, read_build
 from profiler.elf import Elf
+from tests.unit.fake_asterisk import build
 
 FLAGS = [
     ("-O2",),

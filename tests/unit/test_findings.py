@@ -141,7 +141,7 @@ def test_growth_needs_ten_and_one_per_cent() -> None:
 
 
 def test_a_number_that_nobody_can_know_is_said_to_be_a_bound() -> None:
-    asked = replace(site("key", 100), estimated_total=None)
+    asked = replace(site(Search.KEY, 100), estimated_total=None)
     model = container(asked)
     counts = replace(model.lookups, estimated_total=None, estimated_low=500.0)
     (finding,) = found(replace(model, lookups=counts))

@@ -31,7 +31,8 @@ class Maps:
     def __init__(self) -> None:
         self.groups: dict[bytes, bytes] = {}
         self.tallies: dict[bytes, bytes] = {}
-        self.module: Any = SimpleNamespace(map=lambda name: getattr(self, name))
+        module: Any = SimpleNamespace
+        self.module = module(map=lambda name: getattr(self, name))
         self.noted: list[GroupKey] = []
         self.counts = GroupCounts(self.module, self.noted.append)
 

@@ -111,7 +111,16 @@ def test_file_that_is_no_part_of_asterisk_gets_no_names(tmp_path: Path) -> None:
     program = tmp_path / "other.so"
     source = (SOURCES / "module.c").read_text().replace("ast_module_register(&info)", "count++")
     (tmp_path / "module.c").write_text(source)
-    command = ["gcc", "-o", program, tmp_path / "module.c", "-I", SOURCES, *SHARED, "-O2"]
+    command: list[str | Path] = [
+        "gcc",
+        "-o",
+        program,
+        tmp_path / "module.c",
+        "-I",
+        SOURCES,
+        *SHARED,
+        "-O2",
+    ]
     subprocess.run(command, check=True)
     elf = Elf.from_bytes(program.read_bytes())
     names = InferredNames(CodeImage(elf, functions(elf)))

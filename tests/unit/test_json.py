@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -54,7 +55,7 @@ def written(profile: Profile) -> dict:
     return json.loads(out.getvalue())
 
 
-def check_contract(value: object, contract: object) -> None:
+def check_contract(value: Any, contract: object) -> None:
     if isinstance(value, list):
         for item in value:
             check_contract(item, contract)

@@ -20,7 +20,7 @@ int helper(int *a) { return *a; }
 
 
 def library(path: Path) -> Path:
-    command = ["gcc", "-O1", "-fno-inline", "-shared", "-fPIC", "-x", "c", "-o", path, "-"]
+    command = ["gcc", "-O1", "-fno-inline", "-shared", "-fPIC", "-x", "c", "-o", str(path), "-"]
     subprocess.run(command, input=SOURCE, check=True, text=True)
     return path
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,7 +66,7 @@ def harvested(monkeypatch: pytest.MonkeyPatch, run: Run, closing_ns: int) -> Obs
         now[0] += closing_ns
 
     monkeypatch.setattr(run.lookups, "finish", close, raising=False)
-    monkeypatch.setattr(recorder.time, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
     monkeypatch.setattr(recorder, "harvest_lookups", lambda *_: None)
     return recorder._harvest(run)
 

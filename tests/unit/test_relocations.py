@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
@@ -31,7 +32,7 @@ def test_slots_equal_those_of_pyelftools(path: str) -> None:
         for section in elf.iter_sections():
             if not isinstance(section, RelocationSection):
                 continue
-            names = elf.get_section(section["sh_link"])
+            names: Any = elf.get_section(section["sh_link"])
             for entry in section.iter_relocations():
                 kind, slot = entry["r_info_type"], entry["r_offset"]
                 if kind == 8:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from profiler.profile import Profile, Search
 from profiler.recording import Recording
-from profiler.serialiser import FLOAT_MAX, INT_MAX, MismatchError, decode, encode
+from profiler.serialiser import FLOAT_MAX, INT_MAX, Json, MismatchError, decode, encode
 from tests import examples
 
 
@@ -25,7 +25,7 @@ class Outer:
     is_known: bool
 
 
-SHOWN = {
+SHOWN: dict[str, Json] = {
     "name": None,
     "inner": [{"numbers": [1, 2], "pair": ["x", 0.5]}],
     "is_known": True,
@@ -120,7 +120,7 @@ def _without_extremes(value):
         ({"more": 1}, "the document: has an unknown field 'more'"),
     ],
 )
-def test_a_mismatch_names_the_field(change: dict[str, object], message: str) -> None:
+def test_a_mismatch_names_the_field(change: dict[str, Json], message: str) -> None:
     with pytest.raises(MismatchError) as caught:
         decode(Outer, {**SHOWN, **change})
     assert str(caught.value) == message
@@ -134,5 +134,5 @@ def test_an_enum_is_read_by_its_value() -> None:
 
 
 def test_a_whole_number_is_read_where_a_float_is_wanted() -> None:
-    shown = {"numbers": [], "pair": ["x", 3]}
+    shown: Json = {"numbers": [], "pair": ["x", 3]}
     assert decode(Inner, shown) == Inner((), ("x", 3.0))

@@ -24,7 +24,9 @@ def packed(recording=None) -> bytes:
 
 
 def document(**changes) -> bytes:
-    return json.dumps(encode(examples.recording()) | changes).encode()
+    fields = encode(examples.recording())
+    assert isinstance(fields, dict)
+    return json.dumps(fields | changes).encode()
 
 
 def test_a_recording_is_read_back_equal(tmp_path: Path) -> None:

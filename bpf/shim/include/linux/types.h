@@ -57,8 +57,8 @@ typedef _Bool bool;
 #endif
 
 #define __aligned(bytes) __attribute__((aligned(bytes)))
-#define __aligned_u64 __u64 __aligned(8)
-#define __packed __attribute__((packed))
+#define __aligned_u64    __u64 __aligned(8)
+#define __packed         __attribute__((packed))
 #define __bitwise
 #define __user
 #ifndef __always_inline
