@@ -1,11 +1,11 @@
-"""The lab's command line: python3 -m lab up|down|status|cli|pid|upgrade|traffic|fetch."""
+"""The lab's command line: python3 -m lab up|down|status|cli|pid|upgrade|traffic|fetch|kernel."""
 
 import argparse
 import json
 import os
 import sys
 
-from lab import instance, root
+from lab import guest, instance, kernels, root
 from lab import traffic as sip
 from lab.errors import LabError
 from lab.instance import Instance, Options
@@ -93,6 +93,13 @@ def traffic(arguments: argparse.Namespace) -> int:
     return 0 if summary.complete else 1
 
 
+def kernel(arguments: argparse.Namespace) -> int:
+    """Run a command under another kernel; return its exit code."""
+    ran = guest.run(arguments.version, arguments.words, arguments.seconds)
+    print(ran.output, end="")
+    return ran.code
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = argparse.ArgumentParser(prog="lab", description="A real Asterisk to profile.")
@@ -137,6 +144,12 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--count", type=int, default=500)
     add.add_argument("--to", default="16", help="name of the instance")
     add.set_defaults(run=traffic)
+
+    add = commands.add_parser("kernel", help="run a command under another kernel, in qemu")
+    add.add_argument("version", choices=kernels.SUITES)
+    add.add_argument("--seconds", type=float, default=300, help="end it when it takes longer")
+    add.add_argument("words", nargs="+", metavar="command")
+    add.set_defaults(run=kernel)
     return top
 
 

@@ -2,98 +2,29 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from profiler.probes import ProbePlan, ProbePlanner
 from profiler.wire import LookupCounter, Place, Verdict, place_of
-from tests.compiled import build
-from tests.counting import Count, Counting, in_slots
+from tests.counted import build_program, check, counted, running
+from tests.counting import Counting, in_slots
 
 pytestmark = pytest.mark.root
 
-FOLDER = Path(__file__).parent.parent / "unit" / "ao2_code"
-SOURCE = (FOLDER / "containers.c").read_text()
 BUILDS = ("-O0", "-O2", "-O3", "-Os", "-O0 -fPIC", "-O2 -fPIC")
 FAMILIES = ("", "-DAO2_DEBUG", "-DASTERISK_13", "-DASTERISK_13 -DAO2_DEBUG")
 # Find calls callback through the procedure linkage table, so that both are entered.
 CALLS_THROUGH = {"-O0", "-Os", "-O0 -fPIC", "-O2 -fPIC"}
 
 
-@dataclass(frozen=True)
-class Truth:
-    """What the program counted for one container since it began."""
-
-    address: int
-    lookups: int
-    comparisons: int
-    histogram: Counter[int]
-
-    def since(self, before: Truth) -> Truth:
-        return Truth(
-            self.address,
-            self.lookups - before.lookups,
-            self.comparisons - before.comparisons,
-            self.histogram - before.histogram,
-        )
-
-
-@dataclass(frozen=True)
-class Program:
-    """A running program that makes its lookups when it is told to."""
-
-    process: subprocess.Popen[str]
-
-    def round(self) -> dict[str, Truth]:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(".")
-        self.process.stdin.flush()
-        truths = {}
-        for line in iter(self.process.stdout.readline, "done\n"):
-            kind, address, lookups, comparisons, *slots = line.split()
-            pairs = (slot.split(":") for slot in slots)
-            histogram = Counter({int(value): int(count) for value, count in pairs})
-            truths[kind] = Truth(int(address, 16), int(lookups), int(comparisons), histogram)
-        return truths
-
-
-@contextmanager
-def running(folder: Path, flags: str) -> Iterator[Program]:
-    options = ("-DCOUNTED", f"-I{FOLDER}", "-w", "-rdynamic", "-pthread")
-    path = build(folder, SOURCE, *flags.split(), *options)
-    subprocess.run(["strip", path], check=True)
-    with subprocess.Popen(
-        [path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout and process.stdout.readline() == "ready\n"
-        try:
-            yield Program(process)
-        finally:
-            process.kill()
-
-
-def counted(program: Program, counting: Counting) -> list[tuple[Truth, Count]]:
-    """Return what the program and the probes counted for each container in the same round."""
-    with counting.opened():
-        program.round()
-        counting.learn()
-        before = program.round()
-        counting.clear()
-        truths = [truth.since(before[kind]) for kind, truth in program.round().items()]
-        return [(truth, counting.count(truth.address)) for truth in truths]
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("flags", BUILDS)
 def test_layouts_are_told_by_what_is_in_memory(tmp_path: Path, flags: str, family: str) -> None:
     with (
-        running(tmp_path, f"{flags} {family}") as program,
+        running(build_program(tmp_path, f"{flags} {family}")) as program,
         Counting(program.process.pid) as counting,
     ):
         check(counted(program, counting))
@@ -103,14 +34,6 @@ def test_layouts_are_told_by_what_is_in_memory(tmp_path: Path, flags: str, famil
             assert counters[LookupCounter.INNER] > 0
 
 
-def check(rounds: list[tuple[Truth, Count]]) -> None:
-    assert len(rounds) == 3
-    for truth, count in rounds:
-        assert count.verdicts == {Verdict.VERIFIED: truth.lookups}
-        assert count.comparisons == truth.comparisons
-        assert count.comparison_slots == in_slots(truth.histogram)
-
-
 @pytest.mark.parametrize("family", ["", "-DASTERISK_13"])
 @pytest.mark.parametrize("flags", ["-O2", "-O3", "-O2 -fPIC"])
 def test_the_end_of_every_traversal_is_seen_without_returns(
@@ -118,7 +41,7 @@ def test_the_end_of_every_traversal_is_seen_without_returns(
 ) -> None:
     """Of those too that do not lock."""
     with (
-        running(tmp_path, f"{flags} {family}") as program,
+        running(build_program(tmp_path, f"{flags} {family}")) as program,
         Counting(program.process.pid, change_plan=lambda p: p.plan().without_returns()) as counting,
     ):
         assert counting.plan.exhausted_sites and not counting.plan.unlock_sites
@@ -144,7 +67,7 @@ def without_ends_of_misses(planner: ProbePlanner) -> ProbePlan:
 
 def test_a_traversal_whose_end_was_missed_is_not_verified(tmp_path: Path) -> None:
     with (
-        running(tmp_path, "-O2") as program,
+        running(build_program(tmp_path, "-O2")) as program,
         Counting(program.process.pid, change_plan=without_ends_of_misses) as counting,
     ):
         for truth, count in counted(program, counting):

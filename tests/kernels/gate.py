@@ -1,0 +1,75 @@
+"""The profiler on the kernel that runs, in a few seconds: test_gate.py runs it in guests, as root.
+
+python -m tests.kernels.gate PROGRAM, one that tests/counted.py built. Loads every program in each
+way that this kernel has, and holds counts, links and stacks against the truth. Prints the ways.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+from profiler import thread_exits
+from profiler.sampling import CpuSampler, has_task_registers
+from profiler.thread_exits import ThreadExits
+from profiler.unwind import TableLibrary, UnwindTables
+from profiler.unwind_cache import TableCache, default_directory
+from profiler.unwind_wire import CAUSES
+from profiler.uprobes import VARIANTS, Variant
+from tests.counted import Program, check, counted, running
+from tests.counting import Counting
+from tests.live.outside import changed_code, leftovers, shown
+
+_FREQUENCY_HZ = 200.0
+_SAMPLES = 20
+
+
+def check_way(program: Program, way: Variant) -> None:
+    """Count, sample and hear of ends by the programs of one way."""
+    pid = program.process.pid
+    definitions = {
+        "CPU_TASK_REGISTERS": int(has_task_registers()),
+        **thread_exits.definitions(),
+    }
+    with Counting(pid, way, **definitions) as counting:
+        check(counted(program, counting))
+        counting.check_accounting()
+        assert changed_code(pid) == []
+        check_stacks(program, counting)
+        ThreadExits(counting.programs.module, pid).close()
+
+
+def check_stacks(program: Program, counting: Counting) -> None:
+    """Sample the program by its CPU time: all stacks are whole that can be.
+
+    Kernels before 5.15 do not tell samples in the kernel the registers of the user.
+    """
+    library = TableLibrary(TableCache.open(default_directory()))
+    UnwindTables(counting.programs.module, library).update(counting.code.current)
+    sampler = CpuSampler(counting.programs.module, _FREQUENCY_HZ)
+    sampler.attach()
+    try:
+        while sampler.samples.seen < _SAMPLES:
+            program.round()
+            sampler.drain()
+    finally:
+        sampler.detach()
+    causes = Counter(CAUSES[stack.cause] for stack in sampler.stacks().values())
+    expected = {"whole"} if has_task_registers() else {"whole", "no registers"}
+    assert "whole" in causes and set(causes) <= expected, causes
+
+
+def main(path: Path) -> None:
+    """Check every way, and that nothing is left of them."""
+    before = {kind: set(shown(kind)) for kind in ("prog", "map", "link")}
+    ways = [way for way in VARIANTS if not way.why_not_here()]
+    with running(path) as program:
+        for way in ways:
+            check_way(program, way)
+    assert not any(leftovers(before).values())
+    print(*(f"{way.links.value}-{way.iterator}" for way in ways))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
