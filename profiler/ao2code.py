@@ -12,19 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from profiler.asterisk import ENTRY_FUNCTIONS
 from profiler.code_flow import CodeFlow, flow_of
 from profiler.code_image import CodeImage
 from profiler.exhaustion import exhausted_places
 from profiler.placement import Site, SiteRefusedError, site_at
 from profiler.x86 import RSI
 
-ENTRIES = (
-    "__ao2_find",
-    "__ao2_callback",
-    "__ao2_callback_data",
-    "__ao2_unlink",
-    "__ao2_weakproxy_find",
-)
 _ALLOCATORS = (
     ("hash", "__ao2_container_alloc_hash"),
     ("rbtree", "__ao2_container_alloc_rbtree"),
@@ -98,7 +92,7 @@ class Ao2Code:
 def analyse(image: CodeImage) -> Ao2Code:
     """Return the ao2 code of an Asterisk executable."""
     family = ASTERISK_13 if image.exported("__ao2_find_debug") else ASTERISK_14
-    addresses = [(name, image.exported(name)) for name in ENTRIES]
+    addresses = [(name, image.exported(name)) for name in ENTRY_FUNCTIONS]
     entries = tuple((name, address) for name, address in addresses if address is not None)
     found: dict[int, tuple[CodeFlow, list[str]]] = {}
     for name, address in entries:

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from profiler.libc import LIBC
+
 Attach = Callable[[str, int, bool], list[int]]
 
 # loop: push rbx; mov rbx, rdi; again: call function; dec rbx; jnz again; pop rbx; ret
@@ -64,21 +66,8 @@ class ProbedCode:
         os.write(self._descriptor, text.ljust(mmap.PAGESIZE, b"\x90"))
         # Probes are placed only into private mappings that cannot be written (valid_vma() in
         # kernel/events/uprobes.c), and Python's mmap gives no address of such a one.
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._libc.mmap.restype = ctypes.c_void_p
-        integer = ctypes.c_int
-        self._libc.mmap.argtypes = (
-            ctypes.c_void_p,
-            ctypes.c_size_t,
-            integer,
-            integer,
-            integer,
-            ctypes.c_long,
-        )
         protection = mmap.PROT_READ | mmap.PROT_EXEC
-        start = self._libc.mmap(
-            None, mmap.PAGESIZE, protection, mmap.MAP_PRIVATE, self._descriptor, 0
-        )
+        start = LIBC.mmap(None, mmap.PAGESIZE, protection, mmap.MAP_PRIVATE, self._descriptor, 0)
         if start is None or start == _MAP_FAILED:
             raise OSError(ctypes.get_errno(), "cannot map code for the calibration")
         self._start = int(start)
@@ -111,7 +100,7 @@ class ProbedCode:
 
     def close(self) -> None:
         """Unmap it."""
-        self._libc.munmap(ctypes.c_void_p(self._start), mmap.PAGESIZE)
+        LIBC.munmap(ctypes.c_void_p(self._start), mmap.PAGESIZE)
         os.close(self._descriptor)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from profiler.asterisk import MAGIC, MAGIC_OFFSET
+from profiler.libc import LIBC
 from profiler.wire import Kind, Layout
 
 # Fewer than this many buckets are plausible; the largest in Asterisk are a few thousand.
@@ -34,8 +35,6 @@ class TargetMemory:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._libc.process_vm_readv.restype = ctypes.c_ssize_t
 
     def read(self, address: int, length: int) -> bytes | None:
         """Return `length` bytes at `address`, None unless all of them can be read."""
@@ -44,7 +43,7 @@ class TargetMemory:
         buffer = ctypes.create_string_buffer(length)
         local = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), length)
         remote = (ctypes.c_uint64 * 2)(address, length)
-        count = self._libc.process_vm_readv(
+        count = LIBC.process_vm_readv(
             self._pid, local, ctypes.c_ulong(1), remote, ctypes.c_ulong(1), ctypes.c_ulong(0)
         )
         return buffer.raw if count == length else None
@@ -62,7 +61,7 @@ class TargetMemory:
             remote = (ctypes.c_uint64 * (2 * len(part)))()
             for index, address in enumerate(part):
                 remote[2 * index], remote[2 * index + 1] = address, length
-            count = self._libc.process_vm_readv(
+            count = LIBC.process_vm_readv(
                 self._pid,
                 local,
                 ctypes.c_ulong(1),

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from profiler.elf import Elf, ElfError
+from profiler.libc import LIBC
 
 GLOBAL_DIRECTORY = PurePosixPath("/usr/lib/debug")
 INSTALLED_SYMBOLS = Path(GLOBAL_DIRECTORY)  # of this machine
@@ -26,8 +27,6 @@ SYS_OPENAT2 = 437
 RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 0x02, 0x10
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 RETRIES = 8  # openat2 answers EAGAIN when a rename went on beneath it
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _OpenHow(ctypes.Structure):
@@ -53,7 +52,7 @@ def open_in_root(root_fd: int, path: str) -> OpenFile:
     how = _OpenHow(OPEN_FLAGS, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
     number = errno.EAGAIN
     for _ in range(RETRIES):
-        fd = _libc.syscall(
+        fd = LIBC.syscall(
             SYS_OPENAT2, root_fd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how)
         )
         if fd >= 0:

@@ -21,6 +21,7 @@ from typing import Any
 
 from profiler import syscalls
 from profiler.btf import function_ids
+from profiler.cpus import possible_cpus
 from profiler.errors import KernelError
 from profiler.syscalls import ProgramStatistics
 
@@ -92,8 +93,7 @@ class BpfMap:
         self._library = library
         self.descriptor = descriptor
         self.name = name
-        information = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
-        fields = dict(line.split(":\t", 1) for line in information.splitlines() if ":\t" in line)
+        fields = syscalls.descriptor_fields(descriptor)
         self.key_size = int(fields["key_size"])
         self.value_size = int(fields["value_size"])
         self.max_entries = int(fields["max_entries"])
@@ -101,7 +101,7 @@ class BpfMap:
         self.per_cpu = int(fields["map_type"]) in (5, 6, 10)
         self.user_value_size = self.value_size
         if self.per_cpu:
-            self.user_value_size = (self.value_size + 7) // 8 * 8 * _possible_cpus()
+            self.user_value_size = (self.value_size + 7) // 8 * 8 * possible_cpus()
 
     def get(self, key: bytes) -> bytes | None:
         """Return a value (of all CPUs one after the other in a per-CPU map), None when absent."""
@@ -169,11 +169,6 @@ class BpfMap:
 
 def _buffer(data: bytes) -> Any:
     return ctypes.create_string_buffer(data, len(data))
-
-
-def _possible_cpus() -> int:
-    text = Path("/sys/devices/system/cpu/possible").read_text().strip()
-    return int(text.rsplit(",", 1)[-1].rsplit("-", 1)[-1]) + 1
 
 
 class RingBuffer:

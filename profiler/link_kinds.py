@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Thread
 
 from profiler import syscalls
+from profiler.libc import LIBC
 from profiler.links import ManyPlaces, OnePlace
 from profiler.syscalls import UprobePlace
 
@@ -97,7 +98,7 @@ def _runs_in_threads(program: int) -> bool:
     except OSError:
         return True
     try:
-        caller = Thread(target=ctypes.CDLL(None).getpgrp)
+        caller = Thread(target=LIBC.getpgrp)
         caller.start()
         caller.join()
         return syscalls.read_program_statistics(program).run_count > 0
@@ -107,7 +108,7 @@ def _runs_in_threads(program: int) -> bool:
 
 def _own_code() -> tuple[str, int]:
     """Return file and offset of a function that is mapped into this process and rarely called."""
-    function = ctypes.cast(ctypes.CDLL(None).getpgrp, ctypes.c_void_p).value or 0
+    function = ctypes.cast(LIBC.getpgrp, ctypes.c_void_p).value or 0
     for line in Path("/proc/self/maps").read_text().splitlines():
         fields = line.split(maxsplit=5)
         start, end = (int(bound, 16) for bound in fields[0].split("-"))

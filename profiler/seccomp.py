@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from profiler.calibration import ProbedCode
+from profiler.libc import LIBC
 
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
@@ -86,8 +87,7 @@ def _deny_uretprobe() -> None:
     header = ctypes.create_string_buffer(
         struct.pack("<HxxxxxxQ", len(instructions), ctypes.addressof(program))
     )
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+    if LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "no new privileges")
-    if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) != 0:
+    if LIBC.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "no filter")

@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from profiler.libc import LIBC
+
 _SYS_BPF = 321
 _SYS_PERF_EVENT_OPEN = 298
 _SYS_MEMBARRIER = 324
@@ -59,9 +61,6 @@ _ATTR_SIZE = 120  # PERF_ATTR_SIZE_VER6
 _REJECTIONS = (errno.EACCES, errno.EINVAL, errno.E2BIG, errno.EFAULT, errno.ENOMEM)
 _TRIES = 50  # Python runs a signal's handler between two of them
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-
 
 class VerifierError(OSError):
     """The kernel's verifier rejected a program; `log` is the end of what it said."""
@@ -76,7 +75,7 @@ def _bpf(command: int, attributes: bytes) -> int:
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
     number = errno.EAGAIN
     for _ in range(_TRIES):
-        result = int(_libc.syscall(_SYS_BPF, command, buffer, len(attributes)))
+        result = int(LIBC.syscall(_SYS_BPF, command, buffer, len(attributes)))
         if result >= 0:
             return result
         number = ctypes.get_errno()
@@ -142,7 +141,7 @@ def open_raw_tracepoint(name: str, program: int) -> int:
 
 def wait_for_grace_period() -> None:
     """Wait until the kernel may free what was in use when this was called, if it lets us wait."""
-    _libc.syscall(_SYS_MEMBARRIER, _MEMBARRIER_CMD_GLOBAL, 0)  # synchronize_rcu()
+    LIBC.syscall(_SYS_MEMBARRIER, _MEMBARRIER_CMD_GLOBAL, 0)  # synchronize_rcu()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +201,15 @@ class ProgramStatistics:
     run_count: int
 
 
+def descriptor_fields(descriptor: int) -> dict[str, str]:
+    """Return what the kernel tells of a program or a map."""
+    text = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
 def read_program_statistics(program: int) -> ProgramStatistics:
     """Read the kernel's statistics of a program (zero unless they are enabled)."""
-    text = Path(f"/proc/self/fdinfo/{program}").read_text()
-    values = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    values = descriptor_fields(program)
     return ProgramStatistics(
         int(values.get("run_time_ns", 0)),
         int(values.get("run_cnt", 0)),
@@ -215,7 +219,7 @@ def read_program_statistics(program: int) -> ProgramStatistics:
 def _perf_event_open(attributes: bytes, pid: int, cpu: int) -> int:
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
     descriptor = int(
-        _libc.syscall(_SYS_PERF_EVENT_OPEN, buffer, pid, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
+        LIBC.syscall(_SYS_PERF_EVENT_OPEN, buffer, pid, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
     )
     if descriptor < 0:
         number = ctypes.get_errno()
