@@ -18,8 +18,8 @@ from bench.storm import Reading, Storm
 from bench.tables import Table, estimate_cell, promise
 from lab import instance
 from lab.instance import Instance
-from profiler.preparation import Options
-from profiler.recording import Recording
+from profiler.model.recording import Recording
+from profiler.record.preparation import Options
 
 ASTERISK = instance.Options("16")
 CHAINS = (10, 100, 1_000, 8_000, 50_000)

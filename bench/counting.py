@@ -20,12 +20,12 @@ from bench.storm import Storm
 from bench.tables import Table, promise
 from lab import instance
 from lab.instance import Instance
-from profiler.ao2code import analyse
-from profiler.kernel import bpf_directory
-from profiler.mappings import TargetCode
-from profiler.placement import Site, choose_site, site_at
-from profiler.preparation import Options
-from profiler.probes import ProbePlanner
+from profiler.asterisk.ao2_code import analyse
+from profiler.binary.probe_sites import Site, choose_site, site_at
+from profiler.linux.bcc import bpf_directory
+from profiler.probes.planner import ProbePlanner
+from profiler.process.mappings import TargetCode
+from profiler.record.preparation import Options
 
 ASTERISK = instance.Options("22")  # functions begin with endbr64, as in all new packages
 CHAINS = (10, 100, 1_000, 8_000, 50_000)

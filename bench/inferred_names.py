@@ -16,11 +16,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from profiler.code_image import CodeImage
-from profiler.elf import Elf
-from profiler.inferred import InferredNames
-from profiler.symtab import SymbolTable, read_dynsym, read_symtab
-from profiler.unwind_table import functions
+from profiler.binary.code_image import CodeImage
+from profiler.binary.elf import Elf
+from profiler.binary.symtab import SymbolTable, read_dynsym, read_symtab
+from profiler.names.inferred import InferredNames
+from profiler.unwind.table import functions
 
 
 def names_by_address(table: SymbolTable | None) -> dict[int, set[str]]:

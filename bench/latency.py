@@ -20,10 +20,10 @@ from bench.storm import Storm
 from bench.tables import Table, promise
 from lab import instance
 from lab.instance import Instance
-from profiler.elf import Elf
-from profiler.preparation import Options
-from profiler.syscalls import UprobePlace
-from profiler.uprobes import UprobePrograms
+from profiler.binary.elf import Elf
+from profiler.linux.bpf import UprobePlace
+from profiler.probes.attach import UprobePrograms
+from profiler.record.preparation import Options
 
 ASTERISK = instance.Options("16")
 CYCLES = 30

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 
-from profiler import recorder
-from profiler.preparation import Options
-from profiler.recorder import Progress, Stop
-from profiler.recording import Recording
-from profiler.target import find_asterisk
+from profiler.asterisk.find import find_asterisk
+from profiler.model.recording import Recording
+from profiler.record import recorder
+from profiler.record.preparation import Options
+from profiler.record.recorder import Progress, Stop
 
 
 def _ignore(progress: Progress) -> None:

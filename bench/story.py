@@ -19,9 +19,9 @@ from bench.tables import Table, estimate_cell, promise
 from lab import instance, traffic
 from lab.instance import Instance
 from lab.traffic import Summary
-from profiler.cpu_clock import ProcessClock
-from profiler.preparation import Options
-from profiler.recording import LookupGroup, Recording
+from profiler.model.recording import LookupGroup, Recording
+from profiler.process.cpu_clock import ProcessClock
+from profiler.record.preparation import Options
 
 ASTERISK = instance.Options("16", buckets=7, taskprocessors=55_585)
 AT_ONCE = 8  # registrations that wait for their answer

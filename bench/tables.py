@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from profiler.aggregate import spread
+from profiler.report.aggregate import spread
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import struct
 from pathlib import Path
 
 from lab.errors import LabError
-from profiler.elf import Elf, ElfError
-from profiler.symtab import read_dynsym
+from profiler.binary.elf import Elf, ElfError
+from profiler.binary.symtab import read_dynsym
 
 PACKAGED_BUCKETS = 1567
 FUNCTION = "ast_tps_init"

@@ -14,7 +14,7 @@ from lab import instance
 from lab import traffic as sip
 from lab.errors import LabError
 from lab.instance import Instance, Options
-from profiler.target import find_candidates
+from profiler.asterisk.find import find_candidates
 
 TASKPROCESSORS = 55_585
 BUCKETS = 7  # TPS_MAX_BUCKETS of Asterisk before 13.20 and 15.3 (commit 7ed7d525fb)

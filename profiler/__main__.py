@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line and exit; Ctrl-C while its modules are loaded is no bug either."""
     try:
-        from profiler.cli import main as run
+        from profiler.cli.commands import main as run
     except KeyboardInterrupt:
         sys.stderr.write("ebpf-prof: aborted; no probe is left\n")
         sys.exit(130)

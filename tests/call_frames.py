@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from profiler.cfi import FrameSection
+from profiler.binary.call_frames import FrameSection
 
 ADDRESS = 0x10000  # of the built sections
 USUAL_INIT = bytes((0x0C, 7, 8, 0x90, 1))  # def_cfa rsp 8; offset rip 1

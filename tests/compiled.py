@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from profiler.code_image import CodeImage
-from profiler.elf import Elf
-from profiler.symtab import read_symtab
-from profiler.unwind_table import functions
+from profiler.binary.code_image import CodeImage
+from profiler.binary.elf import Elf
+from profiler.binary.symtab import read_symtab
+from profiler.unwind.table import functions
 
 
 def build(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from profiler.wire import Verdict
+from profiler.wire.lookups import Verdict
 from tests.compiled import build
 from tests.counting import Count, Counting, in_slots
 

@@ -10,15 +10,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-from profiler.containers import TargetMemory, read_container
-from profiler.lookup_counters import LookupCounters
-from profiler.mappings import TargetCode
-from profiler.probes import PlannedProbe, ProbePlan, ProbePlanner
-from profiler.thread_states import ThreadStates
-from profiler.unwind import TableLibrary
-from profiler.unwind_cache import TableCache, default_directory
-from profiler.uprobes import VARIANTS, UprobePrograms, Variant, load_programs
-from profiler.wire import (
+from profiler.asterisk.containers import TargetMemory, read_container
+from profiler.measure.lookup_counters import LookupCounters
+from profiler.measure.thread_states import ThreadStates
+from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
+from profiler.probes.planner import PlannedProbe, ProbePlan, ProbePlanner
+from profiler.process.mappings import TargetCode
+from profiler.unwind.kernel_tables import TableLibrary
+from profiler.unwind.table_cache import TableCache, default_directory
+from profiler.wire.lookups import (
     NO_WINDOW,
     Control,
     Group,

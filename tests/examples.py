@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from profiler import profile as p
-from profiler import recording as r
-from profiler.serialiser import Json, decode, encode
+from profiler.files.serializer import Json, decode, encode
+from profiler.model import profile as p
+from profiler.model import recording as r
 
 SECOND_NS = 1_000_000_000
 START_NS = 7_200 * SECOND_NS

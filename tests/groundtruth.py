@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.instance import Instance
-from profiler.wire import Verdict
+from profiler.wire.lookups import Verdict
 from tests.counting import Count, Counting, in_slots
 
 KINDS = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from profiler.profile import Profile, Thread
+from profiler.model.profile import Profile, Thread
 from profiler.renderers.labels import LABEL_MAX, clip, thread_label
 
 # Of one CPU: a thread that uses as much is shown by itself.

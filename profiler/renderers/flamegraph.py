@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TextIO
 from xml.sax.saxutils import escape, quoteattr
 
-from profiler.profile import Profile
+from profiler.model.profile import Profile
 from profiler.renderers import numbers
 from profiler.renderers.assets import read_asset
 from profiler.renderers.labels import clip, target_label, window_label

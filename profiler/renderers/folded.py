@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TextIO
 
-from profiler.profile import Profile
+from profiler.model.profile import Profile
 from profiler.renderers.lanes import Lane, comparison_lanes, sample_lanes
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from profiler.profile import Profile
+from profiler.model.profile import Profile
 from profiler.renderers import flamegraph, numbers
 from profiler.renderers.assets import read_asset
 from profiler.renderers.crowds import Crowd, crowds

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import TextIO
 
-from profiler.profile import Profile, StackQuality
-from profiler.serialiser import Json, encode
+from profiler.files.serializer import Json, encode
+from profiler.model.profile import Profile, StackQuality
 
 _ELSEWHERE = ("samples", "stacks", "lookup_stacks")  # large, and in other files in better form
 _RENAMED = ("sample_accounting", "lookup_accounting", "stack_quality", "lookup_stack_quality")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.profile import CallSiteUse, ContainerUse, Finding, NamedStack, Profile, Thread
+from profiler.model.profile import CallSiteUse, ContainerUse, Finding, NamedStack, Profile, Thread
 from profiler.renderers import numbers
 
 LABEL_MAX = 300  # characters; longer names are cut in everything that draws

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from profiler.profile import Profile
+from profiler.model.profile import Profile
 from profiler.renderers.crowds import lane_namer
 from profiler.renderers.labels import container_label, shown_frames
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from profiler.profile import Profile, Quantiles
+from profiler.model.profile import Profile, Quantiles
 from profiler.renderers import numbers
 from profiler.renderers.histogram import bars, name
 from profiler.renderers.labels import container_label

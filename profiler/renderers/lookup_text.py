@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from profiler.profile import ContainerUse, Profile, Quantiles
+from profiler.model.profile import ContainerUse, Profile, Quantiles
 from profiler.renderers import numbers
 from profiler.renderers.histogram import bars, draw
 from profiler.renderers.labels import clip, container_label

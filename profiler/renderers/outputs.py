@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TextIO
 
-from profiler.profile import Profile
+from profiler.model.profile import Profile
 from profiler.renderers import flamegraph, folded, html, json, speedscope
 
 OUTPUTS: Mapping[str, Callable[[Profile, TextIO], None]] = MappingProxyType(

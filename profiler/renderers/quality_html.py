@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.profile import Profile
+from profiler.model.profile import Profile
 from profiler.renderers import numbers, quality_text
 from profiler.renderers.crowds import crowds
 from profiler.renderers.labels import container_label

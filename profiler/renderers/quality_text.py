@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from profiler.profile import Profile, StackQuality
-from profiler.recording import Accounting
+from profiler.model.profile import Profile, StackQuality
+from profiler.model.recording import Accounting
 from profiler.renderers import numbers
 from profiler.renderers.labels import clip
 from profiler.renderers.lines import WIDTH, Line, heading, wrapped

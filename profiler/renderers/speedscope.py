@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
-from profiler.profile import Profile
+from profiler.files.serializer import Json
+from profiler.model.profile import Profile
 from profiler.renderers.crowds import lane_namer
 from profiler.renderers.labels import LABEL_MAX, clip, shown_frames, target_label
 from profiler.renderers.lanes import comparison_lanes
-from profiler.serialiser import Json
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 

@@ -10,7 +10,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from profiler.profile import Profile
+from profiler.model.profile import Profile
 from profiler.renderers import lookup_text, numbers, quality_text
 from profiler.renderers.crowds import crowds
 from profiler.renderers.labels import clip, finding_share, target_label, window_label

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from profiler.profile import CallSiteUse, ContainerUse, LookupCounts, Profile, Quantiles, Search
+from profiler.model.profile import (
+    CallSiteUse,
+    ContainerUse,
+    LookupCounts,
+    Profile,
+    Quantiles,
+    Search,
+)
 from profiler.renderers import numbers
 from profiler.renderers.labels import call_site_label, container_label, printable
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from profiler.keeper import Keeper
-from profiler.links import Links, ManyPlaces
-from profiler.mappings import read_mappings
-from profiler.placement import choose_site
-from profiler.symtab import read_symtab
-from profiler.syscalls import ATTACH_UPROBE_MULTI, PROG_KPROBE, UprobePlace, load_program
+from profiler.binary.probe_sites import choose_site
+from profiler.binary.symtab import read_symtab
+from profiler.linux.bpf import ATTACH_UPROBE_MULTI, PROG_KPROBE, UprobePlace, load_program
+from profiler.linux.links import Links, ManyPlaces
+from profiler.linux.probe_keeper import Keeper
+from profiler.process.mappings import read_mappings
 from tests.compiled import build, image_of
 from tests.live.outside import changed_code
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from profiler.probes import ProbePlan, ProbePlanner
-from profiler.wire import LookupCounter, Place, Verdict, place_of
+from profiler.probes.planner import ProbePlan, ProbePlanner
+from profiler.wire.lookups import LookupCounter, Place, Verdict, place_of
 from tests.counted import build_program, check, counted, running
 from tests.counting import Counting, in_slots
 

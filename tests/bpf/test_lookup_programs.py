@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from profiler.unwind import TableLibrary
-from profiler.unwind_cache import TableCache, default_directory
-from profiler.uprobes import VARIANTS, Variant, load_programs
+from profiler.probes.attach import VARIANTS, Variant, load_programs
+from profiler.unwind.kernel_tables import TableLibrary
+from profiler.unwind.table_cache import TableCache, default_directory
 
 pytestmark = pytest.mark.root
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from profiler.uprobes import VARIANTS, Variant
-from profiler.wire import LookupCounter
+from profiler.probes.attach import VARIANTS, Variant
+from profiler.wire.lookups import LookupCounter
 from tests.compiled import build
 from tests.counting import Counting
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from profiler.kernel import Program
-from profiler.placement import Site, SiteRefusedError, choose_site
-from profiler.symtab import read_symtab
-from profiler.syscalls import (
+from profiler.binary.probe_sites import Site, SiteRefusedError, choose_site
+from profiler.binary.symtab import read_symtab
+from profiler.linux.bcc import Program
+from profiler.linux.bpf import (
     ATTACH_UPROBE_MULTI,
     PROG_KPROBE,
     UprobePlace,

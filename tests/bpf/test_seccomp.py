@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from profiler import seccomp
-from profiler.placement import Site
-from profiler.probes import PlannedProbe, ProbePlan
-from profiler.seccomp import returns_are_safe
-from profiler.uprobes import ProbePlace, UprobePrograms, load_programs
+from profiler.binary.probe_sites import Site
+from profiler.probes import seccomp
+from profiler.probes.attach import ProbePlace, UprobePrograms, load_programs
+from profiler.probes.planner import PlannedProbe, ProbePlan
+from profiler.probes.seccomp import returns_are_safe
 
 DEFINITIONS = {
     "THREADS": 64,

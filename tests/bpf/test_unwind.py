@@ -9,12 +9,12 @@ from pathlib import Path
 import capstone
 import pytest
 
-from profiler.elf import Elf
-from profiler.mappings import VDSO, TargetCode
-from profiler.sampling import has_task_registers
-from profiler.symtab import read_symtab
-from profiler.unwind import UnwindStack
-from profiler.unwind_wire import CAUSES, CPU_COUNTERS, MAX_FRAMES, WHOLE, push_site
+from profiler.binary.elf import Elf
+from profiler.binary.symtab import read_symtab
+from profiler.measure.sampler import has_task_registers
+from profiler.process.mappings import VDSO, TargetCode
+from profiler.unwind.kernel_tables import UnwindStack
+from profiler.wire.unwind import CAUSES, CPU_COUNTERS, MAX_FRAMES, WHOLE, push_site
 from tests.bpf.unwinding import (
     AT_PROBE,
     KPROBE,

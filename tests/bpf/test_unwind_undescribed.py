@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from profiler.mappings import VDSO
-from profiler.unwind import UnwindStack
-from profiler.unwind_table import functions
-from profiler.unwind_wire import CAUSES
+from profiler.process.mappings import VDSO
+from profiler.unwind.kernel_tables import UnwindStack
+from profiler.unwind.table import functions
+from profiler.wire.unwind import CAUSES
 from tests.bpf.unwinding import running, sample_until, unwinding
 from tests.compiled import build
 

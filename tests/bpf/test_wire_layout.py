@@ -12,30 +12,30 @@ from pathlib import Path
 
 import pytest
 
-from profiler import wire
-from profiler.asterisk import ENTRY_FUNCTIONS
-from profiler.kernel import bpf_directory
+from profiler.asterisk.abi import ENTRY_FUNCTIONS
+from profiler.linux.bcc import bpf_directory
+from profiler.wire import lookups
 from tests.counting import slot_of
 
 HEADER = (bpf_directory() / "wire.h").read_text()
 WITHOUT_COMMENTS = re.sub(r"/\*.*?\*/", "", HEADER, flags=re.DOTALL)
 ENUMS: Mapping[str, tuple[str, type[IntEnum], str]] = {
     # in C: (what its names begin with, the mirror, what the mirror's names begin with)
-    "place": ("PLACE_", wire.Place, ""),
-    "entry_function": ("ENTRY_", wire.Place, ""),
-    "verdict": ("", wire.Verdict, ""),
-    "lookup_counter": ("LOOKUPS_", wire.LookupCounter, ""),
-    "metric": ("METRIC_", wire.Metric, ""),
-    "container_kind": ("KIND_", wire.Kind, ""),
+    "place": ("PLACE_", lookups.Place, ""),
+    "entry_function": ("ENTRY_", lookups.Place, ""),
+    "verdict": ("", lookups.Verdict, ""),
+    "lookup_counter": ("LOOKUPS_", lookups.LookupCounter, ""),
+    "metric": ("METRIC_", lookups.Metric, ""),
+    "container_kind": ("KIND_", lookups.Kind, ""),
 }
 RECORDS = {
-    "layout": wire.Layout,
-    "control": wire.Control,
-    "window_state": wire.WindowState,
-    "group_key": wire.GroupKey,
-    "group": wire.Group,
-    "histogram_key": wire.HistogramKey,
-    "lookup_stack_key": wire.LookupStackKey,
+    "layout": lookups.Layout,
+    "control": lookups.Control,
+    "window_state": lookups.WindowState,
+    "group_key": lookups.GroupKey,
+    "group": lookups.Group,
+    "histogram_key": lookups.HistogramKey,
+    "lookup_stack_key": lookups.LookupStackKey,
 }
 
 
@@ -90,11 +90,11 @@ def test_structs_lie_in_memory_as_python_packs_them(tmp_path: Path, name: str) -
         place = f"offsetof(struct {name}, {member}), sizeof(((struct {name} *)0)->{member})"
         statements.append(f'printf("%zu %zu\\n", {place});')
     (size,), *told = run(tmp_path, statements)
-    layout = getattr(wire, f"_{name.upper()}")
-    assert int(size) == layout.size == wire.SIZES[name]
+    layout = getattr(lookups, f"_{name.upper()}")
+    assert int(size) == layout.size == lookups.SIZES[name]
     places = []
     for (_, length), (offset, whole) in zip(members, told, strict=True):
-        count = 1 if length is None else len(wire.Verdict)
+        count = 1 if length is None else len(lookups.Verdict)
         width = int(whole) // count
         places += [(int(offset) + width * index, width) for index in range(count)]
     packed = expected_places(layout)
@@ -104,7 +104,7 @@ def test_structs_lie_in_memory_as_python_packs_them(tmp_path: Path, name: str) -
 
 
 def test_every_struct_has_a_mirror() -> None:
-    assert set(structs()) == set(wire.SIZES)
+    assert set(structs()) == set(lookups.SIZES)
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -124,7 +124,7 @@ def test_enums_have_the_same_values(tmp_path: Path, name: str) -> None:
     lines = run(tmp_path, [f'printf("{word} %d\\n", {word});' for word in names])
     told = {word.removeprefix(prefix): int(value) for word, value in lines}
     known = {member.name: member.value for member in mirror}
-    if mirror is wire.Place:
+    if mirror is lookups.Place:
         assert told.items() <= known.items()
         assert len(told) == (7 if name == "place" else len(ENTRY_FUNCTIONS))
     else:
@@ -134,15 +134,15 @@ def test_enums_have_the_same_values(tmp_path: Path, name: str) -> None:
 def test_constants_are_the_same(tmp_path: Path) -> None:
     names = ("MAX_DEPTH", "EXACT_SLOTS", "OCTAVE_SLOTS", "MATCH_BY_ADDRESS")
     lines = run(tmp_path, [f'printf("{name} %d\\n", {name});' for name in names])
-    assert lines == [[name, str(getattr(wire, name))] for name in names]
-    entries = [f"__ao2_{place.name.lower()}" for place in wire.Place][: len(ENTRY_FUNCTIONS)]
+    assert lines == [[name, str(getattr(lookups, name))] for name in names]
+    entries = [f"__ao2_{place.name.lower()}" for place in lookups.Place][: len(ENTRY_FUNCTIONS)]
     assert tuple(entries) == ENTRY_FUNCTIONS
 
 
 def test_cookies_are_taken_apart_as_they_were_made(tmp_path: Path) -> None:
     values = (0, 8, 0x7FFF_FFFF_FFFF, (1 << 55) - 1)
-    parts = [(p, value, emulated) for p in wire.Place for value in values for emulated in (0, 1)]
-    cookies = [wire.cookie(place, value, bool(emulated)) for place, value, emulated in parts]
+    parts = [(p, value, emulated) for p in lookups.Place for value in values for emulated in (0, 1)]
+    cookies = [lookups.cookie(place, value, bool(emulated)) for place, value, emulated in parts]
     statements = [
         f'printf("%u %llu %d\\n", PLACE_OF({cookie}ULL), (unsigned long long)VALUE_OF({cookie}ULL),'
         f" !({cookie}ULL & STEPPED));"
@@ -150,12 +150,12 @@ def test_cookies_are_taken_apart_as_they_were_made(tmp_path: Path) -> None:
     ]
     told = [tuple(map(int, words)) for words in run(tmp_path, statements)]
     assert told == [(int(place), value, emulated) for place, value, emulated in parts]
-    assert [wire.place_of(cookie) for cookie in cookies] == [place for place, _, _ in parts]
+    assert [lookups.place_of(cookie) for cookie in cookies] == [place for place, _, _ in parts]
 
 
 def test_functions_are_taken_apart_as_they_were_put_together(tmp_path: Path) -> None:
     parts = [(a, pushed) for a in (1, 0x5555_5555_5550, (1 << 47) - 1) for pushed in (0, 8, 2040)]
-    values = [wire.function_value(address, pushed) for address, pushed in parts]
+    values = [lookups.function_value(address, pushed) for address, pushed in parts]
     assert all(value < 1 << 55 for value in values)
     statements = [
         f'printf("%llu %llu\\n", FUNCTION_OF({value}ULL), PUSHED_BYTES_OF({value}ULL));'
@@ -167,11 +167,11 @@ def test_functions_are_taken_apart_as_they_were_put_together(tmp_path: Path) -> 
 @pytest.mark.parametrize(("address", "pushed"), [(1 << 47, 0), (1, 7), (1, 2048)])
 def test_functions_that_do_not_fit_are_refused(address: int, pushed: int) -> None:
     with pytest.raises(ValueError, match="do not fit"):
-        wire.function_value(address, pushed)
+        lookups.function_value(address, pushed)
 
 
 def test_slots_follow_each_other_without_a_gap() -> None:
-    ends = [wire.slot_range(slot) for slot in range(1500)]
+    ends = [lookups.slot_range(slot) for slot in range(1500)]
     assert ends[0] == (0, 1)
     assert all(high == low for (_, high), (low, _) in zip(ends, ends[1:], strict=False))
     assert all((high - low) * 32 <= max(low, 32) for low, high in ends)

@@ -13,14 +13,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from profiler import syscalls
-from profiler.cpus import online_cpus
-from profiler.elf import Elf
-from profiler.kernel import BpfModule, Program
-from profiler.mappings import TargetCode
-from profiler.unwind import TableLibrary, UnwindCoverage, UnwindStack, UnwindTables, decode_stack
-from profiler.unwind_cache import TableCache
-from profiler.unwind_wire import CPU_COUNTERS, SAMPLE
+from profiler.binary.elf import Elf
+from profiler.linux import bpf
+from profiler.linux.bcc import BpfModule, Program
+from profiler.linux.cpus import online_cpus
+from profiler.process.mappings import TargetCode
+from profiler.unwind.kernel_tables import (
+    TableLibrary,
+    UnwindCoverage,
+    UnwindStack,
+    UnwindTables,
+    decode_stack,
+)
+from profiler.unwind.table_cache import TableCache
+from profiler.wire.unwind import CPU_COUNTERS, SAMPLE
 
 PROGRAMS = Path(__file__).parent / "programs"
 PERF_EVENT, KPROBE = 7, 2  # enum bpf_prog_type
@@ -185,15 +191,15 @@ def sample(
     """
     program = one.load("cpu_sample", "cpu_continue", "cpu_programs", PERF_EVENT)
     ring = one.module.ring_buffer("cpu_samples")
-    statistics = syscalls.enable_program_statistics()
+    statistics = bpf.enable_program_statistics()
     before = program.statistics()
-    events = [syscalls.open_cpu_clock(PERIOD_NS, tid=tid) for tid in tids]
+    events = [bpf.open_cpu_clock(PERIOD_NS, tid=tid) for tid in tids]
     if not tids:
-        events = [syscalls.open_cpu_clock(PERIOD_NS, cpu=cpu) for cpu in online_cpus()]
+        events = [bpf.open_cpu_clock(PERIOD_NS, cpu=cpu) for cpu in online_cpus()]
     records: list[bytes] = []
     try:
         for event in events:
-            syscalls.run_program_on(event, program.descriptor)
+            bpf.run_program_on(event, program.descriptor)
         deadline = time.monotonic() + seconds
         which = CPU_COUNTERS.index(counter)
         enough = one.counters("cpu_counters", len(CPU_COUNTERS))[which] + samples
@@ -243,10 +249,8 @@ def link(program: Program, path: Path, addresses: list[int], pid: int, is_return
     """Attach a program at virtual addresses of a file."""
     elf = Elf.from_bytes(path.read_bytes())
     offsets = [elf.offset_of(address) for address in addresses]
-    places = [syscalls.UprobePlace(offset, 0) for offset in offsets if offset is not None]
-    return syscalls.link_uprobes(
-        program.descriptor, UPROBE_MULTI, str(path), places, pid, is_return
-    )
+    places = [bpf.UprobePlace(offset, 0) for offset in offsets if offset is not None]
+    return bpf.link_uprobes(program.descriptor, UPROBE_MULTI, str(path), places, pid, is_return)
 
 
 AT_PROBE = "../tests/bpf/programs/at_probe.bpf.c"

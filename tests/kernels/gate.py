@@ -9,14 +9,15 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from profiler import thread_exits
-from profiler.sampling import CpuSampler, has_task_registers
-from profiler.thread_exits import ThreadExits
-from profiler.unwind import TableLibrary, UnwindTables
-from profiler.unwind_cache import TableCache, default_directory
-from profiler.unwind_wire import CAUSES
-from profiler.uprobes import VARIANTS, Variant
+from profiler.measure.sampler import CpuSampler, has_task_registers
+from profiler.probes.attach import VARIANTS, Variant
+from profiler.process import thread_exits
+from profiler.process.thread_exits import ThreadExits
+from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
+from profiler.unwind.table_cache import TableCache, default_directory
+from profiler.wire.unwind import CAUSES
 from tests.counted import Program, check, counted, running
 from tests.counting import Counting
 from tests.live.outside import changed_code, leftovers, shown
@@ -28,7 +29,7 @@ _SAMPLES = 20
 def check_way(program: Program, way: Variant) -> None:
     """Count, sample and hear of ends by the programs of one way."""
     pid = program.process.pid
-    definitions = {
+    definitions: dict[str, Any] = {
         "CPU_TASK_REGISTERS": int(has_task_registers()),
         **thread_exits.definitions(),
     }

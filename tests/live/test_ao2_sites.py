@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from lab.instance import Instance
-from profiler.ao2code import Ao2Code, analyse
-from profiler.code_image import CodeImage
-from profiler.kernel import bpf_directory
-from profiler.placement import Site, choose_site
-from profiler.syscalls import (
+from profiler.asterisk.ao2_code import Ao2Code, analyse
+from profiler.binary.code_image import CodeImage
+from profiler.binary.probe_sites import Site, choose_site
+from profiler.linux.bcc import bpf_directory
+from profiler.linux.bpf import (
     ATTACH_UPROBE_MULTI,
     PROG_KPROBE,
     UprobePlace,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.instance import Instance
-from profiler.wire import NO_WINDOW, decode_window_state
+from profiler.wire.lookups import NO_WINDOW, decode_window_state
 from tests.counting import Counting
 from tests.groundtruth import Box, box, differences, learn, overcounted
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from lab.instance import Instance
-from profiler import ao2code, probes
-from profiler.code_image import CodeImage
-from profiler.link_kinds import LinkKind
-from profiler.uprobes import VARIANTS, Variant
-from profiler.wire import LookupCounter, Verdict
+from profiler.asterisk import ao2_code
+from profiler.binary.code_image import CodeImage
+from profiler.linux.link_kinds import LinkKind
+from profiler.probes import planner
+from profiler.probes.attach import VARIANTS, Variant
+from profiler.wire.lookups import LookupCounter, Verdict
 from tests.counting import Counting, in_slots
 from tests.groundtruth import (
     KINDS,
@@ -85,9 +86,9 @@ def test_every_way_to_attach_counts_the_same(asterisk: Instance, variant: Varian
                 check_accounting(counting)
 
 
-def by_the_unlocking(image: CodeImage) -> ao2code.Ao2Code:
+def by_the_unlocking(image: CodeImage) -> ao2_code.Ao2Code:
     """Analyse as if no code were passed only where every node was visited."""
-    found = ao2code.analyse(image)
+    found = ao2_code.analyse(image)
     traversals = tuple(replace(t, exhausted_sites=()) for t in found.traversals)
     return replace(found, traversals=traversals)
 
@@ -95,7 +96,7 @@ def by_the_unlocking(image: CodeImage) -> ao2code.Ao2Code:
 def test_ends_seen_by_the_unlocking_count_the_same(
     asterisk: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes, "analyse", by_the_unlocking)
+    monkeypatch.setattr(planner, "analyse", by_the_unlocking)
     with Counting(asterisk.pid) as counting:
         assert counting.plan.unlock_sites and not counting.plan.exhausted_sites
         for kind in ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies"):

@@ -11,9 +11,10 @@ import pytest
 from bench.session import Session
 from bench.storm import Storm
 from lab.instance import Instance
-from profiler import frames, preparation
-from profiler.lookups import LookupMeasurement
-from profiler.wire import LookupCounter, Verdict
+from profiler.measure import traversal_frames
+from profiler.measure.lookups import LookupMeasurement
+from profiler.record import preparation
+from profiler.wire.lookups import LookupCounter, Verdict
 from tests.groundtruth import KINDS, box
 from tests.live.load import meanwhile
 
@@ -61,7 +62,7 @@ def test_it_comes_back_where_elements_come_and_go(
     asterisk: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # How many lookups meet a change depends on the machine: 0.5 to 1.8 % were seen.
-    monkeypatch.setattr(frames, "DOUBTFUL_RATIO", 0.001)
+    monkeypatch.setattr(traversal_frames, "DOUBTFUL_RATIO", 0.001)
     with (
         box(asterisk, "churned", KINDS["hash"]) as target,
         Session(asterisk.pid, EVERY_LOOKUP) as session,

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from lab.instance import Instance, Options, start
-from profiler import syscalls
-from profiler.debugfiles import OpenFile
-from profiler.elf import Elf, ElfError
-from profiler.mappings import CodeFile, LoadedCode
-from profiler.unwind_table import functions
-from profiler.unwind_wire import CAUSES
+from profiler.binary.debug_files import OpenFile
+from profiler.binary.elf import Elf, ElfError
+from profiler.linux import bpf
+from profiler.process.mappings import CodeFile, LoadedCode
+from profiler.unwind.table import functions
+from profiler.wire.unwind import CAUSES
 from tests.bpf.unwinding import (
     AT_PROBE,
     KPROBE,
@@ -101,8 +101,8 @@ TABLES = """
 import sys
 from pathlib import Path
 from test_unwind_asterisk import all_code_below
-from profiler.unwind import TableLibrary
-from profiler.unwind_cache import TableCache
+from profiler.unwind.kernel_tables import TableLibrary
+from profiler.unwind.table_cache import TableCache
 library = TableLibrary(TableCache.open(Path(sys.argv[2])))
 tables = [library.table(file) for file in all_code_below(Path(sys.argv[1]))]
 print(len(tables), sum(8 * len(t.rows) + 4 * len(t.blocks) + len(t.rules) for t in tables))
@@ -135,9 +135,9 @@ def link_entries(one: Unwinding, pid: int, chance: random.Random) -> list[int]:
         if any(name in code.mapping.path for name in FILES) and code.file is not None:
             assert code.file.handle is not None
             path = f"/proc/self/fd/{code.file.handle.fd}"
-            places = [syscalls.UprobePlace(at, 0) for at in entries_of(code, chance)]
+            places = [bpf.UprobePlace(at, 0) for at in entries_of(code, chance)]
             links.append(
-                syscalls.link_uprobes(program.descriptor, UPROBE_MULTI, path, places, pid, False)
+                bpf.link_uprobes(program.descriptor, UPROBE_MULTI, path, places, pid, False)
             )
     return links
 

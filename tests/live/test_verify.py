@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from lab.instance import Instance
-from profiler.probes import ProbePlan, ProbePlanner
-from profiler.uprobes import VARIANTS
-from profiler.wire import Place, Verdict, place_of
+from profiler.probes.attach import VARIANTS
+from profiler.probes.planner import ProbePlan, ProbePlanner
+from profiler.wire.lookups import Place, Verdict, place_of
 from tests.counting import Counting
 from tests.groundtruth import KINDS, SEARCHES, TREE_ORDERS, box, learn, possible
 

@@ -9,7 +9,7 @@ import pytest
 from bench.budget import recorded_storm
 from bench.storm import Reading, Storm
 from lab.instance import Instance, Options, start
-from profiler.recording import LookupGroup, Recording
+from profiler.model.recording import LookupGroup, Recording
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiler.cfi import FrameSection, MalformedFramesError
-from profiler.elf import Elf
-from profiler.unwind_table import UnwindTable, compile_table, decode_table, encode_table
+from profiler.binary.call_frames import FrameSection, MalformedFramesError
+from profiler.binary.elf import Elf
+from profiler.unwind.table import UnwindTable, compile_table, decode_table, encode_table
 from tests.call_frames import Section
 
 RANGES = ((0x1000, 0x200000),)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from profiler.code_image import CodeImage
-from profiler.elf import Elf, ElfError
-from profiler.relocations import read_imports
-from profiler.symbols import Symbolizer, read_debugdata
-from profiler.symtab import read_dynsym, read_symtab
+from profiler.binary.code_image import CodeImage
+from profiler.binary.elf import Elf, ElfError
+from profiler.binary.relocations import read_imports
+from profiler.binary.symtab import read_dynsym, read_symtab
+from profiler.names.symbolizer import Symbolizer, read_debugdata
 from tests.compiled import build
 
 SOURCE = """

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from profiler.cfi import MalformedFramesError
-from profiler.elf import Elf, ElfError
-from profiler.naming import FileNames
-from profiler.unwind_table import functions
+from profiler.binary.call_frames import MalformedFramesError
+from profiler.binary.elf import Elf, ElfError
+from profiler.names.frames import FileNames
+from profiler.unwind.table import functions
 
 SOURCE = Path(__file__).parent.parent / "unit" / "inference" / "module.c"
 NAME = re.compile(r"~?[A-Za-z_][\w.@]*")

@@ -11,9 +11,9 @@ import capstone
 import pytest
 
 from lab import root
-from profiler.elf import Elf
-from profiler.unwind_table import functions
-from profiler.x86 import RAX, RCX, RSP, DecodeError, decode
+from profiler.binary.elf import Elf
+from profiler.binary.x86.decoder import RAX, RCX, RSP, DecodeError, decode
+from profiler.unwind.table import functions
 
 # Registers that capstone's lists miss or add; each rule is what the SDM says of the instruction.
 CAPSTONE_MISSES = {

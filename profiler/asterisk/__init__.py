@@ -1,0 +1,1 @@
+"""Finding an Asterisk, its ABI, its containers and its traversals."""

@@ -1,0 +1,170 @@
+"""Constant arguments of direct calls, as far as straight-line code shows them.
+
+Calling convention: x86-64 psABI 3.2.3; integer arguments are in six registers, further ones on the
+stack at the call. A value is an address or a number that an instruction holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from profiler.binary.x86.decoder import (
+    R8,
+    R9,
+    R10,
+    R11,
+    RAX,
+    RCX,
+    RDI,
+    RDX,
+    RSI,
+    RSP,
+    Flow,
+    Instruction,
+)
+
+ARGUMENT_REGISTERS = (RDI, RSI, RDX, RCX, R8, R9)
+_CALLER_SAVED = (RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11)
+_LEAVES = (Flow.JUMP, Flow.INDIRECT_JUMP, Flow.RETURN, Flow.TRAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A direct call, or a jump out of the function, to something with a name.
+
+    `values` holds the wanted arguments by position, those that are known.
+    """
+
+    address: int
+    callee: str
+    values: dict[int, int]
+
+
+NameOf = Callable[[Instruction], str | None]  # the callee of a call or jump, if it has a name
+Wanted = Callable[[str], Iterable[int]]  # positions of the arguments that are of interest
+
+
+def calls(
+    code: tuple[Instruction, ...], name_of: NameOf, wanted: Wanted, strict: bool = False
+) -> Iterator[Call]:
+    """Yield the calls of named functions in one function's `code`, in the order of addresses.
+
+    What is known is carried through the code in that order. Where paths meet, values may be those
+    of another path; with `strict` they are forgotten there.
+    """
+    end = code[-1].end if code else 0
+    labels = {i.target for i in code if i.flow in (Flow.JUMP, Flow.BRANCH)} if strict else set()
+    state = _State()
+    for instruction in code:
+        if instruction.address in labels:
+            state.forget_values()
+        state.arrive(instruction.address)
+        if _leaves_function(instruction, code[0].address, end):
+            name = name_of(instruction)
+            if name is not None:
+                pushed = 0 if instruction.flow in (Flow.CALL, Flow.INDIRECT_CALL) else 8
+                values = {position: state.argument(position, pushed) for position in wanted(name)}
+                known = {key: value for key, value in values.items() if value is not None}
+                yield Call(instruction.address, name, known)
+        state.step(instruction)
+
+
+def _leaves_function(instruction: Instruction, start: int, end: int) -> bool:
+    if instruction.flow in (Flow.CALL, Flow.INDIRECT_CALL, Flow.INDIRECT_JUMP):
+        return True
+    target = instruction.target
+    return instruction.flow is Flow.JUMP and target is not None and not start <= target < end
+
+
+class _State:
+    """Known values of registers and stack slots; slots count from rsp at the function's entry."""
+
+    def __init__(self) -> None:
+        self._registers: dict[int, int] = {}
+        self._slots: dict[int, int] = {}
+        self._depth: int | None = 0
+        self._depths: dict[int, int] = {}  # at the targets of jumps seen so far
+
+    def argument(self, position: int, pushed: int) -> int | None:
+        """Return an argument, None when unknown; `pushed`: bytes between rsp and the first."""
+        if position < len(ARGUMENT_REGISTERS):
+            return self._registers.get(ARGUMENT_REGISTERS[position])
+        if self._depth is None:
+            return None
+        return self._slots.get(self._depth + pushed + 8 * (position - len(ARGUMENT_REGISTERS)))
+
+    def forget_values(self) -> None:
+        self._registers.clear()
+        self._slots.clear()
+
+    def arrive(self, address: int) -> None:
+        self._depth = self._depths.get(address, self._depth)
+
+    def step(self, instruction: Instruction) -> None:
+        flow, target = instruction.flow, instruction.target
+        if flow in (Flow.CALL, Flow.INDIRECT_CALL):
+            for register in _CALLER_SAVED:
+                self._registers.pop(register, None)
+            return
+        if flow in (Flow.JUMP, Flow.BRANCH) and target is not None and self._depth is not None:
+            self._depths.setdefault(target, self._depth)
+        if flow in _LEAVES:
+            self._depth = None
+        elif instruction.mnemonic == "push":
+            self._push(instruction)
+        elif instruction.mnemonic == "mov" and instruction.first is None:
+            self._store(instruction)
+        else:
+            self._write(instruction)
+
+    def _push(self, instruction: Instruction) -> None:
+        if self._depth is not None and instruction.stack_delta is not None:
+            self._depth += instruction.stack_delta
+            self._put(self._slots, self._depth, self._source(instruction, instruction.first))
+
+    def _store(self, instruction: Instruction) -> None:
+        offset = _stack_offset(instruction)
+        if self._depth is not None and offset is not None:
+            value = self._source(instruction, instruction.second)
+            self._put(self._slots, self._depth + offset, value)
+
+    def _write(self, instruction: Instruction) -> None:
+        value = self._result(instruction)
+        if instruction.stack_delta is None:
+            self._depth = None
+        elif self._depth is not None:
+            self._depth += instruction.stack_delta
+        for register in list(self._registers):
+            if instruction.may_write(register):
+                del self._registers[register]
+        if value is not None and instruction.first is not None:
+            self._registers[instruction.first] = value
+
+    def _result(self, instruction: Instruction) -> int | None:
+        """Return what lands in the first operand, when that is a register and known."""
+        if instruction.first is None or instruction.operand_bytes < 4:
+            return None
+        if instruction.mnemonic == "lea":
+            return instruction.memory.address if instruction.memory is not None else None
+        if instruction.mnemonic == "mov" and instruction.memory is None:
+            return self._source(instruction, instruction.second)
+        return None
+
+    def _source(self, instruction: Instruction, register: int | None) -> int | None:
+        return instruction.immediate if register is None else self._registers.get(register)
+
+    @staticmethod
+    def _put(values: dict[int, int], key: int, value: int | None) -> None:
+        if value is None:
+            values.pop(key, None)
+        else:
+            values[key] = value
+
+
+def _stack_offset(instruction: Instruction) -> int | None:
+    """Return d of an operand d(%rsp), None without one."""
+    memory = instruction.memory
+    if memory is None or memory.base != RSP or memory.index is not None or memory.segment:
+        return None
+    return memory.displacement

@@ -1,0 +1,249 @@
+"""Chooses the instruction that a probe sits on: cheap, safe, and early enough to see the arguments.
+
+A uprobe replaces an instruction by a trap. Linux emulates some instructions in the trap handler
+(arch/x86/kernel/uprobes.c: push_setup_xol_ops takes `push` of a 64-bit register,
+branch_setup_xol_ops takes nop, jmp, call and conditional jumps with a relative target and no 66
+prefix); every other one is stepped out of line with a second trap, at ten times the price. Longer
+nops are emulated by recent kernels only, so they count as stepped here.
+
+Two kinds of place make the kernel change what the target computes, and are refused:
+
+- The five bytes `0f 1f 44 00 00`: Linux 6.18 turns a probe on them into a call (commit ba2bfc97b462
+  "uprobes/x86: Add support to optimize uprobes"), which overwrites the red zone below rsp. Allowed
+  at a function's first instruction only, where nothing of value lies there.
+- AVX instructions: branch_setup_xol_ops looks at the opcode byte without its map, takes vpor (eb)
+  for jmp, vpsubsb (e8) for call, vpcmpeqb (74) for je, and emulates that. Seen on 6.18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from profiler.binary.code_image import CodeImage, Function
+from profiler.binary.x86.decoder import (
+    R8,
+    R9,
+    R12,
+    R13,
+    R14,
+    R15,
+    RBP,
+    RBX,
+    RCX,
+    RDI,
+    RDX,
+    RSI,
+    Flow,
+    Instruction,
+)
+from profiler.binary.x86.text import text
+from profiler.errors import ProbeError
+
+ARGUMENTS = (RDI, RSI, RDX, RCX, R8, R9)  # System V psABI 3.2.3
+_CALLEE_SAVED = frozenset((RBX, RBP, R12, R13, R14, R15))
+_OPTIMISED_NOP = bytes.fromhex("0f1f440000")
+# is_prefix_bad() and good_insns_64 in arch/x86/kernel/uprobes.c: attaching fails there.
+_REFUSED_PREFIXES = frozenset((0x26, 0x2E, 0x36, 0x3E, 0xF0))
+_OTHER_PREFIXES = frozenset((0x64, 0x65, 0x66, 0x67, 0xF2, 0xF3))
+_REFUSED = frozenset(
+    ("in", "ins", "out", "outs", "int", "int1", "int3", "iret", "hlt", "ljmp", "lcall")
+    + ("syscall", "sysenter", "sysret", "sysexit", "ud0", "ud1", "ud2")
+)
+_MISTAKEN = "avx"
+
+
+class SiteRefusedError(ProbeError):
+    """No place in the function is safe for a probe; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place for a probe.
+
+    `stack_bytes`: by how much rsp lies below its value at the function's entry when the probe
+    fires, so that the n-th stack argument is at rsp + stack_bytes + 8 * n (from 1); None for a
+    place in the middle of a function. `emulated` is the cheap kind, else it is stepped.
+    """
+
+    function: str
+    vaddr: int
+    file_offset: int
+    instruction: str
+    emulated: bool
+    stack_bytes: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One instruction of the straight line from a function's entry, and the state before it."""
+
+    instruction: Instruction
+    written: int  # registers changed since the entry
+    stack_bytes: int
+
+
+def is_emulated(instruction: Instruction) -> bool:
+    """Tell whether every supported kernel emulates the instruction under a probe."""
+    if instruction.mnemonic == "push":
+        code = instruction.code
+        return (
+            len(code) == 1
+            and code[0] & 0xF8 == 0x50
+            or (len(code) == 2 and code[0] == 0x41 and code[1] & 0xF8 == 0x50)
+        )
+    if instruction.code == b"\x90":
+        return True
+    if instruction.flow not in (Flow.JUMP, Flow.BRANCH, Flow.CALL):
+        return False
+    return _is_plain_branch(instruction.code)
+
+
+def _is_plain_branch(code: bytes) -> bool:
+    """Tell a jmp, jcc or call with a relative target and no prefix from loop, jrcxz and others."""
+    if code[0] == 0x0F:
+        return code[1] & 0xF0 == 0x80
+    return code[0] in (0xE8, 0xE9, 0xEB) or code[0] & 0xF0 == 0x70
+
+
+def choose_site(
+    image: CodeImage,
+    address: int,
+    name: str,
+    needed: Iterable[int] = ARGUMENTS,
+    returns: bool = False,
+) -> Site:
+    """Return the best place for a probe that fires once per call of the function at `address`.
+
+    `needed` are the registers that must still hold what the caller put there; `returns` asks for a
+    place where a return probe can be armed too (rsp points to the return address). SiteRefusedError
+    when there is none.
+    """
+    function = image.function(address)
+    if function is None or function.start != address:
+        raise SiteRefusedError(f"{name}: no frame description starts at {address:#x}")
+    instructions = image.instructions(function)
+    if not instructions:
+        raise SiteRefusedError(f"{name}: has bytes that are no instruction")
+    if any(instruction.target == address for instruction in _branches(instructions)):
+        raise SiteRefusedError(f"{name}: jumps back to its own entry")
+    mask = sum(1 << register for register in needed)
+    for step in _safe_line(image, function, instructions):
+        if step.written & mask or (returns and step.stack_bytes):
+            break
+        if is_emulated(step.instruction):
+            return _site(function, step, name, "emulated, arguments intact")
+    entry = _Step(instructions[0], 0, 0)
+    _refuse_unprobeable(entry.instruction, name, at_entry=True)
+    return _site(
+        function, entry, name, "entry: no emulated instruction before the arguments change"
+    )
+
+
+def site_at(image: CodeImage, address: int, name: str, reason: str) -> Site:
+    """Return a place in the middle of a function, SiteRefusedError where no probe may sit."""
+    function = image.function(address)
+    if function is None:
+        raise SiteRefusedError(f"{name}: no frame description holds {address:#x}")
+    for instruction in image.instructions(function) or ():
+        if instruction.address == address:
+            _refuse_unprobeable(instruction, name, at_entry=address == function.start)
+            offset = function.file_offset + address - function.start
+            emulated = is_emulated(instruction)
+            return Site(name, address, offset, text(instruction), emulated, None, reason)
+    raise SiteRefusedError(f"{name}: no instruction starts at {address:#x}")
+
+
+def _site(function: Function, step: _Step, name: str, reason: str) -> Site:
+    instruction = step.instruction
+    offset = function.file_offset + instruction.address - function.start
+    emulated = is_emulated(instruction)
+    return Site(
+        name, instruction.address, offset, text(instruction), emulated, step.stack_bytes, reason
+    )
+
+
+def _refuse_unprobeable(instruction: Instruction, name: str, at_entry: bool) -> None:
+    where = f"{name}: {text(instruction)} at {instruction.address:#x}"
+    if instruction.code == _OPTIMISED_NOP and not at_entry:
+        raise SiteRefusedError(f"{where} would be overwritten by a call that spoils the red zone")
+    for byte in instruction.code:
+        if byte in _REFUSED_PREFIXES:
+            raise SiteRefusedError(f"{where} has a prefix that the kernel refuses")
+        if byte not in _OTHER_PREFIXES:
+            break
+    if instruction.mnemonic == _MISTAKEN:
+        raise SiteRefusedError(f"{where} may be taken for another instruction by the kernel")
+    if instruction.mnemonic in _REFUSED:
+        raise SiteRefusedError(f"{where} is an instruction that the kernel refuses")
+
+
+def _branches(instructions: Iterable[Instruction]) -> list[Instruction]:
+    return [i for i in instructions if i.flow in (Flow.JUMP, Flow.BRANCH)]
+
+
+def _straight_line(instructions: tuple[Instruction, ...]) -> list[_Step]:
+    """Return what every call passes exactly once by this function's own direct branches.
+
+    It ends with the first call, return or jump, and before the first target of a branch.
+    """
+    targets = {branch.target for branch in _branches(instructions)}
+    line: list[_Step] = []
+    written = stack_bytes = 0
+    for instruction in instructions:
+        if instruction.address in targets:
+            break
+        line.append(_Step(instruction, written, stack_bytes))
+        if instruction.flow is not Flow.STRAIGHT or instruction.writes is None:
+            break
+        if instruction.stack_delta is None:
+            break
+        written |= instruction.writes
+        stack_bytes -= instruction.stack_delta
+    return line
+
+
+def _safe_line(
+    image: CodeImage, function: Function, instructions: tuple[Instruction, ...]
+) -> list[_Step]:
+    """Return the part of the straight line that no branch can come back into.
+
+    Saving a callee-saved register that is still the caller's happens once per call, so what lies
+    before the last such push is safe whatever jumps there are. The rest is safe when every jump of
+    the function is known: none is indirect, and the code that it jumps out to (its cold part) does
+    not jump back into the line.
+    """
+    line = _straight_line(instructions)
+    if _jumps_are_known(image, function, instructions, line):
+        return line
+    saves = [
+        index
+        for index, step in enumerate(line)
+        if step.instruction.mnemonic == "push"
+        and step.instruction.first in _CALLEE_SAVED
+        and not step.written >> step.instruction.first & 1
+    ]
+    return line[: saves[-1] + 1] if saves else []
+
+
+def _jumps_are_known(
+    image: CodeImage,
+    function: Function,
+    instructions: tuple[Instruction, ...],
+    line: list[_Step],
+) -> bool:
+    if any(i.flow is Flow.INDIRECT_JUMP for i in instructions):
+        return False
+    addresses = {step.instruction.address for step in line}
+    for branch in _branches(instructions):
+        target = branch.target
+        if target is None or function.start <= target < function.end or image.is_stub(target):
+            continue
+        other = image.function(target)
+        code = image.instructions(other) if other else None
+        if code is None:
+            return False
+        if any(i.flow is Flow.INDIRECT_JUMP or i.target in addresses for i in code):
+            return False
+    return True

@@ -1,0 +1,202 @@
+"""Which data and functions the code of one file refers to, by a scan without decoding.
+
+The scan looks for the byte patterns of the instructions that load an address. A pattern that lies
+across two instructions can show a reference that is not there; it never hides one of these forms.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from array import array
+from bisect import bisect_left
+from collections.abc import Collection, Iterator
+from functools import cached_property
+
+from profiler.binary.code_image import CodeImage, Function
+from profiler.binary.elf import ET_EXEC, MAX_READ_BYTES, PF_X, Elf, Section
+from profiler.binary.relocations import slot_of_stub
+from profiler.binary.symtab import read_dynsym
+from profiler.binary.x86.decoder import DecodeError, Flow, Instruction, decode_all
+from profiler.names.symbolizer import STUB_SECTIONS
+
+# lea disp32(%rip), %r64: REX.W (and R), 8D, ModRM with mod 00 and r/m 101.
+_LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(.{4}))", re.DOTALL)
+# The same, and in a file at a fixed address: mov $imm32, %r32; push $imm32; mov $imm32 to a
+# register plus disp8, to the stack, or to disp32(%rip).
+_ADDRESS = re.compile(
+    rb"(?:[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]|[\xb8-\xbf\x68]"
+    rb"|\xc7(?:[\x40-\x43\x45-\x47].|\x04\x24|\x44\x24.|\x84\x24.{4}|\x05.{4}))(?=(.{4}))",
+    re.DOTALL,
+)
+# call or jmp rel32; call or jmp *disp32(%rip), for code that was compiled without stubs
+_CALL = re.compile(rb"(?:[\xe8\xe9]|\xff[\x15\x25])(?=(.{4}))", re.DOTALL)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MAX_IDENTIFIER = 120
+MAX_FUNCTION_BYTES = 1 << 16  # asterisk's largest function has 25 KB
+MAX_DECODED_BYTES = 8 << 20  # per file; asterisk has 2 MB of code
+MAX_TEXT = 256
+
+
+class CodeReferences:
+    """References of one file, collected once when they are first needed."""
+
+    def __init__(self, image: CodeImage) -> None:
+        self._image = image
+        self._elf = image.elf
+        self._decoded_bytes = 0
+        self._identifiers: dict[int, str | None] = {}
+        self._callees: dict[int, str | None] = {}
+
+    def uses(self, name: str) -> bool:
+        """Tell whether the file imports or exports the function."""
+        return name in self._imported or self._image.exported(name) is not None
+
+    def callee(self, instruction: Instruction) -> str | None:
+        """Return the name of the exported or imported function that is called or jumped to."""
+        if instruction.flow in (Flow.INDIRECT_CALL, Flow.INDIRECT_JUMP):
+            memory = instruction.memory
+            return None if memory is None else self._slot_name(memory.address)
+        return None if instruction.target is None else self.function_name(instruction.target)
+
+    def function_name(self, address: int) -> str | None:
+        """Return the exported or, behind a linkage stub, imported name of what lies there."""
+        if address not in self._callees:
+            name = self._exports.get(address)
+            if name is None:
+                name = self._slot_name(slot_of_stub(self._elf, address))
+            self._callees[address] = name
+        return self._callees[address]
+
+    def instructions(self, function: Function) -> tuple[Instruction, ...]:
+        """Return a function's instructions; () for bad or too much code, of it or in all so far.
+
+        They are not kept: all of asterisk's would take hundreds of megabytes.
+        """
+        self._decoded_bytes += len(function.code)
+        too_much = self._decoded_bytes > MAX_DECODED_BYTES
+        if too_much or len(function.code) > MAX_FUNCTION_BYTES:
+            return ()
+        try:
+            return tuple(decode_all(function.code, function.start))
+        except DecodeError:
+            return ()
+
+    def callers(self, names: Collection[str]) -> list[int]:
+        """Return the starts of the functions that seem to call or jump to one of `names`."""
+        starts = set()
+        for address, data in self._code():
+            for match in _CALL.finditer(data):
+                target = address + match.end() + 4 + _signed(match[1])
+                direct = data[match.start()] in (0xE8, 0xE9)
+                name = self.function_name(target) if direct else self._slot_name(target)
+                place = address + match.start()
+                function = self._image.function(place) if name in names else None
+                if function is not None and not self._in_stubs(place):
+                    starts.add(function.start)
+        return sorted(starts)
+
+    def identifier(self, address: int | None) -> str | None:
+        """Return the C identifier that is stored at a data address, None if none is."""
+        if address is None:
+            return None
+        if address not in self._identifiers:
+            text = string_text(self._elf, address) or ""
+            valid = len(text) <= MAX_IDENTIFIER and _IDENTIFIER.fullmatch(text)
+            self._identifiers[address] = text if valid else None
+        return self._identifiers[address]
+
+    def to(self, address: int) -> list[int]:
+        """Return the code addresses that refer to `address`, ascending."""
+        return self._by_target.get(address, [])
+
+    def inside(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield (place, target) of the references from code in [start, end), ascending."""
+        places, targets = self._found
+        index = bisect_left(places, start)
+        while index < len(places) and places[index] < end:
+            yield places[index], targets[index]
+            index += 1
+
+    def taken(self, address: int) -> bool:
+        """Tell whether code or data hold the address, other than to call it directly."""
+        return address in self._pointers or address in self._by_target
+
+    def _in_stubs(self, address: int) -> bool:
+        return any(s.address <= address < s.address + s.size for s in self._stubs)
+
+    @cached_property
+    def _stubs(self) -> tuple[Section, ...]:
+        found = (self._elf.section(name) for name in STUB_SECTIONS)
+        return tuple(section for section in found if section is not None)
+
+    def _slot_name(self, slot: int | None) -> str | None:
+        symbol = None if slot is None else self._image.imports.symbols.get(slot)
+        return None if symbol is None else symbol.name
+
+    def _code(self) -> Iterator[tuple[int, bytes]]:
+        for start, end in self._elf.code_ranges:
+            data = self._elf.read_at(start, min(end - start, MAX_READ_BYTES))
+            if data is not None:
+                yield start, data
+
+    @cached_property
+    def _imported(self) -> frozenset[str]:
+        return frozenset(symbol.name for symbol in self._image.imports.symbols.values())
+
+    @cached_property
+    def _exports(self) -> dict[int, str]:
+        table = read_dynsym(self._elf)
+        if table is None:
+            return {}
+        named = ((table.values[index], table.name(index)) for index in table.functions())
+        return dict(sorted(named, reverse=True))
+
+    @cached_property
+    def _found(self) -> tuple[array[int], array[int]]:
+        """Places and targets of all references, ascending by place."""
+        places, targets = array("Q"), array("Q")
+        fixed = self._elf.type == ET_EXEC
+        for start, data in self._code():
+            for match in (_ADDRESS if fixed else _LEA).finditer(data):
+                distance = _signed(match[1])
+                relative = match[0][1:2] == b"\x8d"
+                target = start + match.end() + 4 + distance if relative else distance
+                if target >= 0:
+                    places.append(start + match.start())
+                    targets.append(target)
+        return places, targets
+
+    @cached_property
+    def _by_target(self) -> dict[int, list[int]]:
+        places, targets = self._found
+        found: dict[int, list[int]] = {}
+        for place, target in zip(places, targets, strict=True):
+            found.setdefault(target, []).append(place)
+        return found
+
+    @cached_property
+    def _pointers(self) -> frozenset[int]:
+        """Code addresses that the file's data holds once loaded."""
+        if self._elf.type != ET_EXEC:
+            return frozenset(self._image.imports.pointers.values())
+        words: set[int] = set()
+        for load in self._elf.loads:
+            if not load.flags & PF_X:
+                size = min(load.file_bytes, MAX_READ_BYTES) // 8 * 8
+                words.update(
+                    word for (word,) in struct.iter_unpack("<Q", self._elf.read(load.offset, size))
+                )
+        ranges = self._elf.code_ranges
+        return frozenset(w for w in words if any(start <= w < end for start, end in ranges))
+
+
+def string_text(elf: Elf, address: int) -> str | None:
+    """Return the text that is stored at an address, None beyond the file or without an end."""
+    data = elf.read_at(address, min(MAX_TEXT, elf.file_bytes_from(address)))
+    end = data.find(b"\0") if data else -1
+    return None if not data or end < 0 else data[:end].decode("utf-8", "backslashreplace")
+
+
+def _signed(field: bytes) -> int:
+    return int.from_bytes(field, "little", signed=True)

@@ -1,0 +1,352 @@
+"""The command line: knows, with click_types.py, click, exit codes and the process's streams."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+import click
+
+from profiler import __version__
+from profiler.asterisk.find import find_asterisk
+from profiler.binary.debug_files import INSTALLED_SYMBOLS, SymbolDirectory
+from profiler.cli.options import MAX_FREQUENCY_HZ, Budget, Commands, Duration, Frequency
+from profiler.cli.probe_list import render as render_probes
+from profiler.cli.progress import ProgressLine
+from profiler.cli.streams import drop, open_missing, say, write_out
+from profiler.doctor.checks import checks, exit_code, require
+from profiler.doctor.checks import render as render_checks
+from profiler.doctor.facts import read_facts
+from profiler.errors import IncompleteError, ProfilerError, UsageError, scarcity
+from profiler.files.output_folder import OutputFolder, find_owner
+from profiler.files.recording_file import read_recording, write_recording
+from profiler.linux.bcc import BpfModule
+from profiler.model.profile import Profile
+from profiler.model.recording import Recording
+from profiler.names.frames import rename
+from profiler.probes.planner import ProbePlanner
+from profiler.process.mappings import TargetCode
+from profiler.record.preparation import Options
+from profiler.record.recorder import Stop, record
+from profiler.renderers import difference_text, json, text
+from profiler.renderers.outputs import OUTPUTS
+from profiler.report.aggregate import aggregate
+from profiler.report.difference import diff
+
+_ABORTED = 130  # as a shell reports a program that Ctrl-C ended
+
+EXAMPLES = """\b
+Examples:
+  sudo ebpf-prof asterisk                 profile the running Asterisk, 10 s
+  sudo ebpf-prof asterisk --duration 60   for a minute
+  sudo ebpf-prof asterisk -p 4711 -o DIR  this process, results into DIR
+  sudo ebpf-prof asterisk --budget 0.2%   take at most 0.2 % of one CPU
+  sudo ebpf-prof asterisk --list-probes   show where probes would go
+"""
+EXIT_CODES = """\b
+Exit codes:
+  0 ok  1 internal error  2 usage  3 target  4 probes or symbols
+  5 privilege  6 kernel  7 incomplete (only with --strict)  130 aborted
+"""
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog=EXAMPLES + "\n\n" + EXIT_CODES,
+    no_args_is_help=False,  # which writes the whole help as if it were an error's one line
+)
+@click.version_option(__version__, prog_name="ebpf-prof")
+def commands() -> None:
+    """Profile a running Asterisk without stopping, restarting or rebuilding it.
+
+    Shows which threads burn CPU and in which functions, which container lookups cost most and
+    where in Asterisk's source they are made, and what measuring took from the PBX.
+    """
+
+
+@commands.command(epilog=EXAMPLES + "\n\n" + EXIT_CODES)
+@click.option("-p", "--pid", type=click.IntRange(min=1), help="Process to profile.")
+@click.option(
+    "-d", "--duration", type=Duration(), default="10s", show_default=True, help="60, 60s, 1m."
+)
+@click.option(
+    "-F",
+    "--frequency",
+    type=Frequency(1, MAX_FREQUENCY_HZ),
+    default=99.0,
+    show_default=True,
+    help="Samples per second of CPU time.",
+)
+@click.option(
+    "--budget",
+    type=Budget(),
+    default="1%",
+    show_default=True,
+    help="Most that measuring may take from the target, of one CPU; 0.1% to 100%, or off.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for the results. [default: ebpf-prof-asterisk-<time>-<pid>]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print profile.json instead of the report.")
+@click.option("--cpu-only", is_flag=True, help="Only sample the CPU; place no probes.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Also trap each step of the traversals and compare: dear, for short runs.",
+)
+@click.option("--list-probes", is_flag=True, help="Show where probes would go, and place none.")
+@click.option("-U", "--user", "user_only", is_flag=True, help="Leave kernel frames out.")
+@click.option("-K", "--kernel", "kernel_only", is_flag=True, help="Leave user frames out.")
+@click.option(
+    "--symbols",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder with debug symbol files, found by build id.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 7 when anything was lost or cut.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no report; only write files.")
+def asterisk(
+    pid: int | None,
+    duration: float,
+    frequency: float,
+    budget: float,
+    output: Path | None,
+    as_json: bool,
+    cpu_only: bool,
+    verify: bool,
+    list_probes: bool,
+    user_only: bool,
+    kernel_only: bool,
+    symbols: str | None,
+    strict: bool,
+    quiet: bool,
+) -> None:
+    """Profile the running Asterisk.
+
+    The target is neither stopped nor changed. Press Ctrl-C to end early: everything measured so
+    far is reported and written. A second Ctrl-C aborts.
+    """
+    if user_only and kernel_only:
+        raise UsageError("-U and -K leave nothing to show", "use one of them, or none")
+    if verify and cpu_only:
+        raise UsageError(
+            "--cpu-only leaves --verify nothing to compare", "use one of them, or none"
+        )
+    require(checks(read_facts()))
+    target = find_asterisk(pid)
+    if list_probes:
+        _list_probes(target.pid, verify)
+        return
+    options = Options(
+        duration_ns=round(duration * 1e9),
+        frequency_hz=frequency,
+        budget_ratio=None if budget == float("inf") else budget,
+        lookups=not cpu_only,
+        kernel_frames=not user_only,
+        user_frames=not kernel_only,
+        command=tuple(sys.argv),
+        symbols=symbols,
+        verify=verify,
+    )
+    folder = output or _folder_of(target.pid)
+    with OutputFolder(folder, find_owner(os.environ, os.geteuid())) as results:
+        line = ProgressLine(sys.stderr, quiet or as_json)
+        with _stopping() as stop:
+            recording = record(target, options, stop, line)
+            line.end()
+        try:
+            profile = _write(recording, results)
+        except UsageError:  # the disk may be full by now; what was measured is still to be seen
+            _show(aggregate(recording), None, as_json, quiet)
+            raise
+    _show(profile, folder, as_json, quiet)
+    if strict:
+        _require_complete(profile)
+
+
+def _folder_of(pid: int) -> Path:
+    """Return a new name for results; who profiles two processes at once gets two folders."""
+    return Path(f"ebpf-prof-asterisk-{time.strftime('%Y%m%d-%H%M%S')}-{pid}")
+
+
+def _list_probes(pid: int, verify: bool) -> None:
+    code = TargetCode(pid)
+    code.refresh()
+    planner = ProbePlanner(code)
+    path = planner.executable().mapping.path
+    write_out(lambda plan, out: render_probes(plan, path, out), planner.plan(verify))
+
+
+def _write(recording: Recording, results: OutputFolder) -> Profile:
+    """Write all files; the recording first, since everything else can be made of it again."""
+    with results.binary("recording") as out:
+        write_recording(recording, out)
+    profile = aggregate(recording)
+    for name, render in OUTPUTS.items():
+        with results.text(name) as stream:
+            render(profile, stream)
+    return profile
+
+
+def _show(profile: Profile, folder: Path | None, as_json: bool, quiet: bool) -> None:
+    try:
+        if as_json or not quiet:
+            write_out((json if as_json else text).render, profile)
+    finally:
+        if folder is not None and not quiet:
+            say(sys.stderr, f"results: {folder}/report.html and {len(OUTPUTS)} more files")
+
+
+def _require_complete(profile: Profile) -> None:
+    missing = []
+    for name, counts in (
+        ("samples", profile.sample_accounting),
+        ("lookups", profile.lookup_accounting),
+    ):
+        gone = counts.lost + counts.collided + counts.truncated
+        if gone:
+            missing.append(f"{gone:,} {name} were lost, collided or cut")
+    if profile.target.exited:
+        missing.append("the target ended before the time was over")
+    if missing:
+        raise IncompleteError(
+            "incomplete: " + "; ".join(missing), "run it again, or without --strict"
+        )
+
+
+@contextmanager
+def _stopping() -> Iterator[Stop]:
+    """Turn Ctrl-C, SIGTERM and SIGHUP into an early end; the second Ctrl-C aborts."""
+    stop = Stop()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stop.reason is not None:
+            # The probes are taken away in peace, however often somebody presses the keys.
+            for one in previous:
+                signal.signal(one, signal.SIG_IGN)
+            raise KeyboardInterrupt
+        stop.reason = "interrupt" if number == signal.SIGINT else "termination"
+
+    def on_hangup(_number: int, _frame: FrameType | None) -> None:
+        stop.reason = stop.reason or "hangup"
+
+    previous = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as it is under nohup
+        # To the end: terminal and shell send one each, and the results are still to be written.
+        signal.signal(signal.SIGHUP, on_hangup)
+    yield stop
+    # Not after an abort: what comes then is only the end of this process.
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+
+
+@commands.command()
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write all files again.")
+@click.option("--json", "as_json", is_flag=True, help="Print profile.json instead of the report.")
+@click.option(
+    "--symbols",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with more debug symbol files, found by build id.",
+)
+def report(recording: Path, output: Path | None, as_json: bool, symbols: Path | None) -> None:
+    """Show a RECORDING again; needs no root and no target.
+
+    Debug symbols that were installed meanwhile name what was unnamed or inferred.
+    """
+    folders = (symbols, INSTALLED_SYMBOLS) if symbols else (INSTALLED_SYMBOLS,)
+    recorded = rename(_read(recording), [SymbolDirectory(folder) for folder in folders])
+    if output is None:
+        _show(aggregate(recorded), None, as_json, quiet=False)
+        return
+    with OutputFolder(output, find_owner(os.environ, os.geteuid())) as results:
+        profile = _write(recorded, results)
+    _show(profile, output, as_json, quiet=False)
+
+
+@commands.command(name="diff")
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+def diff_command(before: Path, after: Path) -> None:
+    """Show what changed between two recordings, per second of each."""
+    difference = diff(aggregate(_read(before)), aggregate(_read(after)))
+    write_out(difference_text.render, difference)
+
+
+def _read(path: Path) -> Recording:
+    """Read a recording, or the one in a folder of results."""
+    return read_recording(path / "recording" if path.is_dir() else path)
+
+
+@commands.command()
+def doctor() -> None:
+    """Check at once whether this host can run the profiler, and say what helps."""
+    found = checks(read_facts(_try_compiler))
+    write_out(render_checks, found)
+    sys.exit(exit_code(found))
+
+
+def _try_compiler() -> None:
+    BpfModule(
+        ("cpu.bpf.c",),
+        {"TARGET_TGID": os.getpid(), "UNWIND_ROWS": 1, "UNWIND_BLOCKS": 1} | {"UNWIND_RULES": 1},
+    ).close()
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    open_missing()
+    sys.exit(run(_invoke, sys.stderr))
+
+
+def _invoke() -> None:
+    """Run what the arguments say, without what click's own main() does about errors."""
+    with (
+        suppress(click.exceptions.Exit),  # of --help and --version
+        commands.make_context("ebpf-prof", sys.argv[1:]) as context,
+    ):
+        commands.invoke(context)
+
+
+def run(command: Callable[[], object], errors: TextIO) -> int:
+    """Run a command; return its exit code, and write what a user can do about an error."""
+    try:
+        command()
+    except ProfilerError as error:
+        _complain(errors, error.message, error.hint)
+        return error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"{context.command_path} --help" if context else "ebpf-prof --help"
+        _complain(errors, error.format_message(), hint)
+        return UsageError.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _complain(errors, "aborted; no probe is left", "")
+        return _ABORTED
+    except BrokenPipeError:  # of --help
+        drop(1)
+    except (OSError, MemoryError) as error:
+        complaint = scarcity(error)
+        if complaint is None:
+            raise
+        _complain(errors, complaint.message, complaint.hint)
+        return complaint.exit_code
+    return 0
+
+
+def _complain(errors: TextIO, message: str, hint: str) -> None:
+    say(errors, f"ebpf-prof: {message}")
+    if hint:
+        say(errors, f"  try: {hint}")

@@ -1,0 +1,1 @@
+"""From what windows saw to totals, with intervals."""

@@ -1,0 +1,1 @@
+"""The recording file and the results folder."""

@@ -1,0 +1,150 @@
+"""The recording as a file: gzip'd JSON of `Recording`, field by field; see docs/recording.md.
+
+A file may come from anyone. Reading bounds its size, checks every type and every index, and turns
+whatever is wrong into a UsageError that names the file and the field.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from profiler.errors import UsageError
+from profiler.files.serializer import Json, MismatchError, decode, encode
+from profiler.model.recording import SCHEMA, Recording
+
+FILE_NAME = "recording"
+# 600,000 samples, 100 threads busy for a minute at 99 Hz, are 28 MB of JSON; a bomb has no end.
+UNPACKED_BYTES_MAX = 512 * 1024 * 1024
+FREQUENCY_HZ = (0.001, 1e6)  # of sampling, if there was any; renderers divide by it
+_CHUNK_BYTES = 1024 * 1024
+
+
+def write_recording(recording: Recording, out: BinaryIO) -> None:
+    """Write the recording; equal recordings give equal bytes."""
+    text = json.dumps(encode(recording), allow_nan=False, separators=(",", ":"))
+    with gzip.GzipFile(filename="", mode="wb", fileobj=out, mtime=0) as packed:
+        packed.write(text.encode("ascii"))
+
+
+def read_recording(path: Path) -> Recording:
+    """Return the recording in a file, or in the file `recording` of an output folder."""
+    if path.is_dir():
+        path = path / FILE_NAME
+    try:
+        with _open_regular(path) as source:
+            text = _unpack(source)
+        return parse_recording(text)
+    except OSError as error:  # BadGzipFile is one, with no strerror
+        reason = error.strerror or "is not a recording"
+    except (EOFError, zlib.error):
+        reason = "is cut short or damaged"
+    except ValueError as error:
+        reason = str(error)
+    hint = "Recordings are the files named 'recording' that 'ebpf-prof asterisk' writes."
+    raise UsageError(f"cannot read {str(path)!r}: {reason}", hint)
+
+
+def parse_recording(text: bytes) -> Recording:
+    """Return the recording that JSON text holds; ValueError tells in words what is wrong."""
+    try:
+        document: Json = json.loads(text, parse_constant=_reject_constant)
+    except RecursionError:
+        raise ValueError("is not a recording: nested too deeply") from None
+    except ValueError:
+        raise ValueError("is not a recording: no valid JSON inside") from None
+    _check_schema(document)
+    try:
+        recording = decode(Recording, document)
+    except MismatchError as error:
+        raise ValueError(f"is not a valid recording: {error}") from None
+    low, high = FREQUENCY_HZ
+    if recording.frequency_hz and not low <= recording.frequency_hz <= high:
+        raise ValueError(f"is not a valid recording: frequency_hz: not within {low:g} to {high:g}")
+    for name, index, length in _references(recording):
+        if not 0 <= index < length:
+            raise ValueError(f"is not a valid recording: {name}: {index} is not below {length}")
+    for name, quantity in _estimates(recording):
+        if quantity < 0:
+            raise ValueError(f"is not a valid recording: {name}: is below zero")
+    return recording
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a regular file; a pipe or device would block or never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    source = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        source.close()
+        raise ValueError("is not a regular file")
+    return source
+
+
+def _unpack(source: BinaryIO) -> bytes:
+    chunks: list[bytes] = []
+    unpacked_bytes = 0
+    with gzip.GzipFile(fileobj=source, mode="rb") as packed:
+        while chunk := packed.read(_CHUNK_BYTES):
+            unpacked_bytes += len(chunk)
+            if unpacked_bytes > UNPACKED_BYTES_MAX:
+                raise ValueError(f"unpacks to more than {UNPACKED_BYTES_MAX} bytes")
+            chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_schema(document: Json) -> None:
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, str) or not schema.startswith("ebpf-prof/recording/"):
+        raise ValueError("is not a recording: no schema of one")
+    if schema != SCHEMA:
+        raise ValueError(f"has the format {schema[:60]!r}, this ebpf-prof reads {SCHEMA!r}")
+
+
+def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:
+    """Yield (field, index, length of what it points into) for every index in a recording."""
+    frame_count, stack_count = len(recording.frames), len(recording.stacks)
+    container_count = len(recording.containers)
+    for frame in recording.frames:
+        if frame.file is not None:
+            yield "frames.file", frame.file, len(recording.files)
+    for stack in recording.stacks:
+        yield "stacks.kernel_count", stack.kernel_count, len(stack.frames) + 1
+        for index in stack.frames:
+            yield "stacks.frames", index, frame_count
+    for sample in recording.samples:
+        yield "samples.stack", sample.stack, stack_count
+    for container in recording.containers:
+        for function in (
+            container.hash_function,
+            container.sort_function,
+            container.comparator,
+        ):
+            if function is not None:
+                yield "containers functions", function, frame_count
+    for group in recording.lookups:
+        yield "lookups.container", group.container, container_count
+        yield "lookups.call_site", group.call_site, len(recording.call_sites)
+    for weighted in recording.lookup_stacks:
+        yield "lookup_stacks.stack", weighted.stack, stack_count
+        yield "lookup_stacks.container", weighted.container, container_count
+
+
+def _estimates(recording: Recording) -> Iterator[tuple[str, float]]:
+    """Yield (field, value) for everything of which roots are taken, or that is a weight."""
+    for group in recording.lookups:
+        yield "lookups.estimated_total", group.estimated_total
+        if group.estimated_variance is not None:
+            yield "lookups.estimated_variance", group.estimated_variance
+    for weighted in recording.lookup_stacks:
+        yield "lookup_stacks.lookups", weighted.lookups
+        yield "lookup_stacks.comparisons", weighted.comparisons

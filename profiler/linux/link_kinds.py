@@ -1,0 +1,117 @@
+"""The kinds of links that hold probes, and which of them this kernel really has.
+
+Loading tells nothing: kernels before 6.6 load programs of any attach type, and refuse the link.
+So one link of each kind is opened, on a function of our own process, and closed at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from threading import Thread
+
+from profiler.linux import bpf
+from profiler.linux.bpf import UprobePlace
+from profiler.libc import LIBC
+from profiler.linux.links import ManyPlaces, OnePlace
+
+# Two instructions: r0 = 0; exit. include/uapi/linux/bpf.h, struct bpf_insn.
+_RETURN_ZERO = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
+
+
+class LinkKind(Enum):
+    """How probes are attached; the best first."""
+
+    SESSION = "session"  # one link for entries and returns, Linux 6.13
+    MULTI = "multi"  # one link for entries, one for returns, Linux 6.6
+    SINGLE = "single"  # a perf event for each place
+
+    @property
+    def attach_type(self) -> int:
+        """Attach type that the programs, and those they call, are loaded for."""
+        return {
+            LinkKind.SESSION: bpf.ATTACH_UPROBE_SESSION,
+            LinkKind.MULTI: bpf.ATTACH_UPROBE_MULTI,
+            LinkKind.SINGLE: bpf.ATTACH_NONE,
+        }[self]
+
+
+def open_own_probe() -> int:
+    """Open a probe without a program on our own process; return its descriptor. Raises OSError."""
+    path, offset = _own_code()
+    return bpf.open_uprobe(path, offset, os.getpid(), False)
+
+
+def load_empty_program(attach_type: int = bpf.ATTACH_NONE) -> int:
+    """Load a program for probes that does nothing; return its descriptor. Raises OSError."""
+    return bpf.load_program(_RETURN_ZERO, bpf.PROG_KPROBE, attach_type, "try")
+
+
+@cache
+def link_errno(kind: LinkKind) -> int:
+    """Return 0 where this kernel has that kind of link, else the number of its error."""
+    try:
+        _try_link(kind)
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
+
+
+def best_link() -> LinkKind | None:
+    """Return the best kind of link that this kernel has; None: no probe can run a program."""
+    return next((kind for kind in LinkKind if link_errno(kind) == 0), None)
+
+
+def _try_link(kind: LinkKind) -> None:
+    path, offset = _own_code()
+    program = load_empty_program(kind.attach_type)
+    try:
+        place: ManyPlaces | OnePlace
+        if kind is LinkKind.SINGLE:
+            place = OnePlace(program, path, offset, os.getpid(), is_return=False)
+        else:
+            places = (UprobePlace(offset, 0),)
+            place = ManyPlaces(program, kind.attach_type, path, places, os.getpid(), False)
+        link = place.open()
+        try:
+            if not _runs_in_threads(program):
+                raise OSError(errno.EOPNOTSUPP, "links see a process's first thread only")
+        finally:
+            os.close(link)
+    finally:
+        os.close(program)
+
+
+def _runs_in_threads(program: int) -> bool:
+    """Tell whether the program runs when a thread of ours meets the probe.
+
+    Links of Linux 6.6 to 6.9 that are not mended run in the first thread only: commit 46ba0e49b642,
+    "bpf: Fix multi-uprobe PID filtering logic". True where the kernel does not count runs.
+    """
+    try:
+        statistics = bpf.enable_program_statistics()
+    except OSError:
+        return True
+    try:
+        caller = Thread(target=LIBC.getpgrp)
+        caller.start()
+        caller.join()
+        return bpf.read_program_statistics(program).run_count > 0
+    finally:
+        os.close(statistics)
+
+
+def _own_code() -> tuple[str, int]:
+    """Return file and offset of a function that is mapped into this process and rarely called."""
+    function = ctypes.cast(LIBC.getpgrp, ctypes.c_void_p).value or 0
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        fields = line.split(maxsplit=5)
+        start, end = (int(bound, 16) for bound in fields[0].split("-"))
+        if start <= function < end and len(fields) == 6:
+            return fields[5], function - start + int(fields[2], 16)
+    raise OSError(errno.ENOENT, "the C library is not mapped from a file")

@@ -1,0 +1,114 @@
+"""A process of ours that places and removes the probes, so that a killed profiler leaves none.
+
+Who is killed (SIGKILL) while the kernel writes breakpoints for him, or takes them away, leaves
+those that are not yet written back: the kernel does not touch pages of the target for a process
+that is to die (__get_user_pages() in mm/gup.c, Linux 6.18), and says "failed to unregister, leaking
+uprobe". So the keeper holds the links. When the profiler ends, however it ends, it takes the probes
+away and ends too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+
+from profiler.linux.bpf import close_all
+from profiler.linux.links import Link, Links
+
+_ENDED_BY_OTHERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_ATTACH, _DETACH = "attach", "detach"
+_NAME = "probe-keeper"
+
+
+class Keeper:
+    """Does what Links does, in a child process."""
+
+    def __init__(self, programs: Iterable[int]) -> None:
+        """Start it; `programs` are the descriptors of all programs that links may name."""
+        self._connection, theirs = Pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            try:
+                _live(theirs, {theirs.fileno(), *programs})
+            finally:
+                os._exit(0)
+        theirs.close()
+
+    def attach(self, links: Sequence[Link]) -> None:
+        """Open all, or none; raises OSError."""
+        self._ask(_ATTACH, tuple(links))
+
+    def detach(self) -> None:
+        """Take all probes away; returns when none is left."""
+        with suppress(OSError):  # without a keeper there is no probe
+            self._ask(_DETACH, ())
+
+    def close(self) -> None:
+        """Take away what is left, and wait for the keeper's end."""
+        self._connection.close()
+        with suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+
+    def _ask(self, what: str, links: tuple[Link, ...]) -> None:
+        # It must not wait for a CPU when we do not.
+        priority = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+        try:
+            self._connection.send((what, links, priority))
+            error = self._connection.recv()
+        except EOFError:
+            error = errno.EPIPE
+        except BaseException:  # an abort: nobody will know which answer the next one is
+            self.close()
+            raise
+        if error:
+            raise OSError(error, os.strerror(error))
+
+
+def _live(connection: Connection, kept: set[int]) -> None:
+    """Serve until nobody can ask any more."""
+    os.setsid()
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(_NAME)  # who kills the profiler by name spares it
+    for number in _ENDED_BY_OTHERS:
+        signal.signal(number, signal.SIG_IGN)
+    _close_all_but(kept)
+    links = Links()
+    try:
+        while True:
+            what, wanted, priority = connection.recv()
+            _run_as(*priority)
+            connection.send(_do(links, what, wanted))
+    except (EOFError, OSError):
+        links.close()
+
+
+def _do(links: Links, what: str, wanted: Sequence[Link]) -> int:
+    """Return 0, or the number of the error."""
+    try:
+        if what == _ATTACH:
+            links.attach(wanted)
+        else:
+            links.detach()
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
+
+
+def _close_all_but(kept: set[int]) -> None:
+    """Hold nothing that the profiler wants to give up, and no end of anybody's pipe."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    opened = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
+    close_all(opened - kept - {0, 1, 2})
+
+
+def _run_as(policy: int, priority: int) -> None:
+    if os.sched_getscheduler(0) != policy:
+        with suppress(OSError):
+            os.sched_setscheduler(0, policy, os.sched_param(priority))

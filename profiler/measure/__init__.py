@@ -1,0 +1,1 @@
+"""Samples, lookups, windows, and the budget that they keep to."""

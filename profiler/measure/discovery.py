@@ -1,0 +1,86 @@
+"""Learns what the lookup programs met and did not know: containers' layouts, functions to probe."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+
+from profiler.asterisk.containers import TargetMemory, read_container
+from profiler.linux.bcc import BpfModule
+from profiler.probes.planner import PlannedProbe, ProbePlanner
+from profiler.probes.push_sites import forget_push_site, tell_push_sites
+from profiler.wire.lookups import MATCH_BY_ADDRESS
+
+MAX_COMPARISON_PROBES = 64
+_ONE = struct.pack("<I", 1)
+
+
+class Discovery:
+    """Reads what the programs ask for, and answers with layouts and probes."""
+
+    def __init__(
+        self,
+        module: BpfModule,
+        planner: ProbePlanner,
+        memory: TargetMemory,
+        is_code: Callable[[int], bool],
+    ) -> None:
+        self._module = module
+        self._planner = planner
+        self._memory = memory
+        self._is_code = is_code
+        self._refused: set[int] = set()
+        self.comparisons: dict[int, PlannedProbe] = {}  # by function
+
+    def look(self) -> bool:
+        """Learn all that is new; tell whether more places must be probed."""
+        for _, value in self._module.map("unknown_v_tables").items():
+            self._learn(struct.unpack("<Q", value)[0])
+        changed = self._forget_unloaded()
+        for key, value in self._module.map("wanted_functions").items():
+            for (function,) in (struct.unpack("<Q", key), struct.unpack("<Q", value)):
+                changed |= self._want(function)
+        return changed
+
+    def placed(self) -> None:
+        """Tell the programs that the probes on comparison functions are there."""
+        trapped = self._module.map("trapped_functions")
+        for function in self.comparisons:
+            trapped.set(struct.pack("<Q", function), _ONE)
+
+    def _learn(self, container: int) -> None:
+        state = read_container(self._memory, container, self._is_code)
+        if state is None:
+            return
+        v_table = struct.pack("<Q", state.v_table)
+        with suppress(OSError):  # full, of more kinds than Asterisk has; others stay unverified
+            self._module.map("layouts").set(v_table, state.layout.encode())
+        self._module.map("unknown_v_tables").delete(v_table)
+
+    def _forget_unloaded(self) -> bool:
+        """Forget functions of modules that were unloaded, and replaced by others."""
+        gone = [
+            function
+            for function, probe in self.comparisons.items()
+            if not self._planner.is_current(function, probe)
+        ]
+        for function in gone:
+            forget_push_site(self._module, self.comparisons.pop(function))
+            self._module.map("trapped_functions").delete(struct.pack("<Q", function))
+        return bool(gone)
+
+    def _want(self, function: int) -> bool:
+        if function in self.comparisons or function in self._refused:
+            return False
+        if function != MATCH_BY_ADDRESS and not self._is_code(function):
+            return False  # perhaps of a module that was loaded since we looked
+        probe = None
+        if len(self.comparisons) < MAX_COMPARISON_PROBES:
+            probe = self._planner.comparison(function)
+        if probe is None:
+            self._refused.add(function)
+            return False
+        self.comparisons[function] = probe
+        tell_push_sites(self._module, (probe,))
+        return True

@@ -1,0 +1,138 @@
+"""Samples the target at a fixed rate of the time on each CPU.
+
+One perf event on each CPU interrupts whoever runs there; the program leaves others than the target
+alone. A thread's number of samples is its CPU time divided by the period, on average. An event on
+each thread would be exact, but the kernel would stop and start its timer with every switch.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+
+from profiler.errors import KernelError
+from profiler.linux import bpf
+from profiler.linux.bcc import BpfModule, Program
+from profiler.linux.cpus import online_cpus
+from profiler.measure.bounded_samples import Thinned
+from profiler.model.recording import Accounting
+from profiler.unwind.kernel_tables import UnwindStack, decode_stack
+from profiler.wire.unwind import CPU_COUNTERS, CPU_TIME, SAMPLE
+
+_ZERO = struct.pack("<I", 0)
+_INSTRUCTION = struct.Struct("<BBhi")  # struct bpf_insn: code, registers, offset, immediate
+# What cpu.bpf.c does to find the registers of a thread that is in the kernel; helpers by their
+# numbers in include/uapi/linux/bpf.h.
+_FIND_REGISTERS = b"".join(
+    _INSTRUCTION.pack(*instruction)
+    for instruction in (
+        (0x85, 0, 0, 158),  # call bpf_get_current_task_btf, Linux 5.11
+        (0xBF, 1, 0, 0),  # r1 = r0
+        (0x85, 0, 0, 175),  # call bpf_task_pt_regs, Linux 5.15
+        (0xB7, 0, 0, 0),  # r0 = 0
+        (0x95, 0, 0, 0),  # exit
+    )
+)
+
+
+def has_task_registers() -> bool:
+    """Tell whether this kernel lets samples in the kernel see the user's registers."""
+    try:
+        os.close(bpf.load_program(_FIND_REGISTERS, bpf.PROG_PERF_EVENT, 0, "registers"))
+    except OSError:
+        return False
+    return True
+
+
+def _refused(cpu: int, error: OSError) -> KernelError:
+    return KernelError(f"cannot sample CPU {cpu}: {error.strerror}", "ebpf-prof doctor")
+
+
+class CpuSampler:
+    """Samples the process that the module was compiled for."""
+
+    def __init__(self, module: BpfModule, frequency_hz: float) -> None:
+        self._module = module
+        self._period_ns = round(1e9 / frequency_hz)
+        self._program = self._load("cpu_sample")
+        module.set_tail_call("cpu_programs", 0, self._load("cpu_continue"))
+        self._ring = module.ring_buffer("cpu_samples")
+        self._events: dict[int, int] = {}  # by CPU
+        self.samples = Thinned()
+        self.warning: str | None = None  # that a CPU is not sampled
+
+    def _load(self, function: str) -> Program:
+        try:
+            return self._module.load(function, bpf.PROG_PERF_EVENT)
+        except OSError as error:
+            raise KernelError(
+                f"the kernel refuses the program that samples: {error.strerror}", "ebpf-prof doctor"
+            ) from error
+
+    @property
+    def program(self) -> Program:
+        """The program that runs on each sample."""
+        return self._program
+
+    def attach(self) -> None:
+        """Begin to sample all CPUs that are online now, and no others; raises KernelError."""
+        online = online_cpus()
+        bpf.close_all(self._events.pop(cpu) for cpu in self._events.keys() - set(online))
+        for cpu in online:
+            if cpu not in self._events:
+                self._attach_cpu(cpu)
+
+    def follow_cpus(self) -> None:
+        """Sample CPUs that came online since; what the kernel refuses is said in `warning`."""
+        try:
+            self.attach()
+        except KernelError as error:  # no reason to give up what the others tell
+            self.warning = f"work on some CPUs has no samples: {error.message}"
+
+    def _attach_cpu(self, cpu: int) -> None:
+        try:
+            event = bpf.open_cpu_clock(self._period_ns, cpu=cpu)
+        except OSError as error:
+            if error.errno == errno.ENODEV:  # offline by now
+                return
+            raise _refused(cpu, error) from error
+        try:
+            bpf.run_program_on(event, self._program.descriptor)
+        except OSError as error:
+            os.close(event)
+            raise _refused(cpu, error) from error
+        self._events[cpu] = event
+
+    def drain(self) -> None:
+        """Fetch the samples that have come since."""
+        for record in self._ring.drain():
+            time_ns, stack, tid, _ = SAMPLE.unpack(record[: SAMPLE.size])
+            self.samples.add(time_ns, stack, tid)
+
+    def detach(self) -> None:
+        """Stop sampling; what has come can still be fetched."""
+        events, self._events = self._events, {}
+        bpf.close_all(events.values())
+
+    def accounting(self) -> Accounting:
+        """Return where every sample of the target went; those of other processes are none."""
+        counts = {}
+        for index, name in enumerate(CPU_COUNTERS):
+            values = self._module.map("cpu_counters").values_of_cpus(struct.pack("<I", index))
+            counts[name] = sum(int.from_bytes(value, "little") for value in values)
+        left_out = self.samples.seen - len(self.samples.kept)
+        return Accounting(**{**counts, "kept": counts["kept"] - left_out, "filtered": left_out})
+
+    def stacks(self) -> dict[int, UnwindStack]:
+        """Return every stack that was stored, of samples and of lookups, by key."""
+        return {
+            int.from_bytes(key, "little"): decode_stack(value)
+            for key, value in self._module.map("unwind_stacks").items()
+        }
+
+    def cost_ns(self, interrupt_ns: int) -> int:
+        """Return what samples took from the target: the program, and the interrupts before it."""
+        times = self._module.map("cpu_times").values_of_cpus(_ZERO)
+        programs: int = sum(CPU_TIME.unpack(time)[1] for time in times)
+        return programs + self.accounting().fired * interrupt_ns

@@ -1,0 +1,1 @@
+"""The values that the stages hand on: observed, recording, profile, difference."""

@@ -1,0 +1,110 @@
+"""What one run observed, in the kernel's terms: keys, addresses and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from profiler.asterisk.containers import ContainerState
+from profiler.model import recording as rec
+from profiler.probes.trap_cost import Calibration
+from profiler.process.threads import ThreadAccount
+from profiler.unwind.kernel_tables import UnwindCoverage, UnwindStack
+from profiler.wire.lookups import Group, GroupKey, LookupCounter, LookupStackKey, Metric
+
+# Our cost in a window, of the target's CPU time. What is left of that time is no longer known well
+# where our cost is more: how dear a trap is in the target is known to some 10 to 50 per cent.
+OVERHEAD_DOMINATED_RATIO = 0.2
+Histogram = dict[tuple[int, Metric], list[tuple[int, int]]]  # (group, metric): (slot, count)
+ContainerKey = tuple[int, int]  # address, comparator
+
+
+@dataclass(frozen=True, slots=True)
+class GroupWindow:
+    """How many lookups of one group a window measured."""
+
+    key: GroupKey
+    measured: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredWindow:
+    """One window: what it saw, and what it cost.
+
+    `cpu_begin_ns` and `cpu_end_ns` are the target's CPU clock at its edges, `cost_ns` is our own
+    part of what it advanced. Keys of a counting window's groups have no comparator.
+    """
+
+    window: rec.ProbeWindow
+    groups: tuple[GroupWindow, ...]
+    is_counting: bool
+    cpu_begin_ns: int
+    cpu_end_ns: int
+    cost_ns: int
+    admitted: int
+    refused: int  # lookups inside the window that were not measured, since its allowance was spent
+    tallied: int = 0  # lookups between the edges of a counting window; groups have some more
+
+    @property
+    def cpu_ns(self) -> int:
+        """The target's CPU time in it, with our own cost."""
+        return self.cpu_end_ns - self.cpu_begin_ns
+
+    @property
+    def is_overhead_dominated(self) -> bool:
+        """Tell whether our cost is so much of the CPU time that the rest is not known well."""
+        return self.cost_ns > OVERHEAD_DOMINATED_RATIO * self.cpu_ns
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedContainer:
+    """A container at the end of the recording, or, if it is gone by then, as it was before."""
+
+    state: ContainerState
+    is_gone: bool
+    chain_lengths: tuple[tuple[int, int], ...]
+    is_list: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedLookups:
+    """Everything that the lookup programs counted, read once the probes were gone."""
+
+    groups: Mapping[GroupKey, Group]
+    histograms: Histogram
+    stacks: Mapping[LookupStackKey, tuple[int, int]]
+    counters: Mapping[LookupCounter, int]
+    windows: tuple[MeasuredWindow, ...]
+    cpu_begin_ns: int  # the target's CPU clock when the recording began
+    cpu_end_ns: int
+    containers: Mapping[ContainerKey, ObservedContainer]
+    texts: Mapping[int, str | None]  # strings of the target by address
+    entries: Mapping[int, int]  # address of each entry function, by index
+    probes: tuple[rec.Probe, ...]
+    behind_probes: frozenset[int] = frozenset()  # where probed jumps and calls may end
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that one run observed, in the kernel's terms."""
+
+    window: rec.Window
+    stopped_by: str
+    exited: bool
+    samples: tuple[tuple[int, int, int], ...]  # (time_ns, stack key, tid)
+    sampled_one_in: int  # of the samples that came, by lot, since there were too many to keep
+    sample_accounting: rec.Accounting
+    stacks: Mapping[int, UnwindStack]
+    account: ThreadAccount
+    sockets: tuple[rec.Socket, ...]
+    lookups: ObservedLookups | None
+    calibration: Calibration | None
+    sampling_cost_ns: int
+    lookup_cost_ns: int
+    coverage: UnwindCoverage
+    warnings: tuple[str, ...]
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of all threads in the window, in seconds."""
+        return sum(thread.cpu_ns for thread in self.account.threads) / 1e9

@@ -1,0 +1,218 @@
+"""The profile: a recording with names, ranked and ready to show. Renderers see nothing else.
+
+Ratios are 0 to 1 (CPU ratios: of one CPU); renderers make per cent of them. `None` is unknown.
+profile.json is this structure field by field, see `renderers/json.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from profiler.model.recording import Accounting, ProbeWindow, Sample, Socket, Target, Window
+
+SCHEMA = "ebpf-prof/profile/1"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedStack:
+    """A call stack of readable frame names, root first, with what it weighs.
+
+    `cause` is None for a whole stack, else why it was cut; a cut stack is shown under a root frame
+    that says so. `kernel_count` frames at the leaf end are the kernel's.
+    """
+
+    frames: tuple[str, ...]
+    kernel_count: int
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedStack:
+    """Estimated comparisons and lookups made under one call stack in one container."""
+
+    stack: int
+    container: int  # index into Profile.containers
+    lookups: float
+    comparisons: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Distribution of one quantity; p50 to max are None when nothing was measured.
+
+    `histogram`: (low, high, count), `count` values v with low <= v < high, ascending.
+    """
+
+    p50: int | None
+    p90: int | None
+    p99: int | None
+    max: int | None
+    mean: float | None
+    total: int
+    histogram: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A thread of the target; `role` is what its stacks say it runs: "do_monitor (chan_sip.so)"."""
+
+    tid: int
+    name: str
+    role: str | None
+    cpu_ratio: float
+    run_delay_ratio: float | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Chain lengths over all buckets of a container, empty buckets included."""
+
+    mean: float | None
+    p99: int | None
+    max: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupCounts:
+    """How many lookups were measured, how surely, and how many there were by estimation (95 %).
+
+    Where nobody can know how many there were, `estimated_low` is what they were at least.
+    """
+
+    measured: int
+    verified: int
+    unverifiable: int
+    contradicted: int
+    truncated: int
+    estimated_total: float | None
+    estimated_low: float
+    estimated_high: float | None
+    hit_ratio: float | None
+    steps_agreed: int = 0  # with --verify: counts that trapped steps confirmed
+    steps_disagreed: int = 0  # or did not
+
+    @property
+    def total_or_bound(self) -> float:
+        """The estimate; where there is none, what it is at least."""
+        return self.estimated_low if self.estimated_total is None else self.estimated_total
+
+
+class Search(Enum):
+    """By what a lookup searches."""
+
+    KEY = "key"
+    PARTIAL = "partial"
+    OBJECT = "object"
+    SCAN = "scan"  # by nothing: it visits every bucket
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class CallSiteUse:
+    """The lookups that one source place made in one container."""
+
+    file: str | None
+    line: int | None
+    function: str
+    entry: str
+    search: Search
+    measured: int
+    estimated_total: float | None
+    estimated_low: float
+    hit_ratio: float | None
+    comparisons: Quantiles
+    sort_calls: Quantiles
+    duration_ns: Quantiles
+
+    @property
+    def total_or_bound(self) -> float:
+        """The estimate; where there is none, what it is at least."""
+        return self.estimated_low if self.estimated_total is None else self.estimated_total
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerUse:
+    """A container and all lookups made in it, most expensive call site first."""
+
+    address: int
+    kind: str
+    name: str | None  # comparator or call site that names it: "taskprocessors (tps_cmp_cb)"
+    buckets: int | None
+    elements_start: int | None
+    elements_end: int | None
+    chain: Chain
+    hash_function: str | None
+    sort_function: str | None
+    comparator: str | None
+    lookups: LookupCounts
+    comparisons: Quantiles
+    sort_calls: Quantiles
+    duration_ns: Quantiles
+    estimated_comparisons: float  # in the whole window
+    estimated_duration_ns: float  # in the whole window
+    call_sites: tuple[CallSiteUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that the operator should know, worst first."""
+
+    id: str
+    rank: int
+    title: str
+    evidence: tuple[str, ...]
+    cpu_ratio: float | None
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackQuality:
+    """How many sample stacks reach their thread's start, and what cut the others."""
+
+    samples: int
+    whole: int
+    by_cause: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CostReport:
+    """What the measurement took from the target; ratios of one CPU."""
+
+    budget_ratio: float | None
+    measured_ratio: float
+    sampling_ratio: float
+    lookups_ratio: float
+    open_ratio: float  # share of the window in which the lookup probes were open
+    trap_ns: int
+    resolution_ns: int  # a lookup's time below it is not told apart from none
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Everything the renderers show."""
+
+    schema: str
+    tool_version: str
+    command: tuple[str, ...]
+    started_at: str
+    target: Target
+    window: Window
+    stopped_by: str
+    frequency_hz: float
+    cost: CostReport
+    sample_accounting: Accounting
+    lookup_accounting: Accounting
+    stack_quality: StackQuality
+    lookup_stack_quality: StackQuality
+    unnamed_frames_ratio: float | None  # share of user frames in samples that no symbol names
+    stacks: tuple[NamedStack, ...]
+    samples: tuple[Sample, ...]
+    lookup_stacks: tuple[WeightedStack, ...]
+    threads: tuple[Thread, ...]  # busiest first
+    sockets: tuple[Socket, ...]  # by drops and longest queue, the worst first
+    containers: tuple[ContainerUse, ...]  # most expensive first
+    probe_windows: tuple[ProbeWindow, ...]
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]

@@ -1,0 +1,265 @@
+"""The recording: what was observed, as addresses and counts, before anything is named or ranked.
+
+Times are integer nanoseconds of CLOCK_MONOTONIC. Addresses are the target's. `None` is unknown.
+Indices point into the tuples of the same `Recording`. Written and read by store.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEMA = "ebpf-prof/recording/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """Where every event of one measurement went: fired is the sum of the other five."""
+
+    fired: int = 0
+    kept: int = 0
+    filtered: int = 0
+    lost: int = 0
+    collided: int = 0
+    truncated: int = 0
+
+    def balanced(self) -> bool:
+        """Tell whether fired = kept + filtered + lost + collided + truncated."""
+        parts = (self.kept, self.filtered, self.lost, self.collided, self.truncated)
+        return self.fired == sum(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The profiled process."""
+
+    pid: int
+    exe: str
+    build_id: str | None
+    version: str | None  # "16.28.0", as the binary itself says
+    command_line: tuple[str, ...]
+    container_id: str | None
+    exited: bool  # it ended, or was replaced by exec, while it was recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open interval [start_ns, end_ns)."""
+
+    start_ns: int
+    end_ns: int
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class MappedFile:
+    """A file with code; `path` is as the target sees it, or "[kernel]", "[vdso]"."""
+
+    path: str
+    build_id: str | None  # hexadecimal
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One code address that occurred in a stack.
+
+    `offset` is the virtual address inside the file (what `nm` and `objdump` show), so that a name
+    can be looked up later with build_id and offset alone. `function_offset` is the start of the
+    function by its frame description entry or symbol. `symbol` is None when nothing names it.
+    """
+
+    address: int
+    file: int | None  # index into Recording.files
+    offset: int | None
+    function_offset: int | None
+    symbol: str | None
+    origin: str | None  # symtab, dynsym, debugdata, debugfile, debuginfod, inferred, kallsyms, vdso
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Frames leaf first, as indices into Recording.frames; kernel frames come first.
+
+    `cause` is None when the stack reaches the thread's start, else why the unwinding stopped.
+    """
+
+    frames: tuple[int, ...]
+    kernel_count: int
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One observation of a thread on a CPU."""
+
+    time_ns: int
+    tid: int
+    stack: int  # index into stacks
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadUse:
+    """What one thread used of the CPU inside the window."""
+
+    tid: int
+    name: str
+    cpu_ns: int
+    run_delay_ns: int | None  # runnable, but waiting for a CPU
+    exited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A UDP socket of the target; queue in bytes as the kernel counts them (skb truesize)."""
+
+    local: str  # "127.0.0.1:5060"
+    receive_queue_bytes_max: int
+    receive_queue_bytes_mean: float
+    drops: int  # inside the window
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no sample found anything in its queue, and nothing was dropped."""
+        return not (self.drops or self.receive_queue_bytes_max)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """An ao2 container that a measured lookup went through."""
+
+    address: int
+    kind: str  # hash, list, rbtree, unknown
+    buckets: int | None  # None for an rbtree
+    elements_start: int | None
+    elements_end: int | None
+    chain_lengths: tuple[tuple[int, int], ...]  # (length, buckets of that length); () if not read
+    hash_function: int | None  # index into Recording.frames
+    sort_function: int | None
+    comparator: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """Source place of a lookup, from the arguments of the call; `file` is None on Asterisk 13."""
+
+    file: str | None
+    line: int | None
+    function: str  # the calling function, or the symbol at the return address
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Exact total, maximum and histogram of one quantity over a group of lookups.
+
+    `slots` holds (low, high, count): `count` values v with low <= v < high; slots are disjoint and
+    ascending; small values have slots of width 1.
+    """
+
+    count: int
+    total: int
+    max: int | None
+    slots: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookupGroup:
+    """Measured lookups that share container, call site, entry function and flags.
+
+    `measured` = verified + unverifiable + contradicted + truncated. Only verified lookups enter
+    `comparisons` and `sort_calls`; every measured one enters `duration_ns`.
+    """
+
+    container: int  # index into Recording.containers
+    call_site: int  # index into Recording.call_sites
+    entry: str  # __ao2_find, __ao2_callback, ...
+    flags: int  # search flags as passed; see profiler/asterisk/abi.py
+    measured: int
+    verified: int
+    unverifiable: int
+    contradicted: int
+    truncated: int
+    hits: int
+    misses: int
+    estimated_total: float  # lookups in the whole window, weighted by coverage
+    estimated_variance: float | None  # of estimated_total; None: that is only a lower bound
+    comparisons: Distribution
+    sort_calls: Distribution
+    duration_ns: Distribution
+    # With --verify: lookups whose steps were also trapped one by one, and were as many as walked,
+    # or not as many. Both are 0 without it.
+    steps_agreed: int = 0
+    steps_disagreed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LookupStack:
+    """Call stack of lookups and what they compared, weighted to stand for all measured ones."""
+
+    stack: int
+    container: int
+    lookups: float
+    comparisons: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeWindow:
+    """One interval in which the lookup probes were open, and what it took from the target."""
+
+    start_ns: int
+    end_ns: int
+    fired: int
+    cost_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the measurement took from the target, in CPU time."""
+
+    budget_ratio: float | None  # of one CPU; None: no budget
+    sampling_ns: int
+    lookups_ns: int
+    trap_ns: int  # calibrated cost of one cheap probe on this machine
+    stepped_trap_ns: int  # of one on an instruction that must be single-stepped
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One place where a probe sat."""
+
+    function: str  # what is measured there
+    site: str  # "asterisk+0x6db44"
+    instruction: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Everything that was observed in one run."""
+
+    schema: str
+    tool_version: str
+    command: tuple[str, ...]
+    started_at: str  # ISO 8601 wall clock, UTC
+    target: Target
+    window: Window
+    stopped_by: str  # duration, interrupt, termination, hangup, target exit
+    frequency_hz: float
+    files: tuple[MappedFile, ...]
+    frames: tuple[Frame, ...]
+    stacks: tuple[Stack, ...]
+    samples: tuple[Sample, ...]
+    sample_accounting: Accounting
+    threads: tuple[ThreadUse, ...]
+    sockets: tuple[Socket, ...]  # by drops and longest queue, the worst first
+    containers: tuple[Container, ...]
+    call_sites: tuple[CallSite, ...]
+    lookups: tuple[LookupGroup, ...]
+    lookup_stacks: tuple[LookupStack, ...]
+    lookup_accounting: Accounting
+    probe_windows: tuple[ProbeWindow, ...]
+    probes: tuple[Probe, ...]
+    cost: Cost
+    warnings: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""From addresses to names, also inferred ones."""

@@ -1,0 +1,248 @@
+"""Names addresses of one ELF file from its symbol tables.
+
+Tables are asked in this order, and a later one only where an earlier one is silent: a file from
+the user's symbol directory, .symtab, a separate debug file, debuginfod, .gnu_debugdata, .dynsym.
+
+Exported names (.dynsym) name only the function whose frame description they start. In a stripped
+file the static functions behind an exported one have no symbol; to show them under the name of
+their neighbour would be wrong, so they stay without name. A symbol of another table names
+[value, value + size); one without size (assembler) reaches to the next symbol, and no further
+than the frame description that it lies in.
+"""
+
+from __future__ import annotations
+
+import lzma
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from profiler.binary.elf import MAX_READ_BYTES, SHF_EXECINSTR, Elf, ElfError, Section
+from profiler.binary.relocations import Imports, read_imports, slot_of_stub
+from profiler.binary.symtab import (
+    STB_LOCAL,
+    STB_WEAK,
+    STT_FUNC,
+    STT_GNU_IFUNC,
+    STT_NOTYPE,
+    SymbolTable,
+    read_dynsym,
+    read_symtab,
+)
+from profiler.names.demangle import demangle
+
+MAX_ENCLOSING = 32  # symbols inside a symbol that are stepped over
+MAX_SHOWN_NAME = 512
+STUB_SECTIONS = (".plt", ".plt.sec", ".plt.got")
+
+
+class FunctionTable(Protocol):
+    """The functions of one file by their frame descriptions."""
+
+    def containing(self, address: int) -> tuple[int, int] | None:
+        """Return [start, end) of the function around an address, None when nothing tells it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """The name of a function, where it starts inside its file, and which table said so."""
+
+    name: str
+    start: int
+    origin: str  # as in recording.Frame.origin
+
+
+TableSource = tuple[str, Callable[[], SymbolTable | None]]  # (origin, reads the table)
+
+
+class SymbolIndex:
+    """The functions of one symbol table, sorted by address, one name for each address."""
+
+    def __init__(self, table: SymbolTable, elf: Elf) -> None:
+        """Index `table`; `elf` has the sections that the symbols lie in."""
+        best: dict[int, int] = {}
+        sizes: dict[int, int] = {}
+        for index in _functions(table, elf):
+            start = table.values[index]
+            other = best.get(start)
+            sizes[start] = max(sizes.get(start, 0), table.sizes[index])
+            if other is None or _rank(table, index) < _rank(table, other):
+                best[start] = index
+        starts = sorted(best)
+        self._table = table
+        self._starts = array("Q", starts)
+        self._sizes = array("Q", (sizes[start] for start in starts))
+        self._names = array("L", (best[start] for start in starts))
+        self._ranges = _code_ranges(elf)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def starting_at(self, address: int) -> str | None:
+        """Return the name of the function that starts exactly there."""
+        index = bisect_right(self._starts, address) - 1
+        if index < 0 or self._starts[index] != address:
+            return None
+        return self._name(index)
+
+    def covering(self, address: int, function_start: int | None) -> tuple[str, int] | None:
+        """Return (name, start) of the innermost symbol whose range holds `address`.
+
+        `function_start` is the start of the frame description there; a symbol without size that
+        lies before it belongs to another function.
+        """
+        last = bisect_right(self._starts, address) - 1
+        for index in range(last, max(last - MAX_ENCLOSING, -1), -1):
+            start, size = self._starts[index], self._sizes[index]
+            if address - start < size:
+                return self._name(index), start
+            same_function = function_start is None or start >= function_start
+            if not size and index == last and same_function and self._same_range(start, address):
+                return self._name(index), start
+        return None
+
+    def _same_range(self, start: int, address: int) -> bool:
+        return any(low <= start <= address < high for low, high in self._ranges)
+
+    def _name(self, index: int) -> str:
+        return demangle(self._table.name(self._names[index]))[:MAX_SHOWN_NAME]
+
+
+class Symbolizer:
+    """Names addresses of one file. Every table is read when it is first needed, at most once."""
+
+    def __init__(
+        self,
+        elf: Elf,
+        functions: FunctionTable | None = None,
+        sources: Iterable[TableSource] = (),
+        preferred: Iterable[TableSource] = (),
+    ) -> None:
+        """Name `elf` by `preferred` tables, its own .symtab, `sources`, and what else it has."""
+        self._elf = elf
+        self._functions = functions
+        self._pending: Iterator[TableSource] = iter(
+            [
+                *preferred,
+                ("symtab", lambda: read_symtab(elf)),
+                *sources,
+                ("debugdata", lambda: read_debugdata(elf)),
+            ]
+        )
+        self._indices: list[tuple[str, SymbolIndex]] = []
+        self.problems: list[str] = []
+
+    def start(self, address: int) -> int | None:
+        """Return the start of the function around `address` by its frame description."""
+        bounds = self._functions.containing(address) if self._functions else None
+        return None if bounds is None else bounds[0]
+
+    def lookup(self, address: int) -> Symbol | None:
+        """Return the symbol of the function that holds `address`, None when nothing names it."""
+        start = self.start(address)
+        for origin, index in self._tables():
+            found = index.covering(address, start)
+            if found is not None:
+                return Symbol(found[0], found[1], origin)
+        return self._exported(address, start) or self._stub(address)
+
+    def _tables(self) -> Iterator[tuple[str, SymbolIndex]]:
+        yield from self._indices
+        for origin, read in self._pending:
+            try:
+                table = read()
+            except ElfError as error:
+                self.problems.append(f"{origin}: {error.message}")
+                continue
+            if table is not None:
+                self._indices.append((origin, SymbolIndex(table, self._elf)))
+                yield self._indices[-1]
+
+    def _exported(self, address: int, start: int | None) -> Symbol | None:
+        if self._exports is None:
+            return None
+        if start is not None:
+            name = self._exports.starting_at(start)
+            return None if name is None else Symbol(name, start, "dynsym")
+        found = self._exports.covering(address, address)
+        return None if found is None else Symbol(found[0], found[1], "dynsym")
+
+    def _stub(self, address: int) -> Symbol | None:
+        """Name a procedure linkage stub after the function that it jumps to, as objdump does."""
+        for section in self._stub_sections:
+            if section.address <= address < section.address + section.size:
+                size = max(section.entry_bytes, 8)
+                start = address - (address - section.address) % size
+                slot = slot_of_stub(self._elf, start)
+                target = None if slot is None else self._imports.symbols.get(slot)
+                return None if target is None else Symbol(f"{target.name}@plt", start, "dynsym")
+        return None
+
+    @cached_property
+    def _exports(self) -> SymbolIndex | None:
+        try:
+            table = read_dynsym(self._elf)
+        except ElfError as error:
+            self.problems.append(f"dynsym: {error.message}")
+            return None
+        return None if table is None else SymbolIndex(table, self._elf)
+
+    @cached_property
+    def _imports(self) -> Imports:
+        return read_imports(self._elf)
+
+    @cached_property
+    def _stub_sections(self) -> tuple[Section, ...]:
+        found = (self._elf.section(name) for name in STUB_SECTIONS)
+        return tuple(section for section in found if section is not None)
+
+
+def read_debugdata(elf: Elf) -> SymbolTable | None:
+    """Return the symbol table inside .gnu_debugdata ("MiniDebugInfo": an ELF file in XZ)."""
+    section = elf.section(".gnu_debugdata")
+    if section is None:
+        return None
+    unpacker = lzma.LZMADecompressor(memlimit=MAX_READ_BYTES)
+    try:
+        data = unpacker.decompress(elf.data(section), MAX_READ_BYTES)
+    except lzma.LZMAError as error:
+        raise ElfError(f"it cannot be unpacked: {error}") from error
+    if not unpacker.eof:
+        raise ElfError("it ends too early, or is too large")
+    return read_symtab(Elf.from_bytes(data))
+
+
+def _functions(table: SymbolTable, elf: Elf) -> Iterator[int]:
+    sections = elf.sections
+    for index in range(len(table)):
+        section = table.section(index)
+        if not section:
+            continue
+        kind = table.type(index)
+        code = section < len(sections) and sections[section].flags & SHF_EXECINSTR
+        if kind in (STT_FUNC, STT_GNU_IFUNC) or (kind == STT_NOTYPE and code and table.name(index)):
+            yield index
+
+
+def _code_ranges(elf: Elf) -> tuple[tuple[int, int], ...]:
+    """Return [start, end) of the executable sections, or segments when there are no sections."""
+    sections = (s for s in elf.sections if s.flags & SHF_EXECINSTR)
+    return tuple((s.address, s.address + s.size) for s in sections) or elf.code_ranges
+
+
+def _rank(table: SymbolTable, index: int) -> tuple[bool, bool, int, bool, int, str]:
+    """Order of aliases, best first: typed, visible outside, fewest underscores, strong, short."""
+    name = table.name(index)
+    bind = table.bind(index)
+    return (
+        table.type(index) == STT_NOTYPE,
+        bind == STB_LOCAL,
+        len(name) - len(name.lstrip("_")),
+        bind == STB_WEAK,
+        len(name),
+        name,
+    )

@@ -1,0 +1,1 @@
+"""Where probes go, how they are placed, and what a trap costs here."""

@@ -1,0 +1,1 @@
+"""One process as the kernel shows it: procfs, mappings, memory, threads, sockets."""

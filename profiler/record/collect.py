@@ -1,0 +1,102 @@
+"""Reads everything that the lookup programs counted, and the containers and strings it names."""
+
+from __future__ import annotations
+
+from profiler.asterisk.chains import read_chain_lengths
+from profiler.asterisk.containers import read_container
+from profiler.measure.lookups import LookupMeasurement
+from profiler.model import recording as rec
+from profiler.model.observed import ContainerKey, Histogram, ObservedContainer, ObservedLookups
+from profiler.probes.planner import ProbePlanner
+from profiler.wire.lookups import (
+    Group,
+    GroupKey,
+    Kind,
+    decode_histogram_key,
+    decode_lookup_stack,
+    decode_lookup_stack_key,
+)
+
+_JUMP_BYTES = (2, 5, 6)  # of jumps and calls with a relative target
+_MAX_CONTAINERS_READ = 2_000
+_CHAINS_READ = 50  # of the containers with the most comparisons
+
+
+def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> ObservedLookups:
+    """Return all counts; call it when the probes are gone."""
+    groups = measurement.groups()
+    histograms: Histogram = {}
+    for key, value in measurement.entries("histograms"):
+        slot = decode_histogram_key(key)
+        count = int.from_bytes(value, "little")
+        histograms.setdefault((slot.group, slot.metric), []).append((slot.slot, count))
+    stacks = {
+        decode_lookup_stack_key(key): decode_lookup_stack(value)
+        for key, value in measurement.entries("lookup_stacks")
+    }
+    texts = {
+        address: measurement.remembered.text(address)
+        for key in groups
+        if key.file
+        for address in (key.file, key.function)
+    }
+    return ObservedLookups(
+        groups=groups,
+        histograms=histograms,
+        stacks=stacks,
+        counters=measurement.counters(),
+        windows=tuple(measurement.windows),
+        cpu_begin_ns=measurement.cpu_begin_ns,
+        cpu_end_ns=measurement.cpu_end_ns,
+        containers=_containers(groups, measurement, planner),
+        texts=texts,
+        entries=planner.entry_addresses(),
+        probes=tuple(
+            rec.Probe(
+                probe.site.function,
+                f"{probe.site.vaddr:#x}",
+                probe.site.instruction,
+                probe.site.reason,
+            )
+            for probe in measurement.probes()
+        ),
+        behind_probes=frozenset(
+            probe.place.address + length
+            for probe in measurement.probes()
+            if probe.site.instruction.startswith(("j", "call"))
+            for length in _JUMP_BYTES
+        ),
+    )
+
+
+def _containers(
+    groups: dict[GroupKey, Group],
+    measurement: LookupMeasurement,
+    planner: ProbePlanner,
+) -> dict[ContainerKey, ObservedContainer]:
+    """Read the containers as they are now, the busiest first; of gone ones what is remembered."""
+    memory = measurement.memory
+    work: dict[ContainerKey, int] = {}
+    for key, group in groups.items():
+        identity = (key.container, key.comparator)
+        work[identity] = work.get(identity, 0) + group.comparisons_total
+    found = {}
+    ranked = sorted(work, key=lambda identity: -work[identity])[:_MAX_CONTAINERS_READ]
+    for rank, (address, comparator) in enumerate(ranked):
+        state = read_container(memory, address, measurement.is_code)
+        is_gone = state is None or (state.comparator or 0) != comparator
+        if is_gone:  # and perhaps another one has its place
+            state = measurement.remembered.containers.get((address, comparator))
+        if state is None:
+            continue
+        is_read = rank < _CHAINS_READ and not is_gone
+        lengths = read_chain_lengths(memory, address, state) if is_read else ()
+        # A list is a hash container of one bucket whose hash function is hash_zero().
+        is_list = (
+            state.layout.kind is Kind.HASH
+            and state.buckets == 1
+            and state.hash_function is not None
+            and planner.returns_zero(state.hash_function)
+        )
+        found[address, comparator] = ObservedContainer(state, is_gone, lengths, is_list)
+    return found

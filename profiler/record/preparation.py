@@ -1,0 +1,164 @@
+"""Loads the programs for one target: plans the probes, compiles, fills the tables, calibrates.
+
+Nothing of the target is touched or measured yet when this is done.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from profiler.asterisk.find import FoundTarget
+from profiler.errors import KernelError, ProbeError
+from profiler.linux.bcc import BpfModule
+from profiler.linux.bpf import enable_program_statistics
+from profiler.measure.sample_cost import calibrate_interrupt
+from profiler.measure.sampler import has_task_registers
+from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
+from profiler.probes.planner import ProbePlan, ProbePlanner
+from profiler.probes.push_sites import tell_push_sites
+from profiler.probes.seccomp import returns_are_safe
+from profiler.probes.trap_cost import Calibration, calibrate
+from profiler.process import thread_exits
+from profiler.process.mappings import TargetCode
+from profiler.process.procfs import Process, read_tids
+from profiler.process.thread_exits import ThreadExits
+from profiler.unwind.kernel_tables import TableLibrary, UnwindCoverage, UnwindTables
+from profiler.unwind.table_cache import TableCache, default_directory
+
+GROUPS = 16_384
+HISTOGRAMS = 262_144
+_LEAST_THREADS = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to record; durations in nanoseconds."""
+
+    duration_ns: int
+    frequency_hz: float = 99.0
+    budget_ratio: float | None = 0.01
+    lookups: bool = True
+    kernel_frames: bool = True
+    user_frames: bool = True
+    command: tuple[str, ...] = ()
+    symbols: str | None = None
+    verify: bool = False
+    variants: tuple[Variant, ...] = VARIANTS
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is in the kernel now; programs, plan and calibration are None without lookups."""
+
+    module: BpfModule
+    programs: UprobePrograms | None
+    plan: ProbePlan | None
+    planner: ProbePlanner
+    tables: UnwindTables
+    coverage: UnwindCoverage
+    calibration: Calibration | None
+    interrupt_ns: int | None  # of one sample; None: it could not be measured
+    exits: ThreadExits | None  # None: this kernel does not tell so much
+    warnings: tuple[str, ...]
+
+
+def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Options) -> Loaded:
+    """Load all that the options ask for; the stack unloads it. Raises ProfilerError."""
+    interrupt_ns = calibrate_interrupt()
+    library = TableLibrary(TableCache.open(default_directory()))
+    library.prepare(code.current)
+    planner = ProbePlanner(code)
+    plan = _plan(planner, options) if options.lookups else None
+    definitions = {**library.definitions(), **_definitions(target.pid, options)}
+    programs = None
+    if plan is not None:
+        programs, plan = _load_lookups(plan, definitions, target, options)
+    module = programs.module if programs else BpfModule(("cpu.bpf.c", "exits.bpf.c"), definitions)
+    stack.callback(programs.close if programs else module.close)
+    tables = UnwindTables(module, library)
+    coverage = tables.update(code.current)
+    stack.callback(os.close, enable_program_statistics())
+    calibration = None
+    if programs is not None and plan is not None:
+        calibration = _calibrate(programs, plan)
+        tell_push_sites(module, plan.probes)
+    return Loaded(
+        module=module,
+        programs=programs,
+        plan=plan,
+        planner=planner,
+        tables=tables,
+        coverage=coverage,
+        calibration=calibration,
+        interrupt_ns=interrupt_ns,
+        exits=_exits(stack, module, target.pid),
+        warnings=(
+            *_stopped(target.process),
+            *(plan.warnings if plan else ()),
+            *(programs.rejected if programs else ()),
+        ),
+    )
+
+
+def _stopped(process: Process) -> Iterator[str]:
+    if process.stopped:
+        yield (
+            f"process {process.pid} was stopped, by a signal or a debugger, when this began: "
+            f"kill -CONT {process.pid}"
+        )
+
+
+def _definitions(pid: int, options: Options) -> dict[str, int]:
+    """Return the C macros that do not depend on the target's code."""
+    return {
+        "TARGET_TGID": pid,
+        "CPU_KERNEL_FRAMES": int(options.kernel_frames),
+        "CPU_TASK_REGISTERS": int(has_task_registers()),
+        "THREADS": max(_LEAST_THREADS, 4 * len(read_tids(pid))),
+        "GROUPS": GROUPS,
+        "HISTOGRAMS": HISTOGRAMS,
+        **thread_exits.definitions(),
+    }
+
+
+def _exits(stack: ExitStack, module: BpfModule, pid: int) -> ThreadExits | None:
+    if not thread_exits.definitions():
+        return None
+    try:
+        exits = ThreadExits(module, pid)
+    except OSError:
+        return None
+    stack.callback(exits.close)
+    return exits
+
+
+def _plan(planner: ProbePlanner, options: Options) -> ProbePlan:
+    try:
+        return planner.plan(options.verify)
+    except ProbeError as error:
+        hint = error.hint or "ebpf-prof asterisk --cpu-only"
+        raise ProbeError(error.message, hint) from error
+
+
+def _load_lookups(
+    plan: ProbePlan, definitions: dict[str, int], target: FoundTarget, options: Options
+) -> tuple[UprobePrograms, ProbePlan]:
+    """Load the programs of a plan, or of what can be had of it without return probes."""
+    programs = load_programs({**definitions, **plan.definitions()}, options.variants)
+    if returns_are_safe(target.process.seccomp_mode, programs.link_idle_return):
+        return programs, plan
+    programs.close()
+    plan = plan.without_returns()
+    return load_programs({**definitions, **plan.definitions()}, options.variants), plan
+
+
+def _calibrate(programs: UprobePrograms, plan: ProbePlan) -> Calibration:
+    try:
+        return calibrate(programs.link_idle, plan.returns)
+    except OSError as error:
+        raise KernelError(
+            f"uprobes cannot be placed: {error.strerror}", "ebpf-prof doctor"
+        ) from error

@@ -1,0 +1,310 @@
+"""Records one target: attaches, runs the windows, stops, drains, and always detaches.
+
+The only owner of that order. What comes out are addresses and counts; assembly.py names them.
+"""
+
+from __future__ import annotations
+
+import resource
+import select
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+
+from profiler.asterisk.find import FoundTarget
+from profiler.errors import TargetError
+from profiler.measure.budget import Governor
+from profiler.measure.lookups import LookupMeasurement
+from profiler.measure.sampler import CpuSampler
+from profiler.measure.sampling_budget import SampleBudget
+from profiler.model import recording as rec
+from profiler.model.observed import Observed
+from profiler.names.session import NamingSession
+from profiler.probes.planner import ProbePlanner
+from profiler.probes.trap_cost import Calibration
+from profiler.process.cpu_clock import ProcessClock
+from profiler.process.events import ProcessEvents
+from profiler.process.mappings import TargetCode
+from profiler.process.threads import ThreadUses
+from profiler.process.udp_sockets import UdpSockets
+from profiler.record.assembly import Provenance, assemble
+from profiler.record.collect import harvest_lookups
+from profiler.record.preparation import Loaded, Options, load
+from profiler.unwind.kernel_tables import UnwindCoverage, UnwindTables
+
+_DRAIN_NS = 200_000_000
+_SLOW_NS = 1_000_000_000
+_MOST_OVERDUE_NS = 200_000_000
+_MAX_SLEEP_NS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a recording is; for the terminal."""
+
+    elapsed_ns: int
+    duration_ns: int
+    samples: int
+    lookups: int
+    spent_ratio: float
+
+
+@dataclass(slots=True)
+class Stop:
+    """Set by a signal handler to end a recording early."""
+
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """What a running recording holds."""
+
+    sampler: CpuSampler
+    lookups: LookupMeasurement | None
+    events: ProcessEvents
+    uses: ThreadUses
+    sockets: UdpSockets
+    code: TargetCode
+    names: NamingSession
+    planner: ProbePlanner
+    tables: UnwindTables
+    coverage: UnwindCoverage
+    calibration: Calibration | None
+    governor: Governor
+    sampling: SampleBudget
+    started_at: str = field(
+        default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    )
+    start_ns: int = 0
+    end_ns: int = 0
+    exited: bool = False
+    stopped_by: str = "duration"
+    warnings: list[str] = field(default_factory=list)
+
+
+def record(
+    target: FoundTarget, options: Options, stop: Stop, report: Callable[[Progress], None]
+) -> rec.Recording:
+    """Record a target; raises ProfilerError. Probes are gone when this returns or raises."""
+    _raise_open_files_limit()
+    with ExitStack() as stack:
+        run = begin(stack, target, options)
+        run_until_end(run, options, stop, report)
+        return finish(run, target, options)
+
+
+def _raise_open_files_limit() -> None:
+    """Allow as many open files as the hard limit does: each CPU and each mapped file needs one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
+    """Load everything, then begin to listen and to sample; the stack undoes it. ProfilerError."""
+    code = TargetCode(target.pid)
+    code.refresh()
+    if not code.current:
+        raise TargetError(f"process {target.pid} has ended", "pgrep -a asterisk")
+    loaded = load(stack, target, code, options)
+    names = NamingSession(code, target.pid, options.symbols)
+    names.pin()
+    sampler = CpuSampler(loaded.module, options.frequency_hz)
+    stack.callback(sampler.detach)
+    start_ticks = target.process.stat.start_ticks
+    events = stack.enter_context(ProcessEvents(target.pid, start_ticks))
+    uses = ThreadUses(target.pid, loaded.exits)
+    stack.callback(uses.close)
+    sockets = UdpSockets(target.pid)
+    stack.callback(sockets.close)
+    governor = Governor(options.budget_ratio, time.monotonic_ns())
+    sampling = SampleBudget(sampler, governor, loaded.interrupt_ns, uses.cost_ns)
+    run = Run(
+        sampler=sampler,
+        lookups=_measurement(loaded, target.pid, governor, code),
+        events=events,
+        uses=uses,
+        sockets=sockets,
+        code=code,
+        names=names,
+        planner=loaded.planner,
+        tables=loaded.tables,
+        coverage=loaded.coverage,
+        calibration=loaded.calibration,
+        governor=governor,
+        sampling=sampling,
+        start_ns=time.monotonic_ns(),
+        warnings=list(loaded.warnings),
+    )
+    if run.lookups is not None:
+        stack.callback(run.lookups.abort)
+    sampler.attach()
+    uses.start()
+    sockets.sample()
+    return run
+
+
+def _measurement(
+    loaded: Loaded, pid: int, governor: Governor, code: TargetCode
+) -> LookupMeasurement | None:
+    if loaded.programs is None or loaded.plan is None or loaded.calibration is None:
+        return None
+    return LookupMeasurement(
+        loaded.programs,
+        loaded.planner,
+        loaded.plan,
+        pid,
+        loaded.calibration,
+        governor,
+        lambda address: code.at(address) is not None,
+        ProcessClock(pid),
+    )
+
+
+def run_until_end(
+    run: Run, options: Options, stop: Stop, report: Callable[[Progress], None]
+) -> None:
+    """Open windows, drain, and look at the target until its end, the duration's, or a stop."""
+    end_ns = run.start_ns + options.duration_ns
+    next_drain = next_slow = run.start_ns
+    next_lookup = run.start_ns if run.lookups else end_ns
+    while not run.exited:
+        now = time.monotonic_ns()
+        if stop.reason is not None:
+            run.stopped_by = stop.reason
+            break
+        if now >= end_ns:
+            break
+        if run.lookups is not None and now >= next_lookup:
+            next_lookup = run.lookups.step(now)
+            run.exited |= run.lookups.gone
+        # Nothing slow while a window is open that soon has to be closed, unless it is long overdue.
+        is_overdue = now >= min(next_drain, next_slow) + _MOST_OVERDUE_NS
+        is_brief = run.lookups is not None and run.lookups.is_brief and not is_overdue
+        if now >= next_drain and not is_brief:
+            next_drain = now + _DRAIN_NS
+            _drain(run, report, options, now)
+        if now >= next_slow and not is_brief:
+            next_slow = now + _SLOW_NS
+            _observe(run)
+        wake = min(end_ns, next_lookup, now + _MAX_SLEEP_NS)
+        if not is_brief:
+            wake = min(wake, next_drain, next_slow)
+        if _wait(run, max(wake - time.monotonic_ns(), 0)):
+            next_lookup = now
+    if run.exited:
+        run.stopped_by = "target exit"
+
+
+def _wait(run: Run, duration_ns: int) -> bool:
+    """Wait for events of the target; tell whether a window has to be closed."""
+    poll = select.poll()  # select() takes no descriptor beyond 1023
+    for descriptor in run.events.exit_filenos():
+        poll.register(descriptor, select.POLLIN)
+    if run.lookups is not None:
+        poll.register(run.lookups.wake_descriptor, select.POLLIN)
+    ready = {descriptor for descriptor, _ in poll.poll(duration_ns / 1e6)}
+    if run.lookups is not None and run.lookups.wake_descriptor in ready:
+        return True
+    if not ready:
+        return False
+    _hear(run)
+    return False
+
+
+def _hear(run: Run) -> None:
+    """Take note of what happened to the process and its threads."""
+    if run.events.is_over():
+        run.exited = True
+    run.uses.observe()
+
+
+def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
+    run.sampling.charge()
+    run.sampler.drain()
+    _hear(run)
+    elapsed = max(now_ns - run.start_ns, 1)
+    report(
+        Progress(
+            elapsed,
+            options.duration_ns,
+            run.sampler.samples.seen,
+            sum(window.admitted for window in run.lookups.windows) if run.lookups else 0,
+            run.governor.spent_ns / elapsed,
+        )
+    )
+
+
+def _observe(run: Run) -> None:
+    """What is looked at once a second."""
+    run.sockets.sample()
+    run.sampler.follow_cpus()
+    try:
+        if run.code.refresh():
+            run.coverage = run.tables.update(run.code.current)
+            run.names.pin()  # it may be gone again when names are looked up
+    except TargetError:
+        run.exited = True
+
+
+def finish(run: Run, target: FoundTarget, options: Options) -> rec.Recording:
+    """Stop everything, and return what was recorded."""
+    observed = _harvest(run)
+    provenance = Provenance(
+        options.command, run.started_at, options.frequency_hz, options.budget_ratio
+    )
+    return assemble(
+        target, provenance, observed, run.names, options.kernel_frames, options.user_frames
+    )
+
+
+def _harvest(run: Run) -> Observed:
+    """Stop everything and read what was counted.
+
+    The window ends when the probes are gone, which may take as long as a lookup in flight; samples
+    and CPU time end there too, so that they can be compared.
+    """
+    if run.lookups is not None:
+        run.lookups.finish()
+    run.end_ns = time.monotonic_ns()
+    run.uses.stop()
+    run.sampler.detach()
+    account = run.uses.account()
+    with suppress(TargetError):
+        run.code.refresh()  # what was mapped in the last second has names too
+    lookups = None
+    if run.lookups is not None:
+        lookups = harvest_lookups(run.lookups, run.planner)
+    run.sampler.drain()
+    run.sockets.sample()
+    sockets = run.sockets.recorded()
+    refused = run.lookups.problem if run.lookups is not None else None
+    for source in (
+        run.events.warning,
+        run.uses.warning,
+        run.sampler.warning,
+        run.sampling.warning,
+        run.sockets.warning,
+        refused,
+    ):
+        if source:
+            run.warnings.append(source)
+    return Observed(
+        window=rec.Window(run.start_ns, run.end_ns),
+        stopped_by=run.stopped_by,
+        exited=run.exited,
+        samples=tuple(run.sampler.samples.kept),
+        sampled_one_in=run.sampler.samples.one_in,
+        sample_accounting=run.sampler.accounting(),
+        stacks=run.sampler.stacks(),
+        account=account,
+        sockets=sockets,
+        lookups=lookups,
+        calibration=run.calibration,
+        sampling_cost_ns=run.sampling.cost_ns(),
+        lookup_cost_ns=run.governor.spent_ns - run.sampling.charged_ns,
+        coverage=run.coverage,
+        warnings=tuple(run.warnings),
+    )

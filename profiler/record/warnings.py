@@ -1,0 +1,69 @@
+"""What a reader of a recording has to be warned of: what is missing in it, and why. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Set
+
+from profiler.measure.bounded_samples import SAMPLES_MAX
+from profiler.model.observed import Observed
+from profiler.wire.lookups import LookupCounter
+
+_UNATTRIBUTED_RATIO = 0.02
+_UNSAMPLED_RATIO = 0.15
+_UNLIKELY_DEVIATIONS = 3  # chance takes some, too
+
+
+def run_warnings(
+    observed: Observed, frequency_hz: float, budget_ratio: float | None, ended_in: Set[str]
+) -> Iterator[str]:
+    """Yield them. `ended_in`: paths of the files that stacks ended in before they were whole."""
+    if _is_starved(observed, budget_ratio):
+        yield (
+            "no lookup was measured: sampling takes most of the budget; sample less with -F, or "
+            "allow more with --budget"
+        )
+    if observed.sampled_one_in > 1:
+        yield (
+            f"one of {observed.sampled_one_in} samples was kept, by lot: a recording holds "
+            f"{SAMPLES_MAX:,} at most; -F {frequency_hz / observed.sampled_one_in:.2g} "
+            "would have taken as many"
+        )
+    missing = missing_samples(observed, frequency_hz)
+    if missing is not None:
+        yield missing
+    unattributed = observed.account.unattributed_ns
+    window_ns = observed.window.end_ns - observed.window.start_ns
+    if unattributed > _UNATTRIBUTED_RATIO * window_ns:
+        yield (
+            f"{unattributed / 1e6:.0f} ms of CPU time belong to threads that ended, and are "
+            "missing there: the kernel did not tell what each used last"
+        )
+    # Libraries of data have no tables either; what matters is where stacks did end.
+    for path, problem in observed.coverage.skipped:
+        if path in ended_in:
+            yield f"stacks end in {path}: {problem}"
+
+
+def missing_samples(observed: Observed, frequency_hz: float) -> str | None:
+    """Say how many samples are missing, if more are than the way they are taken explains."""
+    expected = observed.cpu_s * frequency_hz
+    missing = expected - observed.sample_accounting.fired
+    chance = _UNLIKELY_DEVIATIONS * math.sqrt(expected)
+    if missing <= max(_UNSAMPLED_RATIO * expected, chance):
+        return None
+    return (
+        f"fewer samples than CPU time: {missing:,.0f} of {expected:,.0f} are missing; threads that "
+        "run for microseconds at a time have too few, since timers wait during switches; threads "
+        "that wake together are met or missed together (a higher -F helps against that); and the "
+        "kernel takes no more a second than sysctl kernel.perf_event_max_sample_rate says"
+    )
+
+
+def _is_starved(observed: Observed, budget_ratio: float | None) -> bool:
+    """Tell whether sampling left no room for lookups."""
+    lookups = observed.lookups
+    if lookups is None or budget_ratio is None or lookups.counters[LookupCounter.KEPT]:
+        return False
+    window_ns = observed.window.end_ns - observed.window.start_ns
+    return observed.sampling_cost_ns > budget_ratio * window_ns / 2

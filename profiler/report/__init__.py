@@ -1,0 +1,1 @@
+"""From a recording to a profile: sums, ranks, findings, differences."""

@@ -1,0 +1,186 @@
+"""The difference of two profiles: what takes more or less now, per second of each window.
+
+Things are matched by what they are called, never by address or tid: those differ between runs.
+Everything that differs is listed, the largest change first; equal things are left out, so the
+difference of a profile with itself is empty.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from profiler.model.profile import ContainerUse, Profile
+from profiler.report.distributions import Z_95
+
+
+@dataclass(frozen=True, slots=True)
+class CpuChange:
+    """CPU of one function with what it called, of one stack, or of one thread role; of one CPU.
+
+    `noise_ratio` is how much two runs of the same thing differ by chance (95 %), by the number of
+    samples; None where the CPU is measured, not sampled.
+    """
+
+    names: tuple[str, ...]  # one name, or the frames of a stack, root first
+    before_ratio: float
+    after_ratio: float
+    noise_ratio: float | None
+
+    @property
+    def delta_ratio(self) -> float:
+        """How much more it takes now."""
+        return self.after_ratio - self.before_ratio
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerLoad:
+    """What the lookups of all containers of one name did, per second."""
+
+    lookups_hz: float
+    duration_ratio: float  # share of the window
+    elements: int | None  # at the end
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerChange:
+    """Containers that are called the same; a load is None where there was no such container."""
+
+    name: str
+    kind: str
+    before: ContainerLoad | None
+    after: ContainerLoad | None
+
+    @property
+    def delta_ratio(self) -> float:
+        """How much more of the window its lookups take now."""
+        before, after = (load.duration_ratio if load else 0.0 for load in (self.before, self.after))
+        return after - before
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What changed from one profile to another."""
+
+    functions: tuple[CpuChange, ...]
+    stacks: tuple[CpuChange, ...]
+    threads: tuple[CpuChange, ...]
+    containers: tuple[ContainerChange, ...]
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing changed."""
+        return not (self.functions or self.stacks or self.threads or self.containers)
+
+
+def diff(before: Profile, after: Profile) -> Difference:
+    """Return what is different in `after`."""
+    return Difference(
+        functions=_sampled_changes(
+            (before, _function_samples(before)), (after, _function_samples(after))
+        ),
+        stacks=_sampled_changes((before, _stack_samples(before)), (after, _stack_samples(after))),
+        threads=_thread_changes(_thread_cpu(before), _thread_cpu(after)),
+        containers=_container_changes(_loads(before), _loads(after)),
+    )
+
+
+def _stack_samples(profile: Profile) -> Counter[tuple[str, ...]]:
+    counts: Counter[tuple[str, ...]] = Counter()
+    for index, count in Counter(sample.stack for sample in profile.samples).items():
+        counts[profile.stacks[index].frames] += count
+    return counts
+
+
+def _function_samples(profile: Profile) -> Counter[tuple[str, ...]]:
+    """Count samples in which a function is on the stack; once, however deep it recurs."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    for frames, count in _stack_samples(profile).items():
+        for name in set(frames):
+            counts[(name,)] += count
+    return counts
+
+
+def _sampled_changes(
+    before: tuple[Profile, Counter[tuple[str, ...]]],
+    after: tuple[Profile, Counter[tuple[str, ...]]],
+) -> tuple[CpuChange, ...]:
+    scales = [_ratio_per_sample(profile) for profile, _ in (before, after)]
+    changes = []
+    for names in before[1].keys() | after[1].keys():
+        counts = (before[1][names], after[1][names])
+        ratios = [count * scale for count, scale in zip(counts, scales, strict=True)]
+        variance = sum(count * scale * scale for count, scale in zip(counts, scales, strict=True))
+        if ratios[0] != ratios[1]:
+            changes.append(CpuChange(names, ratios[0], ratios[1], Z_95 * math.sqrt(variance)))
+    return _largest_first(changes)
+
+
+def _ratio_per_sample(profile: Profile) -> float:
+    """Return the share of one CPU that one sample stands for."""
+    scheduled = profile.frequency_hz * profile.window.duration_s
+    return 1 / scheduled if scheduled > 0 else 0.0
+
+
+def _thread_cpu(profile: Profile) -> Mapping[str, float]:
+    ratios: dict[str, list[float]] = defaultdict(list)
+    for thread in profile.threads:
+        ratios[thread.role or thread.name].append(thread.cpu_ratio)
+    return {name: math.fsum(parts) for name, parts in ratios.items()}
+
+
+def _thread_changes(
+    before: Mapping[str, float], after: Mapping[str, float]
+) -> tuple[CpuChange, ...]:
+    return _largest_first(
+        [
+            CpuChange((name,), before.get(name, 0.0), after.get(name, 0.0), None)
+            for name in before.keys() | after.keys()
+            if before.get(name, 0.0) != after.get(name, 0.0)
+        ]
+    )
+
+
+def _largest_first(changes: list[CpuChange]) -> tuple[CpuChange, ...]:
+    return tuple(sorted(changes, key=lambda change: (-abs(change.delta_ratio), change.names)))
+
+
+def _loads(profile: Profile) -> Mapping[tuple[str, str], ContainerLoad]:
+    groups: dict[tuple[str, str], list[ContainerUse]] = defaultdict(list)
+    for container in profile.containers:
+        groups[(_name(container), container.kind)].append(container)
+    seconds = profile.window.duration_s
+    return {key: _load(group, seconds) for key, group in groups.items() if seconds > 0}
+
+
+def _load(containers: list[ContainerUse], seconds: float) -> ContainerLoad:
+    elements = [item.elements_end for item in containers if item.elements_end is not None]
+    return ContainerLoad(
+        lookups_hz=math.fsum(item.lookups.total_or_bound for item in containers) / seconds,
+        duration_ratio=math.fsum(item.estimated_duration_ns for item in containers) / seconds / 1e9,
+        elements=sum(elements) if elements else None,
+    )
+
+
+def _name(container: ContainerUse) -> str:
+    """Return what identifies a container in another run: its names, else who searches it."""
+    known = [name for name in (container.name, container.comparator) if name]
+    if len(known) == 2 and known[1] in known[0]:
+        known.pop()
+    searchers = sorted({site.function for site in container.call_sites})
+    return ", ".join(known or searchers or ["unknown"])
+
+
+def _container_changes(
+    before: Mapping[tuple[str, str], ContainerLoad],
+    after: Mapping[tuple[str, str], ContainerLoad],
+) -> tuple[ContainerChange, ...]:
+    changes = [
+        ContainerChange(*key, before.get(key), after.get(key))
+        for key in before.keys() | after.keys()
+        if before.get(key) != after.get(key)
+    ]
+    return tuple(
+        sorted(changes, key=lambda change: (-abs(change.delta_ratio), change.name, change.kind))
+    )

@@ -1,0 +1,1 @@
+"""Call frame information made into tables that the kernel unwinds with."""

@@ -1,0 +1,255 @@
+"""Gives the kernel the tables by which it unwinds the target's stacks, and keeps them up to date.
+
+Order of use: TableLibrary compiles what is mapped, `definitions` sizes the BPF maps, and once those
+exist UnwindTables fills them; `update` again whenever the target maps or unmaps code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from profiler.binary.call_frames import MalformedFramesError
+from profiler.binary.elf import ElfError
+from profiler.process.mappings import TRAMPOLINES, CodeFile, LoadedCode
+from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table, frame_sections
+from profiler.unwind.table_cache import TableCache, table_key
+from profiler.wire.unwind import (
+    ACTIVE,
+    BLOCK,
+    MAPPING,
+    MAX_MAPPINGS,
+    ROW,
+    STACK_BYTES,
+    STACK_HEAD,
+    WIDE_RULE,
+)
+
+MAX_TABLE_BYTES = 96 << 20  # of rows and blocks in the kernel, for the whole target
+SPARE_RATIO = 1.25  # room for what the target maps later
+SPARE_ROWS, SPARE_BLOCKS, SPARE_RULES = 1 << 17, 1 << 14, 1 << 10
+GRACE_S = 0.05  # a program that still reads the other half of the mappings has long ended
+
+
+@dataclass(frozen=True, slots=True)
+class UnwindStack:
+    """A stack as the kernel stored it, addresses leaf first; `cause` is an index of CAUSES."""
+
+    cause: int
+    frames: tuple[int, ...]
+    kernel: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnwindCoverage:
+    """What the tables in the kernel do not cover. `skipped`: (path, why its code has no table)."""
+
+    skipped: tuple[tuple[str, str], ...]
+
+
+class TableLibrary:
+    """The tables of files, each compiled once, by way of the cache."""
+
+    def __init__(self, cache: TableCache) -> None:
+        self._cache = cache
+        self._tables: dict[int, UnwindTable] = {}
+        self._files: list[CodeFile] = []  # keeps them alive: we know them by identity
+        self.problems: dict[int, str] = {}
+
+    def table(self, file: CodeFile) -> UnwindTable:
+        """Return the file's table, an empty one when it has none; `problem` then says why."""
+        table = self._tables.get(id(file))
+        if table is None:
+            table = self._tables[id(file)] = self._make(file)
+            self._files.append(file)
+        return table
+
+    def problem(self, file: CodeFile) -> str | None:
+        """Return why the file has no table."""
+        return self.problems.get(id(file))
+
+    def prepare(self, loaded: Iterable[LoadedCode]) -> None:
+        """Make the tables of all that is loaded."""
+        for code in loaded:
+            if code.file is not None:
+                self.table(code.file)
+        self._cache.trim()
+
+    def _make(self, file: CodeFile) -> UnwindTable:
+        try:
+            sections = frame_sections(file.elf)
+            ranges = file.elf.code_ranges
+            ends_in_leaves = file.handle is None  # the vdso
+            key = table_key(sections, ranges, ends_in_leaves)
+            table = self._cache.get(key)
+            if table is None:
+                table = compile_table(sections, ranges, ends_in_leaves)
+                self._cache.put(key, table)
+        except (MalformedFramesError, ElfError) as error:
+            self.problems[id(file)] = f"malformed call frame information: {error}"
+            return EMPTY_TABLE
+        if not table.rows:
+            self.problems[id(file)] = "no call frame information"
+        return table
+
+    def definitions(self) -> dict[str, int]:
+        """Return the sizes of the BPF maps, with room for code that is mapped later."""
+        tables = self._tables.values()
+        rows = int(sum(len(table.rows) for table in tables) * SPARE_RATIO) + SPARE_ROWS
+        blocks = int(sum(len(table.blocks) // 2 for table in tables) * SPARE_RATIO) + SPARE_BLOCKS
+        rules = sum(len(table.rules) for table in tables) // WIDE_RULE.size
+        share = min(1.0, MAX_TABLE_BYTES / (rows * ROW.size + blocks * BLOCK.size))
+        return {
+            "UNWIND_ROWS": int(rows * share),
+            "UNWIND_BLOCKS": int(blocks * share),
+            "UNWIND_RULES": rules + SPARE_RULES,
+        }
+
+
+class WritableMemory(Protocol):
+    """A BPF array mapped into our memory (or a bytearray)."""
+
+    def __len__(self) -> int: ...
+    def __setitem__(self, where: slice, data: bytes, /) -> None: ...
+
+
+class MemoryMap(Protocol):
+    """What we need of kernel.BpfMap."""
+
+    @property
+    def max_entries(self) -> int:
+        """Entries of the array."""
+
+    def memory(self, length: int, /) -> WritableMemory:
+        """Map its first bytes."""
+
+
+class MapSource(Protocol):
+    """What we need of kernel.BpfModule."""
+
+    def map(self, name: str, /) -> MemoryMap:
+        """Return a map by its name in the sources."""
+
+
+class _Area:
+    """An array that is filled from its start."""
+
+    def __init__(self, maps: MapSource, name: str, entry_bytes: int) -> None:
+        array = maps.map(name)
+        self.capacity = array.max_entries
+        self.used = 0
+        self._entry_bytes = entry_bytes
+        self._memory = array.memory(self.capacity * entry_bytes)
+
+    def fits(self, entries: int) -> bool:
+        return self.used + entries <= self.capacity
+
+    def append(self, data: bytes) -> int:
+        """Return the index of the first entry that was added."""
+        first = self.used
+        self.put(first, data)
+        self.used += len(data) // self._entry_bytes
+        return first
+
+    def put(self, index: int, data: bytes) -> None:
+        at = index * self._entry_bytes
+        self._memory[at : at + len(data)] = data
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    rows: int
+    blocks: int
+    rules: int
+
+
+class UnwindTables:
+    """Owner of the BPF maps unwind_rows, _blocks, _rules, _mappings and _active."""
+
+    def __init__(self, maps: MapSource, library: TableLibrary) -> None:
+        self._library = library
+        self._rows = _Area(maps, "unwind_rows", ROW.size)
+        self._blocks = _Area(maps, "unwind_blocks", BLOCK.size)
+        self._rules = _Area(maps, "unwind_rules", WIDE_RULE.size)
+        self._mappings = _Area(maps, "unwind_mappings", MAPPING.size)
+        self._active = _Area(maps, "unwind_active", ACTIVE.size)
+        self._places: dict[int, _Place | None] = {}  # by table; None: it did not fit
+        self._half = 1
+        self._switched_at = 0.0
+
+    def update(self, loaded: Sequence[LoadedCode]) -> UnwindCoverage:
+        """Let the kernel unwind by these mappings from now on.
+
+        The new list is written beside the one in use and then made current by one store. Waits
+        until no program can be reading the place that is written to.
+        """
+        self._library.prepare(loaded)
+        skipped: list[tuple[str, str]] = []
+        entries = []
+        # The kernel asks for the original return address where it finds no mapping.
+        loaded = [code for code in loaded if code.mapping.path != TRAMPOLINES]
+        for code in loaded[:MAX_MAPPINGS]:
+            entry, problem = self._entry(code)
+            entries.append(entry)
+            if problem is not None:
+                skipped.append((code.mapping.path, problem))
+        skipped += [(code.mapping.path, "too many mappings") for code in loaded[MAX_MAPPINGS:]]
+        self._switch(b"".join(entries), len(entries))
+        return UnwindCoverage(tuple(skipped))
+
+    def _entry(self, code: LoadedCode) -> tuple[bytes, str | None]:
+        start, end = code.mapping.start, code.mapping.end
+        nothing = MAPPING.pack(start, end, 0, 0, 0, 0, 0, 0, 0)
+        if code.file is None or code.bias is None:
+            return nothing, code.problem
+        table = self._library.table(code.file)
+        if not table.rows:
+            return nothing, self._library.problem(code.file)
+        place = self._place(table)
+        if place is None:
+            return nothing, "no room in the kernel's tables"
+        base = table.base + code.bias & (1 << 64) - 1
+        blocks = len(table.blocks) // 2
+        where = (place.rows, place.blocks, blocks, place.rules)
+        return MAPPING.pack(start, end, base, *where, table.follows_bx, 0), None
+
+    def _place(self, table: UnwindTable) -> _Place | None:
+        if id(table) not in self._places:
+            rules = len(table.rules) // WIDE_RULE.size
+            fits = (
+                self._rows.fits(len(table.rows))
+                and self._blocks.fits(len(table.blocks) // 2)
+                and self._rules.fits(rules)
+            )
+            self._places[id(table)] = self._write(table) if fits else None
+        return self._places[id(table)]
+
+    def _write(self, table: UnwindTable) -> _Place:
+        return _Place(
+            self._rows.append(table.rows.tobytes()),
+            self._blocks.append(table.blocks.tobytes()),
+            self._rules.append(table.rules),
+        )
+
+    def _switch(self, entries: bytes, count: int) -> None:
+        self._half ^= 1
+        wait_s = self._switched_at + GRACE_S - time.monotonic()
+        if wait_s > 0:
+            time.sleep(wait_s)
+        self._mappings.put(self._half * MAX_MAPPINGS, entries)
+        self._active.put(0, ACTIVE.pack(self._half, count))
+        self._switched_at = time.monotonic()
+
+
+def decode_stack(value: bytes) -> UnwindStack:
+    """Return the stack in a value of the map unwind_stacks."""
+    if len(value) != STACK_BYTES:
+        raise ValueError(f"a stack of {len(value)} bytes")
+    _, cause, count, kernel_count = STACK_HEAD.unpack_from(value)
+    addresses = memoryview(value)[STACK_HEAD.size :].cast("Q").tolist()
+    kernel_at = (STACK_BYTES - STACK_HEAD.size) // 16
+    return UnwindStack(
+        cause, tuple(addresses[:count]), tuple(addresses[kernel_at : kernel_at + kernel_count])
+    )

@@ -1,0 +1,241 @@
+"""Turns call frame instructions into rules, packed into words for the kernel.
+
+A rule says where the caller's frame is: the canonical frame address (CFA), the return address and
+rbp. The word's layout is bpf/unwind_wire.h's.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+
+from profiler.binary.call_frames import Cie, read_uleb
+from profiler.unwind.machine import (
+    RBP,
+    RBX,
+    RIP,
+    RSP,
+    START,
+    UNDEFINED,
+    Cfa,
+    Machine,
+    Place,
+    State,
+)
+from profiler.wire.unwind import (
+    BP_AT_BP,
+    BP_AT_CFA,
+    BP_LOST,
+    BP_SAME,
+    KIND_BAD,
+    KIND_END,
+    KIND_PLT,
+    KIND_RBP,
+    KIND_RSP,
+    KIND_SIGNAL,
+    KIND_WIDE,
+    SLOT_LOST,
+    WIDE_RULE,
+    word,
+)
+
+MAX_WIDE_RULES = 1 << 12  # libcrypto has 39
+MAX_PROGRAM_BYTES = 1 << 15  # the longest that we met has 9971 (libepoxy)
+RA_USUAL = -8
+TOO_MANY = "too many unusual rules"
+
+# rt_sigframe: rsp points at ucontext, whose uc_mcontext.gregs start at 40 (glibc sys/ucontext.h).
+_SIGNAL = (("deref", RSP, 160, 0), (RSP, 120), (RSP, 168))
+
+
+class RuleWords:
+    """Packs states into 32-bit words; what does not fit goes into `wide`, or is BAD and counted."""
+
+    def __init__(self) -> None:
+        self.words: dict[State, int] = {}
+        self.wide: list[bytes] = []
+        self.bad: Counter[str] = Counter()
+        self.uses_rbx = False  # some CFA is found by it
+
+    def pack(self, state: State) -> int:
+        """Return the word for a state; remembered in `words`."""
+        packed = self.words[state] = self._pack(state)
+        return packed
+
+    def _pack(self, state: State, bx: int = 0) -> int:
+        cfa, offset, rbp, ra = state
+        if ra == UNDEFINED:
+            return word(KIND_END)
+        if (cfa, rbp, ra) == _SIGNAL:
+            return word(KIND_SIGNAL)
+        if ra != RA_USUAL:
+            return self._reject("return address not below the CFA")
+        if isinstance(cfa, tuple) and cfa[0] == "plt" and rbp is None and not bx:
+            return word(KIND_PLT, cfa[3], cfa[2] >> 3)
+        if isinstance(rbp, tuple) and cfa == RSP:
+            # Saved where rbp points, but the frame is rsp's again: GCC forgets to say that rbp
+            # is back, at the end of functions that realign their stack.
+            rbp = None
+        slot = register_slot(rbp)
+        fits = not bx and offset >= 0 and not offset & 7 and offset >> 3 < 1 << 20
+        if slot is not None and fits and cfa == RSP:
+            return word(KIND_RSP, slot, offset >> 3)
+        if slot is not None and fits and cfa == RBP:
+            return word(KIND_RBP, slot, offset >> 3)
+        return self._pack_wide(cfa, offset, rbp, bx)
+
+    def _pack_wide(self, cfa: Cfa, offset: int, rbp: Place, bx: int) -> int:
+        added, is_memory = 0, 0
+        if isinstance(cfa, tuple):
+            if cfa[0] != "deref":
+                return self._reject("CFA expression")
+            _, cfa, offset, added = cfa
+            is_memory = 1
+        if not isinstance(cfa, int) or cfa >= 16:
+            return self._reject("CFA expression")
+        how, where = _wide_place(rbp)
+        if max(abs(offset), abs(added), abs(where)) >= 1 << 31:
+            return self._reject("offset too large")
+        packed = WIDE_RULE.pack(cfa, is_memory, how, bx, offset, added, where)
+        if len(self.wide) >= MAX_WIDE_RULES:
+            return self._reject(TOO_MANY)
+        self.wide.append(packed)
+        self.uses_rbx = self.uses_rbx or cfa == RBX
+        return word(KIND_WIDE, 0, len(self.wide) - 1)
+
+    def _reject(self, reason: str) -> int:
+        self.bad[reason] += 1
+        return word(KIND_BAD)
+
+
+def register_slot(place: Place) -> int | None:
+    """Return a slot: 0 kept, n < 0 saved at CFA + 8 n, SLOT_LOST; None when it has no form."""
+    if place is None:
+        return 0
+    if isinstance(place, int):
+        return place >> 3 if not place & 7 and -127 <= place >> 3 < 0 else None
+    return SLOT_LOST if isinstance(place, str) else None
+
+
+def _wide_place(rbp: Place) -> tuple[int, int]:
+    if rbp is None:
+        return BP_SAME, 0
+    if isinstance(rbp, int):
+        return BP_AT_CFA, rbp
+    if isinstance(rbp, tuple) and rbp[0] == RBP:
+        return BP_AT_BP, rbp[1]
+    return BP_LOST, 0
+
+
+class Programs:
+    """Executes the programs of one section's entries, each different one once."""
+
+    def __init__(self, rules: RuleWords) -> None:
+        self.rules = rules
+        self._starts: dict[int, State | None] = {}
+        self.done: dict[tuple[int, bytes], tuple[int, ...]] = {}
+        self._cies: list[Cie] = []  # keeps them alive: we know them by identity
+
+    def rows(self, cie: Cie | None, program: bytes) -> tuple[int, ...]:
+        """Return an entry's rows, offset from its start << 32 | word, ascending."""
+        if cie is None:
+            return (self.rules.pack(START),)
+        key = (id(cie), program)
+        rows = self.done.get(key)
+        if rows is None:
+            start = self._starts[key[0]] if key[0] in self._starts else self._start(cie)
+            rows = self.done[key] = self._execute(program, cie, start)
+        return rows
+
+    def _execute(self, program: bytes, cie: Cie, start: State | None) -> tuple[int, ...]:
+        return execute(program, cie, start, self.rules)
+
+    def _start(self, cie: Cie) -> State | None:
+        self._cies.append(cie)
+        self._starts[id(cie)] = start = initial_state(cie)
+        return start
+
+
+def initial_state(cie: Cie) -> State | None:
+    """Return the state that a CIE's own instructions set up, None when they cannot be followed."""
+    return set_up(Machine(cie, START, START), cie)
+
+
+def set_up(machine: Machine, cie: Cie) -> State | None:
+    """Execute a CIE's own instructions; initial_state with a machine of one's own."""
+    at, program = 0, cie.program
+    try:
+        while at < len(program):
+            at = machine.step(program, at)
+    except (IndexError, struct.error):
+        return None
+    return None if machine.advance or cie.return_register != RIP else machine.state
+
+
+def execute(program: bytes, cie: Cie, start: State | None, rules: RuleWords) -> tuple[int, ...]:
+    """Return the rows of one program; from where it cannot be followed its rule is BAD.
+
+    One long loop, because asterisk and its modules have half a million instructions: the ones
+    that compilers emit all the time are executed here, the others in Machine.
+    """
+    if start is None or len(program) > MAX_PROGRAM_BYTES:
+        return (rules.pack(START),)
+    words, code_align, data_align = rules.words, cie.code_align, cie.data_align
+    cfa, offset, rbp, ra = start
+    rows: list[int] = []
+    saved: list[State] = []
+    at, end, place, dirty = 0, len(program), 0, True
+    try:
+        while at < end:
+            op = program[at]
+            at += 1
+            if op < 0x40:
+                if op == 0x0E and program[at] < 0x80:  # DW_CFA_def_cfa_offset
+                    offset = program[at]
+                    at += 1
+                    dirty = True
+                elif op == 0x0A:  # DW_CFA_remember_state
+                    saved.append((cfa, offset, rbp, ra))
+                elif op == 0x0B:  # DW_CFA_restore_state
+                    cfa, offset, rbp, ra = saved.pop()
+                    dirty = True
+                elif op == 0x0D and program[at] < 0x80:  # DW_CFA_def_cfa_register
+                    cfa = program[at]
+                    at += 1
+                    dirty = True
+                elif op:
+                    state = (cfa, offset, rbp, ra)
+                    machine = Machine(cie, start, state)
+                    at = machine.step(program, at - 1)
+                    if machine.advance and dirty:
+                        rows.append(place << 32 | (words.get(state) or rules.pack(state)))
+                        dirty = False
+                    place += machine.advance
+                    cfa, offset, rbp, ra = machine.state
+                    dirty = dirty or machine.state != state
+            elif op < 0x80:  # DW_CFA_advance_loc
+                if dirty and op > 0x40:
+                    state = (cfa, offset, rbp, ra)
+                    rows.append(place << 32 | (words.get(state) or rules.pack(state)))
+                    dirty = False
+                place += (op & 0x3F) * code_align
+            elif op < 0xC0:  # DW_CFA_offset
+                value = program[at]
+                at += 1
+                if value >= 0x80:
+                    value, at = read_uleb(program, at - 1)
+                if op == 0x80 | RBP:
+                    rbp, dirty = value * data_align, True
+                elif op == 0x80 | RIP:
+                    ra, dirty = value * data_align, True
+            elif op == 0xC0 | RBP:  # DW_CFA_restore
+                rbp, dirty = start[2], True
+            elif op == 0xC0 | RIP:
+                ra, dirty = start[3], True
+    except (IndexError, struct.error):
+        cfa, offset, rbp, ra = START
+        dirty = True
+    if dirty:
+        state = (cfa, offset, rbp, ra)
+        rows.append(place << 32 | (words.get(state) or rules.pack(state)))
+    return tuple(rows)

@@ -1,0 +1,260 @@
+"""Compiles a file's call frame information into the table that the kernel unwinds with."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from profiler.binary.call_frames import Entry, FrameSection, MalformedFramesError, read_entries
+from profiler.binary.elf import Elf
+from profiler.unwind.rules import TOO_MANY, Programs, RuleWords
+from profiler.unwind.rules_with_rbx import MAX_FOLLOWED_BYTES, RbxPrograms, RbxWords
+from profiler.wire.unwind import (
+    BLOCK_SHIFT,
+    KIND_BAD,
+    KIND_CLONE,
+    KIND_END,
+    KIND_RSP,
+    KIND_SHIFT,
+    KIND_SIGNAL,
+    word,
+)
+
+MAX_ENTRIES = 1 << 20  # frame description entries of one file; libclang-cpp has 83 thousand
+MAX_ROWS = 1 << 22  # rows of one file, 32 MB; libclang-cpp has a million
+MAX_CODE_BYTES = 1 << 30
+
+_BLOCK_BYTES = 1 << BLOCK_SHIFT
+_LOW = 0xFFFFFFFF
+_SIGNAL = word(KIND_SIGNAL)
+_CLONE_GAP_BYTES = 32  # glibc's are 13 to 16
+
+if sys.byteorder != "little":
+    raise ImportError("the tables are those of a little-endian machine")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTable:
+    """Where functions (their parts: hot and cold code apart) begin and end, ascending.
+
+    From the frame description entries, so that stripped files have it too. Addresses are virtual
+    addresses inside the file.
+    """
+
+    starts: array[int]
+    ends: array[int]
+
+    def containing(self, address: int) -> tuple[int, int] | None:
+        """Return [start, end) of the function that has this address."""
+        index = bisect_right(self.starts, address) - 1
+        if index < 0 or address >= self.ends[index]:
+            return None
+        return self.starts[index], self.ends[index]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+@dataclass(frozen=True, slots=True)
+class UnwindTable:
+    """A file's rows as the kernel reads them; see bpf/unwind_wire.h.
+
+    `base` is the virtual address that the rows' offsets count from. `rows`: u64 each; `blocks`:
+    u32 pairs (first row, count), one for each 1024 bytes of code; `rules`: struct unwind_rule each.
+    `follows_bx`: the rules say what becomes of rbx, because some of them find the CFA by it.
+    """
+
+    base: int
+    rows: array[int]
+    blocks: array[int]
+    rules: bytes
+    functions: FunctionTable
+    bad_rows: int
+    follows_bx: bool = False
+
+
+EMPTY_FUNCTIONS = FunctionTable(array("Q"), array("Q"))
+EMPTY_TABLE = UnwindTable(0, array("Q"), array("I"), b"", EMPTY_FUNCTIONS, 0)
+
+
+def frame_sections(elf: Elf) -> tuple[FrameSection, ...]:
+    """Return the file's call frame information; ElfError where it cannot be read."""
+    sections = []
+    if elf.eh_frame is not None:
+        address, data = elf.eh_frame
+        unsure = elf.section(".eh_frame") is None
+        sections.append(FrameSection(data, address, ends_at_zero=unsure))
+    debug = elf.section(".debug_frame")
+    if debug is not None:
+        sections.append(FrameSection(elf.data(debug), debug.address, is_debug=True))
+    return tuple(sections)
+
+
+def functions(elf: Elf) -> FunctionTable:
+    """Return the function boundaries of a file without compiling its rules."""
+    ranges = [entry[:2] for entry in _entries(frame_sections(elf), elf.code_ranges)]
+    return _function_table(ranges)
+
+
+def compile_table(
+    sections: Iterable[FrameSection],
+    code_ranges: tuple[tuple[int, int], ...],
+    ends_in_leaves: bool = False,
+) -> UnwindTable:
+    """Return the table for the entries that describe code in `code_ranges`.
+
+    With `ends_in_leaves`, code behind the last entry leaves the stack alone, as the vdso's does
+    (arch/x86/entry/vdso/vgetrandom-chacha.S, Linux 6.11, which no entry describes).
+    MalformedFramesError when a section breaks the format or exceeds our bounds.
+    """
+    entries = _entries(sections, code_ranges)
+    if not entries:
+        return EMPTY_TABLE
+    _, described, cie, _ = entries[-1]
+    leaves = [end for start, end in code_ranges if ends_in_leaves and start <= described < end]
+    entries += [(described, end, cie, b"") for end in leaves]
+    base = entries[0][0] // _BLOCK_BYTES * _BLOCK_BYTES
+    span = entries[-1][1] - base
+    if span > MAX_CODE_BYTES:
+        raise MalformedFramesError(f"code of {span} bytes")
+    rules = RuleWords()
+    rows = array("Q", _rows(entries, base, Programs(rules)))
+    followed = _rows_with_rbx(entries, base) if rules.uses_rbx else None
+    if followed is not None:
+        rules, rows = followed
+    bad = sum(1 for row in rows if row >> KIND_SHIFT & 0xF == KIND_BAD) if rules.bad else 0
+    blocks = _blocks(rows, (span >> BLOCK_SHIFT) + 1)
+    table = _function_table([entry[:2] for entry in entries])
+    wide = b"".join(rules.wide)
+    return UnwindTable(base, rows, blocks, wide, table, bad, followed is not None)
+
+
+def _entries(
+    sections: Iterable[FrameSection], code_ranges: tuple[tuple[int, int], ...]
+) -> list[Entry]:
+    # Sorted, disjoint, not empty, inside the code. Where sections describe a place twice the
+    # earlier section's entry stays; where entries overlap, the one that starts later begins anew.
+    found: dict[int, Entry] = {}
+    for section in sections:
+        for entry in read_entries(section):
+            found.setdefault(entry[0], entry)
+            if len(found) > MAX_ENTRIES:
+                raise MalformedFramesError(f"more than {MAX_ENTRIES} entries")
+    disjoint: list[Entry] = []
+    spans = iter(code_ranges)
+    low, high = next(spans, (0, 0))
+    ordered = sorted(found.values(), key=_start)
+    for index, (start, end, cie, program) in enumerate(ordered):
+        while start >= high and high:
+            low, high = next(spans, (0, 0))
+        if index + 1 < len(ordered) and ordered[index + 1][0] < end:
+            end = ordered[index + 1][0]
+        if low <= start < end <= high:
+            disjoint.append((start, end, cie, program))
+    return disjoint
+
+
+def _start(entry: Entry) -> int:
+    return entry[0]
+
+
+def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
+    # A word 0 row marks code that no entry describes.
+    rows: list[int] = []
+    known = programs.done
+    covered, last = base, 0
+    for start, end, cie, program in entries:
+        own = known.get((id(cie), program)) or programs.rows(cie, program)
+        if start > covered and last:
+            is_clone = _is_clone(last, start - covered, own[0] & _LOW)
+            # A signal's trampoline ends with its system call, during which ip is behind that
+            # (glibc, sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c, __restore_rt).
+            covered += last == _SIGNAL and start - covered > 1
+            last = word(KIND_CLONE) if is_clone else 0
+            rows.append((covered - base) << 32 | last)
+        at = (start - base) << 32
+        if own[-1] >> 32 >= end - start:
+            own = tuple(row for row in own if row >> 32 < end - start)
+        rows.extend([at + row for row in own[own[0] & _LOW == last :]])
+        last = own[-1] & _LOW
+        covered = end
+        if len(rows) > MAX_ROWS:
+            raise MalformedFramesError(f"more than {MAX_ROWS} rows")
+    rows.append((covered - base) << 32)
+    return rows
+
+
+def _rows_with_rbx(entries: list[Entry], base: int) -> tuple[RuleWords, array[int]] | None:
+    # None where that would take too long, or has no room, so that other rules would be lost.
+    if sum(len(program) for *_, program in entries) > MAX_FOLLOWED_BYTES:
+        return None
+    rules = RbxWords()
+    rows = array("Q", _rows(entries, base, RbxPrograms(rules)))
+    return None if rules.bad[TOO_MANY] else (rules, rows)
+
+
+def _is_clone(word_before: int, gap_bytes: int, word_after: int) -> bool:
+    """Tell the gap that glibc leaves around the system call that starts a thread.
+
+    The parent comes back from it with its return address on top of the stack, as before, and the
+    child with nothing; nothing describes that (sysdeps/unix/sysv/linux/x86_64/clone.S and clone3.S,
+    "End FDE now").
+    """
+    return (
+        gap_bytes <= _CLONE_GAP_BYTES
+        and word_before == word(KIND_RSP, 0, 1)
+        and word_after >> KIND_SHIFT == KIND_END
+    )
+
+
+def _blocks(rows: array[int], count: int) -> array[int]:
+    # No more than one row at each code byte, so that a block bounds the search for its end.
+    blocks = array("I")
+    first = 0
+    for block in range(1, count + 1):
+        high = min(len(rows), first + _BLOCK_BYTES)
+        after = bisect_left(rows, block << (BLOCK_SHIFT + 32), first, high)
+        blocks.extend((first, after - first))
+        first = after
+    return blocks
+
+
+def _function_table(ranges: list[tuple[int, int]]) -> FunctionTable:
+    return FunctionTable(
+        array("Q", [start for start, _ in ranges]), array("Q", [end for _, end in ranges])
+    )
+
+
+def encode_table(table: UnwindTable) -> bytes:
+    """Return the table as bytes, for the cache."""
+    starts = table.functions.starts
+    sizes = (len(table.rows), len(table.blocks), len(table.rules), len(starts))
+    parts = (table.rows, starts, table.functions.ends, table.blocks)
+    head = _HEAD.pack(table.base, *sizes, table.bad_rows, table.follows_bx)
+    return b"".join((head, *(part.tobytes() for part in parts), table.rules))
+
+
+_HEAD = struct.Struct("<QQQQQQQ")
+
+
+def decode_table(data: bytes) -> UnwindTable | None:
+    """Return the table that encode_table gave these bytes for, None when they are no such bytes."""
+    if len(data) < _HEAD.size:
+        return None
+    base, rows, blocks, rules, functions_, bad, follows_bx = _HEAD.unpack_from(data)
+    sizes = (8 * rows, 8 * functions_, 8 * functions_, 4 * blocks, rules)
+    if len(data) != _HEAD.size + sum(sizes):
+        return None
+    parts: list[bytes] = []
+    at = _HEAD.size
+    for size in sizes:
+        parts.append(data[at : at + size])
+        at += size
+    starts, ends = array("Q", parts[1]), array("Q", parts[2])
+    table = FunctionTable(starts, ends)
+    rows_, blocks_ = array("Q", parts[0]), array("I", parts[3])
+    return UnwindTable(base, rows_, blocks_, parts[4], table, bad, bool(follows_bx))

@@ -1,0 +1,1 @@
+"""What crosses the kernel's boundary, as bytes: mirrors of bpf/*wire.h."""

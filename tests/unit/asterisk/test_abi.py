@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from profiler.asterisk.abi import search_of
+from profiler.model.profile import Search
+
+SCHEMA = Path(__file__).parents[3] / "docs/profile.schema.json"
+
+
+@pytest.mark.parametrize(
+    ("entry", "flags", "search"),
+    [
+        ("__ao2_find", 0x20, Search.OBJECT),
+        ("__ao2_find", 0x41, Search.KEY),
+        ("__ao2_callback", 0x86, Search.PARTIAL),
+        ("__ao2_callback", 0x06, Search.SCAN),
+        ("__ao2_find", 0xE0, Search.UNKNOWN),
+        ("__ao2_unlink", 0x00, Search.OBJECT),
+    ],
+)
+def test_a_search_is_told_by_its_flags(entry: str, flags: int, search: Search) -> None:
+    assert search_of(entry, flags) is search
+
+
+def test_the_schema_lists_every_kind_of_search() -> None:
+    sites = json.loads(SCHEMA.read_text())["properties"]["containers"]["items"]["properties"]
+    search = sites["call_sites"]["items"]["properties"]["search"]
+    assert search["enum"] == [kind.value for kind in Search]

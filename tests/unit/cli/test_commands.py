@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+
+from profiler.cli import commands
+from profiler.errors import IncompleteError, KernelError, ProfilerError, TargetError
+from profiler.files.recording_file import write_recording
+from profiler.model.recording import Accounting, Frame, MappedFile
+from tests.compiled import build, symbols_of
+from tests.examples import field_story, recording
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def outcome(error: BaseException | None) -> tuple[int, str]:
+    """Return exit code and stderr of a command that ends with this error."""
+
+    def command() -> None:
+        if error is not None:
+            raise error
+
+    errors = io.StringIO()
+    return commands.run(command, errors), errors.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (None, 0, ""),
+        (TargetError("gone", "look"), 3, "ebpf-prof: gone\n  try: look\n"),
+        (KernelError("old"), 6, "ebpf-prof: old\n"),
+        (click.UsageError("what?"), 2, "ebpf-prof: what?\n  try: ebpf-prof --help\n"),
+        (KeyboardInterrupt(), 130, "ebpf-prof: aborted; no probe is left\n"),
+    ],
+)
+def test_each_end_has_its_code_and_words(error: BaseException | None, code: int, text: str) -> None:
+    assert outcome(error) == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n 65536"),
+        (OSError(errno.ENFILE, "Too many open files in system"), "ulimit -n 65536"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "free -m; ulimit -v unlimited"),
+        (MemoryError(), "free -m; ulimit -v unlimited"),
+    ],
+)
+def test_what_a_process_may_not_have_is_no_bug(error: Exception, hint: str) -> None:
+    code, text = outcome(error)
+    assert code == 6
+    first, second = text.splitlines()
+    assert first.startswith("ebpf-prof: ")
+    assert second == f"  try: {hint}"
+
+
+def test_another_error_of_the_system_keeps_its_traceback() -> None:
+    with pytest.raises(PermissionError):
+        outcome(PermissionError(errno.EPERM, "no"))
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        outcome(ZeroDivisionError())
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    codes = [kind.exit_code for kind in ProfilerError.__subclasses__()]
+    assert sorted(codes) == [2, 3, 4, 5, 6, 7]
+
+
+def test_the_first_signal_stops_and_the_second_aborts() -> None:
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(KeyboardInterrupt), commands._stopping() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.reason == "interrupt"
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)  # what comes after an abort does nothing
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def test_two_processes_have_two_folders() -> None:
+    first, second = commands._folder_of(4711), commands._folder_of(4712)
+    assert first != second
+    assert str(first).startswith("ebpf-prof-asterisk-")
+
+
+def test_the_end_of_the_connection_stops_unless_nohup_wants_otherwise() -> None:
+    kept = signal.getsignal(signal.SIGHUP)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with commands._stopping() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.reason is None
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with commands._stopping() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.reason == "hangup"
+        os.kill(os.getpid(), signal.SIGHUP)  # while the results are written
+    finally:
+        signal.signal(signal.SIGHUP, kept)
+
+
+def test_signals_are_as_before_afterwards() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with commands._stopping() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.reason == "termination"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_strict_wants_nothing_lost() -> None:
+    complete = replace(
+        field_story(),
+        sample_accounting=Accounting(10, 9, 1, 0, 0, 0),
+        lookup_accounting=Accounting(5, 5, 0, 0, 0, 0),
+    )
+    commands._require_complete(complete)
+    cut = replace(complete, lookup_accounting=Accounting(5, 4, 0, 0, 0, 1))
+    with pytest.raises(IncompleteError, match="1 lookups were lost, collided or cut"):
+        commands._require_complete(cut)
+    dead = replace(complete, target=replace(complete.target, exited=True))
+    with pytest.raises(IncompleteError, match="ended before the time was over"):
+        commands._require_complete(dead)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "recording"
+    with path.open("wb") as out:
+        write_recording(recording(), out)
+    return path
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "profiler", *words],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_recording_is_shown_again_from_its_file_or_its_folder(saved: Path) -> None:
+    by_file, by_folder = run("report", str(saved)), run("report", str(saved.parent))
+    assert (by_file.returncode, by_file.stderr) == (0, "")
+    assert by_file.stdout.startswith("asterisk ")
+    assert by_folder.stdout == by_file.stdout
+
+
+def test_debug_symbols_installed_later_name_what_was_unnamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = build(tmp_path, "int main(void) { return 0; }", "-Wl,--build-id=0x00112233445566")
+    start = symbols_of(program)["main"]
+    unnamed = replace(
+        recording(),
+        files=(MappedFile("/usr/sbin/asterisk", "00112233445566"),),
+        frames=(Frame(1, 0, start, start, None, None),) * len(recording().frames),
+    )
+    with (tmp_path / "recording").open("wb") as out:
+        write_recording(unnamed, out)
+    monkeypatch.setattr(commands, "INSTALLED_SYMBOLS", tmp_path / "debug")
+
+    commands.report([str(tmp_path)], standalone_mode=False)
+    assert "then: ebpf-prof report recording" in " ".join(capsys.readouterr().out.split())
+
+    debug = tmp_path / "debug/.build-id/00/112233445566.debug"
+    debug.parent.mkdir(parents=True)
+    program.rename(debug)
+    commands.report([str(tmp_path)], standalone_mode=False)
+    named = capsys.readouterr().out
+    assert " main " in named
+    assert "frames without a name: 0 %" in named
+
+
+def test_a_recording_does_not_differ_from_itself(saved: Path) -> None:
+    done = run("diff", str(saved), str(saved))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_whoever_stops_reading_is_no_error(saved: Path) -> None:
+    words = f"{sys.executable} -m profiler report {saved} | head -c 10"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", words],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def shell(words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", words.replace("ebpf-prof", f"{sys.executable} -m profiler")],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_output_that_cannot_be_written_is_an_error_of_one_line(saved: Path) -> None:
+    done = shell(f"ebpf-prof report {saved} >/dev/full")
+    assert done.returncode == 2
+    first, hint = done.stderr.splitlines()
+    assert first == "ebpf-prof: cannot write to the standard output: No space left on device"
+    assert hint.startswith("  try: ebpf-prof report ")
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "asterisk --help", "diff -h"])
+def test_help_that_cannot_be_written_is_an_error_of_one_line(words: str) -> None:
+    done = shell(f"ebpf-prof {words} >/dev/full")
+    assert done.returncode == 2
+    first, hint = done.stderr.splitlines()
+    assert first == "ebpf-prof: cannot write to the standard output: No space left on device"
+    assert hint == "  try: df -h"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_change_no_file(saved: Path, tmp_path: Path, closed: str) -> None:
+    for folder, streams in (("plain", ""), ("closed", closed)):
+        done = shell(f"ebpf-prof report {saved} -o {tmp_path / folder} {streams}")
+        assert done.returncode == 0
+    for path in (tmp_path / "plain").iterdir():
+        assert path.read_bytes() == (tmp_path / "closed" / path.name).read_bytes()
+    if closed == "2>&-":
+        assert done.stdout == run("report", str(saved)).stdout
+
+
+def test_an_error_that_nobody_reads_keeps_its_code(tmp_path: Path) -> None:
+    for errors in ("2>&-", "2>/dev/full"):
+        assert shell(f"ebpf-prof report {tmp_path / 'none'} {errors}").returncode == 2
+
+
+def test_an_interrupt_while_modules_are_loaded_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "click").mkdir()
+    (tmp_path / "click" / "__init__.py").write_text(
+        "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "profiler", "--help"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "ebpf-prof: aborted; no probe is left\n"
+
+
+def test_no_command_at_all_is_an_error_of_one_line() -> None:
+    done = run()
+    assert done.returncode == 2
+    assert done.stderr == "ebpf-prof: Missing command.\n  try: ebpf-prof --help\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["asterisk", "--help"], ["report", "-h"]])
+def test_help_fits_into_eighty_columns(words: list[str]) -> None:
+    done = run(*words)
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [("-U", "-K"), ("--verify", "--cpu-only")])
+def test_options_that_leave_nothing_are_refused(words: tuple[str, ...]) -> None:
+    result = run("asterisk", *words)
+    assert result.returncode == 2
+    assert "nothing to" in result.stderr
+    assert "try: use one of them, or none" in result.stderr

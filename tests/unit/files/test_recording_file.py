@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from profiler.errors import UsageError
+from profiler.files import recording_file
+from profiler.files.recording_file import parse_recording, read_recording, write_recording
+from profiler.files.serializer import encode
+from tests import examples
+
+
+def packed(recording=None) -> bytes:
+    out = io.BytesIO()
+    write_recording(recording or examples.recording(), out)
+    return out.getvalue()
+
+
+def document(**changes) -> bytes:
+    fields = encode(examples.recording())
+    assert isinstance(fields, dict)
+    return json.dumps(fields | changes).encode()
+
+
+def test_a_recording_is_read_back_equal(tmp_path: Path) -> None:
+    (tmp_path / "recording").write_bytes(packed())
+    assert read_recording(tmp_path / "recording") == examples.recording()
+
+
+def test_an_output_folder_stands_for_its_recording(tmp_path: Path) -> None:
+    (tmp_path / "recording").write_bytes(packed())
+    assert read_recording(tmp_path) == examples.recording()
+
+
+def test_a_run_without_sampling_can_be_read() -> None:
+    assert parse_recording(document(frequency_hz=0)).frequency_hz == 0
+
+
+def test_equal_recordings_give_equal_bytes() -> None:
+    assert packed() == packed()
+
+
+def test_the_schema_comes_first() -> None:
+    text = gzip.decompress(packed())
+    assert text.startswith(b'{"schema":"ebpf-prof/recording/1",')
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(UsageError) as caught:
+        read_recording(path)
+    assert caught.value.hint
+    return caught.value.message.removeprefix(f"cannot read {str(path)!r}: ")
+
+
+def gzipped(data: bytes) -> bytes:
+    """Compress without the time, because tests are named after what this returns."""
+    return gzip.compress(data, mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is not a recording: no valid JSON inside"),
+        (b"plain text", "is not a recording"),
+        (packed()[:-20], "is cut short or damaged"),
+        (packed()[:30] + bytes(40) + packed()[70:], "is cut short or damaged"),
+        (gzipped(b"[1, NaN]"), "is not a recording: no valid JSON inside"),
+        (gzipped(b"\xff\xfe"), "is not a recording: no valid JSON inside"),
+        (gzipped(b"[]"), "is not a recording: no schema of one"),
+        (gzipped(b"[" * 100_000), "is not a recording: nested too deeply"),
+        (gzipped(b'{"schema": "other"}'), "is not a recording: no schema of one"),
+        (
+            gzipped(b'{"schema": "ebpf-prof/recording/2"}'),
+            "has the format 'ebpf-prof/recording/2', this ebpf-prof reads 'ebpf-prof/recording/1'",
+        ),
+        (
+            gzipped(document(window={"start_ns": 1})),
+            "is not a valid recording: window: misses field 'end_ns'",
+        ),
+        (
+            gzipped(document(samples=[{"time_ns": 1, "tid": 2, "stack": 3}])),
+            "is not a valid recording: samples.stack: 3 is not below 3",
+        ),
+        (
+            gzipped(document(frequency_hz=1e-320)),
+            "is not a valid recording: frequency_hz: not within 0.001 to 1e+06",
+        ),
+        (
+            gzipped(document(samples=[{"time_ns": 1, "tid": 2, "stack": -1}])),
+            "is not a valid recording: samples.stack: -1 is not below 3",
+        ),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "recording"
+    path.write_bytes(content)
+    assert refusal(path) == reason
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "none") == "No such file or directory"
+
+
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(tmp_path / "pipe") == "is not a regular file"
+
+
+def test_a_file_that_unpacks_too_large_is_refused(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(recording_file, "UNPACKED_BYTES_MAX", 1_000)
+    (tmp_path / "recording").write_bytes(gzip.compress(bytes(10_000)))
+    assert refusal(tmp_path / "recording") == "unpacks to more than 1000 bytes"
+
+
+@pytest.mark.parametrize(
+    ("field", "row", "name"),
+    [
+        ("frames", {"file": 2}, "frames.file"),
+        ("stacks", {"frames": [4]}, "stacks.frames"),
+        ("stacks", {"kernel_count": 4}, "stacks.kernel_count"),
+        ("containers", {"comparator": 4}, "containers functions"),
+        ("lookups", {"container": 1}, "lookups.container"),
+        ("lookups", {"call_site": 2}, "lookups.call_site"),
+        ("lookup_stacks", {"stack": 3}, "lookup_stacks.stack"),
+        ("lookup_stacks", {"container": 1}, "lookup_stacks.container"),
+    ],
+)
+def test_an_index_that_points_nowhere_is_refused(field: str, row: dict, name: str) -> None:
+    rows = json.loads(document())[field]
+    rows[0] |= row
+    with pytest.raises(ValueError, match=f"is not a valid recording: {name}: "):
+        parse_recording(document(**{field: rows}))
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("lookups", "estimated_total"),
+        ("lookups", "estimated_variance"),
+        ("lookup_stacks", "lookups"),
+        ("lookup_stacks", "comparisons"),
+    ],
+)
+def test_an_estimate_below_zero_is_refused(field: str, name: str) -> None:
+    rows = json.loads(document())[field]
+    rows[0] |= {name: -0.5}
+    with pytest.raises(ValueError, match=f"is not a valid recording: {field}.{name}: "):
+        parse_recording(document(**{field: rows}))
+
+
+def test_a_lower_bound_has_no_variance() -> None:
+    rows = json.loads(document())["lookups"]
+    rows[0] |= {"estimated_variance": None}
+    (group,) = parse_recording(document(lookups=rows)).lookups
+    assert (group.estimated_total, group.estimated_variance) == (96.5, None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_changed_byte_is_read_or_refused_never_a_crash(data: st.DataObject) -> None:
+    text = bytearray(document())
+    position = data.draw(st.integers(0, len(text) - 1))
+    text[position] = data.draw(st.integers(0, 255))
+    try:
+        parse_recording(bytes(text))
+    except ValueError as error:
+        assert str(error)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from profiler.linux import bpf, link_kinds
+from profiler.linux.link_kinds import LinkKind, link_errno
+
+
+@pytest.fixture(autouse=True)
+def not_yet_tried() -> None:
+    link_errno.cache_clear()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", LinkKind)
+def test_a_trial_leaves_nothing_open(kind: LinkKind) -> None:
+    before = sorted(Path("/proc/self/fd").iterdir())
+    link_errno(kind)
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+@pytest.mark.root
+def test_single_probes_are_always_there() -> None:
+    assert link_errno(LinkKind.SINGLE) == 0
+
+
+@pytest.mark.root
+def test_loading_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels before 6.6 load programs of any attach type and refuse the link."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(bpf, "link_uprobes", refuse)
+    assert link_errno(LinkKind.MULTI) == errno.EINVAL
+    assert link_errno(LinkKind.SESSION) == errno.EINVAL
+    assert link_errno(LinkKind.SINGLE) == 0
+
+
+@pytest.mark.root
+def test_links_that_miss_other_threads_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of Linux 6.6 do: here the link is of another process."""
+    other = os.getppid()
+    open_link = bpf.link_uprobes
+
+    def link(program: int, kind: int, path: str, places: object, _pid: int, ret: bool) -> int:
+        return open_link(program, kind, path, places, other, ret)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bpf, "link_uprobes", link)
+    if link_errno(LinkKind.MULTI) == errno.EINVAL:
+        return  # this kernel has no such links at all
+    link_errno.cache_clear()
+    assert link_errno(LinkKind.MULTI) == errno.EOPNOTSUPP
+
+
+@pytest.mark.root
+def test_each_kind_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    link_errno(LinkKind.SINGLE)
+    monkeypatch.setattr(link_kinds, "_try_link", lambda _kind: pytest.fail("tried again"))
+    assert link_errno(LinkKind.SINGLE) == 0

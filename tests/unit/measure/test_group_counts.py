@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import struct
+from types import SimpleNamespace
+from typing import Any
+
+from profiler.binary.probe_sites import Site
+from profiler.measure.group_counts import GroupCounts
+from profiler.model.observed import GroupWindow
+from profiler.probes.attach import ProbePlace
+from profiler.probes.planner import PlannedProbe
+from profiler.wire import lookups
+from profiler.wire.lookups import GroupKey, Place
+
+HASH, TREE = 0x1000, 0x2000
+FIND, UNLINK = Place.FIND, Place.UNLINK
+
+
+def key(container: int, entry: int = FIND, comparator: int = 7) -> GroupKey:
+    return GroupKey(container, comparator, 1, 2, 3, 0, entry)
+
+
+def encoded(one: GroupKey) -> bytes:
+    values = (one.container, one.comparator, one.file, one.function, one.line, one.flags)
+    return lookups._GROUP_KEY.pack(*values, one.entry, 0)
+
+
+class Maps:
+    """The programs' maps as the test fills them."""
+
+    def __init__(self) -> None:
+        self.groups: dict[bytes, bytes] = {}
+        self.tallies: dict[bytes, bytes] = {}
+        module: Any = SimpleNamespace
+        self.module = module(map=lambda name: getattr(self, name))
+        self.noted: list[GroupKey] = []
+        self.counts = GroupCounts(self.module, self.noted.append)
+
+    def measure(self, one: GroupKey, v_table: int, count: int) -> None:
+        head = struct.pack("<QQQ", 1, v_table, count)  # id, v_table, verified
+        self.groups[encoded(one)] = head.ljust(lookups._GROUP.size, b"\0")
+
+    def tally(self, one: GroupKey, count: int) -> None:
+        self.tallies[encoded(one)] = struct.pack("<Q", count)
+
+
+def probe(*entries: int, v_table: int | None = None) -> PlannedProbe:
+    site = Site("any", 0, 0, "push %rbp", True, 0, "")
+    place = ProbePlace("/proc/1/exe", 0, 0, 0, False)
+    return PlannedProbe(site, place, frozenset(entries), v_table)
+
+
+def test_each_window_has_what_is_new() -> None:
+    maps = Maps()
+    maps.measure(key(1), HASH, 5)
+    assert maps.counts.measured() == (GroupWindow(key(1), 5),)
+    assert maps.counts.measured() == ()
+    maps.measure(key(1), HASH, 8)
+    maps.measure(key(2), HASH, 1)
+    assert maps.counts.measured() == (GroupWindow(key(1), 3), GroupWindow(key(2), 1))
+    tallied = key(1, comparator=0)
+    maps.tally(tallied, 100)
+    assert maps.counts.tallied() == (GroupWindow(tallied, 100),)
+    assert maps.noted == [key(1), key(2), tallied]
+    assert set(maps.counts.groups()) == {key(1), key(2)}
+
+
+def test_until_lookups_were_seen_those_of_find_are_expected() -> None:
+    counts = Maps().counts
+    assert counts.is_busy(probe(FIND, UNLINK))
+    assert counts.is_busy(probe(FIND, v_table=TREE))
+    assert not counts.is_busy(probe(UNLINK))
+    assert not counts.is_busy(probe())
+
+
+def test_probes_are_busy_that_lookups_pass() -> None:
+    maps = Maps()
+    maps.measure(key(1, UNLINK), HASH, 5)
+    maps.counts.measured()
+    assert maps.counts.is_busy(probe(UNLINK))
+    assert not maps.counts.is_busy(probe(FIND))
+    assert maps.counts.is_busy(probe(FIND, UNLINK, v_table=HASH))
+    assert not maps.counts.is_busy(probe(FIND, UNLINK, v_table=TREE))
+    maps.tally(key(1), 1)
+    maps.counts.tallied()
+    assert maps.counts.is_busy(probe(FIND))

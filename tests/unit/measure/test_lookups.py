@@ -1,0 +1,81 @@
+"""What a measurement does when the kernel refuses it; whole windows are tested on real lookups."""
+
+from __future__ import annotations
+
+import errno
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from profiler.measure.budget import Governor
+from profiler.measure.lookups import LookupMeasurement
+from profiler.probes.planner import ProbePlan
+from profiler.probes.trap_cost import Calibration
+from profiler.process.cpu_clock import ProcessClock
+
+PLAN = ProbePlan((), True, True, True, False, True, ())
+
+
+class Map:
+    descriptor = 0
+    max_entries = 16
+
+    def get(self, _key: bytes) -> None:
+        return None
+
+    def set(self, _key: bytes, _value: bytes) -> None:
+        pass
+
+    def items(self) -> tuple[()]:
+        return ()
+
+
+class Refusing:
+    """Programs that no probe can be placed for."""
+
+    def __init__(self, number: int) -> None:
+        ring = SimpleNamespace(drain=lambda: [])
+        self.module = SimpleNamespace(map=lambda _name: Map(), ring_buffer=lambda _name: ring)
+        self.number = number
+        self.asked = 0
+
+    def attach(self, *_: object) -> None:
+        self.asked += 1
+        if self.number == errno.ESRCH:
+            raise ProcessLookupError(self.number, "gone")
+        raise OSError(self.number, "refused")
+
+    def detach(self) -> None:
+        pass
+
+    def entry_programs(self) -> tuple[()]:
+        return ()
+
+
+def measurement(programs: Any) -> LookupMeasurement:
+    planner: Any = None
+    return LookupMeasurement(
+        programs,
+        planner,
+        PLAN,
+        1,
+        Calibration(700, 10_000, 500),
+        Governor(None, 0),
+        lambda _address: True,
+        ProcessClock(os.getpid()),
+    )
+
+
+@pytest.mark.parametrize(("number", "gone"), [(errno.EINVAL, False), (errno.ESRCH, True)])
+def test_a_refusal_is_said_and_not_asked_for_again(number: int, gone: bool) -> None:
+    programs = Refusing(number)
+    one = measurement(programs)
+    one.step(1_000_000_000)
+    assert one.gone == gone
+    assert (one.problem == "probes could not be placed: refused") == (not gone)
+    if not gone:
+        assert one.step(2_000_000_000) > 3600 * 1_000_000_000
+        assert programs.asked == 1
+    one.finish()

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from itertools import count, cycle
+
+import pytest
+
+from profiler.linux import bpf
+from profiler.measure.sample_cost import calibrate_interrupt
+
+
+@pytest.mark.root
+@pytest.mark.timed
+def test_an_interrupt_costs_microseconds() -> None:
+    found = calibrate_interrupt()
+    assert found is not None
+    assert 300 < found < 200_000
+
+
+def test_where_events_are_refused_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> int:
+        raise PermissionError(1, "no")
+
+    monkeypatch.setattr(bpf, "open_cpu_clock", refused)
+    assert calibrate_interrupt() is None
+
+
+def calibrated(monkeypatch: pytest.MonkeyPatch, clock: Iterator[int]) -> int | None:
+    """Calibrate by a clock of the test, read before and after each loop, the plain one first."""
+    monkeypatch.setattr(bpf, "open_cpu_clock", lambda *_, **__: 1_000)
+    monkeypatch.setattr(bpf, "enable_event", lambda _: None)
+    monkeypatch.setattr(os, "close", lambda _: None)
+    monkeypatch.setattr(time, "thread_time_ns", lambda: next(clock))
+    return calibrate_interrupt()
+
+
+def test_interrupts_are_what_a_loop_takes_more_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 400 us with an interrupt each 20 us, instead of 300: 20 interrupts took 100 us.
+    assert calibrated(monkeypatch, cycle((0, 300_000, 0, 400_000))) == 5_000
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        pytest.param(cycle((0,)), id="it stands still"),
+        pytest.param(cycle((0, 10_000_000, 0, 0)), id="it moves at ticks"),
+        pytest.param(cycle((0, 400_000, 0, 300_000)), id="faster with interrupts"),
+        pytest.param(count(step=300_000), id="no difference"),
+    ],
+)
+def test_a_clock_that_cannot_tell_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, clock: Iterator[int]
+) -> None:
+    assert calibrated(monkeypatch, clock) is None

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import errno
+import os
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from profiler.errors import KernelError
+from profiler.linux import bpf
+from profiler.linux.bcc import BpfModule, Program
+from profiler.linux.bpf import VerifierError
+from profiler.measure import sampler
+from profiler.measure.sampler import CpuSampler, has_task_registers
+
+PERIOD_NS = 10_000_000
+
+
+class Machine:
+    """CPUs that come and go, and the events that are opened on them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.online = [0, 1, 4]
+        self.opened: list[int] = []
+        self.closed: list[int] = []
+        self.error: OSError | None = None
+        self.program_error: OSError | None = None
+        monkeypatch.setattr(sampler, "online_cpus", lambda: self.online)
+        monkeypatch.setattr(bpf, "open_cpu_clock", self.open)
+        monkeypatch.setattr(bpf, "run_program_on", self.run_program)
+        monkeypatch.setattr(os, "close", self.closed.append)
+        self.sampler = CpuSampler.__new__(CpuSampler)
+        self.sampler._period_ns = PERIOD_NS
+        self.sampler._program = SimpleNamespace(descriptor=7)  # type: ignore[assignment]
+        self.sampler._events = {}
+        self.sampler.warning = None
+
+    def open(self, period_ns: int, cpu: int) -> int:
+        if self.error is not None:
+            raise self.error
+        assert period_ns == PERIOD_NS
+        self.opened.append(cpu)
+        return 1000 + cpu
+
+    def run_program(self, event: int, program: int) -> None:
+        if self.program_error is not None:
+            raise self.program_error
+        assert (event - 1000, program) == (self.opened[-1], 7)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+def test_each_cpu_gets_an_event_until_the_end(machine: Machine) -> None:
+    machine.sampler.attach()
+    machine.sampler.follow_cpus()
+    assert machine.opened == [0, 1, 4]
+    assert machine.closed == []
+    for _ in range(2):
+        machine.sampler.detach()
+    assert machine.closed == [1000, 1001, 1004]
+    assert machine.sampler.warning is None
+
+
+def test_cpus_that_come_get_an_event_also_those_that_were_away(machine: Machine) -> None:
+    machine.sampler.attach()
+    for machine.online in ([0, 4, 5], [0, 1, 4, 5]):
+        machine.sampler.follow_cpus()
+    assert machine.opened == [0, 1, 4, 5, 1]
+    assert machine.closed == [1001]
+
+
+def test_cpus_that_go_while_we_attach_are_left_out(machine: Machine) -> None:
+    machine.error = OSError(errno.ENODEV, "No such device")
+    machine.sampler.attach()
+    machine.sampler.detach()
+    assert machine.closed == []
+
+
+def test_events_that_cannot_be_opened(machine: Machine) -> None:
+    machine.error = OSError(errno.EPERM, "no")
+    with pytest.raises(KernelError, match="cannot sample CPU 0: no") as refused:
+        machine.sampler.attach()
+    assert refused.value.hint == "ebpf-prof doctor"
+
+
+def test_an_event_that_runs_no_program_is_closed(machine: Machine) -> None:
+    machine.program_error = OSError(errno.EINVAL, "no")
+    with pytest.raises(KernelError, match="cannot sample CPU 0: no"):
+        machine.sampler.attach()
+    assert machine.closed == [1000]
+
+
+def test_what_is_refused_later_does_not_end_the_recording(machine: Machine) -> None:
+    machine.sampler.attach()
+    machine.online.append(5)
+    machine.error = OSError(errno.EMFILE, "Too many open files")
+    for _ in range(2):
+        machine.sampler.follow_cpus()
+    assert machine.sampler.warning == (
+        "work on some CPUs has no samples: cannot sample CPU 5: Too many open files"
+    )
+    machine.sampler.detach()
+    assert machine.closed == [1000, 1001, 1004]
+
+
+def test_kernels_without_the_registers_of_tasks_are_told_by_trying(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load(*_: object) -> int:
+        raise VerifierError(errno.EINVAL, "invalid func unknown#175")
+
+    monkeypatch.setattr(bpf, "load_program", load)
+    assert not has_task_registers()
+
+
+def test_the_trial_of_registers_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    monkeypatch.setattr(bpf, "load_program", lambda *_: reading)
+    assert has_task_registers()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(reading)
+
+
+class Refusing:
+    """A module whose programs the verifier does not like."""
+
+    def load(self, name: str, program_type: int) -> Program:
+        raise VerifierError(errno.EACCES, "")
+
+
+def test_a_program_that_the_kernel_refuses_is_an_error_of_the_kernel() -> None:
+    with pytest.raises(KernelError, match="program that samples: Permission denied") as refused:
+        CpuSampler(cast(BpfModule, Refusing()), 99.0)
+    assert refused.value.hint == "ebpf-prof doctor"

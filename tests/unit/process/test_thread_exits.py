@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from profiler.linux.bcc import BpfModule
+from profiler.process import thread_exits
+from profiler.process.taskstats import ThreadExit
+from profiler.process.thread_exits import ThreadExits, definitions
+
+pytestmark = pytest.mark.root
+
+
+def end_threads(count: int) -> None:
+    for _ in range(count):
+        thread = threading.Thread(target=lambda: None)
+        thread.start()
+        thread.join()
+
+
+def test_ends_of_our_threads_are_told_with_their_beginnings() -> None:
+    before_ns = time.monotonic_ns()
+    with BpfModule(("exits.bpf.c",), {"TARGET_TGID": os.getpid(), **definitions()}) as module:
+        exits = ThreadExits(module, os.getpid())
+        os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+        end_threads(3)
+        found: list[ThreadExit] = list(exits.read_last_exits())
+        exits.close()
+        exits.close()
+        end_threads(1)
+        assert not list(exits.read_last_exits())
+        assert exits.overflows == 0
+    assert len(found) == 3
+    for ended in found:
+        assert ended.tgid == os.getpid()
+        assert ended.time.cpu_ns > 0
+        assert ended.started_ns is not None
+        assert before_ns < ended.started_ns < time.monotonic_ns()
+
+
+def test_ends_without_room_are_counted() -> None:
+    sizes = {"TARGET_TGID": os.getpid(), "EXIT_RING_PAGES": 1}
+    with BpfModule(("exits.bpf.c",), {**sizes, **definitions()}) as module:
+        exits = ThreadExits(module, os.getpid())
+        end_threads(200)
+        found = list(exits.read_last_exits())
+        assert 0 < len(found) < 200
+        assert 200 - len(found) <= exits.overflows <= 400 - len(found)  # at the end, or freed
+        exits.close()
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ThreadExits, list[bytes]]]:
+    """Exits that are told what is in the list."""
+    records: list[bytes] = []
+
+    class Ring:
+        def drain(self) -> list[bytes]:
+            found, records[:] = list(records), []
+            return found
+
+    monkeypatch.setattr(thread_exits, "_CALLBACKS_S", 0)
+    with BpfModule(("exits.bpf.c",), {"TARGET_TGID": 1, **definitions()}) as module:
+        exits = ThreadExits(module, 1)
+        exits._ring = Ring()  # type: ignore[assignment]
+        yield exits, records
+        exits.close()
+
+
+def record(tid: int, cpu_ns: int, is_freed: bool, started_ns: int = 5) -> bytes:
+    return thread_exits.RECORD.pack(cpu_ns, 0, started_ns, tid, is_freed, b"n\xff")
+
+
+def told(found: Iterator[ThreadExit]) -> list[tuple[int, int]]:
+    return [(ended.time.tid, ended.time.cpu_ns) for ended in found]
+
+
+def test_a_thread_is_told_when_it_is_freed_and_at_last_as_it_ended(
+    scripted: tuple[ThreadExits, list[bytes]],
+) -> None:
+    exits, records = scripted
+    records += record(7, 10, False), record(8, 20, False), record(7, 15, True), record(9, 1, True)
+    assert told(exits.read_exits()) == [(7, 15)]
+    records += record(7, 3, False, started_ns=6), record(7, 16, True), record(7, 4, True, 6)
+    assert told(exits.read_last_exits()) == [(7, 4), (8, 20)]
+    assert told(exits.read_last_exits()) == []
+
+
+def test_not_too_many_wait(
+    scripted: tuple[ThreadExits, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread_exits, "_MOST_WAITING", 2)
+    exits, records = scripted
+    records += (record(tid, 10, False) for tid in (1, 2, 3))
+    assert told(exits.read_exits()) == [(1, 10)]
+    records += record(1, 15, True), record(3, 15, True)
+    assert told(exits.read_exits()) == [(3, 15)]
+
+
+def test_a_kernel_that_does_not_tell_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thread_exits, "offsets", lambda *_: None)
+    assert definitions() == {}

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from profiler.linux.bcc import BpfModule
+from profiler.process import threads
+from profiler.process.thread_exits import ThreadExits, definitions
+from profiler.process.threads import (
+    ThreadAccount,
+    ThreadUses,
+    read_schedstat,
+)
+
+UNSAID_NS = 100_000  # a thread uses some before it says what it used, and after
+SOURCE = r"""
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int gate[2];
+static long cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * 1000000000L + now.tv_nsec;
+}
+static void burn(long us) { long end = cpu_ns() + us * 1000; while (cpu_ns() < end); }
+static void say(const char *kind) { printf("%s %ld %ld\n", kind, syscall(SYS_gettid), cpu_ns()); }
+static void *brief(void *us)
+{
+    prctl(PR_SET_NAME, "b\xff");
+    burn((long)us);
+    say("ended");
+    return 0;
+}
+static void *quiet(void *loops)
+{
+    for (volatile long i = 0; i < (long)loops; i++) {}
+    return 0;
+}
+static void *steady(void *us)
+{
+    char byte;
+    prctl(PR_SET_NAME, "steady");
+    burn(2000);
+    say("born");
+    read(gate[0], &byte, 1);
+    burn((long)us);
+    say("lives");
+    read(gate[0], &byte, 1);
+    return 0;
+}
+static void *(*body(char command))(void *)
+{
+    return command == 'b' ? brief : command == 'q' ? quiet : steady;
+}
+int main(void)
+{
+    long count, us;
+    char command;
+    pthread_t thread;
+    pipe(gate);
+    setvbuf(stdout, 0, _IOLBF, 0);
+    puts("ready");
+    while (scanf(" %c %ld %ld", &command, &count, &us) == 3) {
+        for (long i = 0; i < count; i++) {
+            if (command == 'g') { write(gate[1], "x", 1); continue; }
+            pthread_create(&thread, 0, body(command), (void *)us);
+            if (command != 's') pthread_join(thread, 0);
+        }
+        if (command == 'm') { burn(us); say("main"); }
+        puts("done");
+    }
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("burn")
+    (folder / "burn.c").write_text(SOURCE)
+    command = ["gcc", "-O1", "-w", "-pthread", "-o", str(folder / "burn"), str(folder / "burn.c")]
+    subprocess.run(command, check=True)
+    return folder / "burn"
+
+
+class Running:
+    """The program, and what its threads say they used."""
+
+    def __init__(self, program: Path) -> None:
+        self.process = subprocess.Popen(
+            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.line()
+
+    def line(self) -> list[str]:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().split()
+
+    def do(self, command: str, reports: int = 0) -> dict[int, int]:
+        """Run a command; return the CPU time by tid that `reports` threads say."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        said: dict[int, int] = {}
+        done = False
+        while not done or reports > 0:
+            words = self.line()
+            if words == ["done"]:
+                done = True
+            else:
+                said[int(words[1])] = int(words[2])
+                reports -= 1
+        return said
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+@pytest.fixture
+def running(program: Path) -> Iterator[Running]:
+    running = Running(program)
+    yield running
+    running.end()
+
+
+@pytest.fixture
+def exits(running: Running) -> Iterator[ThreadExits]:
+    """What the kernel tells of threads that it frees."""
+    macros = {"TARGET_TGID": running.process.pid, **definitions()}
+    with BpfModule(("exits.bpf.c",), macros) as module:
+        exits = ThreadExits(module, running.process.pid)
+        yield exits
+        exits.close()
+
+
+def finished(uses: ThreadUses) -> ThreadAccount:
+    uses.stop()
+    return uses.account()
+
+
+def measure(running: Running, uses: ThreadUses) -> tuple[ThreadAccount, dict[int, int]]:
+    """Let short and long threads burn; return the account, and the truth by tid in ns."""
+    born = running.do("s 2 60000", reports=2)
+    main = running.do("m 0 1000", reports=1)
+    uses.start()
+    truth = running.do("g 2 0", reports=2)
+    truth |= running.do("b 500 2000", reports=500)
+    truth |= running.do("m 0 30000", reports=1)
+    before = born | main
+    return finished(uses), {tid: cpu_ns - before.get(tid, 0) for tid, cpu_ns in truth.items()}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("source", ["taskstats", "exits"])
+def test_five_hundred_short_threads_and_three_long_ones(
+    running: Running, source: str, request: pytest.FixtureRequest
+) -> None:
+    exits = request.getfixturevalue("exits") if source == "exits" else None
+    uses = ThreadUses(running.process.pid, exits)
+    assert uses.warning is None
+    before_s = process_cpu_s(running.process.pid)
+    account, truth = measure(running, uses)
+    after_s = process_cpu_s(running.process.pid)
+    uses.close()
+
+    assert uses.overflows() == 0
+    found = {thread.tid: thread for thread in account.threads}
+    assert found.keys() == truth.keys()
+    assert sum(thread.exited for thread in account.threads) == 500
+    assert {thread.name for thread in account.threads} == {"b\ufffd", "steady", "burn"}
+    for tid, cpu_ns in truth.items():
+        assert cpu_ns <= found[tid].cpu_ns + UNSAID_NS
+        assert found[tid].cpu_ns <= cpu_ns * 1.02 + 1_000_000
+    total_ns = sum(thread.cpu_ns for thread in account.threads)
+    assert total_ns == pytest.approx(account.process_cpu_ns, rel=0.02)
+    assert total_ns / 1e9 == pytest.approx(after_s - before_s, rel=0.02, abs=0.02)
+    assert account.unattributed_ns <= 0.02 * account.process_cpu_ns
+
+
+@pytest.mark.root
+def test_what_a_thread_used_without_ever_leaving_its_cpu_is_told(
+    running: Running, exits: ThreadExits
+) -> None:
+    told, by_taskstats = ThreadUses(running.process.pid, exits), ThreadUses(running.process.pid)
+    told.start()
+    by_taskstats.start()
+    before_s = process_cpu_s(running.process.pid)
+    running.do("q 1000 200000")
+    used_s = process_cpu_s(running.process.pid) - before_s
+    for uses in (told, by_taskstats):
+        account = finished(uses)
+        uses.close()
+        assert sum(thread.exited for thread in account.threads) == 1000
+        assert account.process_cpu_ns / 1e9 == pytest.approx(used_s, rel=0.05, abs=0.02)
+        if uses is told:
+            assert account.unattributed_ns == 0
+            assert {thread.name for thread in account.threads} == {"burn"}
+
+
+@pytest.mark.root
+def test_ends_before_the_window_that_are_told_late_are_not_in_it(
+    running: Running, exits: ThreadExits
+) -> None:
+    uses = ThreadUses(running.process.pid, exits)
+    running.do("q 50 1000")
+    uses.start()
+    account = finished(uses)
+    uses.close()
+    assert [thread.exited for thread in account.threads] == [False]
+
+
+def process_cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_without_taskstats_short_threads_are_unattributed(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(threads, "TaskTimes", refuse)
+    uses = ThreadUses(running.process.pid)
+    assert uses.warning == ("ending threads are not heard of: [Errno 1] Operation not permitted")
+    account, truth = measure(running, uses)
+
+    long_ones = {thread.tid for thread in account.threads}
+    assert len(long_ones) == 3
+    for thread in account.threads:
+        assert thread.cpu_ns == pytest.approx(truth[thread.tid], rel=0.02, abs=10_000_000)
+    short_ns = sum(cpu_ns for tid, cpu_ns in truth.items() if tid not in long_ones)
+    assert account.unattributed_ns == pytest.approx(short_ns, rel=0.1)
+
+
+@pytest.mark.root
+def test_a_target_that_exits_in_the_window_is_accounted_for(program: Path) -> None:
+    running = Running(program)
+    uses = ThreadUses(running.process.pid)
+    ((main, before_ns),) = running.do("m 0 1000", reports=1).items()
+    uses.start()
+    truth = running.do("b 7 2000", reports=7) | running.do("m 0 20000", reports=1)
+    truth[main] -= before_ns
+    running.end()
+    account = finished(uses)
+    uses.close()
+
+    assert {thread.tid for thread in account.threads} == truth.keys()
+    assert all(thread.exited for thread in account.threads)
+    total_ns = sum(thread.cpu_ns for thread in account.threads)
+    assert total_ns == pytest.approx(account.process_cpu_ns, rel=0.02)
+    # What the main thread used after it said `before_ns` and before the window is in its truth.
+    assert sum(truth.values()) <= total_ns + UNSAID_NS
+    assert total_ns <= sum(truth.values()) * 1.05 + 5_000_000
+
+
+@pytest.mark.root
+def test_a_thread_that_is_gone_has_no_schedstat() -> None:
+    assert read_schedstat(os.getpid(), 2**22 + 1) is None

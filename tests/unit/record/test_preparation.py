@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from profiler.process.procfs import read_process
+from profiler.record import preparation
+from profiler.record.preparation import Options
+
+
+@pytest.mark.parametrize("has_registers", [True, False])
+def test_samples_ask_for_no_registers_that_the_kernel_does_not_tell(
+    monkeypatch: pytest.MonkeyPatch, has_registers: bool
+) -> None:
+    monkeypatch.setattr(preparation, "has_task_registers", lambda: has_registers)
+    definitions = preparation._definitions(1, Options(duration_ns=1))
+    assert definitions["CPU_TASK_REGISTERS"] == has_registers
+
+
+@pytest.mark.parametrize(("threads", "room"), [(3, 1024), (256, 1024), (257, 1028)])
+def test_there_is_room_for_threads_that_start_later(
+    monkeypatch: pytest.MonkeyPatch, threads: int, room: int
+) -> None:
+    monkeypatch.setattr(preparation, "has_task_registers", lambda: True)
+    monkeypatch.setattr(preparation, "read_tids", lambda _pid: list(range(threads)))
+    assert preparation._definitions(1, Options(duration_ns=1))["THREADS"] == room
+
+
+def test_a_process_that_somebody_has_stopped_is_told_of() -> None:
+    with subprocess.Popen(["sleep", "100"]) as other:
+        try:
+            process = read_process(other.pid)
+            assert process is not None
+            assert not list(preparation._stopped(process))
+            other.send_signal(signal.SIGSTOP)
+            os.waitpid(other.pid, os.WUNTRACED)
+            process = read_process(other.pid)
+            assert process is not None
+            (warning,) = preparation._stopped(process)
+        finally:
+            other.kill()
+    assert warning.endswith(f"kill -CONT {other.pid}")

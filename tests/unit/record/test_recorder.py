@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from profiler.measure.bounded_samples import Thinned
+from profiler.model.observed import Observed
+from profiler.record import recorder
+from profiler.record.preparation import Options
+from profiler.record.recorder import Progress, Run
+
+SECOND_NS = 1_000_000_000
+
+
+class Part:
+    """Any part of a run; notes by name what is called, and answers with what it was given."""
+
+    def __init__(self, calls: list[str], name: str, **attributes: Any) -> None:
+        self._calls = calls
+        self._name = name
+        self.warning: str | None = None
+        self.__dict__.update(attributes)
+
+    def __getattr__(self, method: str) -> Any:
+        def call(*_: object) -> Any:
+            self._calls.append(f"{self._name}.{method}")
+            return ()
+
+        return call
+
+
+def run_of(calls: list[str], **parts: Any) -> Run:
+    """Return a run of parts that only take note."""
+    names = Run.__dataclass_fields__.keys() - {"start_ns", "end_ns", "exited", "stopped_by"}
+    made = {name: Part(calls, name) for name in names - {"warnings"}}
+    return Run(**{**made, "warnings": [], **parts})
+
+
+def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_kept() -> None:
+    samples = Thinned(most=4)
+    for number in range(10):
+        samples.add(number, 0, 0)
+    windows = [SimpleNamespace(admitted=new) for new in (10, 5, 3)]
+    calls: list[str] = []
+    run = run_of(
+        calls,
+        sampler=Part(calls, "sampler", samples=samples),
+        lookups=Part(calls, "lookups", windows=windows),
+        governor=SimpleNamespace(spent_ns=0),
+    )
+    shown: list[Progress] = []
+    recorder._drain(run, shown.append, Options(duration_ns=SECOND_NS), SECOND_NS)
+    assert [(progress.samples, progress.lookups) for progress in shown] == [(10, 18)]
+
+
+def harvested(monkeypatch: pytest.MonkeyPatch, run: Run, closing_ns: int) -> Observed:
+    """Harvest a run that has come to 10 s, and whose probes are gone so much later."""
+    now = [10 * SECOND_NS]
+    finish = run.lookups.finish  # type: ignore[union-attr]
+
+    def close() -> None:
+        finish()
+        now[0] += closing_ns
+
+    monkeypatch.setattr(run.lookups, "finish", close, raising=False)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(recorder, "harvest_lookups", lambda *_: None)
+    return recorder._harvest(run)
+
+
+def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+    run = run_of(
+        calls,
+        sampler=Part(calls, "sampler", samples=Thinned()),
+        lookups=Part(calls, "lookups", problem=None),
+        governor=SimpleNamespace(spent_ns=0),
+        sampling=Part(calls, "sampling", charged_ns=0),
+    )
+    observed = harvested(monkeypatch, run, SECOND_NS // 8)
+    assert observed.window.end_ns == 10 * SECOND_NS + SECOND_NS // 8
+    assert calls[:3] == ["lookups.finish", "uses.stop", "sampler.detach"]

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from profiler.model.profile import Finding, NamedStack
+from profiler.renderers import labels
+from tests import examples
+
+
+@given(st.text())
+def test_printable_text_is_one_line_of_printable_characters(text: str) -> None:
+    assert labels.printable(text).isprintable()
+
+
+def test_printable_text_is_left_alone_and_the_rest_is_escaped() -> None:
+    assert labels.printable("größe <&>") == "größe <&>"
+    assert labels.printable("a\nb\x1b[31m\u202e\udc80") == r"a\nb\x1b[31m\u202e\udc80"
+
+
+@given(st.text(), st.integers(1, 40))
+def test_clipped_text_is_never_wider(text: str, width: int) -> None:
+    assert len(labels.clip(text, width)) <= width
+
+
+def test_clipped_text_says_that_it_was_cut() -> None:
+    assert labels.clip("abcdef", 4) == "abc…"
+    assert labels.clip("abcd", 4) == "abcd"
+
+
+def test_a_thread_is_called_by_its_role_then_its_name() -> None:
+    busy, _, plain = examples.field_story().threads
+    assert labels.thread_label(4733, busy) == "chan_sip do_monitor (4733)"
+    assert labels.thread_label(4720, plain) == "asterisk (4720)"
+    assert labels.thread_label(9, None) == "thread (9)"
+
+
+def test_a_container_without_a_name_is_called_by_its_address() -> None:
+    container = replace(examples.field_story().containers[0], name=None)
+    assert labels.container_label(container) == "hash at 0x7f3a5c0012a8"
+
+
+def test_a_call_site_without_a_place_is_called_by_its_function() -> None:
+    known, unknown = (item.call_sites[0] for item in examples.field_story().containers)
+    assert labels.call_site_label(unknown) == "sip_find_call"
+    assert labels.call_site_label(known) == (
+        "taskprocessor.c:776 ast_taskprocessor_create_with_listener"
+    )
+    assert labels.call_site_label(replace(known, line=None)).startswith("taskprocessor.c ast_")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("main", "user"),
+        ("~build_peer", "inferred"),
+        ("asterisk+0x6db40", "unnamed"),
+        ("0x7f001234", "unnamed"),
+        ("[unknown]", "unnamed"),
+    ],
+)
+def test_the_kind_of_a_frame_is_what_its_name_rests_on(name: str, kind: str) -> None:
+    assert labels.frame_kind(name) == kind
+
+
+def test_kernel_frames_are_those_at_the_leaf_end() -> None:
+    stack = NamedStack(("main", "~read", "do_syscall_64"), 1, "no rule")
+    assert labels.shown_frames(stack) == (
+        ("[stack cut: no rule]", "cut"),
+        ("main", "user"),
+        ("~read", "inferred"),
+        ("do_syscall_64", "kernel"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("identifier", "ratio", "text"),
+    [
+        ("long-chain", 0.039, "3.9 % of the time, waits included"),
+        ("full-scan", 0.5, "50 % of the time, waits included"),
+        ("busy-thread", 0.98, "98 % of one CPU"),
+        ("growth", None, ""),
+    ],
+)
+def test_the_share_of_a_finding_says_of_what(
+    identifier: str, ratio: float | None, text: str
+) -> None:
+    assert labels.finding_share(Finding(identifier, 1, "", (), ratio, "")) == text
