@@ -18,9 +18,9 @@ from pathlib import Path
 
 from profiler.binary.code_image import CodeImage
 from profiler.binary.elf import Elf
+from profiler.binary.functions import functions
 from profiler.binary.symtab import SymbolTable, read_dynsym, read_symtab
 from profiler.names.inferred import InferredNames
-from profiler.unwind.table import functions
 
 
 def names_by_address(table: SymbolTable | None) -> dict[int, set[str]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from profiler.binary.code_image import CodeImage
 from profiler.binary.elf import Elf
+from profiler.binary.functions import functions
 from profiler.binary.symtab import read_symtab
-from profiler.unwind.table import functions
 
 
 def build(

@@ -10,12 +10,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-from profiler.asterisk.containers import TargetMemory, read_container
+from profiler.asterisk.containers import read_container
 from profiler.measure.lookup_counters import LookupCounters
 from profiler.measure.thread_states import ThreadStates
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
 from profiler.probes.planner import PlannedProbe, ProbePlan, ProbePlanner
 from profiler.process.mappings import TargetCode
+from profiler.process.memory import TargetMemory
 from profiler.unwind.kernel_tables import TableLibrary
 from profiler.unwind.table_cache import TableCache, default_directory
 from profiler.wire.lookups import (

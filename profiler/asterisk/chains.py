@@ -10,7 +10,8 @@ import struct
 import time
 from collections import Counter
 
-from profiler.asterisk.containers import ContainerState, TargetMemory
+from profiler.model.observed import ContainerState
+from profiler.process.memory import TargetMemory
 from profiler.wire.lookups import Kind
 
 MAX_NODES = 500_000

@@ -153,3 +153,6 @@ def _count_by_hash(elf: Elf) -> int:
         if value & 1:  # the lowest bit ends a chain
             return int(last + position + 1)
     return 0
+
+
+STUB_SECTIONS = (".plt", ".plt.sec", ".plt.got")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from profiler.estimate.contention import do_wait
 from profiler.estimate.extrapolation import (
     COUNTED_WAITING_DOUBT_RATIO,
     POOLED_LOOKUPS,
@@ -14,7 +15,6 @@ from profiler.estimate.extrapolation import (
     estimate,
     pools,
 )
-from profiler.measure.window_kinds import do_wait
 from profiler.model.observed import MeasuredWindow
 from profiler.wire.lookups import Group, GroupKey
 

@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 from threading import Thread
 
+from profiler.libc import LIBC
 from profiler.linux import bpf
 from profiler.linux.bpf import UprobePlace
-from profiler.libc import LIBC
 from profiler.linux.links import ManyPlaces, OnePlace
 
 # Two instructions: r0 = 0; exit. include/uapi/linux/bpf.h, struct bpf_insn.

@@ -6,10 +6,11 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 
-from profiler.asterisk.containers import TargetMemory, read_container
+from profiler.asterisk.containers import read_container
 from profiler.linux.bcc import BpfModule
 from profiler.probes.planner import PlannedProbe, ProbePlanner
 from profiler.probes.push_sites import forget_push_site, tell_push_sites
+from profiler.process.memory import TargetMemory
 from profiler.wire.lookups import MATCH_BY_ADDRESS
 
 MAX_COMPARISON_PROBES = 64

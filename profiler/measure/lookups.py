@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from profiler.asterisk.containers import TargetMemory
 from profiler.linux.realtime import Hurry
 from profiler.measure.budget import LATE_NS, Governor, Grant
 from profiler.measure.discovery import Discovery
@@ -24,12 +23,12 @@ from profiler.measure.thread_states import ThreadStates
 from profiler.measure.traversal_frames import Frames
 from profiler.measure.window_kinds import WindowKind, WindowKinds
 from profiler.measure.window_snapshots import Edge, Edges
-from profiler.model.observed import MeasuredWindow
+from profiler.model.observed import Calibration, MeasuredWindow
 from profiler.model.recording import ProbeWindow
 from profiler.probes.attach import UprobePrograms
 from profiler.probes.planner import PlannedProbe, ProbePlan, ProbePlanner
-from profiler.probes.trap_cost import Calibration
 from profiler.process.cpu_clock import ProcessClock
+from profiler.process.memory import TargetMemory
 from profiler.wire.lookups import Control, Group, GroupKey, LookupCounter, Place, place_of
 
 _ZERO = struct.pack("<I", 0)

@@ -16,8 +16,9 @@ from profiler.linux import bpf
 from profiler.linux.bcc import BpfModule, Program
 from profiler.linux.cpus import online_cpus
 from profiler.measure.bounded_samples import Thinned
+from profiler.model.observed import UnwindStack
 from profiler.model.recording import Accounting
-from profiler.unwind.kernel_tables import UnwindStack, decode_stack
+from profiler.unwind.kernel_tables import decode_stack
 from profiler.wire.unwind import CPU_COUNTERS, CPU_TIME, SAMPLE
 
 _ZERO = struct.pack("<I", 0)

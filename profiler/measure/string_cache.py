@@ -4,8 +4,9 @@ containers of a call live no longer than the call.
 
 from __future__ import annotations
 
-from profiler.asterisk.containers import ContainerState, IsCode, TargetMemory, read_container
-from profiler.model.observed import ContainerKey
+from profiler.asterisk.containers import IsCode, read_container
+from profiler.model.observed import ContainerKey, ContainerState
+from profiler.process.memory import TargetMemory
 from profiler.wire.lookups import GroupKey
 
 _MAX_CONTAINERS = 4_000

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 
+from profiler.estimate.contention import do_wait
+
 # Of so many windows one counts, where measuring slows lookups down; all but one, once enough
 # lookups were measured for the time that has passed.
 CYCLE = 3
 ENOUGH_HZ = 30.0
-# Lookups that take longer than the target runs meanwhile wait for something.
-WAITING_RATIO = 1.5
-
-
-def do_wait(lookups_ns: int, ran_ns: int) -> bool:
-    """Tell whether lookups wait for each other: they take more time than all threads run.
-
-    Waits for a CPU, and lookups inside others, which count twice, may make it say so as well.
-    """
-    return lookups_ns > WAITING_RATIO * ran_ns
 
 
 class WindowKind(Enum):

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from profiler.asterisk.containers import ContainerState
 from profiler.model import recording as rec
-from profiler.probes.trap_cost import Calibration
-from profiler.process.threads import ThreadAccount
-from profiler.unwind.kernel_tables import UnwindCoverage, UnwindStack
-from profiler.wire.lookups import Group, GroupKey, LookupCounter, LookupStackKey, Metric
+from profiler.model.recording import ThreadUse
+from profiler.wire.lookups import Group, GroupKey, Layout, LookupCounter, LookupStackKey, Metric
 
 # Our cost in a window, of the target's CPU time. What is left of that time is no longer known well
 # where our cost is more: how dear a trap is in the target is known to some 10 to 50 per cent.
@@ -108,3 +105,54 @@ class Observed:
     def cpu_s(self) -> float:
         """CPU time of all threads in the window, in seconds."""
         return sum(thread.cpu_ns for thread in self.account.threads) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """A container as it was when it was read. `buckets` is None for a red-black tree."""
+
+    v_table: int
+    sort_function: int | None
+    comparator: int | None
+    hash_function: int | None
+    elements: int
+    buckets: int | None
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Cost of a probe hit in nanoseconds, without the time that its program runs."""
+
+    trap_ns: int  # on an emulated instruction
+    stepped_trap_ns: int  # on any other
+    return_trap_ns: int  # added by also seeing the function's return
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadAccount:
+    """Who used the CPU inside the window."""
+
+    threads: tuple[ThreadUse, ...]  # by tid
+    process_cpu_ns: int  # of the whole process in the window
+
+    @property
+    def unattributed_ns(self) -> int:
+        """CPU time of threads that ended without the kernel telling us."""
+        return max(0, self.process_cpu_ns - sum(thread.cpu_ns for thread in self.threads))
+
+
+@dataclass(frozen=True, slots=True)
+class UnwindStack:
+    """A stack as the kernel stored it, addresses leaf first; `cause` is an index of CAUSES."""
+
+    cause: int
+    frames: tuple[int, ...]
+    kernel: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnwindCoverage:
+    """What the tables in the kernel do not cover. `skipped`: (path, why its code has no table)."""
+
+    skipped: tuple[tuple[str, str], ...]

@@ -10,11 +10,12 @@ from profiler.binary.code_image import CodeImage
 from profiler.binary.debug_files import OpenFile, SymbolDirectory, find_debug_file
 from profiler.binary.debuginfod import Debuginfod
 from profiler.binary.elf import Elf, ElfError
+from profiler.binary.functions import FunctionTable
 from profiler.binary.symtab import SymbolTable, read_symtab
 from profiler.model.recording import Frame, Recording
 from profiler.names.inferred import InferredNames
 from profiler.names.kallsyms import Kallsyms
-from profiler.names.symbolizer import FunctionTable, Symbol, SymbolIndex, Symbolizer, TableSource
+from profiler.names.symbolizer import Symbol, SymbolIndex, Symbolizer, TableSource
 
 FIRST_KERNEL_ADDRESS = 1 << 63
 VDSO = "[vdso]"

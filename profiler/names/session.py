@@ -10,11 +10,11 @@ from pathlib import Path
 
 from profiler.binary.debug_files import OpenFile, SymbolDirectory
 from profiler.binary.debuginfod import Debuginfod
+from profiler.binary.functions import functions
 from profiler.model.recording import Frame, MappedFile
 from profiler.names.frames import FIRST_KERNEL_ADDRESS, FileNames, Place, name_frames
 from profiler.names.kallsyms import Kallsyms, read_kallsyms
 from profiler.process.mappings import CodeFile, LoadedCode, TargetCode
-from profiler.unwind.table import functions
 
 KERNEL = "[kernel]"
 

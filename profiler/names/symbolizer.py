@@ -18,9 +18,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 from profiler.binary.elf import MAX_READ_BYTES, SHF_EXECINSTR, Elf, ElfError, Section
+from profiler.binary.functions import FunctionTable
 from profiler.binary.relocations import Imports, read_imports, slot_of_stub
 from profiler.binary.symtab import (
     STB_LOCAL,
@@ -28,6 +28,7 @@ from profiler.binary.symtab import (
     STT_FUNC,
     STT_GNU_IFUNC,
     STT_NOTYPE,
+    STUB_SECTIONS,
     SymbolTable,
     read_dynsym,
     read_symtab,
@@ -36,15 +37,6 @@ from profiler.names.demangle import demangle
 
 MAX_ENCLOSING = 32  # symbols inside a symbol that are stepped over
 MAX_SHOWN_NAME = 512
-STUB_SECTIONS = (".plt", ".plt.sec", ".plt.got")
-
-
-class FunctionTable(Protocol):
-    """The functions of one file by their frame descriptions."""
-
-    def containing(self, address: int) -> tuple[int, int] | None:
-        """Return [start, end) of the function around an address, None when nothing tells it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from profiler.asterisk.abi import ENTRY_FUNCTIONS
 from profiler.asterisk.ao2_code import Ao2Code, analyse
 from profiler.binary.code_image import CodeImage
 from profiler.binary.control_flow import flow_of
+from profiler.binary.functions import functions
 from profiler.binary.probe_sites import Site, SiteRefusedError, choose_site
 from profiler.binary.x86.decoder import R8, R9, RCX, RDI, RDX, RSI
 from profiler.errors import ProbeError
 from profiler.probes.attach import ProbePlace
 from profiler.process.mappings import LoadedCode, TargetCode
-from profiler.unwind.table import functions
 from profiler.wire.lookups import (
     FUNCTION_BITS,
     MATCH_BY_ADDRESS,

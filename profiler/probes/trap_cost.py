@@ -13,9 +13,9 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from profiler.libc import LIBC
+from profiler.model.observed import Calibration
 
 Attach = Callable[[str, int, bool], list[int]]
 
@@ -27,15 +27,6 @@ _MOVE = bytes.fromhex("89c0 c3")  # mov eax, eax; ret: single-stepped
 _MAP_FAILED = ctypes.c_void_p(-1).value
 _BATCHES = 11
 _HITS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Cost of a probe hit in nanoseconds, without the time that its program runs."""
-
-    trap_ns: int  # on an emulated instruction
-    stepped_trap_ns: int  # on any other
-    return_trap_ns: int  # added by also seeing the function's return
 
 
 def call_target(offset: int, at: int, function: int) -> bytes:

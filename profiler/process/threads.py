@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from profiler.model.observed import ThreadAccount
 from profiler.model.recording import ThreadUse
 from profiler.process.cpu_clock import ProcessClock
 from profiler.process.procfs import PROC, read_text, read_tids
@@ -20,19 +21,6 @@ class Snapshot:
 
     threads: tuple[ThreadTime, ...]
     process_cpu_ns: int  # of all threads, ended ones included; of a process that is gone, the last
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadAccount:
-    """Who used the CPU inside the window."""
-
-    threads: tuple[ThreadUse, ...]  # by tid
-    process_cpu_ns: int  # of the whole process in the window
-
-    @property
-    def unattributed_ns(self) -> int:
-        """CPU time of threads that ended without the kernel telling us."""
-        return max(0, self.process_cpu_ns - sum(thread.cpu_ns for thread in self.threads))
 
 
 class ThreadSums:

@@ -10,11 +10,16 @@ from profiler.asterisk.abi import ENTRY_FUNCTIONS
 from profiler.asterisk.find import FoundTarget
 from profiler.estimate.totals import estimate_totals
 from profiler.model import recording as rec
-from profiler.model.observed import ContainerKey, Observed, ObservedContainer, ObservedLookups
+from profiler.model.observed import (
+    ContainerKey,
+    Observed,
+    ObservedContainer,
+    ObservedLookups,
+    UnwindStack,
+)
 from profiler.names.session import NamingSession
 from profiler.process.mappings import TRAMPOLINES
 from profiler.record.warnings import run_warnings
-from profiler.unwind.kernel_tables import UnwindStack
 from profiler.wire.lookups import Group, GroupKey, Kind, LookupCounter, Metric, Verdict, slot_range
 from profiler.wire.unwind import CAUSES, WHOLE
 

@@ -16,16 +16,17 @@ from profiler.linux.bcc import BpfModule
 from profiler.linux.bpf import enable_program_statistics
 from profiler.measure.sample_cost import calibrate_interrupt
 from profiler.measure.sampler import has_task_registers
+from profiler.model.observed import Calibration, UnwindCoverage
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
 from profiler.probes.planner import ProbePlan, ProbePlanner
 from profiler.probes.push_sites import tell_push_sites
 from profiler.probes.seccomp import returns_are_safe
-from profiler.probes.trap_cost import Calibration, calibrate
+from profiler.probes.trap_cost import calibrate
 from profiler.process import thread_exits
 from profiler.process.mappings import TargetCode
 from profiler.process.procfs import Process, read_tids
 from profiler.process.thread_exits import ThreadExits
-from profiler.unwind.kernel_tables import TableLibrary, UnwindCoverage, UnwindTables
+from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 from profiler.unwind.table_cache import TableCache, default_directory
 
 GROUPS = 16_384

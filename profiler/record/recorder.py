@@ -19,10 +19,9 @@ from profiler.measure.lookups import LookupMeasurement
 from profiler.measure.sampler import CpuSampler
 from profiler.measure.sampling_budget import SampleBudget
 from profiler.model import recording as rec
-from profiler.model.observed import Observed
+from profiler.model.observed import Calibration, Observed, UnwindCoverage
 from profiler.names.session import NamingSession
 from profiler.probes.planner import ProbePlanner
-from profiler.probes.trap_cost import Calibration
 from profiler.process.cpu_clock import ProcessClock
 from profiler.process.events import ProcessEvents
 from profiler.process.mappings import TargetCode
@@ -31,7 +30,7 @@ from profiler.process.udp_sockets import UdpSockets
 from profiler.record.assembly import Provenance, assemble
 from profiler.record.collect import harvest_lookups
 from profiler.record.preparation import Loaded, Options, load
-from profiler.unwind.kernel_tables import UnwindCoverage, UnwindTables
+from profiler.unwind.kernel_tables import UnwindTables
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TextIO
 
+from profiler.model.difference import ContainerChange, CpuChange, Difference
 from profiler.renderers import numbers
 from profiler.renderers.labels import clip
 from profiler.renderers.lines import WIDTH, Line, heading
 from profiler.renderers.tables import table
 from profiler.renderers.text import write
-from profiler.report.difference import ContainerChange, CpuChange, Difference
 
 _ROWS_MAX = 10
 _TITLES = ("before", "after", "change")

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from profiler.asterisk.abi import container_name, search_of
 from profiler.model import profile as prof
 from profiler.model.recording import Container, Distribution, LookupGroup, Recording, Stack
+from profiler.report.asterisk_words import container_name, search_of
 from profiler.report.distributions import Z_95, add, merge_below, quantiles, time_resolution_ns
 from profiler.report.findings import find
 from profiler.report.frame_names import frame_names

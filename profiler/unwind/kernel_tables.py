@@ -13,8 +13,10 @@ from typing import Protocol
 
 from profiler.binary.call_frames import MalformedFramesError
 from profiler.binary.elf import ElfError
+from profiler.binary.functions import frame_sections
+from profiler.model.observed import UnwindCoverage, UnwindStack
 from profiler.process.mappings import TRAMPOLINES, CodeFile, LoadedCode
-from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table, frame_sections
+from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table
 from profiler.unwind.table_cache import TableCache, table_key
 from profiler.wire.unwind import (
     ACTIVE,
@@ -31,22 +33,6 @@ MAX_TABLE_BYTES = 96 << 20  # of rows and blocks in the kernel, for the whole ta
 SPARE_RATIO = 1.25  # room for what the target maps later
 SPARE_ROWS, SPARE_BLOCKS, SPARE_RULES = 1 << 17, 1 << 14, 1 << 10
 GRACE_S = 0.05  # a program that still reads the other half of the mappings has long ended
-
-
-@dataclass(frozen=True, slots=True)
-class UnwindStack:
-    """A stack as the kernel stored it, addresses leaf first; `cause` is an index of CAUSES."""
-
-    cause: int
-    frames: tuple[int, ...]
-    kernel: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class UnwindCoverage:
-    """What the tables in the kernel do not cover. `skipped`: (path, why its code has no table)."""
-
-    skipped: tuple[tuple[str, str], ...]
 
 
 class TableLibrary:

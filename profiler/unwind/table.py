@@ -5,12 +5,17 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from profiler.binary.call_frames import Entry, FrameSection, MalformedFramesError, read_entries
-from profiler.binary.elf import Elf
+from profiler.binary.call_frames import Entry, FrameSection, MalformedFramesError
+from profiler.binary.functions import (
+    EMPTY_FUNCTIONS,
+    FunctionTable,
+    _entries,
+    _function_table,
+)
 from profiler.unwind.rules import TOO_MANY, Programs, RuleWords
 from profiler.unwind.rules_with_rbx import MAX_FOLLOWED_BYTES, RbxPrograms, RbxWords
 from profiler.wire.unwind import (
@@ -24,7 +29,6 @@ from profiler.wire.unwind import (
     word,
 )
 
-MAX_ENTRIES = 1 << 20  # frame description entries of one file; libclang-cpp has 83 thousand
 MAX_ROWS = 1 << 22  # rows of one file, 32 MB; libclang-cpp has a million
 MAX_CODE_BYTES = 1 << 30
 
@@ -35,28 +39,6 @@ _CLONE_GAP_BYTES = 32  # glibc's are 13 to 16
 
 if sys.byteorder != "little":
     raise ImportError("the tables are those of a little-endian machine")
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionTable:
-    """Where functions (their parts: hot and cold code apart) begin and end, ascending.
-
-    From the frame description entries, so that stripped files have it too. Addresses are virtual
-    addresses inside the file.
-    """
-
-    starts: array[int]
-    ends: array[int]
-
-    def containing(self, address: int) -> tuple[int, int] | None:
-        """Return [start, end) of the function that has this address."""
-        index = bisect_right(self.starts, address) - 1
-        if index < 0 or address >= self.ends[index]:
-            return None
-        return self.starts[index], self.ends[index]
-
-    def __len__(self) -> int:
-        return len(self.starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +59,7 @@ class UnwindTable:
     follows_bx: bool = False
 
 
-EMPTY_FUNCTIONS = FunctionTable(array("Q"), array("Q"))
 EMPTY_TABLE = UnwindTable(0, array("Q"), array("I"), b"", EMPTY_FUNCTIONS, 0)
-
-
-def frame_sections(elf: Elf) -> tuple[FrameSection, ...]:
-    """Return the file's call frame information; ElfError where it cannot be read."""
-    sections = []
-    if elf.eh_frame is not None:
-        address, data = elf.eh_frame
-        unsure = elf.section(".eh_frame") is None
-        sections.append(FrameSection(data, address, ends_at_zero=unsure))
-    debug = elf.section(".debug_frame")
-    if debug is not None:
-        sections.append(FrameSection(elf.data(debug), debug.address, is_debug=True))
-    return tuple(sections)
-
-
-def functions(elf: Elf) -> FunctionTable:
-    """Return the function boundaries of a file without compiling its rules."""
-    ranges = [entry[:2] for entry in _entries(frame_sections(elf), elf.code_ranges)]
-    return _function_table(ranges)
 
 
 def compile_table(
@@ -131,35 +93,6 @@ def compile_table(
     table = _function_table([entry[:2] for entry in entries])
     wide = b"".join(rules.wide)
     return UnwindTable(base, rows, blocks, wide, table, bad, followed is not None)
-
-
-def _entries(
-    sections: Iterable[FrameSection], code_ranges: tuple[tuple[int, int], ...]
-) -> list[Entry]:
-    # Sorted, disjoint, not empty, inside the code. Where sections describe a place twice the
-    # earlier section's entry stays; where entries overlap, the one that starts later begins anew.
-    found: dict[int, Entry] = {}
-    for section in sections:
-        for entry in read_entries(section):
-            found.setdefault(entry[0], entry)
-            if len(found) > MAX_ENTRIES:
-                raise MalformedFramesError(f"more than {MAX_ENTRIES} entries")
-    disjoint: list[Entry] = []
-    spans = iter(code_ranges)
-    low, high = next(spans, (0, 0))
-    ordered = sorted(found.values(), key=_start)
-    for index, (start, end, cie, program) in enumerate(ordered):
-        while start >= high and high:
-            low, high = next(spans, (0, 0))
-        if index + 1 < len(ordered) and ordered[index + 1][0] < end:
-            end = ordered[index + 1][0]
-        if low <= start < end <= high:
-            disjoint.append((start, end, cie, program))
-    return disjoint
-
-
-def _start(entry: Entry) -> int:
-    return entry[0]
 
 
 def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
@@ -221,12 +154,6 @@ def _blocks(rows: array[int], count: int) -> array[int]:
         blocks.extend((first, after - first))
         first = after
     return blocks
-
-
-def _function_table(ranges: list[tuple[int, int]]) -> FunctionTable:
-    return FunctionTable(
-        array("Q", [start for start, _ in ranges]), array("Q", [end for _, end in ranges])
-    )
 
 
 def encode_table(table: UnwindTable) -> bytes:

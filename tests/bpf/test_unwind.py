@@ -12,8 +12,8 @@ import pytest
 from profiler.binary.elf import Elf
 from profiler.binary.symtab import read_symtab
 from profiler.measure.sampler import has_task_registers
+from profiler.model.observed import UnwindStack
 from profiler.process.mappings import VDSO, TargetCode
-from profiler.unwind.kernel_tables import UnwindStack
 from profiler.wire.unwind import CAUSES, CPU_COUNTERS, MAX_FRAMES, WHOLE, push_site
 from tests.bpf.unwinding import (
     AT_PROBE,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from profiler.binary.functions import functions
+from profiler.model.observed import UnwindStack
 from profiler.process.mappings import VDSO
-from profiler.unwind.kernel_tables import UnwindStack
-from profiler.unwind.table import functions
 from profiler.wire.unwind import CAUSES
 from tests.bpf.unwinding import running, sample_until, unwinding
 from tests.compiled import build

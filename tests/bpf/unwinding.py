@@ -17,14 +17,9 @@ from profiler.binary.elf import Elf
 from profiler.linux import bpf
 from profiler.linux.bcc import BpfModule, Program
 from profiler.linux.cpus import online_cpus
+from profiler.model.observed import UnwindCoverage, UnwindStack
 from profiler.process.mappings import TargetCode
-from profiler.unwind.kernel_tables import (
-    TableLibrary,
-    UnwindCoverage,
-    UnwindStack,
-    UnwindTables,
-    decode_stack,
-)
+from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
 from profiler.unwind.table_cache import TableCache
 from profiler.wire.unwind import CPU_COUNTERS, SAMPLE
 

@@ -19,9 +19,9 @@ import pytest
 from lab.instance import Instance, Options, start
 from profiler.binary.debug_files import OpenFile
 from profiler.binary.elf import Elf, ElfError
+from profiler.binary.functions import functions
 from profiler.linux import bpf
 from profiler.process.mappings import CodeFile, LoadedCode
-from profiler.unwind.table import functions
 from profiler.wire.unwind import CAUSES
 from tests.bpf.unwinding import (
     AT_PROBE,

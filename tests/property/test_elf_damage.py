@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from profiler.binary.code_image import CodeImage
 from profiler.binary.elf import Elf, ElfError
+from profiler.binary.functions import EMPTY_FUNCTIONS
 from profiler.binary.relocations import read_imports
 from profiler.binary.symtab import read_dynsym, read_symtab
 from profiler.names.symbolizer import Symbolizer, read_debugdata
@@ -27,11 +28,6 @@ RELAXED = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-
-
-class NoFunctions:
-    def containing(self, address: int) -> tuple[int, int] | None:
-        return None
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +50,7 @@ def read_everything(data: bytes) -> None:
         lambda: read_imports(elf),
         lambda: read_debugdata(elf),
         lambda: Symbolizer(elf).lookup(elf.entry),
-        lambda: CodeImage(elf, NoFunctions()).exported("main"),
+        lambda: CodeImage(elf, EMPTY_FUNCTIONS).exported("main"),
     ):
         try:
             read()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from profiler.binary.call_frames import MalformedFramesError
 from profiler.binary.elf import Elf, ElfError
+from profiler.binary.functions import functions
 from profiler.names.frames import FileNames
-from profiler.unwind.table import functions
 
 SOURCE = Path(__file__).parent.parent / "unit" / "inference" / "module.c"
 NAME = re.compile(r"~?[A-Za-z_][\w.@]*")

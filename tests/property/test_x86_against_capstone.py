@@ -12,8 +12,8 @@ import pytest
 
 from lab import root
 from profiler.binary.elf import Elf
+from profiler.binary.functions import functions
 from profiler.binary.x86.decoder import RAX, RCX, RSP, DecodeError, decode
-from profiler.unwind.table import functions
 
 # Registers that capstone's lists miss or add; each rule is what the SDM says of the instruction.
 CAPSTONE_MISSES = {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from profiler.asterisk.abi import search_of
 from profiler.model.profile import Search
+from profiler.report.asterisk_words import search_of
 
 SCHEMA = Path(__file__).parents[3] / "docs/profile.schema.json"
 

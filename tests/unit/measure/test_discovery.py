@@ -6,13 +6,14 @@ from typing import cast
 
 import pytest
 
-from profiler.asterisk.containers import ContainerState, TargetMemory
 from profiler.binary.probe_sites import Site
 from profiler.linux.bcc import BpfModule
 from profiler.measure import discovery
 from profiler.measure.discovery import MAX_COMPARISON_PROBES, Discovery
+from profiler.model.observed import ContainerState
 from profiler.probes.attach import ProbePlace
 from profiler.probes.planner import PlannedProbe, ProbePlanner
+from profiler.process.memory import TargetMemory
 from profiler.wire.lookups import Kind, Layout
 from profiler.wire.unwind import push_site
 

@@ -11,8 +11,8 @@ import pytest
 
 from profiler.measure.budget import Governor
 from profiler.measure.lookups import LookupMeasurement
+from profiler.model.observed import Calibration
 from profiler.probes.planner import ProbePlan
-from profiler.probes.trap_cost import Calibration
 from profiler.process.cpu_clock import ProcessClock
 
 PLAN = ProbePlan((), True, True, True, False, True, ())

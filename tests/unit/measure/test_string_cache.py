@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from profiler.asterisk.containers import ContainerState, IsCode, TargetMemory
+from profiler.asterisk.containers import IsCode
 from profiler.measure import string_cache
 from profiler.measure.string_cache import Remembered
+from profiler.model.observed import ContainerState
+from profiler.process.memory import TargetMemory
 from profiler.wire.lookups import GroupKey, Kind, Layout
 
 KEY = GroupKey(0x1000, 0x40, file=0x2000, function=0x2100, line=7, flags=0, entry=0)

@@ -8,12 +8,12 @@ import pytest
 
 from profiler.binary.debug_files import SymbolDirectory
 from profiler.binary.elf import Elf
+from profiler.binary.functions import functions
 from profiler.binary.symtab import read_dynsym
 from profiler.model.recording import Frame, MappedFile
 from profiler.names.frames import FileNames, name_frames, rename
 from profiler.names.kallsyms import parse_kallsyms
 from profiler.names.symbolizer import Symbol
-from profiler.unwind.table import functions
 from tests.compiled import build, symbols_of
 from tests.examples import recording as example_recording
 

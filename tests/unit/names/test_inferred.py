@@ -10,9 +10,9 @@ import pytest
 
 from profiler.binary.code_image import CodeImage
 from profiler.binary.elf import Elf
+from profiler.binary.functions import functions
 from profiler.binary.symtab import read_symtab
 from profiler.names.inferred import InferredNames
-from profiler.unwind.table import functions
 from tests.compiled import symbols_of
 
 SOURCES = Path(__file__).parents[1] / "inference"

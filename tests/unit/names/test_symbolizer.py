@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from profiler.binary.elf import Elf
+from profiler.binary.functions import functions
 from profiler.names.demangle import demangle
 from profiler.names.symbolizer import Symbol, Symbolizer
-from profiler.unwind.table import functions
 from tests.compiled import build, symbols_of
 
 LIBRARY = """

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from profiler.model.observed import ThreadAccount
 from profiler.model.recording import ThreadUse
 from profiler.process import threads
 from profiler.process.taskstats import ThreadExit, ThreadTime
-from profiler.process.threads import ThreadAccount, ThreadSums, ThreadUses
+from profiler.process.threads import ThreadSums, ThreadUses
 
 
 def thread_uses(

@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 
 from profiler.linux.bcc import BpfModule
+from profiler.model.observed import ThreadAccount
 from profiler.process import threads
 from profiler.process.thread_exits import ThreadExits, definitions
-from profiler.process.threads import (
-    ThreadAccount,
-    ThreadUses,
-    read_schedstat,
-)
+from profiler.process.threads import ThreadUses, read_schedstat
 
 UNSAID_NS = 100_000  # a thread uses some before it says what it used, and after
 SOURCE = r"""

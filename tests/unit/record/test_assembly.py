@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from profiler.model.observed import GroupWindow, MeasuredWindow, ObservedLookups
+from profiler.model.observed import GroupWindow, MeasuredWindow, ObservedLookups, UnwindStack
 from profiler.model.recording import ProbeWindow
 from profiler.process.mappings import TRAMPOLINES
 from profiler.record.assembly import _container_ends, _Frames
-from profiler.unwind.kernel_tables import UnwindStack
 from profiler.wire.lookups import Group, GroupKey, LookupCounter, Verdict
 from profiler.wire.unwind import CAUSES, WHOLE
 

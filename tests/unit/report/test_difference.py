@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from profiler.model.difference import ContainerLoad, CpuChange, Difference
 from profiler.model.profile import NamedStack, Profile, Thread
 from profiler.model.recording import Sample, Window
-from profiler.report.difference import ContainerLoad, CpuChange, Difference, diff
+from profiler.report.difference import diff
 from tests import examples
 
 SECOND_NS = 1_000_000_000

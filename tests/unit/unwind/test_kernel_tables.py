@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from profiler.binary.functions import frame_sections
 from profiler.process.mappings import LoadedCode, Mapping, TargetCode
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
-from profiler.unwind.table import frame_sections
 from profiler.unwind.table_cache import TableCache
 from profiler.wire.unwind import (
     ACTIVE,

@@ -14,15 +14,13 @@ from elftools.elf.sections import SymbolTableSection
 
 from profiler.binary.call_frames import FrameSection, MalformedFramesError
 from profiler.binary.elf import Elf
+from profiler.binary.functions import FunctionTable, frame_sections, functions
 from profiler.unwind.table import (
     EMPTY_TABLE,
-    FunctionTable,
     UnwindTable,
     compile_table,
     decode_table,
     encode_table,
-    frame_sections,
-    functions,
 )
 from profiler.wire.unwind import (
     BP_SAME,
