@@ -4,7 +4,8 @@
  * Attached to perf events of a clock, for every thread or on every CPU.
  *
  * -DTARGET_TGID: in the initial pid namespace. -DCPU_KERNEL_FRAMES=0: leave kernel frames out.
- * -DCPU_TASK_REGISTERS=0: for kernels that lack bpf_task_pt_regs (before 5.15).
+ * -DCPU_TASK_REGISTERS=0: for kernels that lack bpf_task_pt_regs (before 5.15). With -DCPU_TASK_STACK,
+ * the place of `stack` in struct task_struct, the registers are found without it.
  */
 #include <uapi/linux/bpf_perf_event.h>
 #include "cpu_wire.h"
@@ -16,6 +17,8 @@
 #ifndef CPU_TASK_REGISTERS
 #define CPU_TASK_REGISTERS 1
 #endif
+/* THREAD_SIZE of x86-64 (arch/x86/include/asm/page_64_types.h), without KASAN. */
+#define KERNEL_STACK_BYTES 16384
 #ifndef CPU_PUSH_SITES
 #define CPU_PUSH_SITES 1024
 #endif
@@ -114,13 +117,28 @@ static __always_inline bool cpu_is_alone(struct pt_regs *regs)
     return false;
 }
 
-/* The user registers that the kernel saved when the thread entered it: UNWIND_MORE, or a cause. */
-static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
+/* Where the kernel saved the user's registers when the thread entered it; 0 if that is not known. */
+static __always_inline void *cpu_saved_registers(void)
 {
 #if CPU_TASK_REGISTERS
+    return (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+#elif defined(CPU_TASK_STACK)
+    void *stack;
+    if (bpf_probe_read_kernel(&stack, sizeof(stack),
+                              (void *)bpf_get_current_task() + CPU_TASK_STACK))
+        return 0;
+    return stack + KERNEL_STACK_BYTES - sizeof(struct pt_regs);
+#else
+    return 0;
+#endif
+}
+
+/* Begins with the user's registers: UNWIND_MORE, or a cause. */
+static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
+{
     struct pt_regs regs;
-    void *saved = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
-    if (!bpf_probe_read_kernel(&regs, sizeof(regs), saved)) {
+    /* They are told from what lies elsewhere, in kernels whose stacks are larger, by the mode. */
+    if (!bpf_probe_read_kernel(&regs, sizeof(regs), cpu_saved_registers()) && (regs.cs & 3) == 3) {
         unwind_begin_registers(state, &regs);
         if (cpu_is_alone(&regs)) {
             unwind_record(state);
@@ -129,7 +147,6 @@ static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
         cpu_settle_push(state);
         return UNWIND_MORE;
     }
-#endif
     unwind_begin(state, 0, 0, 0);
     return UNWIND_NO_REGISTERS;
 }

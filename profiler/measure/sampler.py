@@ -14,6 +14,7 @@ import struct
 from profiler.errors import KernelError
 from profiler.linux import bpf
 from profiler.linux.bcc import BpfModule, Program
+from profiler.linux.btf import offsets
 from profiler.linux.cpus import online_cpus
 from profiler.measure.bounded_samples import Thinned
 from profiler.model.observed import UnwindStack
@@ -44,6 +45,18 @@ def has_task_registers() -> bool:
     except OSError:
         return False
     return True
+
+
+def register_definitions() -> dict[str, int]:
+    """Return the macros by which samples in the kernel find the user's registers.
+
+    Without the helper they are looked for where the kernel is known to save them: at the far end of
+    the thread's stack.
+    """
+    if has_task_registers():
+        return {"CPU_TASK_REGISTERS": 1}
+    stack = offsets("task_struct", ("stack",))
+    return {"CPU_TASK_REGISTERS": 0, **({"CPU_TASK_STACK": stack[0]} if stack else {})}
 
 
 def _refused(cpu: int, error: OSError) -> KernelError:

@@ -15,7 +15,7 @@ from profiler.errors import KernelError, ProbeError
 from profiler.linux.bcc import BpfModule
 from profiler.linux.bpf import enable_program_statistics
 from profiler.measure.sample_cost import calibrate_interrupt
-from profiler.measure.sampler import has_task_registers
+from profiler.measure.sampler import register_definitions
 from profiler.model.observed import Calibration, UnwindCoverage
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
 from profiler.probes.planner import ProbePlan, ProbePlanner
@@ -117,7 +117,7 @@ def _definitions(pid: int, options: Options) -> dict[str, int]:
     return {
         "TARGET_TGID": pid,
         "CPU_KERNEL_FRAMES": int(options.kernel_frames),
-        "CPU_TASK_REGISTERS": int(has_task_registers()),
+        **register_definitions(),
         "THREADS": max(_LEAST_THREADS, 4 * len(read_tids(pid))),
         "GROUPS": GROUPS,
         "HISTOGRAMS": HISTOGRAMS,

@@ -11,6 +11,7 @@ import pytest
 
 from profiler.binary.elf import Elf
 from profiler.binary.symtab import read_symtab
+from profiler.measure import sampler
 from profiler.measure.sampler import has_task_registers
 from profiler.model.observed import UnwindStack
 from profiler.process.mappings import VDSO, TargetCode
@@ -261,6 +262,34 @@ def test_without_registers_samples_in_the_kernel_are_marked(tmp_path: Path) -> N
     assert {CAUSES[stack.cause] for stack in stacks if not stack.kernel} <= {"whole"}
     assert fired == kept + truncated
     assert truncated == len(in_kernel)
+
+
+def test_registers_are_found_by_the_stack_where_the_kernel_does_not_tell_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampler, "has_task_registers", lambda: False)
+    definitions = sampler.register_definitions()
+    assert set(definitions) == {"CPU_TASK_REGISTERS", "CPU_TASK_STACK"}
+    with running(compile_program(tmp_path, "-O2"), "sm") as target:
+        with unwinding(target.pid, **definitions) as one:
+            taken = sample(one, (target.pid,), 200)
+        names = [name for _, name in target.gdb_frames()]
+        outside = names[names.index("leaf") + 1 :]
+        callers = tuple(address for address, _ in target.gdb_frames()[-len(outside) :])
+    assert len([stack for stack in taken.stacks if stack.kernel]) > 20
+    assert {CAUSES[stack.cause] for stack in taken.stacks} == {"whole"}
+    assert {stack.frames[-len(callers) :] for stack in taken.stacks} == {callers}
+
+
+def test_registers_that_lie_elsewhere_are_none(tmp_path: Path) -> None:
+    wrong = {"CPU_TASK_REGISTERS": 0, "CPU_TASK_STACK": 0}
+    with (
+        running(compile_program(tmp_path, "-O2"), "sm") as target,
+        unwinding(target.pid, **wrong) as one,
+    ):
+        taken = sample(one, (target.pid,), 200)
+    causes = {CAUSES[stack.cause] for stack in taken.stacks if stack.kernel}
+    assert causes == {"no registers"}
 
 
 def test_kernel_frames_can_be_left_out(tmp_path: Path) -> None:

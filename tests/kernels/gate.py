@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from profiler.measure.sampler import CpuSampler, has_task_registers
+from profiler.measure.sampler import CpuSampler, register_definitions
 from profiler.probes.attach import VARIANTS, Variant
 from profiler.process import thread_exits
 from profiler.process.thread_exits import ThreadExits
@@ -29,10 +29,7 @@ _SAMPLES = 20
 def check_way(program: Program, way: Variant) -> None:
     """Count, sample and hear of ends by the programs of one way."""
     pid = program.process.pid
-    definitions: dict[str, Any] = {
-        "CPU_TASK_REGISTERS": int(has_task_registers()),
-        **thread_exits.definitions(),
-    }
+    definitions: dict[str, Any] = {**register_definitions(), **thread_exits.definitions()}
     with Counting(pid, way, **definitions) as counting:
         check(counted(program, counting))
         counting.check_accounting()
@@ -42,10 +39,7 @@ def check_way(program: Program, way: Variant) -> None:
 
 
 def check_stacks(program: Program, counting: Counting) -> None:
-    """Sample the program by its CPU time: all stacks are whole that can be.
-
-    Kernels before 5.15 do not tell samples in the kernel the registers of the user.
-    """
+    """Sample the program by its CPU time, also in the kernel: all stacks are whole."""
     library = TableLibrary(TableCache.open(default_directory()))
     UnwindTables(counting.programs.module, library).update(counting.code.current)
     sampler = CpuSampler(counting.programs.module, _FREQUENCY_HZ)
@@ -57,8 +51,7 @@ def check_stacks(program: Program, counting: Counting) -> None:
     finally:
         sampler.detach()
     causes = Counter(CAUSES[stack.cause] for stack in sampler.stacks().values())
-    expected = {"whole"} if has_task_registers() else {"whole", "no registers"}
-    assert "whole" in causes and set(causes) <= expected, causes
+    assert set(causes) == {"whole"}, causes
 
 
 def main(path: Path) -> None:

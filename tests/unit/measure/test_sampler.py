@@ -126,6 +126,26 @@ def test_the_trial_of_registers_leaves_nothing_behind(monkeypatch: pytest.Monkey
         os.fstat(reading)
 
 
+@pytest.mark.parametrize(
+    ("has_registers", "places", "macros"),
+    [
+        (True, None, {"CPU_TASK_REGISTERS": 1}),
+        (False, (24,), {"CPU_TASK_REGISTERS": 0, "CPU_TASK_STACK": 24}),
+        (False, None, {"CPU_TASK_REGISTERS": 0}),
+    ],
+    ids=["5.15", "5.10", "5.10 without BTF"],
+)
+def test_samples_ask_for_no_registers_that_the_kernel_does_not_tell(
+    monkeypatch: pytest.MonkeyPatch,
+    has_registers: bool,
+    places: tuple[int, ...] | None,
+    macros: dict[str, int],
+) -> None:
+    monkeypatch.setattr(sampler, "has_task_registers", lambda: has_registers)
+    monkeypatch.setattr(sampler, "offsets", lambda *_: places)
+    assert sampler.register_definitions() == macros
+
+
 class Refusing:
     """A module whose programs the verifier does not like."""
 

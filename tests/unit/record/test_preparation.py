@@ -11,20 +11,11 @@ from profiler.record import preparation
 from profiler.record.preparation import Options
 
 
-@pytest.mark.parametrize("has_registers", [True, False])
-def test_samples_ask_for_no_registers_that_the_kernel_does_not_tell(
-    monkeypatch: pytest.MonkeyPatch, has_registers: bool
-) -> None:
-    monkeypatch.setattr(preparation, "has_task_registers", lambda: has_registers)
-    definitions = preparation._definitions(1, Options(duration_ns=1))
-    assert definitions["CPU_TASK_REGISTERS"] == has_registers
-
-
 @pytest.mark.parametrize(("threads", "room"), [(3, 1024), (256, 1024), (257, 1028)])
 def test_there_is_room_for_threads_that_start_later(
     monkeypatch: pytest.MonkeyPatch, threads: int, room: int
 ) -> None:
-    monkeypatch.setattr(preparation, "has_task_registers", lambda: True)
+    monkeypatch.setattr(preparation, "register_definitions", dict)
     monkeypatch.setattr(preparation, "read_tids", lambda _pid: list(range(threads)))
     assert preparation._definitions(1, Options(duration_ns=1))["THREADS"] == room
 
