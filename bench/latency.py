@@ -21,7 +21,7 @@ from bench.tables import Table, promise
 from lab import instance
 from lab.instance import Instance
 from profiler.binary.elf import Elf
-from profiler.linux.bpf import UprobePlace
+from profiler.linux.bpf import UprobePlace, link_uprobes
 from profiler.probes.attach import UprobePrograms
 from profiler.record.preparation import Options
 
@@ -88,7 +88,14 @@ def _stalls_ms(programs: UprobePrograms) -> tuple[list[float], list[float]]:
             end = time.monotonic() + _STALL_SECONDS - 1
             while time.monotonic() < end:
                 begin = time.monotonic_ns()
-                link = programs.link_idle_places(str(path), places, process.pid)
+                link = link_uprobes(
+                    programs._idle_entry.descriptor,
+                    programs.variant.links.attach_type,
+                    str(path),
+                    places,
+                    process.pid,
+                    False,
+                )
                 placed = time.monotonic_ns()
                 os.close(link)
                 busy += [(begin, placed), (placed, time.monotonic_ns())]

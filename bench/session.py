@@ -30,7 +30,9 @@ class Session:
 
     def on(self, seconds: float) -> None:
         """Profile for a while, then take everything away."""
-        self.run.governor.forget_savings(time.monotonic_ns())  # not while it was off either
+        governor = self.run.governor
+        # Begin as a run does: nothing was saved for windows, not while it was off either.
+        governor._level_ns = min(governor.level_ns(time.monotonic_ns()), 0.0)
         self.run.sampler.attach()
         self.run.start_ns = time.monotonic_ns()
         options = replace(self._options, duration_ns=round(seconds * 1e9))

@@ -80,10 +80,6 @@ class Governor:
         """The most that can be saved for one window."""
         return _DEPTH_RATIO * self._ratio * self.horizon_ns if self._ratio else 0.0
 
-    def forget_savings(self, now_ns: int) -> None:
-        """Begin as a run does: nothing has been saved for windows."""
-        self._level_ns = min(self.level_ns(now_ns), 0.0)
-
     def charge(self, cost_ns: float) -> None:
         """Count a cost."""
         self._spent_ns += cost_ns

@@ -203,12 +203,6 @@ class UprobePrograms:
         self._keeper.close()
         self.module.close()
 
-    def link_idle_places(self, path: str, places: Sequence[UprobePlace], pid: int) -> int:
-        """Attach a program that does nothing to places of a process, by one link."""
-        return bpf.link_uprobes(
-            self._idle_entry.descriptor, self.variant.links.attach_type, path, places, pid, False
-        )
-
     def link_idle_return(self, path: str, file_offset: int, pid: int) -> list[int]:
         """Attach a program that does nothing to a function's return in a process of ours."""
         return self.link_idle(path, file_offset, True, pid)

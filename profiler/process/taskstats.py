@@ -73,7 +73,6 @@ class _Message(genlmsg):  # type: ignore[misc]
         ("TGID", "uint32"),
         ("STATS", "cdata"),
         ("AGGR_PID", "aggregate"),
-        ("AGGR_TGID", "aggregate"),
     )
 
 
@@ -89,17 +88,20 @@ class ThreadExit:
 class TaskTimes:
     """Hears of ending threads. OSError when the kernel does not serve us."""
 
-    def __init__(self) -> None:
+    def __init__(self, pid: int) -> None:
+        """Listen to the ends of a process's threads."""
         self._family = _find_family()
         self._marshal = Marshal()
         self._marshal.msg_map = {self._family: _Message}
-        self._queries = KernelSocket(_NETLINK_GENERIC, 0, 1 << 16)
-        self._exits: KernelSocket | None = None
         self._layout, self._tells_tgid = self._find_layout()
-
-    def listen(self, pid: int) -> int:
-        """Start to hear of ending threads of a process; return the descriptor to poll."""
         self._exits = KernelSocket(_NETLINK_GENERIC, 0, _EXIT_BUFFER_BYTES)
+        try:
+            self._listen(pid)
+        except OSError:
+            self._exits.close()
+            raise
+
+    def _listen(self, pid: int) -> None:
         cpus = Path("/sys/devices/system/cpu/possible").read_text().strip()
         attribute = "TASKSTATS_CMD_ATTR_REGISTER_CPUMASK"
         self._request(self._exits, attribute, cpus, NLM_F_REQUEST | NLM_F_ACK)
@@ -114,25 +116,22 @@ class TaskTimes:
                     REJECT,
                 )
             )
-        return self._exits.fileno()
 
     @property
     def overflows(self) -> int:
         """How often the kernel dropped exits for lack of room."""
-        return 0 if self._exits is None else self._exits.overflows
+        return self._exits.overflows
 
     def read_exits(self) -> Iterator[ThreadExit]:
         """Yield the threads that ended since the last call; old kernels add other processes'."""
-        while self._exits is not None and (data := self._exits.receive()) is not None:
+        while (data := self._exits.receive()) is not None:
             for message in self._marshal.parse(data):
                 if isinstance(message, _Message):
                     yield self._exit(message)
 
     def close(self) -> None:
         """Stop listening."""
-        if self._exits is not None:
-            self._exits.close()  # the kernel forgets a listener with its socket
-        self._queries.close()
+        self._exits.close()  # the kernel forgets a listener with its socket
 
     def _exit(self, message: Any) -> ThreadExit:
         aggregate = message.get_attr("AGGR_PID")
@@ -173,9 +172,14 @@ class TaskTimes:
         return message
 
     def _ask(self, tid: int) -> bytes:
-        """Return the structure that the kernel answers with."""
-        self._request(self._queries, "TASKSTATS_CMD_ATTR_PID", tid, NLM_F_REQUEST)
-        return bytes(self._answer(self._queries).get_attr("AGGR_PID").get_attr("STATS"))
+        """Return the structure of a thread."""
+        queries = KernelSocket(_NETLINK_GENERIC, 0, 1 << 16)
+        try:
+            self._request(queries, "TASKSTATS_CMD_ATTR_PID", tid, NLM_F_REQUEST)
+            message = self._answer(queries)
+        finally:
+            queries.close()
+        return bytes(message.get_attr("AGGR_PID").get_attr("STATS"))
 
     def _find_layout(self) -> tuple[_Layout, bool]:
         """Return the layout that is true of this very thread, and whether it has the tgid."""

@@ -76,14 +76,6 @@ def read_schedstat(pid: int, tid: int, proc: Path = PROC) -> ThreadTime | None:
     return ThreadTime(tid, name, cpu_ns, run_delay_ns)
 
 
-def read_cpu_ns(pid: int, tid: int, proc: Path = PROC) -> int | None:
-    """Return the CPU time of a thread by /proc, None when it is gone."""
-    try:
-        return int(read_text(proc / str(pid) / "task" / str(tid) / "schedstat").split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
 class ThreadUses:
     """Measures one window: start(), observe() now and then, stop(), account().
 
@@ -97,19 +89,18 @@ class ThreadUses:
         self._pid = pid
         self._known = frozenset[int]()  # threads of the target, for kernels that omit the process
         self._clock = ProcessClock(pid)
-        self._times: TaskTimes | None = None
         self._told = exits
-        self._exits: ThreadExits | TaskTimes | None = exits
+        self._times = None if exits is not None else self._listen()
+        self._exits = exits or self._times
         self._last_seen: dict[int, ThreadTime] = {}  # only by /proc
         self._start_ns = 0
+
+    def _listen(self) -> TaskTimes | None:
         try:
-            self._times = TaskTimes()
-            if exits is None:
-                self._times.listen(pid)
-                self._exits = self._times
+            return TaskTimes(self._pid)
         except (OSError, NotImplementedError) as error:
-            if exits is None:
-                self.warning = f"ending threads are not heard of: {error}"
+            self.warning = f"ending threads are not heard of: {error}"
+            return None
 
     def overflows(self) -> int:
         """Return how often the kernel dropped exits for lack of room."""

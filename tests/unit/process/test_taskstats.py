@@ -13,13 +13,12 @@ from profiler.process.taskstats import TaskTimes, ThreadExit
 
 @pytest.fixture
 def times() -> TaskTimes:
-    return TaskTimes()
+    return TaskTimes(os.getpid())
 
 
 @pytest.mark.root
 @pytest.mark.root
 def test_only_ends_of_our_threads_are_heard(times: TaskTimes) -> None:
-    times.listen(os.getpid())
     os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
     tids = []
     for _ in range(3):
@@ -45,7 +44,7 @@ def test_only_ends_of_our_threads_are_heard(times: TaskTimes) -> None:
 def test_an_unknown_layout_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TaskTimes, "_ask", lambda *_: struct.pack("=100Q", *range(100)))
     with pytest.raises(NotImplementedError, match="unknown layout"):
-        TaskTimes()
+        TaskTimes(os.getpid())
 
 
 @pytest.mark.root
@@ -59,4 +58,4 @@ def test_a_kernel_without_taskstats(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(taskstats, "TaskStats", Absent)
     with pytest.raises(FileNotFoundError, match="the kernel has no taskstats"):
-        TaskTimes()
+        TaskTimes(os.getpid())

@@ -111,9 +111,6 @@ class ScriptedTimes:
         self.cpu_ns = {1: 100, 2: 100}
         self.exits = exits
 
-    def listen(self, pid: int) -> int:
-        return -1
-
     def read_exits(self) -> list[ThreadExit]:
         return self.exits.pop(0)
 
@@ -128,7 +125,7 @@ def ended(tid: int, cpu_ns: int, tgid: int | None = 1, started_ns: int | None = 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedTimes:
     times = ScriptedTimes([])
-    monkeypatch.setattr(threads, "TaskTimes", lambda: times)
+    monkeypatch.setattr(threads, "TaskTimes", lambda pid: times)
     monkeypatch.setattr(threads, "read_tids", lambda pid: tuple(times.cpu_ns))
     monkeypatch.setattr(threads, "read_schedstat", lambda pid, tid: at(tid, times.cpu_ns[tid]))
     return times

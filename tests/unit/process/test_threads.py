@@ -227,7 +227,7 @@ def process_cpu_s(pid: int) -> float:
 def test_without_taskstats_short_threads_are_unattributed(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> None:
+    def refuse(pid: int) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(threads, "TaskTimes", refuse)
