@@ -14,6 +14,4 @@ find bpf bench lab tests -name '*.[ch]' -not -path '*/node_modules/*' -print0 |
 
 # Half of these are work for CPUs, the other half wait for the kernel to place probes and remove them:
 # three at a time keep two CPUs busy.
-.venv/bin/python -m pytest -q -n 3 --dist worksteal -m "not timed" "$@"
-# What these measure is the machine's: one at a time.
-.venv/bin/python -m pytest -q -m timed "$@"
+.venv/bin/python -m pytest -q -n 3 --dist worksteal "$@"

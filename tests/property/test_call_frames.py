@@ -79,7 +79,7 @@ def test_any_instructions(
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_real_frames_with_damage(chance: random.Random, damages: int) -> None:
     elf = Elf.from_bytes(LIBRARY.read_bytes())
     assert elf.eh_frame is not None

@@ -25,7 +25,6 @@ int main(void) { puts("hello"); return pointer(0); }
 HEADER_BYTES = 64
 RELAXED = settings(
     max_examples=300,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

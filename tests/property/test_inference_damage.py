@@ -30,7 +30,6 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @settings(
     max_examples=200,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

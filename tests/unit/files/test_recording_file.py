@@ -162,7 +162,7 @@ def test_a_lower_bound_has_no_variance() -> None:
     assert (group.estimated_total, group.estimated_variance) == (96.5, None)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_changed_byte_is_read_or_refused_never_a_crash(data: st.DataObject) -> None:
     text = bytearray(document())

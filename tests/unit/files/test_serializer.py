@@ -46,7 +46,7 @@ def test_every_example_profile_is_read_back_equal(make) -> None:
     assert decode(Profile, encode(make())) == make()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60)
 @given(
     st.builds(
         Outer,
@@ -65,14 +65,14 @@ def test_any_value_is_read_back_equal(value: Outer) -> None:
     assert decode(Outer, encode(value)) == value
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.from_type(Profile))
 def test_any_profile_is_read_back_equal(profile: Profile) -> None:
     bounded = _without_extremes(encode(profile))
     assert encode(decode(Profile, bounded)) == bounded
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.from_type(Recording))
 def test_any_recording_is_read_back_equal(recording: Recording) -> None:
     bounded = _without_extremes(encode(recording))

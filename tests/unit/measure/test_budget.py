@@ -103,7 +103,7 @@ LOADS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(loads=LOADS, ratio=st.sampled_from([0.001, 0.005, 0.01, 0.05, 0.1, 1.0]))
 def test_hostile_loads_never_cost_more_than_the_budget_over_any_horizon(
     loads: list[Load], ratio: float
@@ -117,7 +117,7 @@ def test_hostile_loads_never_cost_more_than_the_budget_over_any_horizon(
         assert total <= ratio * max(item.end_ns, 1) + 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(loads=LOADS)
 def test_the_cost_of_sampling_is_part_of_the_budget(loads: list[Load]) -> None:
     spent = simulate(0.01, loads, sampling=0.003)

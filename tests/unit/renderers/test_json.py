@@ -99,7 +99,7 @@ def test_values_are_those_of_the_profile() -> None:
     assert fields["target"]["version"] == "16.28.0"
 
 
-@settings(max_examples=20, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(st.from_type(Profile))
 def test_every_field_of_a_profile_is_written_or_elsewhere(profile: Profile) -> None:
     left_out = {"samples", "sample_accounting", "lookup_accounting", "stack_quality"}

@@ -128,7 +128,7 @@ def test_no_line_of_an_example_is_wider_than_80(make) -> None:
     assert max(len(line.text) for line in report(make())) <= 80
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_numbers_fit_into_80_columns(data: st.DataObject) -> None:
     """Counts up to 2^64 everywhere: the widest that a kernel can report."""
