@@ -16,8 +16,8 @@ from profiler.asterisk.abi import ENTRY_FUNCTIONS
 from profiler.asterisk.exhausted_traversals import exhausted_places
 from profiler.binary.code_image import CodeImage
 from profiler.binary.control_flow import CodeFlow, flow_of
+from profiler.binary.instructions import RSI
 from profiler.binary.probe_sites import Site, SiteRefusedError, site_at
-from profiler.binary.x86.decoder import RSI
 
 _ALLOCATORS = (
     ("hash", "__ao2_container_alloc_hash"),

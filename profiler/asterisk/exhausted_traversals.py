@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from profiler.binary.code_image import CodeImage
 from profiler.binary.control_flow import CALLER_SAVED, CodeFlow, moves_pointer
+from profiler.binary.instructions import RAX, RBP, RSP, Flow, Instruction
 from profiler.binary.probe_sites import is_emulated
-from profiler.binary.x86.decoder import RAX, RBP, RSP, Flow, Instruction
 
 # Where a thread can be. OTHER: before the traversal, or it has a node; PENDING: a method has
 # returned, its result is not tested; EXHAUSTED: the result was NULL.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from profiler.binary.x86.decoder import (
+from profiler.binary.instructions import (
     R8,
     R9,
     R10,
@@ -26,6 +26,7 @@ from profiler.binary.x86.decoder import (
 
 ARGUMENT_REGISTERS = (RDI, RSI, RDX, RCX, R8, R9)
 _CALLER_SAVED = (RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11)
+_STORES = ("mov", "movd", "movq")
 _LEAVES = (Flow.JUMP, Flow.INDIRECT_JUMP, Flow.RETURN, Flow.TRAP)
 
 
@@ -113,7 +114,7 @@ class _State:
             self._depth = None
         elif instruction.mnemonic == "push":
             self._push(instruction)
-        elif instruction.mnemonic == "mov" and instruction.first is None:
+        elif instruction.mnemonic in _STORES and instruction.first is None:
             self._store(instruction)
         else:
             self._write(instruction)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from profiler.binary.elf import Elf
 from profiler.binary.functions import FunctionTable
+from profiler.binary.instructions import DecodeError, Instruction, decode_all
 from profiler.binary.relocations import Imports, read_imports, slot_of_stub
 from profiler.binary.symtab import SymbolTable, read_dynsym
-from profiler.binary.x86.decoder import DecodeError, Instruction, decode_all
 
 MAX_FUNCTION_BYTES = 1 << 17  # larger ones are not looked into; asterisk 22's largest has 33 KB
 MAX_DECODED_BYTES = 8 << 20  # of one file; what is beyond counts as undecodable

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from profiler.binary.code_image import CodeImage
-from profiler.binary.relocations import STUB_BYTES
-from profiler.binary.x86.decoder import (
+from profiler.binary.instructions import (
     R8,
     R9,
     R10,
@@ -25,6 +24,7 @@ from profiler.binary.x86.decoder import (
     Memory,
     decode,
 )
+from profiler.binary.relocations import STUB_BYTES
 
 CALLER_SAVED = sum(1 << register for register in (RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11))
 _MAX_PARTS = 8
@@ -236,7 +236,7 @@ def thunk_register(image: CodeImage, address: int) -> int | None:
             stored = instruction.second if not memory.displacement else None
         elif instruction.flow is Flow.RETURN:
             return stored
-        elif instruction.mnemonic not in ("call", "pause", "lfence", "fence", "jmp", "nop", "int3"):
+        elif instruction.mnemonic not in ("call", "pause", "lfence", "jmp", "nop", "int3"):
             return None
         offset += instruction.length
     return None

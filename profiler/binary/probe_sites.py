@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from profiler.binary.code_image import CodeImage, Function
-from profiler.binary.x86.decoder import (
+from profiler.binary.instructions import (
     R8,
     R9,
     R12,
@@ -37,20 +37,16 @@ from profiler.binary.x86.decoder import (
     Flow,
     Instruction,
 )
-from profiler.binary.x86.text import text
 from profiler.errors import ProbeError
 
 ARGUMENTS = (RDI, RSI, RDX, RCX, R8, R9)  # System V psABI 3.2.3
 _CALLEE_SAVED = frozenset((RBX, RBP, R12, R13, R14, R15))
 _OPTIMISED_NOP = bytes.fromhex("0f1f440000")
-# is_prefix_bad() and good_insns_64 in arch/x86/kernel/uprobes.c: attaching fails there.
+# is_prefix_bad() in arch/x86/kernel/uprobes.c: attaching fails there.
 _REFUSED_PREFIXES = frozenset((0x26, 0x2E, 0x36, 0x3E, 0xF0))
 _OTHER_PREFIXES = frozenset((0x64, 0x65, 0x66, 0x67, 0xF2, 0xF3))
-_REFUSED = frozenset(
-    ("in", "ins", "out", "outs", "int", "int1", "int3", "iret", "hlt", "ljmp", "lcall")
-    + ("syscall", "sysenter", "sysret", "sysexit", "ud0", "ud1", "ud2")
-)
-_MISTAKEN = "avx"
+# What good_insns_64 there leaves out is among these, or does not decode.
+_REFUSED = (Flow.SYSTEM, Flow.TRAP)
 
 
 class SiteRefusedError(ProbeError):
@@ -151,7 +147,7 @@ def site_at(image: CodeImage, address: int, name: str, reason: str) -> Site:
             _refuse_unprobeable(instruction, name, at_entry=address == function.start)
             offset = function.file_offset + address - function.start
             emulated = is_emulated(instruction)
-            return Site(name, address, offset, text(instruction), emulated, None, reason)
+            return Site(name, address, offset, instruction.text, emulated, None, reason)
     raise SiteRefusedError(f"{name}: no instruction starts at {address:#x}")
 
 
@@ -160,12 +156,12 @@ def _site(function: Function, step: _Step, name: str, reason: str) -> Site:
     offset = function.file_offset + instruction.address - function.start
     emulated = is_emulated(instruction)
     return Site(
-        name, instruction.address, offset, text(instruction), emulated, step.stack_bytes, reason
+        name, instruction.address, offset, instruction.text, emulated, step.stack_bytes, reason
     )
 
 
 def _refuse_unprobeable(instruction: Instruction, name: str, at_entry: bool) -> None:
-    where = f"{name}: {text(instruction)} at {instruction.address:#x}"
+    where = f"{name}: {instruction.text} at {instruction.address:#x}"
     if instruction.code == _OPTIMISED_NOP and not at_entry:
         raise SiteRefusedError(f"{where} would be overwritten by a call that spoils the red zone")
     for byte in instruction.code:
@@ -173,9 +169,9 @@ def _refuse_unprobeable(instruction: Instruction, name: str, at_entry: bool) -> 
             raise SiteRefusedError(f"{where} has a prefix that the kernel refuses")
         if byte not in _OTHER_PREFIXES:
             break
-    if instruction.mnemonic == _MISTAKEN:
+    if not instruction.legacy:
         raise SiteRefusedError(f"{where} may be taken for another instruction by the kernel")
-    if instruction.mnemonic in _REFUSED:
+    if instruction.flow in _REFUSED:
         raise SiteRefusedError(f"{where} is an instruction that the kernel refuses")
 
 

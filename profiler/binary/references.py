@@ -15,9 +15,9 @@ from functools import cached_property
 
 from profiler.binary.code_image import CodeImage, Function
 from profiler.binary.elf import ET_EXEC, MAX_READ_BYTES, PF_X, Elf, Section
+from profiler.binary.instructions import DecodeError, Flow, Instruction, decode_all
 from profiler.binary.relocations import slot_of_stub
 from profiler.binary.symtab import STUB_SECTIONS, read_dynsym
-from profiler.binary.x86.decoder import DecodeError, Flow, Instruction, decode_all
 
 # lea disp32(%rip), %r64: REX.W (and R), 8D, ModRM with mod 00 and r/m 101.
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(.{4}))", re.DOTALL)

@@ -32,8 +32,8 @@ from dataclasses import dataclass, field
 from profiler.asterisk.caller_signatures import CALLER_SIGNATURES
 from profiler.binary.call_arguments import Call, calls
 from profiler.binary.code_image import CodeImage, Function
+from profiler.binary.instructions import Flow, Instruction
 from profiler.binary.references import CodeReferences, string_text
-from profiler.binary.x86.decoder import Flow, Instruction
 from profiler.names.registered import RegisteredNames
 
 ASTERISK_MARK = "ast_module_register"  # imported by every module, exported by the executable

@@ -11,8 +11,8 @@ from profiler.asterisk.ao2_code import Ao2Code, analyse
 from profiler.binary.code_image import CodeImage
 from profiler.binary.control_flow import flow_of
 from profiler.binary.functions import functions
+from profiler.binary.instructions import R8, R9, RCX, RDI, RDX, RSI
 from profiler.binary.probe_sites import Site, SiteRefusedError, choose_site
-from profiler.binary.x86.decoder import R8, R9, RCX, RDI, RDX, RSI
 from profiler.errors import ProbeError
 from profiler.probes.attach import ProbePlace
 from profiler.process.mappings import LoadedCode, TargetCode

@@ -106,6 +106,10 @@ def test_the_package_is_found() -> None:
     assert len(MODULES) > 50
 
 
+def test_the_decoder_has_one_door() -> None:
+    assert importers("iced_x86") == {"binary/instructions.py"}
+
+
 def test_bcc_has_one_door() -> None:
     # The doctor's facts only ask whether it is there.
     assert importers("bcc") <= {"linux/bcc.py", "doctor/facts.py"}

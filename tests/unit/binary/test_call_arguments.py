@@ -8,7 +8,7 @@ import pytest
 
 from profiler.binary.call_arguments import Call, calls
 from profiler.binary.code_image import CodeImage
-from profiler.binary.x86.decoder import Instruction
+from profiler.binary.instructions import Instruction
 from tests.compiled import assemble
 
 ALL = (0, 1, 2, 3, 4, 5, 6, 7, 8)

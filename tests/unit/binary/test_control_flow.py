@@ -6,7 +6,7 @@ import pytest
 
 from profiler.binary.code_image import CodeImage
 from profiler.binary.control_flow import CodeFlow, flow_of, thunk_register
-from profiler.binary.x86.decoder import R11, RAX, RBX, RSI
+from profiler.binary.instructions import R11, RAX, RBX, RSI
 from tests.compiled import assemble, build, image_of, symbols_of
 
 
