@@ -13,7 +13,7 @@ import pytest
 from lab import root
 from profiler.binary.elf import Elf
 from profiler.binary.functions import functions
-from profiler.binary.instructions import RAX, RCX, RSP, DecodeError, decode
+from profiler.binary.instructions import RAX, RCX, RDX, RSP, DecodeError, decode
 
 # Registers that capstone's lists miss or add; each rule is what the SDM says of the instruction.
 CAPSTONE_MISSES = {

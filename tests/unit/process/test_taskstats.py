@@ -17,7 +17,6 @@ def times() -> TaskTimes:
 
 
 @pytest.mark.root
-@pytest.mark.root
 def test_only_ends_of_our_threads_are_heard(times: TaskTimes) -> None:
     os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
     tids = []
@@ -34,7 +33,9 @@ def test_only_ends_of_our_threads_are_heard(times: TaskTimes) -> None:
         threading.Event().wait(0.005)
     times.close()
 
-    assert [ended.time.tid for ended in exits] == tids
+    # Each CPU reports its own: the order is theirs.
+    assert {ended.time.tid for ended in exits} == set(tids)
+    assert len(exits) == len(tids)
     assert {ended.tgid for ended in exits} == {os.getpid()}
     assert {ended.started_ns for ended in exits} == {None}
     assert times.overflows == 0

@@ -149,10 +149,15 @@ def test_the_index_finds_what_a_search_over_all_rows_finds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("MAX_ENTRIES", 1), ("MAX_ROWS", 2), ("MAX_CODE_BYTES", 0x800)]
+    ("name", "value"),
+    [
+        ("binary.functions.MAX_ENTRIES", 1),
+        ("unwind.table.MAX_ROWS", 2),
+        ("unwind.table.MAX_CODE_BYTES", 0x800),
+    ],
 )
 def test_bounds_are_kept(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
-    monkeypatch.setattr(f"profiler.unwind.table.{name}", value)
+    monkeypatch.setattr(f"profiler.{name}", value)
     with pytest.raises(MalformedFramesError):
         table_of((0x2000, 0x10, OFFSET_16), (0x3000, 0x10, OFFSET_16))
 
@@ -272,7 +277,7 @@ def test_where_no_frame_is_in_rbx_rules_are_what_they_were() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("unwind_table.MAX_FOLLOWED_BYTES", 20), ("cfi_rules.MAX_WIDE_RULES", 2)],
+    [("unwind.table.MAX_FOLLOWED_BYTES", 20), ("unwind.rules.MAX_WIDE_RULES", 2)],
 )
 def test_rbx_is_followed_within_bounds(
     monkeypatch: pytest.MonkeyPatch, name: str, value: int
