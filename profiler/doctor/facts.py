@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from profiler.errors import ProfilerError
-from profiler.linux import bpf
+from profiler.linux import bpf, perf_events
 from profiler.linux.cpus import online_cpus
 from profiler.linux.link_kinds import LinkKind, best_link, load_empty_program, open_own_probe
 from profiler.process import thread_exits
@@ -83,7 +83,7 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         uprobe_errno=_errno_of(open_own_probe),
         link_kind=best_link(),
         cpu_clock_errno=_errno_of(
-            lambda: bpf.open_cpu_clock(_CLOCK_PERIOD_NS, cpu=online_cpus()[0])
+            lambda: perf_events.open_cpu_clock(_CLOCK_PERIOD_NS, cpu=online_cpus()[0])
         ),
         statistics_errno=_errno_of(bpf.enable_program_statistics),
         has_btf=Path("/sys/kernel/btf/vmlinux").exists(),

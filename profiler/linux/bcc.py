@@ -1,4 +1,4 @@
-"""The only door to the kernel's BPF side: compile with BCC, load programs, reach maps.
+"""The only door to BCC: compile programs with it, load them, reach their maps.
 
 BCC compiles and creates the maps; programs are loaded by bpf(2) itself, because they need what BCC
 cannot pass on (attach types, kernel functions). Our header shim stands in for kernel headers.
@@ -6,9 +6,6 @@ cannot pass on (attach types, kernel functions). Our header shim stands in for k
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import mmap
 import os
 import re
 import struct
@@ -23,7 +20,7 @@ from profiler.errors import KernelError
 from profiler.linux import bpf
 from profiler.linux.bpf import ProgramStatistics
 from profiler.linux.btf import function_ids
-from profiler.linux.cpus import possible_cpus
+from profiler.linux.maps import BpfMap, RingBuffer
 
 # Placeholders in our C sources for kernel functions, see bpf/kfuncs.h. BCC's compiler emits a call
 # of a helper with this number; it is turned into a call of the kernel function before loading.
@@ -38,7 +35,6 @@ ITERATOR_FUNCTIONS = frozenset(_KERNEL_FUNCTIONS.values()) - SESSION_FUNCTIONS  
 _CALL = 0x85  # BPF_JMP | BPF_CALL
 _PSEUDO_KFUNC_CALL = 2  # include/uapi/linux/bpf.h
 _OWN_INCLUDE = re.compile(r'^#include "([a-z_]+\.h)"$', re.MULTILINE)
-_BATCH = 4096
 _MOST_SAID_BYTES = 1 << 16
 
 
@@ -84,120 +80,6 @@ class Program:
     def close(self) -> None:
         """Give up the descriptor; the kernel frees the program when nothing else holds it."""
         os.close(self.descriptor)
-
-
-class BpfMap:
-    """One BPF map, as bytes to bytes."""
-
-    def __init__(self, library: Any, descriptor: int, name: str) -> None:
-        self._library = library
-        self.descriptor = descriptor
-        self.name = name
-        fields = bpf.descriptor_fields(descriptor)
-        self.key_size = int(fields["key_size"])
-        self.value_size = int(fields["value_size"])
-        self.max_entries = int(fields["max_entries"])
-        # enum bpf_map_type: PERCPU_HASH 5, PERCPU_ARRAY 6, LRU_PERCPU_HASH 10
-        self.per_cpu = int(fields["map_type"]) in (5, 6, 10)
-        self.user_value_size = self.value_size
-        if self.per_cpu:
-            self.user_value_size = (self.value_size + 7) // 8 * 8 * possible_cpus()
-
-    def get(self, key: bytes) -> bytes | None:
-        """Return a value (of all CPUs one after the other in a per-CPU map), None when absent."""
-        value = ctypes.create_string_buffer(self.user_value_size)
-        status = self._library.bpf_lookup_elem(self.descriptor, _buffer(key), value)
-        return value.raw if status == 0 else None
-
-    def set(self, key: bytes, value: bytes) -> None:
-        """Store a value; raises OSError when the map is full."""
-        if len(key) != self.key_size or len(value) != self.user_value_size:
-            raise ValueError(f"{self.name}: key or value of the wrong size")
-        if self._library.bpf_update_elem(self.descriptor, _buffer(key), _buffer(value), 0) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, f"{self.name}: {os.strerror(number)}")
-
-    def delete(self, key: bytes) -> bool:
-        """Remove an entry; tell whether it was there."""
-        return bool(self._library.bpf_delete_elem(self.descriptor, _buffer(key)) == 0)
-
-    def values_of_cpus(self, key: bytes) -> tuple[bytes, ...]:
-        """Return the value of each possible CPU of a per-CPU map; () when absent."""
-        whole = self.get(key)
-        if whole is None:
-            return ()
-        step = (self.value_size + 7) // 8 * 8
-        return tuple(whole[at : at + self.value_size] for at in range(0, len(whole), step))
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield all entries. Entries that change meanwhile are seen before or after the change."""
-        library, size = self._library, self.key_size
-        keys = ctypes.create_string_buffer(size * _BATCH)
-        values = ctypes.create_string_buffer(self.user_value_size * _BATCH)
-        token_in: Any = None
-        token = ctypes.create_string_buffer(max(size, 8))
-        for _ in range(self.max_entries // _BATCH + 2):
-            count = ctypes.c_uint32(_BATCH)
-            status = library.bpf_lookup_batch(
-                self.descriptor,
-                ctypes.cast(token_in, ctypes.POINTER(ctypes.c_uint32)) if token_in else None,
-                ctypes.cast(token, ctypes.POINTER(ctypes.c_uint32)),
-                keys,
-                values,
-                ctypes.byref(count),
-            )
-            number = ctypes.get_errno()
-            if status != 0 and number != errno.ENOENT:
-                raise OSError(number, f"{self.name}: {os.strerror(number)}")
-            raw_keys, raw_values = keys.raw, values.raw
-            for index in range(count.value):
-                value_at = index * self.user_value_size
-                yield (
-                    raw_keys[index * size : (index + 1) * size],
-                    raw_values[value_at : value_at + self.user_value_size],
-                )
-            if status != 0:
-                return
-            token_in = token
-        raise KernelError(f"map {self.name} does not come to an end", "ebpf-prof doctor")
-
-    def memory(self, length: int) -> mmap.mmap:
-        """Map `length` bytes of a BPF_F_MMAPABLE array into our memory, to read and write."""
-        pages = (length + mmap.PAGESIZE - 1) // mmap.PAGESIZE * mmap.PAGESIZE
-        return mmap.mmap(self.descriptor, pages, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-
-
-def _buffer(data: bytes) -> Any:
-    return ctypes.create_string_buffer(data, len(data))
-
-
-class RingBuffer:
-    """Reader of one BPF ring buffer; records reach `receive` as bytes, in order."""
-
-    def __init__(self, library: Any, callback_type: Any, descriptor: int) -> None:
-        self._library = library
-        self._records: list[bytes] = []
-
-        def on_record(_context: Any, data: int, size: int) -> int:
-            self._records.append(ctypes.string_at(data, size))
-            return 0
-
-        self._callback = callback_type(on_record)  # kept: C holds only a pointer to it
-        self._manager = library.bpf_new_ringbuf(descriptor, self._callback, None)
-        if not self._manager:
-            raise KernelError("cannot read a BPF ring buffer", "ebpf-prof doctor")
-
-    def drain(self) -> list[bytes]:
-        """Return all records that are there now, without waiting."""
-        self._library.bpf_consume_ringbuf(self._manager)
-        records, self._records = self._records, []
-        return records
-
-    def close(self) -> None:
-        """Stop reading."""
-        if self._manager:
-            self._library.bpf_free_ringbuf(self._manager)
-            self._manager = None
 
 
 class BpfModule:

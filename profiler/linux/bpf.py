@@ -1,16 +1,15 @@
-"""System calls that Python and BCC do not offer whole: bpf(2), perf_event_open(2), membarrier(2).
+"""System calls that Python and BCC do not offer whole: bpf(2) and membarrier(2).
 
-Numbers and layouts are of x86-64 and include/uapi/linux/{bpf,perf_event}.h (Linux 6.18); fields
-added over time are zero where a kernel does not know them. What opens something returns a file
-descriptor or raises OSError; nothing here outlives the process, since the kernel removes programs,
-links and events with their last descriptor.
+Numbers and layouts are of x86-64 and include/uapi/linux/bpf.h (Linux 6.18); fields added over time
+are zero where a kernel does not know them. What opens something returns a file descriptor or raises
+OSError; nothing here outlives the process, since the kernel removes programs and links with their
+last descriptor.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import struct
 from collections.abc import Iterable, Sequence
@@ -21,7 +20,6 @@ from pathlib import Path
 from profiler.libc import LIBC
 
 _SYS_BPF = 321
-_SYS_PERF_EVENT_OPEN = 298
 _SYS_MEMBARRIER = 324
 _MEMBARRIER_CMD_GLOBAL = 1  # include/uapi/linux/membarrier.h
 
@@ -43,19 +41,6 @@ ATTACH_UPROBE_SESSION = 57  # Linux 6.13
 
 _UPROBE_MULTI_RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
 
-_PERF_TYPE_SOFTWARE = 1
-_PERF_COUNT_SW_CPU_CLOCK = 0
-_PERF_FLAG_FD_CLOEXEC = 8
-_PERF_EVENT_IOC_ENABLE = 0x2400
-_PERF_EVENT_IOC_SET_BPF = 0x40042408
-_UPROBE_PMU_TYPE = "/sys/bus/event_source/devices/uprobe/type"
-_UPROBE_PMU_RETURN_BIT = 1  # format/retprobe: config:0
-
-# struct perf_event_attr, flag bits
-_ATTR_DISABLED = 1 << 0
-_ATTR_EXCLUDE_IDLE = 1 << 7
-_ATTR_EXCLUDE_GUEST = 1 << 20
-_ATTR_SIZE = 120  # PERF_ATTR_SIZE_VER6
 
 # What the verifier answers to a program that it does not like; EFAULT: too many pending branches.
 _REJECTIONS = (errno.EACCES, errno.EINVAL, errno.E2BIG, errno.EFAULT, errno.ENOMEM)
@@ -214,63 +199,6 @@ def read_program_statistics(program: int) -> ProgramStatistics:
         int(values.get("run_time_ns", 0)),
         int(values.get("run_cnt", 0)),
     )
-
-
-def _perf_event_open(attributes: bytes, pid: int, cpu: int) -> int:
-    buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    descriptor = int(
-        LIBC.syscall(_SYS_PERF_EVENT_OPEN, buffer, pid, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
-    )
-    if descriptor < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return descriptor
-
-
-def _perf_attributes(
-    event_type: int, config: int, period: int, flags: int, config1: int = 0, config2: int = 0
-) -> bytes:
-    head = struct.pack("<IIQQQQQ", event_type, _ATTR_SIZE, config, period, 0, 0, flags)
-    middle = struct.pack("<IIQQ", 1, 0, config1, config2)  # wakeup_events, bp_type
-    return (head + middle).ljust(_ATTR_SIZE, b"\0")
-
-
-def open_cpu_clock(period_ns: int, tid: int = -1, cpu: int = -1) -> int:
-    """Open a disabled event that fires each `period_ns`, on a CPU that is not idle.
-
-    Of a thread it fires each `period_ns` of that thread's CPU time.
-    """
-    flags = _ATTR_DISABLED | _ATTR_EXCLUDE_GUEST | _ATTR_EXCLUDE_IDLE
-    return _perf_event_open(
-        _perf_attributes(_PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_CPU_CLOCK, period_ns, flags), tid, cpu
-    )
-
-
-def open_uprobe(path: str, file_offset: int, pid: int, is_return: bool) -> int:
-    """Open a disabled uprobe event on one place of a file, for one process."""
-    with open(_UPROBE_PMU_TYPE) as file:  # noqa: PTH123
-        event_type = int(file.read())
-    path_text = ctypes.create_string_buffer(os.fsencode(path))
-    attributes = _perf_attributes(
-        event_type,
-        _UPROBE_PMU_RETURN_BIT if is_return else 0,
-        1,
-        _ATTR_DISABLED,
-        ctypes.addressof(path_text),
-        file_offset,
-    )
-    return _perf_event_open(attributes, pid, -1)
-
-
-def run_program_on(event: int, program: int) -> None:
-    """Let a perf event run a program each time it fires, and enable it."""
-    fcntl.ioctl(event, _PERF_EVENT_IOC_SET_BPF, program)
-    fcntl.ioctl(event, _PERF_EVENT_IOC_ENABLE, 0)
-
-
-def enable_event(event: int) -> None:
-    """Start an event that was opened disabled."""
-    fcntl.ioctl(event, _PERF_EVENT_IOC_ENABLE, 0)
 
 
 def close_all(descriptors: Iterable[int]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Thread
 
 from profiler.libc import LIBC
-from profiler.linux import bpf
+from profiler.linux import bpf, perf_events
 from profiler.linux.bpf import UprobePlace
 from profiler.linux.links import ManyPlaces, OnePlace
 
@@ -44,7 +44,7 @@ class LinkKind(Enum):
 def open_own_probe() -> int:
     """Open a probe without a program on our own process; return its descriptor. Raises OSError."""
     path, offset = _own_code()
-    return bpf.open_uprobe(path, offset, os.getpid(), False)
+    return perf_events.open_uprobe(path, offset, os.getpid(), False)
 
 
 def load_empty_program(attach_type: int = bpf.ATTACH_NONE) -> int:

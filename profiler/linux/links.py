@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Thread
 
-from profiler.linux import bpf
+from profiler.linux import bpf, perf_events
 from profiler.linux.bpf import UprobePlace
 
 _HEAD_START_S = 0.004  # a busy link's probes were gone after 2 ms, once after 4
@@ -44,9 +44,9 @@ class OnePlace:
 
     def open(self) -> int:
         """Place the probe; return the descriptor that keeps it. Raises OSError."""
-        event = bpf.open_uprobe(self.path, self.file_offset, self.pid, self.is_return)
+        event = perf_events.open_uprobe(self.path, self.file_offset, self.pid, self.is_return)
         try:
-            bpf.run_program_on(event, self.program)
+            perf_events.run_program_on(event, self.program)
         except OSError:
             os.close(event)
             raise

@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 
-from profiler.linux import bpf
+from profiler.linux import perf_events
 
 ASSUMED_INTERRUPT_NS = 12_000  # where it cannot be measured: as on a virtual machine with 2 CPUs
 # A loop of some 300 us meets a dozen interrupts, a seventh of its time or more: at the 100 us of a
@@ -27,11 +27,11 @@ def calibrate_interrupt() -> int | None:
     for _ in range(_TIMER_BATCHES):
         plain = _loop_cpu_ns()
         try:
-            event = bpf.open_cpu_clock(_TIMER_PERIOD_NS, tid=threading.get_native_id())
+            event = perf_events.open_cpu_clock(_TIMER_PERIOD_NS, tid=threading.get_native_id())
         except OSError:
             return None
         try:
-            bpf.enable_event(event)
+            perf_events.enable_event(event)
             sampled = _loop_cpu_ns()
         finally:
             os.close(event)

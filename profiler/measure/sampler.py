@@ -12,7 +12,7 @@ import os
 import struct
 
 from profiler.errors import KernelError
-from profiler.linux import bpf
+from profiler.linux import bpf, perf_events
 from profiler.linux.bcc import BpfModule, Program
 from profiler.linux.btf import offsets
 from profiler.linux.cpus import online_cpus
@@ -106,13 +106,13 @@ class CpuSampler:
 
     def _attach_cpu(self, cpu: int) -> None:
         try:
-            event = bpf.open_cpu_clock(self._period_ns, cpu=cpu)
+            event = perf_events.open_cpu_clock(self._period_ns, cpu=cpu)
         except OSError as error:
             if error.errno == errno.ENODEV:  # offline by now
                 return
             raise _refused(cpu, error) from error
         try:
-            bpf.run_program_on(event, self._program.descriptor)
+            perf_events.run_program_on(event, self._program.descriptor)
         except OSError as error:
             os.close(event)
             raise _refused(cpu, error) from error

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from profiler.binary.elf import Elf
-from profiler.linux import bpf
+from profiler.linux import bpf, perf_events
 from profiler.linux.bcc import BpfModule, Program
 from profiler.linux.cpus import online_cpus
 from profiler.model.observed import UnwindCoverage, UnwindStack
@@ -188,13 +188,13 @@ def sample(
     ring = one.module.ring_buffer("cpu_samples")
     statistics = bpf.enable_program_statistics()
     before = program.statistics()
-    events = [bpf.open_cpu_clock(PERIOD_NS, tid=tid) for tid in tids]
+    events = [perf_events.open_cpu_clock(PERIOD_NS, tid=tid) for tid in tids]
     if not tids:
-        events = [bpf.open_cpu_clock(PERIOD_NS, cpu=cpu) for cpu in online_cpus()]
+        events = [perf_events.open_cpu_clock(PERIOD_NS, cpu=cpu) for cpu in online_cpus()]
     records: list[bytes] = []
     try:
         for event in events:
-            bpf.run_program_on(event, program.descriptor)
+            perf_events.run_program_on(event, program.descriptor)
         deadline = time.monotonic() + seconds
         which = CPU_COUNTERS.index(counter)
         enough = one.counters("cpu_counters", len(CPU_COUNTERS))[which] + samples

@@ -7,7 +7,7 @@ from itertools import count, cycle
 
 import pytest
 
-from profiler.linux import bpf
+from profiler.linux import perf_events
 from profiler.measure.sample_cost import calibrate_interrupt
 
 
@@ -21,14 +21,14 @@ def test_where_events_are_refused_nothing_is_known(monkeypatch: pytest.MonkeyPat
     def refused(*_: object, **__: object) -> int:
         raise PermissionError(1, "no")
 
-    monkeypatch.setattr(bpf, "open_cpu_clock", refused)
+    monkeypatch.setattr(perf_events, "open_cpu_clock", refused)
     assert calibrate_interrupt() is None
 
 
 def calibrated(monkeypatch: pytest.MonkeyPatch, clock: Iterator[int]) -> int | None:
     """Calibrate by a clock of the test, read before and after each loop, the plain one first."""
-    monkeypatch.setattr(bpf, "open_cpu_clock", lambda *_, **__: 1_000)
-    monkeypatch.setattr(bpf, "enable_event", lambda _: None)
+    monkeypatch.setattr(perf_events, "open_cpu_clock", lambda *_, **__: 1_000)
+    monkeypatch.setattr(perf_events, "enable_event", lambda _: None)
     monkeypatch.setattr(os, "close", lambda _: None)
     monkeypatch.setattr(time, "thread_time_ns", lambda: next(clock))
     return calibrate_interrupt()

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from profiler.errors import KernelError
-from profiler.linux import bpf
+from profiler.linux import bpf, perf_events
 from profiler.linux.bcc import BpfModule, Program
 from profiler.linux.bpf import VerifierError
 from profiler.measure import sampler
@@ -27,8 +27,8 @@ class Machine:
         self.error: OSError | None = None
         self.program_error: OSError | None = None
         monkeypatch.setattr(sampler, "online_cpus", lambda: self.online)
-        monkeypatch.setattr(bpf, "open_cpu_clock", self.open)
-        monkeypatch.setattr(bpf, "run_program_on", self.run_program)
+        monkeypatch.setattr(perf_events, "open_cpu_clock", self.open)
+        monkeypatch.setattr(perf_events, "run_program_on", self.run_program)
         monkeypatch.setattr(os, "close", self.closed.append)
         self.sampler = CpuSampler.__new__(CpuSampler)
         self.sampler._period_ns = PERIOD_NS
