@@ -25,6 +25,7 @@ from pyroute2.netlink.nlsocket import Marshal
 from pyroute2.netlink.taskstats import TASKSTATS_CMD_GET, tcmd
 
 from profiler.linux.netlink import ACCEPT, JUMP_EQUAL, LOAD_WORD, REJECT, KernelSocket, loaded
+from profiler.process.thread_times import ThreadExit, ThreadTime
 
 _NETLINK_GENERIC = 16  # linux/netlink.h
 _ANSWER_S = 1.0
@@ -33,16 +34,6 @@ _NAME_BYTES = 32
 # In an exit message: nlmsghdr 16, genlmsghdr 4, headers of the two nested attributes, the thread's
 # id and its header before the structure.
 _STRUCTURE_OFFSET = 36
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadTime:
-    """What a thread used since it started."""
-
-    tid: int
-    name: str
-    cpu_ns: int
-    run_delay_ns: int | None  # runnable, but waiting for a CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +65,6 @@ class _Message(genlmsg):  # type: ignore[misc]
         ("STATS", "cdata"),
         ("AGGR_PID", "aggregate"),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadExit:
-    """A thread's last words."""
-
-    time: ThreadTime
-    tgid: int | None  # None: the kernel does not tell
-    started_ns: int | None  # CLOCK_MONOTONIC; None: the kernel does not tell
 
 
 class TaskTimes:

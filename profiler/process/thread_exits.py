@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from profiler.linux import bpf
 from profiler.linux.bcc import BpfModule
 from profiler.linux.btf import offsets
-from profiler.process.taskstats import ThreadExit, ThreadTime
+from profiler.process.thread_times import ThreadExit, ThreadTime
 
 # Functions of exits.bpf.c, and the tracepoints that they run at.
 _TRACEPOINTS = {"thread_freed": "sched_process_free", "thread_ended": "sched_process_exit"}

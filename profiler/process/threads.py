@@ -11,8 +11,9 @@ from profiler.model.observed import ThreadAccount
 from profiler.model.recording import ThreadUse
 from profiler.process.cpu_clock import ProcessClock
 from profiler.process.procfs import PROC, read_text, read_tids
-from profiler.process.taskstats import TaskTimes, ThreadExit, ThreadTime
+from profiler.process.taskstats import TaskTimes
 from profiler.process.thread_exits import ThreadExits
+from profiler.process.thread_times import ThreadExit, ThreadTime
 
 
 @dataclass(frozen=True, slots=True)

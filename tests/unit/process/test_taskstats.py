@@ -8,7 +8,8 @@ import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
 from profiler.process import taskstats
-from profiler.process.taskstats import TaskTimes, ThreadExit
+from profiler.process.taskstats import TaskTimes
+from profiler.process.thread_times import ThreadExit
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from profiler.model.observed import ThreadAccount
 from profiler.model.recording import ThreadUse
 from profiler.process import threads
-from profiler.process.taskstats import ThreadExit, ThreadTime
+from profiler.process.thread_times import ThreadExit, ThreadTime
 from profiler.process.threads import ThreadSums, ThreadUses
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from profiler.linux.bcc import BpfModule
 from profiler.process import thread_exits
-from profiler.process.taskstats import ThreadExit
 from profiler.process.thread_exits import ThreadExits, definitions
+from profiler.process.thread_times import ThreadExit
 
 pytestmark = pytest.mark.root
 
