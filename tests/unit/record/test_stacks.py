@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from profiler.model.observed import GroupWindow, MeasuredWindow, ObservedLookups, UnwindStack
-from profiler.model.recording import ProbeWindow
+from profiler.model.observed import UnwindStack
 from profiler.process.mappings import TRAMPOLINES
-from profiler.record.assembly import _container_ends, _Frames
-from profiler.wire.lookups import Group, GroupKey, LookupCounter, Verdict
+from profiler.record.stacks import StackIndex
 from profiler.wire.unwind import CAUSES, WHOLE
 
 UNKNOWN_MAPPING = CAUSES.index("unknown mapping")
@@ -15,11 +13,11 @@ KERNEL = {IN_RETURN: "__do_sys_uretprobe", 0xFFFFFFFF81336000: "__do_sys_getppid
 PATHS = {0x7FFFFFFFE084: TRAMPOLINES, 0x5000: "/lib/strange.so"}
 
 
-def frames(*stacks: UnwindStack, kernel: bool = True, user: bool = True) -> _Frames:
-    return _Frames(dict(enumerate(stacks, 1)), PATHS.get, KERNEL.get, kernel, user)
+def frames(*stacks: UnwindStack, kernel: bool = True, user: bool = True) -> StackIndex:
+    return StackIndex(dict(enumerate(stacks, 1)), PATHS.get, KERNEL.get, kernel, user)
 
 
-def shown(made: _Frames, index: int | None) -> tuple[list[int], int, str | None]:
+def shown(made: StackIndex, index: int | None) -> tuple[list[int], int, str | None]:
     """Return addresses, number of kernel frames, and cause of a stack."""
     assert index is not None
     addresses = list(made.addresses)
@@ -105,56 +103,3 @@ def test_a_stack_that_ends_in_a_probe_says_so(leaf: int, cause: str, ended_in: s
     made = frames(UnwindStack(UNKNOWN_MAPPING, (leaf,), ()))
     assert shown(made, made.stack(1)) == ([leaf], 0, cause)
     assert made.ended_in == ended_in
-
-
-def group(first: int, last: int) -> Group:
-    return Group(1, 2, (0,) * len(Verdict), 0, 0, 0, 0, 0, 0, 0, 0, 0, first, last)
-
-
-def key(line: int, container: int = 1) -> GroupKey:
-    return GroupKey(container, 2, 3, 4, line, 0, 0)
-
-
-def window(*keys: GroupKey) -> MeasuredWindow:
-    return MeasuredWindow(
-        window=ProbeWindow(0, 1, 1, 1),
-        groups=tuple(GroupWindow(key, 1) for key in keys),
-        is_counting=False,
-        cpu_begin_ns=0,
-        cpu_end_ns=1,
-        cost_ns=1,
-        admitted=1,
-        refused=0,
-    )
-
-
-def ends(
-    groups: dict[GroupKey, Group], *windows: MeasuredWindow
-) -> dict[tuple[int, int], tuple[int, int]]:
-    return _container_ends(
-        ObservedLookups(
-            groups=groups,
-            histograms={},
-            stacks={},
-            counters=dict.fromkeys(LookupCounter, 0),
-            windows=windows,
-            cpu_begin_ns=0,
-            cpu_end_ns=1,
-            containers={},
-            texts={},
-            entries={},
-            probes=(),
-        )
-    )
-
-
-def test_growth_is_from_the_first_lookup_to_the_last_whatever_group_they_are_of() -> None:
-    late, early = key(1), key(2)
-    groups = {late: group(50, 90), early: group(10, 60)}
-    assert ends(groups, window(early), window(early, late), window(late)) == {(1, 2): (10, 90)}
-    assert ends(groups, window(late), window(late, early)) == {(1, 2): (50, 60)}
-
-
-def test_groups_of_no_window_and_windows_of_no_group_do_no_harm() -> None:
-    groups = {key(1): group(5, 6), key(1, container=9): group(7, 8)}
-    assert ends(groups, window(key(1), key(77))) == {(1, 2): (5, 6), (9, 2): (7, 8)}

@@ -1,0 +1,140 @@
+"""Containers, call sites and lookup groups of a recording, with their indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from profiler.asterisk.abi import ENTRY_FUNCTIONS
+from profiler.estimate.totals import estimate_totals
+from profiler.model import recording as rec
+from profiler.model.observed import ContainerKey, ObservedContainer, ObservedLookups
+from profiler.record.stacks import StackIndex
+from profiler.wire.lookups import Group, GroupKey, Kind, Metric, Verdict, slot_range
+
+_CONTRADICTED = (
+    Verdict.CONTRADICTED_NODE,
+    Verdict.CONTRADICTED_END,
+    Verdict.CONTRADICTED_RESULT,
+)
+_KINDS = {Kind.HASH: "hash", Kind.RBTREE: "rbtree", Kind.UNKNOWN: "unknown"}
+
+
+class LookupGroups:
+    """Containers, call sites and groups with their indexes."""
+
+    def __init__(self, observed: ObservedLookups, frames: StackIndex) -> None:
+        self._observed = observed
+        self._frames = frames
+        self._sites: dict[rec.CallSite, int] = {}
+        self._totals = estimate_totals(
+            observed.windows, observed.groups, observed.cpu_begin_ns, observed.cpu_end_ns
+        )
+        ends = container_ends(observed)
+        self._container_index = {key: index for index, key in enumerate(ends)}
+        self.containers = tuple(
+            self._container(key, first, last) for key, (first, last) in ends.items()
+        )
+        self.groups = tuple(self._group(key, group) for key, group in observed.groups.items())
+        self.call_sites = tuple(self._sites)
+        self.stacks = tuple(self._stacks())
+
+    def _container(self, key: ContainerKey, first: int, last: int) -> rec.Container:
+        observed: ObservedContainer | None = self._observed.containers.get(key)
+        state = observed.state if observed else None
+        kind = _KINDS[state.layout.kind] if state else "unknown"
+        if observed and observed.is_list:
+            kind = "list"
+        return rec.Container(
+            address=key[0],
+            kind=kind,
+            buckets=state.buckets if state else None,
+            elements_start=first,
+            elements_end=state.elements if observed and state and not observed.is_gone else last,
+            chain_lengths=observed.chain_lengths if observed else (),
+            hash_function=self._function(state.hash_function if state else None),
+            sort_function=self._function(state.sort_function if state else None),
+            comparator=self._function(key[1] or None),
+        )
+
+    def _function(self, address: int | None) -> int | None:
+        return None if address is None else self._frames.frame(address)
+
+    def _call_site(self, key: GroupKey) -> int:
+        if key.file:
+            file = self._observed.texts.get(key.file)
+            function = self._observed.texts.get(key.function)
+            site = rec.CallSite(file, key.line, function or f"{key.function:#x}")
+        else:
+            site = rec.CallSite(None, None, f"{key.function:#x}")
+        return self._sites.setdefault(site, len(self._sites))
+
+    def _group(self, key: GroupKey, group: Group) -> rec.LookupGroup:
+        verdicts = dict(zip(Verdict, group.verdicts, strict=True))
+        measured = sum(group.verdicts)
+        verified = verdicts[Verdict.VERIFIED]
+        contradicted = sum(verdicts[verdict] for verdict in _CONTRADICTED)
+        truncated = verdicts[Verdict.TRUNCATED_WALK]
+        found = self._totals[key]
+        return rec.LookupGroup(
+            container=self._container_index[key.container, key.comparator],
+            call_site=self._call_site(key),
+            entry=ENTRY_FUNCTIONS[key.entry],
+            flags=key.flags,
+            measured=measured,
+            verified=verified,
+            unverifiable=measured - verified - contradicted - truncated,
+            contradicted=contradicted,
+            truncated=truncated,
+            hits=group.hits,
+            misses=group.misses,
+            estimated_total=found.total,
+            estimated_variance=found.variance,
+            comparisons=self._distribution(
+                group, Metric.COMPARISONS, group.comparisons_total, group.comparisons_max
+            ),
+            sort_calls=self._distribution(
+                group, Metric.SORT_CALLS, group.sort_calls_total, group.sort_calls_max
+            ),
+            duration_ns=self._distribution(
+                group, Metric.DURATION, group.duration_total_ns, group.duration_max_ns
+            ),
+            steps_agreed=group.agreed,
+            steps_disagreed=group.disagreed,
+        )
+
+    def _distribution(
+        self, group: Group, metric: Metric, total: int, maximum: int
+    ) -> rec.Distribution:
+        slots = sorted(self._observed.histograms.get((group.id, metric), ()))
+        count = sum(number for _, number in slots)
+        return rec.Distribution(
+            count=count,
+            total=total,
+            max=maximum if count else None,
+            slots=tuple((*slot_range(slot), number) for slot, number in slots),
+        )
+
+    def _stacks(self) -> Iterable[rec.LookupStack]:
+        for key, (lookups, comparisons) in self._observed.stacks.items():
+            entry = self._observed.entries.get(key.entry)
+            # Only these compare with the container's own function; others bring one of theirs.
+            is_find = ENTRY_FUNCTIONS[key.entry] in ("__ao2_find", "__ao2_weakproxy_find")
+            compared = key.comparator if is_find else None
+            before = tuple(address for address in (compared, entry) if address)
+            stack = self._frames.stack(key.stack, before, is_leaf=False)
+            container = self._container_index.get((key.container, key.comparator))
+            if stack is not None and container is not None:
+                yield rec.LookupStack(stack, container, float(lookups), float(comparisons))
+
+
+def container_ends(lookups: ObservedLookups) -> dict[ContainerKey, tuple[int, int]]:
+    """Return the elements at the first and the last measured lookup of each container."""
+    ends: dict[ContainerKey, tuple[int, int]] = {}
+    # Windows tell the order; what none was charged with comes last.
+    in_order = [found.key for window in lookups.windows for found in window.groups]
+    for key in (*lookups.groups.keys() - set(in_order), *reversed(in_order)):
+        if group := lookups.groups.get(key):
+            identity = (key.container, key.comparator)
+            _, last = ends.get(identity, (0, group.elements_last))
+            ends[identity] = (group.elements_first, last)
+    return ends

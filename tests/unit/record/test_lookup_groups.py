@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from profiler.model.observed import GroupWindow, MeasuredWindow, ObservedLookups
+from profiler.model.recording import ProbeWindow
+from profiler.record.lookup_groups import container_ends
+from profiler.wire.lookups import Group, GroupKey, LookupCounter, Verdict
+
+
+def group(first: int, last: int) -> Group:
+    return Group(1, 2, (0,) * len(Verdict), 0, 0, 0, 0, 0, 0, 0, 0, 0, first, last)
+
+
+def key(line: int, container: int = 1) -> GroupKey:
+    return GroupKey(container, 2, 3, 4, line, 0, 0)
+
+
+def window(*keys: GroupKey) -> MeasuredWindow:
+    return MeasuredWindow(
+        window=ProbeWindow(0, 1, 1, 1),
+        groups=tuple(GroupWindow(key, 1) for key in keys),
+        is_counting=False,
+        cpu_begin_ns=0,
+        cpu_end_ns=1,
+        cost_ns=1,
+        admitted=1,
+        refused=0,
+    )
+
+
+def ends(
+    groups: dict[GroupKey, Group], *windows: MeasuredWindow
+) -> dict[tuple[int, int], tuple[int, int]]:
+    return container_ends(
+        ObservedLookups(
+            groups=groups,
+            histograms={},
+            stacks={},
+            counters=dict.fromkeys(LookupCounter, 0),
+            windows=windows,
+            cpu_begin_ns=0,
+            cpu_end_ns=1,
+            containers={},
+            texts={},
+            entries={},
+            probes=(),
+        )
+    )
+
+
+def test_growth_is_from_the_first_lookup_to_the_last_whatever_group_they_are_of() -> None:
+    late, early = key(1), key(2)
+    groups = {late: group(50, 90), early: group(10, 60)}
+    assert ends(groups, window(early), window(early, late), window(late)) == {(1, 2): (10, 90)}
+    assert ends(groups, window(late), window(late, early)) == {(1, 2): (50, 60)}
+
+
+def test_groups_of_no_window_and_windows_of_no_group_do_no_harm() -> None:
+    groups = {key(1): group(5, 6), key(1, container=9): group(7, 8)}
+    assert ends(groups, window(key(1), key(77))) == {(1, 2): (5, 6), (9, 2): (7, 8)}
