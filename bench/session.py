@@ -12,7 +12,7 @@ from profiler.asterisk.find import find_asterisk
 from profiler.model.recording import Recording
 from profiler.record import recorder
 from profiler.record.preparation import Options
-from profiler.record.recorder import Progress, Stop
+from profiler.record.progress import Progress, Stop
 
 
 def _ignore(progress: Progress) -> None:

@@ -22,8 +22,8 @@ from profiler.cli.probe_list import render as render_probes
 from profiler.cli.progress import ProgressLine
 from profiler.cli.streams import drop, open_missing, say, write_out
 from profiler.doctor.checks import checks, exit_code, require
-from profiler.doctor.checks import render as render_checks
 from profiler.doctor.facts import read_facts
+from profiler.doctor.text import render as render_checks
 from profiler.errors import IncompleteError, ProfilerError, UsageError, scarcity
 from profiler.files.output_folder import OutputFolder, find_owner
 from profiler.files.recording_file import read_recording, write_recording
@@ -34,7 +34,8 @@ from profiler.names.frames import rename
 from profiler.probes.planner import ProbePlanner
 from profiler.process.mappings import TargetCode
 from profiler.record.preparation import Options
-from profiler.record.recorder import Stop, record
+from profiler.record.progress import Stop
+from profiler.record.recorder import record
 from profiler.renderers import difference_text, json, text
 from profiler.renderers.outputs import OUTPUTS
 from profiler.report.aggregate import aggregate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from profiler.record.recorder import Progress
+from profiler.record.progress import Progress
 
 _LINE_NS = 10_000_000_000
 _WIDTH = 79

@@ -1,6 +1,6 @@
 """Says whether this host can run the profiler, and the exact command that helps where it cannot.
 
-Pure: it judges the facts that host.py gathered. The first failed check is what `ebpf-prof asterisk`
+Pure: it judges what facts.py gathered. The first failed check is what `ebpf-prof asterisk`
 stops with; `ebpf-prof doctor` prints them all.
 """
 
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TextIO
 
 from profiler.doctor.facts import SYSTEM_PYTHON, HostFacts
 from profiler.errors import REFUSALS, KernelError, PrivilegeError, ProfilerError
@@ -25,8 +23,6 @@ _INSTALL_BCC = "sudo apt install python3-bpfcc"
 # Bits of linux/include/uapi/linux/capability.h: what each is for is in the man page.
 _SYS_PTRACE, _SYS_ADMIN, _PERFMON, _BPF = 19, 21, 38, 39
 _NOT_PERMITTED = (errno.EPERM, errno.EACCES)
-_COLUMNS = 80
-_NAME_COLUMNS = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +73,6 @@ def require(found: Iterable[Check]) -> None:
 def exit_code(found: Iterable[Check]) -> int:
     """Return the exit code of the first failed check, 0 when all is well."""
     return next((check.exit_code for check in found if check.exit_code), 0)
-
-
-def render(found: Sequence[Check], out: TextIO) -> None:
-    """Write one line for each check, its hint below it, in 80 columns."""
-    indent = " " * (9 + _NAME_COLUMNS)
-    for check in found:
-        head = f"{check.state:9}{check.name:{_NAME_COLUMNS}}"
-        out.write(_wrap(head + check.detail, indent))
-        if check.hint:
-            out.write(_wrap(f"{indent}-> {check.hint}", indent + "   "))
-    failed = sum(check.state == FAILED for check in found)
-    warned = sum(check.state == WARNING for check in found)
-    out.write(f"{len(found)} checks: {failed} failed, {warned} with a warning\n")
-
-
-def _wrap(text: str, indent: str) -> str:
-    return (
-        textwrap.fill(
-            text,
-            _COLUMNS,
-            subsequent_indent=indent,
-            drop_whitespace=True,
-            replace_whitespace=False,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        + "\n"
-    )
 
 
 def _machine(facts: HostFacts) -> Check:

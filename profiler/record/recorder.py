@@ -30,30 +30,13 @@ from profiler.process.udp_sockets import UdpSockets
 from profiler.record.assembly import Provenance, assemble
 from profiler.record.collect import harvest_lookups
 from profiler.record.preparation import Loaded, Options, load
+from profiler.record.progress import Progress, Stop
 from profiler.unwind.kernel_tables import UnwindTables
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
 _MOST_OVERDUE_NS = 200_000_000
 _MAX_SLEEP_NS = 50_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a recording is; for the terminal."""
-
-    elapsed_ns: int
-    duration_ns: int
-    samples: int
-    lookups: int
-    spent_ratio: float
-
-
-@dataclass(slots=True)
-class Stop:
-    """Set by a signal handler to end a recording early."""
-
-    reason: str | None = None
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 from profiler.cli.progress import ProgressLine, progress_text
-from profiler.record.recorder import Progress
+from profiler.record.progress import Progress
 
 SECOND_NS = 1_000_000_000
 

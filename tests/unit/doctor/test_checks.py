@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from profiler.doctor.checks import Check, checks, exit_code, render, require
+from profiler.doctor.checks import Check, checks, exit_code, require
 from profiler.doctor.facts import HostFacts
 from profiler.errors import KernelError, PrivilegeError, ProfilerError
 from profiler.linux.link_kinds import LinkKind
@@ -176,33 +175,9 @@ def test_the_first_failure_counts() -> None:
         require(found)
 
 
-def test_rendering_in_80_columns() -> None:
-    out = io.StringIO()
-    found = (
-        Check("machine", "ok", "Linux 6.1.0 on x86_64"),
-        Check("BTF", "warning", "none"),
-        Check(
-            "privileges",
-            "failed",
-            "root without CAP_BPF, CAP_PERFMON: a container or a service took them away",
-            "docker run --privileged --pid=host ..., or run it on the host",
-            PrivilegeError,
-        ),
-    )
-    render(found, out)
-    assert out.getvalue() == (
-        "ok       machine          Linux 6.1.0 on x86_64\n"
-        "warning  BTF              none\n"
-        "failed   privileges       root without CAP_BPF, CAP_PERFMON: a container or a\n"
-        "                          service took them away\n"
-        "                          -> docker run --privileged --pid=host ..., or run it\n"
-        "                             on the host\n"
-        "3 checks: 1 failed, 1 with a warning\n"
-    )
-
-
 RUN = (
     "from profiler.doctor.facts import read_facts; from profiler.doctor.checks import *\n"
+    "from profiler.doctor.text import render\n"
     "import sys; found = checks(read_facts()); render(found, sys.stdout)\n"
     "sys.exit(exit_code(found))"
 )

@@ -10,7 +10,8 @@ from profiler.measure.bounded_samples import Thinned
 from profiler.model.observed import Observed
 from profiler.record import recorder
 from profiler.record.preparation import Options
-from profiler.record.recorder import Progress, Run
+from profiler.record.progress import Progress
+from profiler.record.recorder import Run
 
 SECOND_NS = 1_000_000_000
 

@@ -1,0 +1,23 @@
+"""How far a recording is, and how it is ended early."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a recording is; for the terminal."""
+
+    elapsed_ns: int
+    duration_ns: int
+    samples: int
+    lookups: int
+    spent_ratio: float
+
+
+@dataclass(slots=True)
+class Stop:
+    """Set by a signal handler to end a recording early."""
+
+    reason: str | None = None
