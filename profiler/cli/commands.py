@@ -1,47 +1,39 @@
-"""The command line: knows, with click_types.py, click, exit codes and the process's streams."""
+"""The command line: what each command and option does."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import TextIO
 
 import click
 
 from profiler import __version__
 from profiler.asterisk.find import find_asterisk
 from profiler.binary.debug_files import INSTALLED_SYMBOLS, SymbolDirectory
+from profiler.cli.errors import run
 from profiler.cli.options import MAX_FREQUENCY_HZ, Budget, Commands, Duration, Frequency
 from profiler.cli.probe_list import render as render_probes
 from profiler.cli.progress import ProgressLine
-from profiler.cli.streams import drop, open_missing, say, write_out
+from profiler.cli.results import folder_of, require_complete, show, write_results
+from profiler.cli.signals import stopping
+from profiler.cli.streams import open_missing, write_out
 from profiler.doctor.checks import checks, exit_code, require
-from profiler.doctor.facts import read_facts
+from profiler.doctor.facts import read_facts, try_compiler
 from profiler.doctor.text import render as render_checks
-from profiler.errors import IncompleteError, ProfilerError, UsageError, scarcity
+from profiler.errors import UsageError
 from profiler.files.output_folder import OutputFolder, find_owner
-from profiler.files.recording_file import read_recording, write_recording
-from profiler.linux.bcc import BpfModule
-from profiler.model.profile import Profile
+from profiler.files.recording_file import read_recording
 from profiler.model.recording import Recording
 from profiler.names.frames import rename
 from profiler.probes.planner import ProbePlanner
 from profiler.process.mappings import TargetCode
 from profiler.record.preparation import Options
-from profiler.record.progress import Stop
 from profiler.record.recorder import record
-from profiler.renderers import difference_text, json, text
-from profiler.renderers.outputs import OUTPUTS
+from profiler.renderers import difference_text
 from profiler.report.aggregate import aggregate
 from profiler.report.difference import diff
-
-_ABORTED = 130  # as a shell reports a program that Ctrl-C ended
 
 EXAMPLES = """\b
 Examples:
@@ -159,25 +151,20 @@ def asterisk(
         symbols=symbols,
         verify=verify,
     )
-    folder = output or _folder_of(target.pid)
+    folder = output or folder_of(target.pid)
     with OutputFolder(folder, find_owner(os.environ, os.geteuid())) as results:
         line = ProgressLine(sys.stderr, quiet or as_json)
-        with _stopping() as stop:
+        with stopping() as stop:
             recording = record(target, options, stop, line)
             line.end()
         try:
-            profile = _write(recording, results)
+            profile = write_results(recording, results)
         except UsageError:  # the disk may be full by now; what was measured is still to be seen
-            _show(aggregate(recording), None, as_json, quiet)
+            show(aggregate(recording), None, as_json, quiet)
             raise
-    _show(profile, folder, as_json, quiet)
+    show(profile, folder, as_json, quiet)
     if strict:
-        _require_complete(profile)
-
-
-def _folder_of(pid: int) -> Path:
-    """Return a new name for results; who profiles two processes at once gets two folders."""
-    return Path(f"ebpf-prof-asterisk-{time.strftime('%Y%m%d-%H%M%S')}-{pid}")
+        require_complete(profile)
 
 
 def _list_probes(pid: int, verify: bool) -> None:
@@ -186,71 +173,6 @@ def _list_probes(pid: int, verify: bool) -> None:
     planner = ProbePlanner(code)
     path = planner.executable().mapping.path
     write_out(lambda plan, out: render_probes(plan, path, out), planner.plan(verify))
-
-
-def _write(recording: Recording, results: OutputFolder) -> Profile:
-    """Write all files; the recording first, since everything else can be made of it again."""
-    with results.binary("recording") as out:
-        write_recording(recording, out)
-    profile = aggregate(recording)
-    for name, render in OUTPUTS.items():
-        with results.text(name) as stream:
-            render(profile, stream)
-    return profile
-
-
-def _show(profile: Profile, folder: Path | None, as_json: bool, quiet: bool) -> None:
-    try:
-        if as_json or not quiet:
-            write_out((json if as_json else text).render, profile)
-    finally:
-        if folder is not None and not quiet:
-            say(sys.stderr, f"results: {folder}/report.html and {len(OUTPUTS)} more files")
-
-
-def _require_complete(profile: Profile) -> None:
-    missing = []
-    for name, counts in (
-        ("samples", profile.sample_accounting),
-        ("lookups", profile.lookup_accounting),
-    ):
-        gone = counts.lost + counts.collided + counts.truncated
-        if gone:
-            missing.append(f"{gone:,} {name} were lost, collided or cut")
-    if profile.target.exited:
-        missing.append("the target ended before the time was over")
-    if missing:
-        raise IncompleteError(
-            "incomplete: " + "; ".join(missing), "run it again, or without --strict"
-        )
-
-
-@contextmanager
-def _stopping() -> Iterator[Stop]:
-    """Turn Ctrl-C, SIGTERM and SIGHUP into an early end; the second Ctrl-C aborts."""
-    stop = Stop()
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.reason is not None:
-            # The probes are taken away in peace, however often somebody presses the keys.
-            for one in previous:
-                signal.signal(one, signal.SIG_IGN)
-            raise KeyboardInterrupt
-        stop.reason = "interrupt" if number == signal.SIGINT else "termination"
-
-    def on_hangup(_number: int, _frame: FrameType | None) -> None:
-        stop.reason = stop.reason or "hangup"
-
-    previous = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as it is under nohup
-        # To the end: terminal and shell send one each, and the results are still to be written.
-        signal.signal(signal.SIGHUP, on_hangup)
-    yield stop
-    # Not after an abort: what comes then is only the end of this process.
-    for number, handler in previous.items():
-        signal.signal(number, handler)
 
 
 @commands.command()
@@ -270,11 +192,11 @@ def report(recording: Path, output: Path | None, as_json: bool, symbols: Path | 
     folders = (symbols, INSTALLED_SYMBOLS) if symbols else (INSTALLED_SYMBOLS,)
     recorded = rename(_read(recording), [SymbolDirectory(folder) for folder in folders])
     if output is None:
-        _show(aggregate(recorded), None, as_json, quiet=False)
+        show(aggregate(recorded), None, as_json, quiet=False)
         return
     with OutputFolder(output, find_owner(os.environ, os.geteuid())) as results:
-        profile = _write(recorded, results)
-    _show(profile, output, as_json, quiet=False)
+        profile = write_results(recorded, results)
+    show(profile, output, as_json, quiet=False)
 
 
 @commands.command(name="diff")
@@ -294,16 +216,9 @@ def _read(path: Path) -> Recording:
 @commands.command()
 def doctor() -> None:
     """Check at once whether this host can run the profiler, and say what helps."""
-    found = checks(read_facts(_try_compiler))
+    found = checks(read_facts(try_compiler))
     write_out(render_checks, found)
     sys.exit(exit_code(found))
-
-
-def _try_compiler() -> None:
-    BpfModule(
-        ("cpu.bpf.c",),
-        {"TARGET_TGID": os.getpid(), "UNWIND_ROWS": 1, "UNWIND_BLOCKS": 1} | {"UNWIND_RULES": 1},
-    ).close()
 
 
 def main() -> None:
@@ -319,35 +234,3 @@ def _invoke() -> None:
         commands.make_context("ebpf-prof", sys.argv[1:]) as context,
     ):
         commands.invoke(context)
-
-
-def run(command: Callable[[], object], errors: TextIO) -> int:
-    """Run a command; return its exit code, and write what a user can do about an error."""
-    try:
-        command()
-    except ProfilerError as error:
-        _complain(errors, error.message, error.hint)
-        return error.exit_code
-    except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        hint = f"{context.command_path} --help" if context else "ebpf-prof --help"
-        _complain(errors, error.format_message(), hint)
-        return UsageError.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        _complain(errors, "aborted; no probe is left", "")
-        return _ABORTED
-    except BrokenPipeError:  # of --help
-        drop(1)
-    except (OSError, MemoryError) as error:
-        complaint = scarcity(error)
-        if complaint is None:
-            raise
-        _complain(errors, complaint.message, complaint.hint)
-        return complaint.exit_code
-    return 0
-
-
-def _complain(errors: TextIO, message: str, hint: str) -> None:
-    say(errors, f"ebpf-prof: {message}")
-    if hint:
-        say(errors, f"  try: {hint}")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from profiler.errors import ProfilerError
 from profiler.linux import bpf, perf_events
+from profiler.linux.bcc import BpfModule
 from profiler.linux.cpus import online_cpus
 from profiler.linux.link_kinds import LinkKind, best_link, load_empty_program, open_own_probe
 from profiler.process import thread_exits
@@ -97,6 +98,14 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         process_events=_warning_of(lambda: ProcessEvents(os.getpid(), 0)),
         udp_sockets=_warning_of(lambda: UdpSockets(os.getpid())),
     )
+
+
+def try_compiler() -> None:
+    """Compile the BPF programs; raises ProfilerError."""
+    BpfModule(
+        ("cpu.bpf.c",),
+        {"TARGET_TGID": os.getpid(), "UNWIND_ROWS": 1, "UNWIND_BLOCKS": 1, "UNWIND_RULES": 1},
+    ).close()
 
 
 def parse_lockdown(text: str) -> str | None:

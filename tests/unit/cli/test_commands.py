@@ -1,141 +1,20 @@
 from __future__ import annotations
 
-import errno
-import io
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import click
 import pytest
 
 from profiler.cli import commands
-from profiler.errors import IncompleteError, KernelError, ProfilerError, TargetError
 from profiler.files.recording_file import write_recording
-from profiler.model.recording import Accounting, Frame, MappedFile
+from profiler.model.recording import Frame, MappedFile
 from tests.compiled import build, symbols_of
-from tests.examples import field_story, recording
+from tests.examples import recording
 
 REPOSITORY = Path(__file__).parents[3]
-
-
-def outcome(error: BaseException | None) -> tuple[int, str]:
-    """Return exit code and stderr of a command that ends with this error."""
-
-    def command() -> None:
-        if error is not None:
-            raise error
-
-    errors = io.StringIO()
-    return commands.run(command, errors), errors.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "text"),
-    [
-        (None, 0, ""),
-        (TargetError("gone", "look"), 3, "ebpf-prof: gone\n  try: look\n"),
-        (KernelError("old"), 6, "ebpf-prof: old\n"),
-        (click.UsageError("what?"), 2, "ebpf-prof: what?\n  try: ebpf-prof --help\n"),
-        (KeyboardInterrupt(), 130, "ebpf-prof: aborted; no probe is left\n"),
-    ],
-)
-def test_each_end_has_its_code_and_words(error: BaseException | None, code: int, text: str) -> None:
-    assert outcome(error) == (code, text)
-
-
-@pytest.mark.parametrize(
-    ("error", "hint"),
-    [
-        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n 65536"),
-        (OSError(errno.ENFILE, "Too many open files in system"), "ulimit -n 65536"),
-        (OSError(errno.ENOMEM, "Cannot allocate memory"), "free -m; ulimit -v unlimited"),
-        (MemoryError(), "free -m; ulimit -v unlimited"),
-    ],
-)
-def test_what_a_process_may_not_have_is_no_bug(error: Exception, hint: str) -> None:
-    code, text = outcome(error)
-    assert code == 6
-    first, second = text.splitlines()
-    assert first.startswith("ebpf-prof: ")
-    assert second == f"  try: {hint}"
-
-
-def test_another_error_of_the_system_keeps_its_traceback() -> None:
-    with pytest.raises(PermissionError):
-        outcome(PermissionError(errno.EPERM, "no"))
-
-
-def test_a_bug_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError):
-        outcome(ZeroDivisionError())
-
-
-def test_every_error_has_a_code_of_its_own() -> None:
-    codes = [kind.exit_code for kind in ProfilerError.__subclasses__()]
-    assert sorted(codes) == [2, 3, 4, 5, 6, 7]
-
-
-def test_the_first_signal_stops_and_the_second_aborts() -> None:
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with pytest.raises(KeyboardInterrupt), commands._stopping() as stop:
-            os.kill(os.getpid(), signal.SIGINT)
-            assert stop.reason == "interrupt"
-            os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGINT)  # what comes after an abort does nothing
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-
-
-def test_two_processes_have_two_folders() -> None:
-    first, second = commands._folder_of(4711), commands._folder_of(4712)
-    assert first != second
-    assert str(first).startswith("ebpf-prof-asterisk-")
-
-
-def test_the_end_of_the_connection_stops_unless_nohup_wants_otherwise() -> None:
-    kept = signal.getsignal(signal.SIGHUP)
-    try:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with commands._stopping() as stop:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert stop.reason is None
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        with commands._stopping() as stop:
-            os.kill(os.getpid(), signal.SIGHUP)
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert stop.reason == "hangup"
-        os.kill(os.getpid(), signal.SIGHUP)  # while the results are written
-    finally:
-        signal.signal(signal.SIGHUP, kept)
-
-
-def test_signals_are_as_before_afterwards() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with commands._stopping() as stop:
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.reason == "termination"
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_strict_wants_nothing_lost() -> None:
-    complete = replace(
-        field_story(),
-        sample_accounting=Accounting(10, 9, 1, 0, 0, 0),
-        lookup_accounting=Accounting(5, 5, 0, 0, 0, 0),
-    )
-    commands._require_complete(complete)
-    cut = replace(complete, lookup_accounting=Accounting(5, 4, 0, 0, 0, 1))
-    with pytest.raises(IncompleteError, match="1 lookups were lost, collided or cut"):
-        commands._require_complete(cut)
-    dead = replace(complete, target=replace(complete.target, exited=True))
-    with pytest.raises(IncompleteError, match="ended before the time was over"):
-        commands._require_complete(dead)
 
 
 @pytest.fixture

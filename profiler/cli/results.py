@@ -1,0 +1,61 @@
+"""Writes the results of a recording, shows them, and asks for completeness."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from profiler.cli.streams import say, write_out
+from profiler.errors import IncompleteError
+from profiler.files.output_folder import OutputFolder
+from profiler.files.recording_file import write_recording
+from profiler.model.profile import Profile
+from profiler.model.recording import Recording
+from profiler.renderers import json, text
+from profiler.renderers.outputs import OUTPUTS
+from profiler.report.aggregate import aggregate
+
+
+def folder_of(pid: int) -> Path:
+    """Return a new name for results; who profiles two processes at once gets two folders."""
+    return Path(f"ebpf-prof-asterisk-{time.strftime('%Y%m%d-%H%M%S')}-{pid}")
+
+
+def write_results(recording: Recording, results: OutputFolder) -> Profile:
+    """Write all files; the recording first, since everything else can be made of it again."""
+    with results.binary("recording") as out:
+        write_recording(recording, out)
+    profile = aggregate(recording)
+    for name, render in OUTPUTS.items():
+        with results.text(name) as stream:
+            render(profile, stream)
+    return profile
+
+
+def show(profile: Profile, folder: Path | None, as_json: bool, quiet: bool) -> None:
+    """Print a profile, and where its files are, unless there are none."""
+    try:
+        if as_json or not quiet:
+            write_out((json if as_json else text).render, profile)
+    finally:
+        if folder is not None and not quiet:
+            say(sys.stderr, f"results: {folder}/report.html and {len(OUTPUTS)} more files")
+
+
+def require_complete(profile: Profile) -> None:
+    """Raise IncompleteError when anything was lost."""
+    missing = []
+    for name, counts in (
+        ("samples", profile.sample_accounting),
+        ("lookups", profile.lookup_accounting),
+    ):
+        gone = counts.lost + counts.collided + counts.truncated
+        if gone:
+            missing.append(f"{gone:,} {name} were lost, collided or cut")
+    if profile.target.exited:
+        missing.append("the target ended before the time was over")
+    if missing:
+        raise IncompleteError(
+            "incomplete: " + "; ".join(missing), "run it again, or without --strict"
+        )
