@@ -24,6 +24,7 @@ from profiler.linux.link_kinds import LinkKind, best_link, load_empty_program, o
 from profiler.process import thread_exits
 from profiler.process.events import ProcessEvents
 from profiler.process.procfs import INITIAL_PID_NAMESPACE, parse_status, read_namespace, read_text
+from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import UdpSockets
 
@@ -69,6 +70,7 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
     bcc_path, bcc_is_compiler = _find_bcc()
     tried = compile_programs is not None and bcc_is_compiler
     frees_are_told = bool(thread_exits.definitions())
+    own = TargetProcess.open(os.getpid(), 0)
     return HostFacts(
         machine=platform.machine(),
         kernel_release=platform.release(),
@@ -94,8 +96,8 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         compile_error=_error_of(compile_programs) if compile_programs and tried else None,
         compile_tried=tried,
         frees_are_told=frees_are_told,
-        thread_ends=None if frees_are_told else _warning_of(lambda: ThreadUses(os.getpid())),
-        process_events=_warning_of(lambda: ProcessEvents(os.getpid(), 0)),
+        thread_ends=None if frees_are_told else _warning_of(lambda: ThreadUses(own)),
+        process_events=_warning_of(lambda: ProcessEvents(own)),
         udp_sockets=_warning_of(lambda: UdpSockets(os.getpid())),
     )
 

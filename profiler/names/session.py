@@ -14,7 +14,8 @@ from profiler.binary.functions import functions
 from profiler.model.recording import Frame, MappedFile
 from profiler.names.frames import FIRST_KERNEL_ADDRESS, FileNames, Place, name_frames
 from profiler.names.kallsyms import Kallsyms, read_kallsyms
-from profiler.process.mappings import CodeFile, LoadedCode, TargetCode
+from profiler.process.mappings import CodeFile, LoadedCode
+from profiler.process.target import TargetProcess
 
 KERNEL = "[kernel]"
 
@@ -25,12 +26,12 @@ class NamingSession:
     `pin` opens files that are mapped now; call it again when the target has mapped more.
     """
 
-    def __init__(self, code: TargetCode, pid: int, symbols: str | None) -> None:
-        self._code = code
+    def __init__(self, target: TargetProcess, symbols: str | None) -> None:
+        self._code = target.code
         self._directory = SymbolDirectory(Path(symbols)) if symbols else None
         self._debuginfod = Debuginfod.from_environment()
         self._roots: list[OpenFile] = []
-        for path in (f"/proc/{pid}/root", "/"):
+        for path in (f"/proc/{target.pid}/root", "/"):
             with suppress(OSError):
                 self._roots.append(
                     OpenFile(os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY))

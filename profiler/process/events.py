@@ -23,6 +23,7 @@ from profiler.linux.netlink import (
     loaded,
 )
 from profiler.process.procfs import is_running, read_image
+from profiler.process.target import TargetProcess
 
 _NETLINK_CONNECTOR = 11  # linux/netlink.h
 _BUFFER_BYTES = 1 << 16
@@ -60,17 +61,16 @@ class ProcessEvents:
     `warning` is None, or says why the connector is not used: then it has to be asked often.
     """
 
-    def __init__(self, pid: int, start_ticks: int) -> None:
+    def __init__(self, target: TargetProcess) -> None:
         self.warning: str | None = None
-        self._pid = pid
-        self._start_ticks = start_ticks
-        self._pidfd = _open_pidfd(pid)
+        self._target = target
+        self._pidfd = _open_pidfd(target.pid)
         self._socket: KernelSocket | None = None
         try:
-            self._socket = _listen(pid)
+            self._socket = _listen(target.pid)
         except OSError as error:
             self.warning = f"process events are polled: {error.strerror or error}"
-        self._image = read_image(pid)
+        self._image = read_image(target.pid)
 
     def exit_filenos(self) -> tuple[int, ...]:
         """Return the descriptors that become readable when the process ends, and no sooner.
@@ -99,7 +99,7 @@ class ProcessEvents:
 
     def _called_exec(self) -> bool:
         if self._socket is None:
-            return read_image(self._pid) not in (None, self._image)
+            return read_image(self._target.pid) not in (None, self._image)
         while (data := self._socket.receive()) is not None:
             if is_exec(data):
                 return True
@@ -107,7 +107,7 @@ class ProcessEvents:
 
     def _alive(self) -> bool:
         if self._pidfd is None:
-            return is_running(self._pid, self._start_ticks)
+            return is_running(self._target.pid, self._target.start_ticks)
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         return not poll.poll(0)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from profiler.model.observed import ThreadAccount
 from profiler.model.recording import ThreadUse
-from profiler.process.cpu_clock import ProcessClock
 from profiler.process.procfs import PROC, read_text, read_tids
+from profiler.process.target import TargetProcess
 from profiler.process.taskstats import TaskTimes
 from profiler.process.thread_exits import ThreadExits
 from profiler.process.thread_times import ThreadExit, ThreadTime
@@ -85,11 +85,11 @@ class ThreadUses:
     the last observe() is unattributed.
     """
 
-    def __init__(self, pid: int, exits: ThreadExits | None = None) -> None:
+    def __init__(self, target: TargetProcess, exits: ThreadExits | None = None) -> None:
         self.warning: str | None = None
-        self._pid = pid
+        self._pid = target.pid
         self._known = frozenset[int]()  # threads of the target, for kernels that omit the process
-        self._clock = ProcessClock(pid)
+        self._clock = target.clock
         self._told = exits
         self._times = None if exits is not None else self._listen()
         self._exits = exits or self._times

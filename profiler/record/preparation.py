@@ -23,8 +23,8 @@ from profiler.probes.push_sites import tell_push_sites
 from profiler.probes.seccomp import returns_are_safe
 from profiler.probes.trap_cost import calibrate
 from profiler.process import thread_exits
-from profiler.process.mappings import TargetCode
 from profiler.process.procfs import Process, read_tids
+from profiler.process.target import TargetProcess
 from profiler.process.thread_exits import ThreadExits
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 from profiler.unwind.table_cache import TableCache, default_directory
@@ -66,21 +66,21 @@ class Loaded:
     warnings: tuple[str, ...]
 
 
-def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Options) -> Loaded:
+def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: Options) -> Loaded:
     """Load all that the options ask for; the stack unloads it. Raises ProfilerError."""
     interrupt_ns = calibrate_interrupt()
     library = TableLibrary(TableCache.open(default_directory()))
-    library.prepare(code.current)
-    planner = ProbePlanner(code)
+    library.prepare(target.code.current)
+    planner = ProbePlanner(target.code)
     plan = _plan(planner, options) if options.lookups else None
     definitions = {**library.definitions(), **_definitions(target.pid, options)}
     programs = None
     if plan is not None:
-        programs, plan = _load_lookups(plan, definitions, target, options)
+        programs, plan = _load_lookups(plan, definitions, found, options)
     module = programs.module if programs else BpfModule(("cpu.bpf.c", "exits.bpf.c"), definitions)
     stack.callback(programs.close if programs else module.close)
     tables = UnwindTables(module, library)
-    coverage = tables.update(code.current)
+    coverage = tables.update(target.code.current)
     stack.callback(os.close, enable_program_statistics())
     calibration = None
     if programs is not None and plan is not None:
@@ -97,7 +97,7 @@ def load(stack: ExitStack, target: FoundTarget, code: TargetCode, options: Optio
         interrupt_ns=interrupt_ns,
         exits=_exits(stack, module, target.pid),
         warnings=(
-            *_stopped(target.process),
+            *_stopped(found.process),
             *(plan.warnings if plan else ()),
             *(programs.rejected if programs else ()),
         ),

@@ -22,9 +22,9 @@ from profiler.model import recording as rec
 from profiler.model.observed import Calibration, Observed, UnwindCoverage
 from profiler.names.session import NamingSession
 from profiler.probes.planner import ProbePlanner
-from profiler.process.cpu_clock import ProcessClock
 from profiler.process.events import ProcessEvents
 from profiler.process.mappings import TargetCode
+from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import UdpSockets
 from profiler.record.assembly import Provenance, assemble
@@ -86,18 +86,17 @@ def _raise_open_files_limit() -> None:
 
 def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     """Load everything, then begin to listen and to sample; the stack undoes it. ProfilerError."""
-    code = TargetCode(target.pid)
-    code.refresh()
-    if not code.current:
+    process = TargetProcess.open(target.pid, target.process.stat.start_ticks)
+    process.code.refresh()
+    if not process.code.current:
         raise TargetError(f"process {target.pid} has ended", "pgrep -a asterisk")
-    loaded = load(stack, target, code, options)
-    names = NamingSession(code, target.pid, options.symbols)
+    loaded = load(stack, target, process, options)
+    names = NamingSession(process, options.symbols)
     names.pin()
     sampler = CpuSampler(loaded.module, options.frequency_hz)
     stack.callback(sampler.detach)
-    start_ticks = target.process.stat.start_ticks
-    events = stack.enter_context(ProcessEvents(target.pid, start_ticks))
-    uses = ThreadUses(target.pid, loaded.exits)
+    events = stack.enter_context(ProcessEvents(process))
+    uses = ThreadUses(process, loaded.exits)
     stack.callback(uses.close)
     sockets = UdpSockets(target.pid)
     stack.callback(sockets.close)
@@ -105,11 +104,11 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     sampling = SampleBudget(sampler, governor, loaded.interrupt_ns, uses.cost_ns)
     run = Run(
         sampler=sampler,
-        lookups=_measurement(loaded, target.pid, governor, code),
+        lookups=_measurement(loaded, process, governor),
         events=events,
         uses=uses,
         sockets=sockets,
-        code=code,
+        code=process.code,
         names=names,
         planner=loaded.planner,
         tables=loaded.tables,
@@ -129,7 +128,7 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
 
 
 def _measurement(
-    loaded: Loaded, pid: int, governor: Governor, code: TargetCode
+    loaded: Loaded, target: TargetProcess, governor: Governor
 ) -> LookupMeasurement | None:
     if loaded.programs is None or loaded.plan is None or loaded.calibration is None:
         return None
@@ -137,11 +136,11 @@ def _measurement(
         loaded.programs,
         loaded.planner,
         loaded.plan,
-        pid,
+        target.pid,
         loaded.calibration,
         governor,
-        lambda address: code.at(address) is not None,
-        ProcessClock(pid),
+        lambda address: target.code.at(address) is not None,
+        target.clock,
     )
 
 

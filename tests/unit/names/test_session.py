@@ -6,7 +6,7 @@ import pytest
 
 from profiler.names.kallsyms import Kallsyms
 from profiler.names.session import NamingSession
-from profiler.process.mappings import TargetCode
+from profiler.process.target import TargetProcess
 
 ADDRESS = 0xFFFFFFFF81335C00
 
@@ -20,7 +20,7 @@ def test_the_kernels_names_are_read_once_when_it_shows_them_or_not(
 ) -> None:
     answers = iter((kernel,))
     monkeypatch.setattr("profiler.names.session.read_kallsyms", lambda: next(answers))
-    session = NamingSession(TargetCode(os.getpid()), os.getpid(), None)
+    session = NamingSession(TargetProcess.open(os.getpid(), 0), None)
     assert session.kernel_function(ADDRESS + 5) == name
     assert [frame.symbol for frame in session.frames((ADDRESS + 5,))] == [name]
     assert session.kernel_function(ADDRESS - 5) is None

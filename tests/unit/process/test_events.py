@@ -17,6 +17,7 @@ from profiler.linux.netlink import KernelSocket
 from profiler.process import events
 from profiler.process.events import ProcessEvents, event_filter, is_exec
 from profiler.process.procfs import read_process
+from profiler.process.target import TargetProcess
 
 SOURCE = r"""
 #include <pthread.h>
@@ -75,7 +76,7 @@ class Running:
         self.expect("ready")
         found = read_process(self.process.pid)
         assert found is not None
-        self.events = ProcessEvents(self.process.pid, found.stat.start_ticks)
+        self.events = ProcessEvents(TargetProcess.open(found.pid, found.stat.start_ticks))
 
     def expect(self, line: str) -> None:
         assert self.process.stdout is not None
@@ -179,8 +180,9 @@ def test_polling_without_pidfd(polling: Running) -> None:
 def test_an_unprivileged_user_may_ask() -> None:
     code = (
         "import os\nfrom profiler.process.events import *\nfrom profiler.process.procfs import *\n"
+        "from profiler.process.target import TargetProcess\n"
         "own = read_process(os.getpid())\n"
-        "with ProcessEvents(own.pid, own.stat.start_ticks) as events:\n"
+        "with ProcessEvents(TargetProcess.open(own.pid, own.stat.start_ticks)) as events:\n"
         "    print(events.is_over(), len(events.exit_filenos()))"
     )
     result = subprocess.run(

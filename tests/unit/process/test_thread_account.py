@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from profiler.model.observed import ThreadAccount
 from profiler.model.recording import ThreadUse
 from profiler.process import threads
+from profiler.process.target import TargetProcess
 from profiler.process.thread_times import ThreadExit, ThreadTime
 from profiler.process.threads import ThreadSums, ThreadUses
 
@@ -134,7 +135,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedTimes:
 def test_ends_around_the_two_snapshots_are_counted_once(scripted: ScriptedTimes) -> None:
     # Before the window: 9. At its start, already read: 2. At its end, already read: 1.
     scripted.exits = [[ended(9, 50), ended(2, 103)], [], [ended(1, 131), ended(4, 5)]]
-    uses = ThreadUses(1)
+    uses = ThreadUses(TargetProcess.open(1, 0))
     uses.start()
     scripted.cpu_ns = {1: 130, 3: 7}
     uses.stop()
@@ -152,7 +153,7 @@ def test_ends_that_are_told_late_count_by_when_threads_began(
     inside = [ended(2, 103, started_ns=900), ended(5, 8, started_ns=1_500)]
     behind_the_end = ended(6, 8, started_ns=2_100)
     scripted.exits = [[gone_at_the_start], [], [*inside, behind_the_end]]
-    uses = ThreadUses(1)
+    uses = ThreadUses(TargetProcess.open(1, 0))
     uses.start()
     now[0] = 2_000
     scripted.cpu_ns = {1: 100}
@@ -169,7 +170,7 @@ def test_ends_of_other_processes_are_not_ours(scripted: ScriptedTimes) -> None:
         [ended(7, 1, tgid=8), ended(6, 1, tgid=None), ended(5, 3, tgid=None)],
         [],
     ]
-    uses = ThreadUses(1)
+    uses = ThreadUses(TargetProcess.open(1, 0))
     uses.start()
     scripted.cpu_ns[5] = 1
     uses.observe()

@@ -10,6 +10,7 @@ import pytest
 from profiler.linux.bcc import BpfModule
 from profiler.model.observed import ThreadAccount
 from profiler.process import threads
+from profiler.process.target import TargetProcess
 from profiler.process.thread_exits import ThreadExits, definitions
 from profiler.process.threads import ThreadUses, read_schedstat
 
@@ -166,7 +167,7 @@ def test_five_hundred_short_threads_and_three_long_ones(
     running: Running, source: str, request: pytest.FixtureRequest
 ) -> None:
     exits = request.getfixturevalue("exits") if source == "exits" else None
-    uses = ThreadUses(running.process.pid, exits)
+    uses = ThreadUses(TargetProcess.open(running.process.pid, 0), exits)
     assert uses.warning is None
     before_s = process_cpu_s(running.process.pid)
     account, truth = measure(running, uses)
@@ -191,7 +192,10 @@ def test_five_hundred_short_threads_and_three_long_ones(
 def test_what_a_thread_used_without_ever_leaving_its_cpu_is_told(
     running: Running, exits: ThreadExits
 ) -> None:
-    told, by_taskstats = ThreadUses(running.process.pid, exits), ThreadUses(running.process.pid)
+    told, by_taskstats = (
+        ThreadUses(TargetProcess.open(running.process.pid, 0), exits),
+        ThreadUses(TargetProcess.open(running.process.pid, 0)),
+    )
     told.start()
     by_taskstats.start()
     before_s = process_cpu_s(running.process.pid)
@@ -211,7 +215,7 @@ def test_what_a_thread_used_without_ever_leaving_its_cpu_is_told(
 def test_ends_before_the_window_that_are_told_late_are_not_in_it(
     running: Running, exits: ThreadExits
 ) -> None:
-    uses = ThreadUses(running.process.pid, exits)
+    uses = ThreadUses(TargetProcess.open(running.process.pid, 0), exits)
     running.do("q 50 1000")
     uses.start()
     account = finished(uses)
@@ -231,7 +235,7 @@ def test_without_taskstats_short_threads_are_unattributed(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(threads, "TaskTimes", refuse)
-    uses = ThreadUses(running.process.pid)
+    uses = ThreadUses(TargetProcess.open(running.process.pid, 0))
     assert uses.warning == ("ending threads are not heard of: [Errno 1] Operation not permitted")
     account, truth = measure(running, uses)
 
@@ -246,7 +250,7 @@ def test_without_taskstats_short_threads_are_unattributed(
 @pytest.mark.root
 def test_a_target_that_exits_in_the_window_is_accounted_for(program: Path) -> None:
     running = Running(program)
-    uses = ThreadUses(running.process.pid)
+    uses = ThreadUses(TargetProcess.open(running.process.pid, 0))
     ((main, before_ns),) = running.do("m 0 1000", reports=1).items()
     uses.start()
     truth = running.do("b 7 2000", reports=7) | running.do("m 0 20000", reports=1)
