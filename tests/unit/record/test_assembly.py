@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from profiler.model.observed import (
+    Calibration,
+    Observed,
+    ObservedLookups,
+    ThreadAccount,
+    UnwindCoverage,
+    UnwindStack,
+)
+from profiler.model.recording import Accounting, Recording, Window
+from profiler.record.assembly import Provenance, assemble
+from profiler.wire.lookups import LookupCounter
+from profiler.wire.unwind import WHOLE
+
+TARGET: Any = SimpleNamespace(recorded=lambda exited: ("target", exited))
+NAMES: Any = SimpleNamespace(
+    path=lambda _: None,
+    kernel_function=lambda _: None,
+    pin=lambda: None,
+    frames=tuple,
+    files=lambda: (),
+    problems=lambda: ("no symbols",),
+)
+
+
+def assembled(lookups: ObservedLookups | None = None, sampled_one_in: int = 1) -> Recording:
+    observed = Observed(
+        window=Window(0, 1_000),
+        stopped_by="duration",
+        exited=True,
+        samples=((30, 1, 7), (10, 2, 8), (20, 99, 7)),
+        sampled_one_in=sampled_one_in,
+        sample_accounting=Accounting(3, 3, 0, 0, 0, 0),
+        stacks={1: UnwindStack(WHOLE, (0x100,), ()), 2: UnwindStack(WHOLE, (0x200,), ())},
+        account=ThreadAccount((), 0),
+        sockets=(),
+        lookups=lookups,
+        calibration=Calibration(600, 1_500, 900),
+        sampling_cost_ns=11,
+        lookup_cost_ns=22,
+        coverage=UnwindCoverage(()),
+        warnings=("it was cold",),
+    )
+    return assemble(TARGET, Provenance((), "now", 99.0, 0.01), observed, NAMES)
+
+
+def counted(counters: Mapping[LookupCounter, int]) -> ObservedLookups:
+    return ObservedLookups({}, {}, {}, counters, (), 0, 1, {}, {}, {}, ())
+
+
+def test_samples_are_in_the_order_of_time_without_those_whose_stack_was_lost() -> None:
+    made = assembled()
+    assert [(sample.time_ns, sample.tid) for sample in made.samples] == [(10, 8), (30, 7)]
+    addresses: list[object] = [
+        made.frames[made.stacks[sample.stack].frames[0]] for sample in made.samples
+    ]
+    assert addresses == [0x200, 0x100]
+
+
+def test_the_frequency_is_that_of_the_samples_that_were_kept() -> None:
+    assert assembled().frequency_hz == 99
+    assert assembled(sampled_one_in=3).frequency_hz == 33
+
+
+def test_every_lookup_is_kept_left_out_or_lost() -> None:
+    numbers = {counter: 1 << index for index, counter in enumerate(LookupCounter)}
+    accounting = assembled(counted(numbers)).lookup_accounting
+    assert (accounting.fired, accounting.kept, accounting.truncated) == (1, 2, 4)
+    assert accounting.filtered == 8 + 16  # inside another lookup, and without a traversal
+    assert accounting.lost == 32 + 64 + 128 + 256 + 512
+    assert assembled().lookup_accounting == Accounting()
+
+
+def test_cost_and_warnings_of_all_sources_are_kept() -> None:
+    made = assembled()
+    assert (made.cost.sampling_ns, made.cost.lookups_ns) == (11, 22)
+    assert (made.cost.trap_ns, made.cost.stepped_trap_ns) == (600, 1_500)
+    assert made.warnings == ("it was cold", "no symbols")
