@@ -1,14 +1,17 @@
-"""Reads ao2 containers out of the target's memory: what kind they are and how full.
+"""Reads ao2 containers out of the target's memory: what kind they are, how full, how long chains.
 
 Nothing here is decided by a version number: a layout is taken when the magic number, the pointers
 and the counts in memory fit it. Read-only, by process_vm_readv(2), which neither stops the target
-nor needs it to be stopped. Layouts: main/astobj2_private.h, main/astobj2_container_private.h,
+nor needs it to be stopped. So a container may change meanwhile: a chain that leaves it is dropped,
+and everything is bounded. Layouts: main/astobj2_private.h, main/astobj2_container_private.h,
 main/astobj2_hash.c and main/astobj2_rbtree.c, Asterisk 13 to 22; AO2_DEBUG builds have more fields.
 """
 
 from __future__ import annotations
 
 import struct
+import time
+from collections import Counter
 from collections.abc import Callable
 
 from profiler.asterisk.abi import MAGIC, MAGIC_OFFSET
@@ -24,6 +27,9 @@ _HEAD = struct.Struct("<QQQIi")  # v_table, sort_fn, cmp_fn, options, elements
 _HASH_LAYOUTS = ((40, 48, 56, 16), (48, 56, 64, 24))
 _ROOT_OFFSETS = (40, 48)
 _NODE_CONTAINER_OFFSET = 8
+_NODE = struct.Struct("<QQQQ")  # obj, my_container, is_linked, next: struct hash_bucket_node
+MAX_NODES = 500_000
+_MAX_SECONDS = 1.0
 
 IsCode = Callable[[int], bool]
 
@@ -93,3 +99,44 @@ def _read_rbtree(
 def _read_pointer(memory: TargetMemory, address: int) -> int | None:
     data = memory.read(address, 8)
     return None if data is None else int.from_bytes(data, "little")
+
+
+def read_chain_lengths(
+    memory: TargetMemory, address: int, state: ContainerState
+) -> tuple[tuple[int, int], ...]:
+    """Return (length, number of buckets of that length), ascending; () when it cannot be read.
+
+    Emptied nodes, which no lookup compares, are not counted.
+    """
+    if state.layout.kind is not Kind.HASH or state.buckets is None:
+        return ()
+    layout = state.layout
+    size = layout.bucket_bytes * state.buckets
+    raw = memory.read(address + layout.buckets_offset, size)
+    if raw is None or state.elements > MAX_NODES:
+        return ()
+    standing = {
+        bucket: int.from_bytes(raw[at : at + 8], "little")
+        for bucket, at in enumerate(range(0, size, layout.bucket_bytes))
+    }
+    lengths = [0] * state.buckets
+    deadline = time.monotonic() + _MAX_SECONDS
+    visited = 0
+    standing = {bucket: node for bucket, node in standing.items() if node}
+    while standing:
+        visited += len(standing)
+        if visited > MAX_NODES + state.buckets or time.monotonic() > deadline:
+            return ()
+        nodes = memory.read_many(list(standing.values()), _NODE.size)
+        following = {}
+        for bucket, data in zip(standing, nodes, strict=True):
+            if data is None:
+                continue
+            held, container, _, next_node = _NODE.unpack(data)
+            if container != address:
+                continue
+            lengths[bucket] += held != 0
+            if next_node:
+                following[bucket] = next_node
+        standing = following
+    return tuple(sorted(Counter(lengths).items()))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.asterisk.chains import read_chain_lengths
-from profiler.asterisk.containers import read_container
+from profiler.asterisk.containers import read_chain_lengths, read_container
 from profiler.measure.lookups import LookupMeasurement
 from profiler.model import recording as rec
 from profiler.model.observed import ContainerKey, Histogram, ObservedContainer, ObservedLookups

@@ -1,6 +1,6 @@
 """Mirror of bpf/wire.h: bytes of the lookup programs to values and back.
 
-Layouts, order and constants are those of the header; tests/bpf compares both sides.
+Layouts, order and constants are those of the header; tests/unit/wire/test_lookups.py compares both.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Mirror of bpf/unwind_wire.h and bpf/cpu_wire.h: what kernel and user side share.
 
-tests/unit/test_unwind_wire.py compiles the headers and compares sizes, offsets and constants.
+tests/unit/wire/test_unwind.py compiles the headers and compares sizes, offsets and constants.
 """
 
 from __future__ import annotations

@@ -44,6 +44,12 @@ ROOMS = {
 }
 FOR_ALL = {"errors", "libc"}
 
+# Modules without a file of tests of their own in tests/unit, and where else they are tested.
+TESTED_ELSEWHERE = {
+    "__main__.py": "tests/lab and tests/live start it as users do",
+    "linux/probe_keeper.py": "tests/bpf/test_keeper.py kills it while real probes come and go",
+}
+
 
 def imports(path: Path) -> Iterator[str]:
     """Yield the module that each import of a file names."""
@@ -90,6 +96,20 @@ def test_values_need_neither_bcc_nor_pyroute2(module: str) -> None:
     code = f"import sys, {module}; print({{'bcc', 'pyroute2'}} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
+
+
+def has_functions(path: Path) -> bool:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return any(isinstance(node, kinds) for node in ast.walk(ast.parse(path.read_text())))
+
+
+def test_every_module_with_functions_has_tests_of_its_name() -> None:
+    untested = {
+        module.as_posix()
+        for module in (path.relative_to(PACKAGE) for path in MODULES if has_functions(path))
+        if not (ROOT / "tests/unit" / module.parent / f"test_{module.name}").is_file()
+    }
+    assert untested == set(TESTED_ELSEWHERE)
 
 
 def importers(package: str) -> set[str]:

@@ -8,7 +8,6 @@ import pytest
 
 from profiler.binary.elf import Elf
 from profiler.binary.functions import functions
-from profiler.names.demangle import demangle
 from profiler.names.symbolizer import Symbol, Symbolizer
 from tests.compiled import build, symbols_of
 
@@ -157,21 +156,3 @@ def test_address_outside_the_code_has_no_name(library: Path) -> None:
     names = symbolizer(library)
     assert names.lookup(0) is None
     assert names.lookup((1 << 64) - 1) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("_ZN3foo3barEi", "foo::bar(int)"),
-        (
-            "_ZNSt6vectorIiSaIiEE9push_backEOi",
-            "std::vector<int, std::allocator<int> >::push_back(int&&)",
-        ),
-        ("main", "main"),
-        ("_Znot_a_name", "_Znot_a_name"),
-        ("_ZN" + "1a" * 300 + "E", "_ZN" + "1a" * 300 + "E"),
-        ("_Z1fIS_" + "S_" * 40, "_Z1fIS_" + "S_" * 40),
-    ],
-)
-def test_cpp_names_are_readable_unless_they_could_explode(name: str, shown: str) -> None:
-    assert demangle(name) == shown

@@ -201,3 +201,53 @@ def test_the_kernel_puts_values_into_the_same_slots(tmp_path: Path) -> None:
     ]
     told = [int(word) for (word,) in run(tmp_path, statements)]
     assert told == [slot_of(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("slot", "low", "high"),
+    [(0, 0, 1), (127, 127, 128), (128, 128, 132), (159, 252, 256), (160, 256, 264)],
+)
+def test_slots_are_exact_below_128_and_a_32nd_of_an_octave_above(
+    slot: int, low: int, high: int
+) -> None:
+    assert lookups.slot_range(slot) == (low, high)
+
+
+def test_a_window_that_is_open_has_no_end() -> None:
+    open_window = lookups.WindowState(1, None, 3, 4, 5, 6, 7, 8, 9, 10)
+    assert lookups.decode_window_state(open_window.encode()) == open_window
+    closed = lookups.decode_window_state(struct.pack("<10Q", *range(1, 11)))
+    assert closed == lookups.WindowState(*range(1, 11))
+
+
+@pytest.mark.parametrize(("counted", "in_flight"), [(-1, 0), (-3, 0), ((1 << 63) - 1,) * 2])
+def test_lookups_in_flight_are_never_below_none(counted: int, in_flight: int) -> None:
+    data = struct.pack("<3Qq6Q", 0, 0, 0, counted, 0, 0, 0, 0, 0, 0)
+    assert lookups.decode_window_state(data).in_flight == in_flight
+
+
+def test_a_group_has_a_count_for_each_verdict() -> None:
+    group = lookups.decode_group(struct.pack("<22Q2I2Q", *range(26)))
+    assert (group.id, group.v_table, group.verdicts) == (0, 1, tuple(range(2, 13)))
+    assert (group.hits, group.truncated_max, group.disagreed) == (13, 21, 25)
+    assert (group.elements_first, group.elements_last) == (22, 23)
+
+
+def test_keys_are_taken_apart() -> None:
+    assert lookups.decode_group_key(struct.pack("<4Q4I", *range(1, 9))) == lookups.GroupKey(
+        container=1, comparator=2, file=3, function=4, line=5, flags=6, entry=7
+    )
+    assert lookups.decode_histogram_key(struct.pack("<Q2I", 9, 2, 130)) == lookups.HistogramKey(
+        9, lookups.Metric.DURATION, 130
+    )
+    assert lookups.decode_lookup_stack_key(struct.pack("<4Q", 1, 2, 3, 4)) == (
+        lookups.LookupStackKey(stack=1, container=2, comparator=3, entry=4)
+    )
+    assert lookups.decode_lookup_stack(struct.pack("<2Q", 5, 6)) == (5, 6)
+
+
+@pytest.mark.parametrize("name", ["frame", "window_state", "group_key", "group", "histogram_key"])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_bytes_of_another_size_are_refused(name: str, change: int) -> None:
+    with pytest.raises(struct.error):
+        getattr(lookups, f"decode_{name}")(bytes(lookups.SIZES[name] + change))

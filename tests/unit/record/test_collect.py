@@ -1,0 +1,152 @@
+"""What is read of a measurement when its probes are gone, from counts that are made here."""
+
+from __future__ import annotations
+
+import struct
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from profiler.binary.probe_sites import Site
+from profiler.model.observed import ContainerState, ObservedContainer, ObservedLookups
+from profiler.model.recording import Probe
+from profiler.probes.attach import ProbePlace
+from profiler.probes.planner import PlannedProbe
+from profiler.record import collect
+from profiler.wire.lookups import Group, GroupKey, Kind, Layout, LookupStackKey, Metric, Verdict
+
+COMPARE, OTHER, HASH, ZERO = 0x51, 0x52, 0x53, 0x54
+
+
+def key(container: int, comparator: int = COMPARE, file: int = 0) -> GroupKey:
+    return GroupKey(container, comparator, file, 0x900, 1, 0, 0)
+
+
+def group(comparisons: int) -> Group:
+    return Group(1, 2, (0,) * len(Verdict), 0, 0, comparisons, *[0] * 8)
+
+
+def state(comparator: int = COMPARE, buckets: int = 7, function: int = HASH) -> ContainerState:
+    layout = Layout(Kind.HASH, 56, 16, 48)
+    return ContainerState(0x500, None, comparator, function, 3, buckets, layout)
+
+
+class Target:
+    """Containers as they are now, and how often their chains were read."""
+
+    def __init__(self) -> None:
+        self.now: dict[int, ContainerState] = {}
+        self.before: dict[tuple[int, int], ContainerState] = {}
+        self.chains_read: list[int] = []
+        self.groups: dict[GroupKey, Group] = {}
+        self.maps: dict[str, list[tuple[bytes, bytes]]] = {}
+        self.probes: list[PlannedProbe] = []
+
+
+@pytest.fixture
+def target(monkeypatch: pytest.MonkeyPatch) -> Target:
+    made = Target()
+
+    def lengths(_memory: object, address: int, _state: object) -> tuple[tuple[int, int], ...]:
+        made.chains_read.append(address)
+        return ((address, 1),)
+
+    monkeypatch.setattr(collect, "read_container", lambda _memory, at, _code: made.now.get(at))
+    monkeypatch.setattr(collect, "read_chain_lengths", lengths)
+    return made
+
+
+def harvest(target: Target) -> ObservedLookups:
+    measurement: Any = SimpleNamespace(
+        groups=lambda: target.groups,
+        entries=lambda name: target.maps.get(name, []),
+        counters=dict,
+        windows=[],
+        cpu_begin_ns=5,
+        cpu_end_ns=8,
+        memory=None,
+        is_code=None,
+        probes=lambda: target.probes,
+        remembered=SimpleNamespace(text=lambda at: f"text {at:#x}", containers=target.before),
+    )
+    planner: Any = SimpleNamespace(
+        entry_addresses=lambda: {0: 0x600}, returns_zero=lambda function: function == ZERO
+    )
+    return collect.harvest_lookups(measurement, planner)
+
+
+def test_histograms_and_stacks_are_taken_apart(target: Target) -> None:
+    target.maps["histograms"] = [
+        (struct.pack("<Q2I", 9, Metric.DURATION, slot), struct.pack("<Q", count))
+        for slot, count in ((130, 3), (2, 1 << 40))
+    ]
+    stack = struct.pack("<4Q", 1, 2, 3, 4)
+    target.maps["lookup_stacks"] = [(stack, struct.pack("<2Q", 5, 6))]
+    found = harvest(target)
+    assert found.histograms == {(9, Metric.DURATION): [(130, 3), (2, 1 << 40)]}
+    assert found.stacks == {LookupStackKey(1, 2, 3, 4): (5, 6)}
+    assert (found.cpu_begin_ns, found.cpu_end_ns, found.entries) == (5, 8, {0: 0x600})
+
+
+def test_only_texts_that_are_named_are_read(target: Target) -> None:
+    target.groups = {key(1): group(0), key(1, file=0x800): group(0)}
+    assert harvest(target).texts == {0x800: "text 0x800", 0x900: "text 0x900"}
+
+
+def test_a_container_that_is_there_is_read_with_its_chains(target: Target) -> None:
+    target.groups, target.now = {key(1): group(0)}, {1: state()}
+    found = harvest(target).containers
+    assert found == {(1, COMPARE): ObservedContainer(state(), False, ((1, 1),), False)}
+
+
+@pytest.mark.parametrize("now", [None, state(OTHER)])
+def test_of_a_container_that_is_gone_the_last_state_is_kept(
+    now: ContainerState | None, target: Target
+) -> None:
+    target.groups = {key(1): group(0), key(2): group(0)}
+    target.now = {} if now is None else {1: now, 2: now}
+    target.before = {(1, COMPARE): state()}
+    found = harvest(target).containers
+    assert found == {(1, COMPARE): ObservedContainer(state(), True, (), False)}
+    assert target.chains_read == []
+
+
+@pytest.mark.parametrize(
+    ("buckets", "function", "is_list"), [(1, ZERO, True), (2, ZERO, False), (1, HASH, False)]
+)
+def test_a_list_has_one_bucket_and_a_hash_function_of_zero(
+    buckets: int, function: int, is_list: bool, target: Target
+) -> None:
+    target.groups = {key(1): group(0)}
+    target.now = {1: state(buckets=buckets, function=function)}
+    assert harvest(target).containers[1, COMPARE].is_list is is_list
+
+
+def test_chains_are_read_of_the_50_containers_with_the_most_comparisons(target: Target) -> None:
+    # Of container 0 it is the sum over its groups that counts.
+    target.groups = {key(at): group(1_000 + at) for at in range(60)}
+    target.groups[key(0, file=0x800)] = group(1_000)
+    target.now = {at: state() for at in range(60)}
+    assert len(harvest(target).containers) == 60
+    assert target.chains_read == [0, *range(59, 10, -1)]
+
+
+def test_containers_beyond_2000_are_not_read(target: Target) -> None:
+    target.groups = {key(at): group(at) for at in range(2_001)}
+    target.now = {at: state() for at in range(2_001)}
+    assert {at for at, _ in harvest(target).containers} == set(range(1, 2_001))
+
+
+def test_probed_jumps_may_end_behind_their_probe(target: Target) -> None:
+    target.probes = [
+        PlannedProbe(
+            Site("__ao2_find", 0x10, 0x10, instruction, True, 0, "first"),
+            ProbePlace("/bin/true", 0x10, address, 0, True),
+            frozenset(),
+        )
+        for instruction, address in (("je 0x20", 0x5000), ("call 0x40", 0x6000), ("ret", 0x7000))
+    ]
+    found = harvest(target)
+    assert found.behind_probes == {0x5002, 0x5005, 0x5006, 0x6002, 0x6005, 0x6006}
+    assert found.probes[0] == Probe("__ao2_find", "0x10", "je 0x20", "first")
