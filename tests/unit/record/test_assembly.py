@@ -108,7 +108,7 @@ def test_a_stack_that_ends_in_a_probe_says_so(leaf: int, cause: str, ended_in: s
 
 
 def group(first: int, last: int) -> Group:
-    return Group(1, 2, (0,) * len(Verdict), 0, 0, 0, 0, 0, 0, 0, 0, 0, first, last)
+    return Group(1, 2, (0,) * len(Verdict), 0, 0, 0, 0, 0, 0, 0, 0, first, last)
 
 
 def key(line: int, container: int = 1) -> GroupKey:
