@@ -93,8 +93,6 @@ static __always_inline bool aggregate(struct lookup *l, u64 duration, bool hit)
             return false;
         add_verified(group, l);
     }
-    if (l->verdict == TRUNCATED_WALK)
-        keep_max(&group->truncated_max, l->comparisons);
     __sync_fetch_and_add(&group->verdicts[l->verdict < VERDICT_COUNT ? l->verdict : 0], 1);
     __sync_fetch_and_add(hit ? &group->hits : &group->misses, 1);
     __sync_fetch_and_add(&group->duration_total_ns, duration);

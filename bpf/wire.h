@@ -150,7 +150,6 @@ struct group {
     u64 sort_calls_max;
     u64 duration_total_ns; /* of all measured lookups, our own time taken out */
     u64 duration_max_ns;
-    u64 truncated_max;  /* longest partial count of a truncated walk */
     u32 elements_first; /* of the container, at the first and at the last lookup */
     u32 elements_last;
     u64 agreed;    /* verified lookups whose steps were also trapped, and were as many */

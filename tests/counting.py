@@ -74,7 +74,6 @@ class Count:
     sort_calls: int
     comparison_slots: Mapping[int, int]
     sort_slots: Mapping[int, int]
-    truncated_max: int
     agreed: int
     disagreed: int
 
@@ -283,7 +282,6 @@ class Counting:
             sum(group.sort_calls_total for group in groups),
             dict(slots[Metric.COMPARISONS]),
             dict(slots[Metric.SORT_CALLS]),
-            max((group.truncated_max for group in groups), default=0),
             sum(group.agreed for group in groups),
             sum(group.disagreed for group in groups),
         )

@@ -118,7 +118,7 @@ _CONTROL = struct.Struct("<4Q9I4x")
 _FRAME = struct.Struct("<4Q")
 _WINDOW_STATE = struct.Struct("<10Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
-_GROUP = struct.Struct(f"<2Q{len(Verdict)}Q9Q2I2Q")
+_GROUP = struct.Struct(f"<2Q{len(Verdict)}Q8Q2I2Q")
 _HISTOGRAM_KEY = struct.Struct("<Q2I")
 _LOOKUP_STACK_KEY = struct.Struct("<4Q")
 _LOOKUP_STACK = struct.Struct("<2Q")
@@ -284,7 +284,6 @@ class Group:
     sort_calls_max: int
     duration_total_ns: int
     duration_max_ns: int
-    truncated_max: int
     elements_first: int
     elements_last: int
     agreed: int = 0

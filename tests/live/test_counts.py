@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -286,15 +287,22 @@ def test_longer_chains_are_reported_as_truncated(
         counting.opened(),
     ):
         learn(counting, target, ["callback-all"])
-        truth = target.run("hit", count=5, at=150_000)
+        longest = steps * (calls + 1) - 1  # one step is the head
+        assert longest >= least
+        whole = target.run("hit", count=3, at=longest)
+        counted = counting.count(target.address, whole["line"])
+        assert counted.verdicts == {Verdict.VERIFIED: 3}
+        assert differences(counted, whole, False) == {}
+        counting.clear()
+        for place in (longest + 1, 150_000):
+            truth = target.run("hit", count=5, at=place)
+            assert truth["comparisons"] == 5 * place
         counted = counting.count(target.address, truth["line"])
         counting.close()
         counters = check_accounting(counting)
-        assert truth["comparisons"] == 5 * 150_000
-        assert counted.verdicts == {Verdict.TRUNCATED_WALK: 5}
-        assert counted.truncated_max == steps * (calls + 1) - 1 >= least  # one step is the head
+        assert counted.verdicts == {Verdict.TRUNCATED_WALK: 10}
         assert counted.comparison_slots == {}
-        assert counters[LookupCounter.TRUNCATED] == 5
+        assert counters[LookupCounter.TRUNCATED] == 10
 
 
 @pytest.mark.parametrize("variant", [TAIL_CALLS, VARIANTS[0]])
@@ -314,12 +322,13 @@ def test_walks_through_a_tree_are_truncated_too(asterisk: Instance, variant: Var
         counting.close()
         check_accounting(counting)
         assert set(counted.verdicts) == {Verdict.VERIFIED, Verdict.TRUNCATED_WALK}
-        longest = counted.truncated_max
-        assert 9_000 < longest < elements
-        right = {int(value): count for value, count in truth["histogram"].items()}
-        short = in_slots({value: count for value, count in right.items() if value < longest})
-        assert counted.verified == sum(short.values())
-        assert counted.comparison_slots == short
+        assert counted.lookups == 400
+        histogram = {int(value): count for value, count in truth["histogram"].items()}
+        right = sorted(Counter(histogram).elements())
+        short, cut = right[: counted.verified], right[counted.verified :]
+        assert 9_000 < cut[0] < elements
+        assert short[-1] < cut[0]
+        assert counted.comparison_slots == in_slots(Counter(short))
 
 
 def test_deeper_nesting_than_is_followed_is_counted_as_lost(asterisk: Instance) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import struct
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from profiler.errors import KernelError
-from profiler.linux import bcc, bpf
+from profiler.linux import bcc
 
 
 def test_a_library_that_cannot_be_loaded_is_an_error_of_one_line(
@@ -80,72 +76,3 @@ def test_each_header_of_ours_is_included_once(
 )
 def test_one_line_says_what_is_wrong(text: str, line: str) -> None:
     assert bcc._first_error(text) == line
-
-
-FIELDS = {"key_size": "4", "value_size": "12", "max_entries": "10", "map_type": "1"}
-
-
-def bpf_map(monkeypatch: pytest.MonkeyPatch, library: Any = None, **fields: str) -> bcc.BpfMap:
-    monkeypatch.setattr(bpf, "descriptor_fields", lambda _descriptor: {**FIELDS, **fields})
-    monkeypatch.setattr(bcc, "possible_cpus", lambda: 3)
-    return bcc.BpfMap(library, 9, "counts")
-
-
-@pytest.mark.parametrize(("map_type", "size"), [("1", 12), ("5", 48), ("6", 48), ("10", 48)])
-def test_a_value_per_cpu_takes_whole_words(
-    map_type: str, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert bpf_map(monkeypatch, map_type=map_type).user_value_size == size
-
-
-def test_values_of_cpus_are_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lookup(_descriptor: int, _key: object, value: Any) -> int:
-        value.raw = b"a" * 12 + bytes(4) + b"b" * 12 + bytes(4) + b"c" * 12 + bytes(4)
-        return 0
-
-    library = SimpleNamespace(bpf_lookup_elem=lookup)
-    values = bpf_map(monkeypatch, library, map_type="6").values_of_cpus(bytes(4))
-    assert values == (b"a" * 12, b"b" * 12, b"c" * 12)
-    absent = SimpleNamespace(bpf_lookup_elem=lambda *_: -1)
-    assert bpf_map(monkeypatch, absent, map_type="6").values_of_cpus(bytes(4)) == ()
-
-
-@pytest.mark.parametrize(("key", "value"), [(3, 12), (5, 12), (4, 11), (4, 16)])
-def test_keys_and_values_of_the_wrong_size_never_reach_the_kernel(
-    key: int, value: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(ValueError, match="counts: key or value of the wrong size"):
-        bpf_map(monkeypatch).set(bytes(key), bytes(value))
-
-
-def batches(*answers: tuple[int, list[bytes]]) -> Any:
-    """A kernel that answers each batch with (errno, keys); a value is its key three times."""
-    rest = iter(answers)
-
-    def lookup(_fd: int, _in: Any, _out: Any, keys: Any, values: Any, count: Any) -> int:
-        number, found = next(rest)
-        keys[: 4 * len(found)] = b"".join(found)
-        values[: 12 * len(found)] = b"".join(key * 3 for key in found)
-        count._obj.value = len(found)
-        ctypes.set_errno(number)
-        return -1 if number else 0
-
-    return SimpleNamespace(bpf_lookup_batch=lookup)
-
-
-def test_all_batches_of_a_map_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    library = batches((0, [b"aaaa", b"bbbb"]), (errno.ENOENT, [b"cccc"]))
-    found = list(bpf_map(monkeypatch, library).items())
-    assert found == [(key, key * 3) for key in (b"aaaa", b"bbbb", b"cccc")]
-
-
-def test_a_map_that_cannot_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OSError, match="counts: ") as caught:
-        list(bpf_map(monkeypatch, batches((errno.EPERM, []))).items())
-    assert caught.value.errno == errno.EPERM
-
-
-def test_a_map_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    library = batches(*[(0, [b"aaaa"])] * 99)
-    with pytest.raises(KernelError, match="map counts does not come to an end"):
-        list(bpf_map(monkeypatch, library).items())

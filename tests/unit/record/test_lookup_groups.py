@@ -7,7 +7,7 @@ from profiler.wire.lookups import Group, GroupKey, LookupCounter, Verdict
 
 
 def group(first: int, last: int) -> Group:
-    return Group(1, 2, (0,) * len(Verdict), 0, 0, 0, 0, 0, 0, 0, 0, 0, first, last)
+    return Group(1, 2, (0,) * len(Verdict), 0, 0, 0, 0, 0, 0, 0, 0, first, last)
 
 
 def key(line: int, container: int = 1) -> GroupKey:

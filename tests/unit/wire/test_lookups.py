@@ -227,10 +227,10 @@ def test_lookups_in_flight_are_never_below_none(counted: int, in_flight: int) ->
 
 
 def test_a_group_has_a_count_for_each_verdict() -> None:
-    group = lookups.decode_group(struct.pack("<22Q2I2Q", *range(26)))
+    group = lookups.decode_group(struct.pack("<21Q2I2Q", *range(25)))
     assert (group.id, group.v_table, group.verdicts) == (0, 1, tuple(range(2, 13)))
-    assert (group.hits, group.truncated_max, group.disagreed) == (13, 21, 25)
-    assert (group.elements_first, group.elements_last) == (22, 23)
+    assert (group.hits, group.disagreed) == (13, 24)
+    assert (group.elements_first, group.elements_last) == (21, 22)
 
 
 def test_keys_are_taken_apart() -> None:
