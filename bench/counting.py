@@ -127,7 +127,7 @@ def _every_lookup(session: Session) -> Iterator[Callable[[], None]]:
     measurement = session.run.lookups
     assert measurement is not None
     session.run.sampler.attach()
-    seen = len(measurement.windows)
+    seen = measurement.windows.seen
     measurement.step(time.monotonic_ns())
 
     def keep_open() -> None:
@@ -135,7 +135,7 @@ def _every_lookup(session: Session) -> Iterator[Callable[[], None]]:
 
     try:
         yield keep_open
-        assert not any(window.refused for window in measurement.windows[seen:])
+        assert not any(window.refused for window in measurement.windows.all()[seen:])
     finally:
         measurement.finish()
         session.run.sampler.detach()

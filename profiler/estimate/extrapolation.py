@@ -41,6 +41,9 @@ class Span:
     `cost_outside_ns` is what we took since the last window beside it: placing and removing probes.
     `admitted` of all its lookups, which are `refused` more, were counted. The work may be off by
     `work_doubt_ratio` of it because of what the probes change.
+
+    One that was merged of several was not open for `closed_ns` between its edges. It stands for
+    `between_ns` of that, beside what lies outside.
     """
 
     begin_ns: int
@@ -51,11 +54,13 @@ class Span:
     refused: int = 0
     is_overhead_dominated: bool = False
     work_doubt_ratio: float = 0.0
+    closed_ns: int = 0
+    between_ns: int = 0
 
     @property
     def whole_work_ns(self) -> float:
         """The target's own work in the window, or the most that it can be."""
-        cpu_ns = self.end_ns - self.begin_ns
+        cpu_ns = self.end_ns - self.begin_ns - self.closed_ns
         return float(cpu_ns if self.is_overhead_dominated else cpu_ns - self.cost_ns)
 
     @property
@@ -70,6 +75,16 @@ class Span:
         work = self.whole_work_ns
         entered = self.admitted + self.refused
         return work * self.admitted / entered if entered else work
+
+    @property
+    def work_between_ns(self) -> int:
+        """The target's own work between the windows that this one was merged of."""
+        return max(self.between_ns - self.cost_outside_ns, 0)
+
+    @property
+    def cost_before_ns(self) -> int:
+        """What we took before it."""
+        return max(self.cost_outside_ns - self.between_ns, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +151,11 @@ def _period_ns(spans: Sequence[Span], index: int, begin_ns: int, end_ns: int) ->
     """The work that a window stands for: its own, and half of what lies between the windows."""
     span = spans[index]
     before = max(span.begin_ns - (spans[index - 1].end_ns if index else begin_ns), 0)
-    before = max(before - span.cost_outside_ns, 0)
-    own = span.whole_work_ns
+    before = max(before - span.cost_before_ns, 0)
+    own = span.whole_work_ns + span.work_between_ns
     if index + 1 < len(spans):
         following = spans[index + 1]
-        after = max(following.begin_ns - span.end_ns - following.cost_outside_ns, 0) / 2
+        after = max(following.begin_ns - span.end_ns - following.cost_before_ns, 0) / 2
     else:
         after = max(end_ns - span.end_ns, 0)
     return own + (before / 2 if index else before) + after

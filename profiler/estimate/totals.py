@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from profiler.estimate.contention import do_wait
 from profiler.estimate.extrapolation import (
@@ -27,25 +28,16 @@ def estimate_totals(
 ) -> dict[GroupKey, Estimate]:
     """Return the estimated number of lookups of each group between two times of the CPU clock."""
     lookups_wait = _do_wait(windows, groups)
-    used = _good_windows(windows, lookups_wait)
-    spans: list[Span] = []
-    outside_ns = 0
+    used, spans = _spans(windows, lookups_wait)
     # By window, of those that saw any: all groups in all windows of a day would be gigabytes.
     counts: dict[GroupKey, dict[int, float]] = {key: {} for key in groups}
     owners = _owners(groups)
-    for index, window in enumerate(windows):
-        outside_ns += window.window.cost_ns - window.cost_ns
-        if index not in used:
-            outside_ns += window.cost_ns
-            continue
+    for index, window in enumerate(used):
         inside = _inside_ratio(window)
         for seen in window.groups:
             key = owners.get(seen.key) if window.is_counting else seen.key
             if key is not None:
-                before = counts[key].get(len(spans), 0.0)
-                counts[key][len(spans)] = before + seen.measured * inside
-        spans.append(_span(window, outside_ns, lookups_wait))
-        outside_ns = 0
+                counts[key][index] = counts[key].get(index, 0.0) + seen.measured * inside
     pooled = pools(spans, cpu_begin_ns, cpu_end_ns)
     return {
         key: estimate([seen.get(index, 0.0) for index in range(len(spans))], pooled)
@@ -53,37 +45,69 @@ def estimate_totals(
     }
 
 
-def _good_windows(windows: Sequence[MeasuredWindow], lookups_wait: bool) -> set[int]:
-    """Return the indexes of windows that are good for totals; all of them if none is.
+def _spans(
+    windows: Sequence[MeasuredWindow], lookups_wait: bool
+) -> tuple[list[MeasuredWindow], list[Span]]:
+    """Return the windows that are good for totals, and the span of each."""
+    is_good = _good_windows(windows, lookups_wait)
+    used: list[MeasuredWindow] = []
+    spans: list[Span] = []
+    outside_ns = 0
+    for _, together in groupby(windows, lambda window: (window.cpu_begin_ns, window.cpu_end_ns)):
+        stretch = tuple(together)
+        good = tuple(window for window in stretch if is_good(window))
+        outside_ns += sum(window.window.cost_ns for window in stretch)
+        outside_ns -= sum(window.cost_ns for window in good)
+        if good:
+            used += good
+            spans += _spans_of(good, outside_ns, lookups_wait)
+            outside_ns = 0
+    return used, spans
+
+
+def _spans_of(
+    good: tuple[MeasuredWindow, ...], outside_ns: int, lookups_wait: bool
+) -> Iterator[Span]:
+    """Yield the spans of one stretch; what lies between its windows is shared by their number."""
+    whole_ns = good[0].cpu_end_ns - good[0].cpu_begin_ns
+    between_ns = max(whole_ns - sum(window.cpu_ns for window in good), 0)
+    merged = sum(window.merged for window in good)
+    for window in good:
+        waiting_ratio = COUNTED_WAITING_DOUBT_RATIO if window.is_counting else WAITING_DOUBT_RATIO
+        yield Span(
+            window.cpu_begin_ns,
+            window.cpu_end_ns,
+            window.cost_ns,
+            outside_ns * window.merged // merged,
+            window.tallied if window.is_counting else window.admitted,
+            0 if window.is_counting else window.refused,
+            window.is_overhead_dominated,
+            waiting_ratio if lookups_wait else 0.0,
+            whole_ns - window.cpu_ns,
+            between_ns * window.merged // merged,
+        )
+
+
+def _good_windows(
+    windows: Sequence[MeasuredWindow], lookups_wait: bool
+) -> Callable[[MeasuredWindow], bool]:
+    """Tell which windows are good for totals; all of them if none is.
 
     A measuring window is unless it is overhead-dominated, a counting one always: it costs less for
     each lookup. Where lookups wait for each other, measuring them changes what they need: then only
     counting windows are good, if they counted enough.
     """
-    counting = {index for index, window in enumerate(windows) if window.is_counting}
-    if lookups_wait and sum(windows[index].tallied for index in counting) >= POOLED_LOOKUPS:
-        return counting
-    well_known = {index for index, window in enumerate(windows) if not window.is_overhead_dominated}
-    return counting | well_known or set(range(len(windows)))
+    counted = sum(window.tallied for window in windows if window.is_counting)
+    if lookups_wait and counted >= POOLED_LOOKUPS:
+        return lambda window: window.is_counting
+    if all(window.is_overhead_dominated and not window.is_counting for window in windows):
+        return lambda _: True
+    return lambda window: window.is_counting or not window.is_overhead_dominated
 
 
 def _do_wait(windows: Sequence[MeasuredWindow], groups: Mapping[GroupKey, Group]) -> bool:
     ran_ns = sum(window.cpu_ns for window in windows if not window.is_counting)
     return do_wait(sum(group.duration_total_ns for group in groups.values()), ran_ns)
-
-
-def _span(window: MeasuredWindow, outside_ns: int, lookups_wait: bool) -> Span:
-    waiting_ratio = COUNTED_WAITING_DOUBT_RATIO if window.is_counting else WAITING_DOUBT_RATIO
-    return Span(
-        window.cpu_begin_ns,
-        window.cpu_end_ns,
-        window.cost_ns,
-        outside_ns,
-        window.tallied if window.is_counting else window.admitted,
-        0 if window.is_counting else window.refused,
-        window.is_overhead_dominated,
-        waiting_ratio if lookups_wait else 0.0,
-    )
 
 
 def _inside_ratio(window: MeasuredWindow) -> float:

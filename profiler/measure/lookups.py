@@ -17,6 +17,7 @@ from profiler.linux.realtime import Hurry
 from profiler.measure.budget import LATE_NS, Governor, Grant
 from profiler.measure.discovery import Discovery
 from profiler.measure.group_counts import GroupCounts
+from profiler.measure.kept_windows import KeptWindows
 from profiler.measure.lookup_counters import LookupCounters
 from profiler.measure.string_cache import Remembered
 from profiler.measure.thread_states import ThreadStates
@@ -102,7 +103,7 @@ class LookupMeasurement:
         self._threads = ThreadStates(self._module)
         self._edges = Edges(programs, cpu_clock)
         self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: TALLY_NS}
-        self.windows: list[MeasuredWindow] = []
+        self.windows = KeptWindows()
         self.gone = False
         self.problem: str | None = None  # why no window could be opened; then none is tried again
         self._cpu_clock = cpu_clock
@@ -190,7 +191,7 @@ class LookupMeasurement:
     def _open(self, grant: Grant) -> None:
         self._kind = self._next_kind()
         self._predicts = self._kind is WindowKind.MEASURE and self._frames.suffice_in(
-            len(self.windows)
+            self.windows.seen
         )
         wanted = self._wanted()
         places = [
@@ -253,13 +254,13 @@ class LookupMeasurement:
         return (
             self._kind is WindowKind.MEASURE
             and self._edges.state().closed_ns is None
-            and self._predicts == self._frames.suffice_in(len(self.windows) + 1)
+            and self._predicts == self._frames.suffice_in(self.windows.seen + 1)
             and not self._threads.are_scarce
         )
 
     def _while_learning(self, grant: Grant) -> Grant:
         """Keep the first windows short: what containers there are is only learned between two."""
-        if len(self.windows) >= _LEARNING_WINDOWS:
+        if self.windows.seen >= _LEARNING_WINDOWS:
             return grant
         return Grant(min(grant.until_ns, time.monotonic_ns() + _LEARNING_NS), grant.allowance_ns)
 
@@ -305,12 +306,13 @@ class LookupMeasurement:
             is_counting=is_counting,
             cpu_begin_ns=begin.cpu_ns,
             cpu_end_ns=end.cpu_ns,
+            cpu_ns=end.cpu_ns - begin.cpu_ns,
             cost_ns=round(in_window),
             admitted=admitted,
             refused=end.state.refused - begin.state.refused,
             tallied=end.state.tallied - begin.state.tallied,
         )
-        self.windows.append(window)
+        self.windows.add(window)
         if is_counting:
             return
         walks_ns = end.state.walk_ns - begin.state.walk_ns

@@ -28,8 +28,10 @@ class GroupWindow:
 class MeasuredWindow:
     """One window: what it saw, and what it cost.
 
-    `cpu_begin_ns` and `cpu_end_ns` are the target's CPU clock at its edges, `cost_ns` is our own
-    part of what it advanced. Keys of a counting window's groups have no comparator.
+    `cpu_begin_ns` and `cpu_end_ns` are the target's CPU clock at its edges. It advanced by `cpu_ns`
+    while the window was open; `cost_ns` of that is our own part. Keys of a counting window's groups
+    have no comparator. Several windows of one sort may be `merged` into one; all that are merged
+    over the same stretch of time have the same edges and follow each other.
     """
 
     window: rec.ProbeWindow
@@ -37,15 +39,12 @@ class MeasuredWindow:
     is_counting: bool
     cpu_begin_ns: int
     cpu_end_ns: int
+    cpu_ns: int
     cost_ns: int
     admitted: int
     refused: int  # lookups inside the window that were not measured, since its allowance was spent
     tallied: int = 0  # lookups between the edges of a counting window; groups have some more
-
-    @property
-    def cpu_ns(self) -> int:
-        """The target's CPU time in it, with our own cost."""
-        return self.cpu_end_ns - self.cpu_begin_ns
+    merged: int = 1  # how many windows this one stands for
 
     @property
     def is_overhead_dominated(self) -> bool:

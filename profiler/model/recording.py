@@ -206,7 +206,11 @@ class LookupStack:
 
 @dataclass(frozen=True, slots=True)
 class ProbeWindow:
-    """One interval in which the lookup probes were open, and what it took from the target."""
+    """One interval in which the lookup probes were open, and what it took from the target.
+
+    In a long run it may stand for several: it starts with the first of them, and is as long as all
+    of them together.
+    """
 
     start_ns: int
     end_ns: int

@@ -44,7 +44,7 @@ def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
         histograms=histograms,
         stacks=stacks,
         counters=measurement.counters(),
-        windows=tuple(measurement.windows),
+        windows=measurement.windows.all(),
         cpu_begin_ns=measurement.cpu_begin_ns,
         cpu_end_ns=measurement.cpu_end_ns,
         containers=_containers(groups, measurement, planner),

@@ -212,7 +212,7 @@ def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_n
             elapsed,
             options.duration_ns,
             run.sampler.samples.seen,
-            sum(window.admitted for window in run.lookups.windows) if run.lookups else 0,
+            run.lookups.windows.admitted if run.lookups else 0,
             run.governor.spent_ns / elapsed,
         )
     )

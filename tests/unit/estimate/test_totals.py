@@ -37,6 +37,7 @@ def window(
         is_counting=counting,
         cpu_begin_ns=begin * MS,
         cpu_end_ns=end * MS,
+        cpu_ns=(end - begin) * MS,
         cost_ns=cost * MS,
         admitted=admitted,
         refused=0,
@@ -163,3 +164,31 @@ def test_work_in_windows_that_count_is_doubted_less() -> None:
 def test_lookups_between_the_readings_of_the_clock_count() -> None:
     windows = [replace(window(0, 100, {KEY: 1000}, counting=True), tallied=800)]
     assert totals(windows, KEY)[KEY] == pytest.approx(800)
+
+
+def merged(first: MeasuredWindow, count: int, begin: int, end: int) -> MeasuredWindow:
+    """Return several windows like the first one, as one with other edges."""
+    return replace(first, cpu_begin_ns=begin * MS, cpu_end_ns=end * MS, merged=count)
+
+
+def test_merged_windows_stand_for_what_lies_between_those_that_they_were() -> None:
+    # Open for 20 of the 60 ms between its edges, and 2 ms of that were ours.
+    windows = [merged(window(0, 20, {KEY: 900}, cost=2), 5, 20, 80)]
+    assert totals(windows, KEY)[KEY] == pytest.approx(900 / 18 * 98)
+
+
+def test_windows_of_two_sorts_share_what_lies_between_them_by_their_number() -> None:
+    windows = [
+        merged(window(0, 10, {KEY: 1000}), 3, 0, 100),
+        merged(window(0, 10, {KEY: 500}, counting=True), 1, 0, 100),
+    ]
+    # 80 ms lie between: 60 of them are like the first 10 ms, 20 like the others.
+    assert totals(windows, KEY)[KEY] == pytest.approx(1000 * 7 + 500 * 3)
+
+
+def test_merged_windows_that_are_not_good_leave_their_stretch_to_others() -> None:
+    windows = [
+        merged(window(0, 10, {KEY: 77}, cost=5), 3, 0, 100),
+        merged(window(0, 10, {KEY: 500}, counting=True), 1, 0, 100),
+    ]
+    assert totals(windows, KEY)[KEY] == pytest.approx(500 / 10 * 95)

@@ -62,7 +62,7 @@ def harvest(target: Target) -> ObservedLookups:
         groups=lambda: target.groups,
         entries=lambda name: target.maps.get(name, []),
         counters=dict,
-        windows=[],
+        windows=SimpleNamespace(all=lambda: ()),
         cpu_begin_ns=5,
         cpu_end_ns=8,
         memory=None,

@@ -21,6 +21,7 @@ def window(*keys: GroupKey) -> MeasuredWindow:
         is_counting=False,
         cpu_begin_ns=0,
         cpu_end_ns=1,
+        cpu_ns=1,
         cost_ns=1,
         admitted=1,
         refused=0,

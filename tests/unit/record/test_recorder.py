@@ -44,12 +44,11 @@ def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_ke
     samples = Thinned(most=4)
     for number in range(10):
         samples.add(number, 0, 0)
-    windows = [SimpleNamespace(admitted=new) for new in (10, 5, 3)]
     calls: list[str] = []
     run = run_of(
         calls,
         sampler=Part(calls, "sampler", samples=samples),
-        lookups=Part(calls, "lookups", windows=windows),
+        lookups=Part(calls, "lookups", windows=SimpleNamespace(admitted=18)),
         governor=SimpleNamespace(spent_ns=0),
     )
     shown: list[Progress] = []
