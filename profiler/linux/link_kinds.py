@@ -20,6 +20,7 @@ from profiler.linux import bpf, perf_events
 from profiler.linux.bpf import UprobePlace
 from profiler.linux.links import ManyPlaces, OnePlace
 
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 # Two instructions: r0 = 0; exit. include/uapi/linux/bpf.h, struct bpf_insn.
 _RETURN_ZERO = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
 
@@ -54,10 +55,15 @@ def load_empty_program(attach_type: int = bpf.ATTACH_NONE) -> int:
 
 @cache
 def link_errno(kind: LinkKind) -> int:
-    """Return 0 where this kernel has that kind of link, else the number of its error."""
+    """Return 0 where this kernel has that kind of link, else the number of its error.
+
+    Raises OSError where we lack files or memory to try it: that says nothing of the kernel.
+    """
     try:
         _try_link(kind)
     except OSError as error:
+        if error.errno in _SCARCE:
+            raise
         return error.errno or errno.EIO
     return 0
 
@@ -99,7 +105,10 @@ def _runs_in_threads(program: int) -> bool:
         return True
     try:
         caller = Thread(target=LIBC.getpgrp)
-        caller.start()
+        try:
+            caller.start()
+        except RuntimeError as error:  # all that Python says of a thread that cannot be
+            raise OSError(errno.ENOMEM, str(error)) from error
         caller.join()
         return bpf.read_program_statistics(program).run_count > 0
     finally:

@@ -182,7 +182,7 @@ def is_running(pid: int, start_ticks: int, proc: Path = PROC) -> bool:
     """Tell whether the process that started then still runs: pids are used again."""
     try:
         stat = parse_stat(read_text(proc / str(pid) / "stat"))
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.start_ticks == start_ticks and stat.state not in ENDED_STATES
 

@@ -24,6 +24,7 @@ from profiler.names.session import NamingSession
 from profiler.probes.planner import ProbePlanner
 from profiler.process.events import ProcessEvents
 from profiler.process.mappings import TargetCode
+from profiler.process.procfs import is_running
 from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import UdpSockets
@@ -84,13 +85,18 @@ def _raise_open_files_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _require_running(process: TargetProcess) -> None:
+    if not process.code.current or not is_running(process.pid, process.start_ticks):
+        raise TargetError(f"process {process.pid} has ended", "pgrep -a asterisk")
+
+
 def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     """Load everything, then begin to listen and to sample; the stack undoes it. ProfilerError."""
     process = TargetProcess.open(target.pid, target.process.stat.start_ticks)
     process.code.refresh()
-    if not process.code.current:
-        raise TargetError(f"process {target.pid} has ended", "pgrep -a asterisk")
+    _require_running(process)
     loaded = load(stack, target, process, options)
+    _require_running(process)  # that took seconds
     names = NamingSession(process, options.symbols)
     names.pin()
     sampler = CpuSampler(loaded.module, options.frequency_hz)

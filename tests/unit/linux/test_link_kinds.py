@@ -62,3 +62,16 @@ def test_each_kind_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     link_errno(LinkKind.SINGLE)
     monkeypatch.setattr(link_kinds, "_try_link", lambda _kind: pytest.fail("tried again"))
     assert link_errno(LinkKind.SINGLE) == 0
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_what_we_lack_says_nothing_of_the_kernel(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(_kind: LinkKind) -> None:
+        raise OSError(number, "scarce")
+
+    monkeypatch.setattr(link_kinds, "_try_link", refuse)
+    with pytest.raises(OSError, match="scarce"):
+        link_errno(LinkKind.MULTI)
