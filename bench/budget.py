@@ -1,9 +1,9 @@
 """What the default budget costs a target that does nothing but look up, and what it buys.
 
-With and without the profiler in turns, in one run: the throughput of the searching threads for each
-second of CPU time that they had (which is not disturbed by what else runs on the machine) and for
-each second of the clock (which is). As many turns are compared in which there was no profiler
-either: how far those ratios are from one is how far the machine itself wavers. Then one recording,
+With and without the profiler in alternation, in one run: the throughput of the searching threads
+for each second of CPU time that they had (which is not disturbed by what else runs on the machine)
+and for each second of the clock (which is). As many rounds are compared in which there was no
+profiler either: how far those ratios are from one is the jitter of the machine itself. Then one recording,
 compared with the target's own count.
 """
 
@@ -25,13 +25,13 @@ ASTERISK = instance.Options("16")
 CHAINS = (10, 100, 1_000, 8_000, 50_000)
 THREADS = (1, 8)
 BUDGET_RATIO = 0.01
-TURNS = 20
-TURN_SECONDS = 1.5
+ROUNDS = 20
+ROUND_SECONDS = 1.5
 RECORD_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class Rounds:
     """Throughput with the profiler, and once more without, over that without; and the charge."""
 
     by_cpu: Pairs
@@ -40,9 +40,9 @@ class Turns:
     charged_ratio: float
 
 
-def turns(storm: Storm, session: Session, count: int, seconds: float) -> Turns:
-    """Switch the profiler on and off; each turn is compared with those before and after it."""
-    found = Turns(Pairs(), Pairs(), Pairs(), 0.0)
+def rounds(storm: Storm, session: Session, count: int, seconds: float) -> Rounds:
+    """Switch the profiler on and off; each round is compared with those before and after it."""
+    found = Rounds(Pairs(), Pairs(), Pairs(), 0.0)
     on_ns = 0
     before = _off(storm, seconds)
     for _ in range(count):
@@ -88,7 +88,7 @@ def run(asterisk: Instance) -> Table:
             with Storm(asterisk, chain, threads) as storm:
                 options = Options(1, budget_ratio=BUDGET_RATIO)
                 with Session(asterisk.pid, options) as session:
-                    found = turns(storm, session, TURNS, TURN_SECONDS)
+                    found = rounds(storm, session, ROUNDS, ROUND_SECONDS)
                 recording, truth = recorded_storm(storm, asterisk.pid, RECORD_SECONDS)
             group = max(recording.lookups, key=lambda group: group.measured)
             exact = round(group.verified * 60 / RECORD_SECONDS)
@@ -129,7 +129,7 @@ def run(asterisk: Instance) -> Table:
         headings,
         tuple(rows),
         (
-            promise(f"throughput at least 99 %: all turns together {every}", every.median >= 0.99),
+            promise(f"throughput at least 99 %: all rounds together {every}", every.median >= 0.99),
             promise(f"in each row, as far as it is known: least {least}", least.high >= 0.99),
             promise(f"at least 1,000 exact counts in 60 s (least {fewest:,})", fewest >= 1000),
             promise(f"estimated totals within 5 % (furthest {furthest:.1%})", furthest <= 0.05),

@@ -65,8 +65,8 @@ def fixed_ns(short: Costs, longer: Costs) -> float:
     return short.extra_ns(short.ours) - node_ns * short.compared
 
 
-def dearer(trap_ns: float, ours_ns: float) -> float:
-    """Return how many times as dear a trap is; infinite where ours is lost in what loads waver."""
+def cost_ratio(trap_ns: float, ours_ns: float) -> float:
+    """Return how many times as much a trap costs; infinite where ours is within their jitter."""
     return trap_ns / ours_ns if ours_ns > 0 else math.inf
 
 
@@ -144,7 +144,7 @@ def _every_lookup(session: Session) -> Iterator[Callable[[], None]]:
 def measure(
     storm: Storm, session: Session, path: str, entry: int, placed: int, seconds: float
 ) -> Costs:
-    """Return the costs in turns: untraced, ours, a trap at the entry, a trap by our rules."""
+    """Return the costs in alternation: untraced, ours, a trap at the entry, a trap by our rules."""
     costs = Costs()
     ways: tuple[tuple[list[float], Callable[[], object] | None], ...] = (
         (costs.plain, None),
@@ -185,8 +185,8 @@ def run(asterisk: Instance) -> Table:
         by_chain[chain] = costs
         if chain >= 1_000:
             ours_worst = max(ours_worst, ours)
-            entry_ratio = min(entry_ratio, dearer(first, ours))
-            placed_ratio = min(placed_ratio, dearer(second, ours))
+            entry_ratio = min(entry_ratio, cost_ratio(first, ours))
+            placed_ratio = min(placed_ratio, cost_ratio(second, ours))
         rows.append(
             (
                 f"{chain:,}",
@@ -195,8 +195,8 @@ def run(asterisk: Instance) -> Table:
                 f"{ours:.1f} ns",
                 f"{first:.0f} ns",
                 f"{second:.0f} ns",
-                f"{dearer(first, ours):.0f}",
-                f"{dearer(second, ours):.0f}",
+                f"{cost_ratio(first, ours):.0f}",
+                f"{cost_ratio(second, ours):.0f}",
             )
         )
         print("counting", *rows[-1], flush=True)

@@ -21,7 +21,7 @@ from bench.tables import Table, promise
 from lab import instance
 from lab.instance import Instance
 from profiler.binary.elf import Elf
-from profiler.linux.bpf import UprobePlace, link_uprobes
+from profiler.linux.bpf import UprobeSite, link_uprobes
 from profiler.probes.attach import UprobePrograms
 from profiler.record.preparation import Options
 
@@ -38,14 +38,14 @@ def _times_ms(session: Session, pid: int, links: int) -> tuple[list[float], list
     measurement = session.run.lookups
     assert measurement is not None
     programs: UprobePrograms = measurement._programs
-    places = [
-        replace(probe.place, is_busy=links == 2 and measurement._counts.is_busy(probe))
+    points = [
+        replace(probe.point, is_busy=links == 2 and measurement._counts.is_busy(probe))
         for probe in measurement._plan.probes
     ]
     attach, detach = [], []
     for _ in range(CYCLES):
         times = [time.monotonic_ns()]
-        programs.attach(places, pid)
+        programs.attach(points, pid)
         times.append(time.monotonic_ns())
         programs.detach()
         times.append(time.monotonic_ns())
@@ -79,7 +79,7 @@ def _stalls_ms(programs: UprobePrograms) -> tuple[list[float], list[float]]:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "stalls"
         subprocess.run(["cc", "-O1", "-o", str(path), str(_SOURCE)], check=True)
-        places = [UprobePlace(offset, 0) for offset in _offsets(path)]
+        sites = [UprobeSite(offset, 0) for offset in _offsets(path)]
         with subprocess.Popen(
             [path, str(_STALL_SECONDS)], stdout=subprocess.PIPE, text=True
         ) as process:
@@ -92,7 +92,7 @@ def _stalls_ms(programs: UprobePrograms) -> tuple[list[float], list[float]]:
                     programs._idle_entry.descriptor,
                     programs.variant.links.attach_type,
                     str(path),
-                    places,
+                    sites,
                     process.pid,
                     False,
                 )

@@ -1,4 +1,4 @@
-"""Statistics of paired measurements: the same thing with and without, in turns. Pure."""
+"""Statistics of paired measurements: the same thing with and without, in alternation. Pure."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """What was measured with and without something, by turns."""
+    """What was measured with and without something, in alternation."""
 
     with_it: list[float] = field(default_factory=list)
     without: list[float] = field(default_factory=list)
 
     def add(self, with_it: float, without: float) -> None:
-        """Add one turn."""
+        """Add one round."""
         self.with_it.append(with_it)
         self.without.append(without)
 
     def add_costs(self, cost: float, before: float, after: float) -> None:
-        """Add a turn by what one piece of work cost in it, and in the turns beside it without."""
+        """Add a round by what one piece of work cost in it, and in the rounds beside it without."""
         self.add(1 / cost, (1 / before + 1 / after) / 2)
 
     def ratio(self) -> Ratio:
-        """Return the median of with_it / without over the turns."""
+        """Return the median of with_it / without over the rounds."""
         return paired_ratio(self.with_it, self.without)
 
     def __add__(self, other: Pairs) -> Pairs:

@@ -1,4 +1,4 @@
-"""What sampling at 99 Hz with whole stacks costs, ours and that of perf, in turns in one run."""
+"""What sampling at 99 Hz with whole stacks costs, ours and that of perf, in one run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from profiler.record.preparation import Options
 
 ASTERISK = instance.Options("16")
 FREQUENCY_HZ = 99
-TURNS = 8
+ROUNDS = 8
 SECONDS = 5.0
 _CHAIN = 1_000
 _SAMPLE_BYTES = 24
@@ -33,7 +33,7 @@ _THREAD_STARTS = re.compile(r"\b(start_thread|_{0,2}clone3?)\b")
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """What one tool did in one turn."""
+    """What one tool did in one round."""
 
     reading: Reading
     cpu_s: float
@@ -94,8 +94,8 @@ def run(asterisk: Instance) -> Table:
         storm = stack.enter_context(Storm(asterisk, _CHAIN))
         session = stack.enter_context(Session(asterisk.pid, options))
         before = _speed(_nothing(storm))
-        for turn in range(2 * TURNS):
-            label = tuple(tools)[turn % 2]
+        for number in range(2 * ROUNDS):
+            label = tuple(tools)[number % 2]
             if label == "ebpf-prof":
                 tool = _ours(storm, session)
             else:
@@ -104,7 +104,7 @@ def run(asterisk: Instance) -> Table:
             tools[label].append(tool)
             plain[label].append((before + after) / 2)
             before = after
-    rows = [_row(label, turns, plain[label]) for label, turns in tools.items()]
+    rows = [_row(label, rounds, plain[label]) for label, rounds in tools.items()]
     ours = paired_ratio([_speed(t.reading) for t in tools["ebpf-prof"]], plain["ebpf-prof"])
     lost = f"{1 - ours.median:.2%}, at most {1 - ours.low:.2%}"
     return Table(
@@ -119,11 +119,11 @@ def _speed(reading: Reading) -> float:
     return 1 / reading.cpu_ns_per_lookup
 
 
-def _row(label: str, turns: list[Tool], plain: list[float]) -> tuple[str, ...]:
+def _row(label: str, rounds: list[Tool], plain: list[float]) -> tuple[str, ...]:
     return (
         label,
-        str(paired_ratio([_speed(turn.reading) for turn in turns], plain)),
-        f"{statistics.median(turn.cpu_s for turn in turns):.3f} s",
-        f"{statistics.median(turn.written_bytes for turn in turns) / 1e6:.3f} MB",
-        f"{100 * statistics.median(turn.whole_ratio for turn in turns):.1f} %",
+        str(paired_ratio([_speed(one.reading) for one in rounds], plain)),
+        f"{statistics.median(one.cpu_s for one in rounds):.3f} s",
+        f"{statistics.median(one.written_bytes for one in rounds) / 1e6:.3f} MB",
+        f"{100 * statistics.median(one.whole_ratio for one in rounds):.1f} %",
     )

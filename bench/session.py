@@ -56,7 +56,7 @@ class Session:
 def recorded(
     pid: int, options: Options, at_begin: Callable[[], None], at_end: Callable[[], None]
 ) -> Recording:
-    """Return a recording; the callbacks run at the edges of what it is about."""
+    """Return a recording; the callbacks run at the ends of what it is about."""
     target = find_asterisk(pid)
     with ExitStack() as stack:
         run = recorder.begin(stack, target, options)

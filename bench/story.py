@@ -2,7 +2,7 @@
 
 Phones register as fast as the target answers: a few wait for their answer at any time, so that one
 thread of the target is busy all the time, and what is taken from it is missing in its throughput.
-With and without the profiler in turns, and without it once more. Then one recording: how many
+With and without the profiler in alternation, and without it once more. Then one recording: how many
 lookups were counted exactly, and how far the estimated number is from the true one.
 """
 
@@ -27,7 +27,7 @@ ASTERISK = instance.Options("16", buckets=7, taskprocessors=55_585)
 AT_ONCE = 8  # registrations that wait for their answer
 RATE_MAX = 1_000.0  # that sipp would begin in a second, were they answered
 SECONDS = 3.0
-TURNS = 40
+ROUNDS = 40
 RECORD_SECONDS = 60.0
 COUNTED = 200  # registrations of which every lookup is counted
 COUNTED_HZ = 20.0
@@ -36,7 +36,7 @@ BUDGET_RATIO = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Round:
     """Registrations that were answered in a second, and the target's CPU time for one of them."""
 
     per_second: float
@@ -50,7 +50,7 @@ def _register(asterisk: Instance, seconds: float) -> Summary:
     )
 
 
-def _turn(asterisk: Instance, clock: ProcessClock, session: Session | None) -> Turn:
+def _round(asterisk: Instance, clock: ProcessClock, session: Session | None) -> Round:
     begin_ns = clock.read_ns()
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(_register, asterisk, SECONDS)
@@ -58,20 +58,20 @@ def _turn(asterisk: Instance, clock: ProcessClock, session: Session | None) -> T
             session.on(SECONDS)
         summary = sent.result()
     used_ns = clock.read_ns() - begin_ns
-    return Turn(summary.successful / summary.duration_s, used_ns / summary.successful)
+    return Round(summary.successful / summary.duration_s, used_ns / summary.successful)
 
 
-def _turns(asterisk: Instance, session: Session) -> tuple[Pairs, Pairs, Pairs]:
+def _rounds(asterisk: Instance, session: Session) -> tuple[Pairs, Pairs, Pairs]:
     """Return throughput by CPU time, the same without the profiler, and throughput by the clock."""
     by_cpu, without_by_cpu, by_clock = Pairs(), Pairs(), Pairs()
     clock = ProcessClock(asterisk.pid)
-    before = _turn(asterisk, clock, None)
-    for _ in range(TURNS):
-        on = _turn(asterisk, clock, session)
-        after = _turn(asterisk, clock, None)
+    before = _round(asterisk, clock, None)
+    for _ in range(ROUNDS):
+        on = _round(asterisk, clock, session)
+        after = _round(asterisk, clock, None)
         by_cpu.add_costs(on.cpu_ns, before.cpu_ns, after.cpu_ns)
         by_clock.add(on.per_second, (before.per_second + after.per_second) / 2)
-        again, before = _turn(asterisk, clock, None), _turn(asterisk, clock, None)
+        again, before = _round(asterisk, clock, None), _round(asterisk, clock, None)
         without_by_cpu.add_costs(again.cpu_ns, after.cpu_ns, before.cpu_ns)
     return by_cpu, without_by_cpu, by_clock
 
@@ -114,8 +114,8 @@ def _of_taskprocessors(recording: Recording) -> list[LookupGroup]:
 def run(asterisk: Instance) -> Table:
     """Return the table."""
     with Session(asterisk.pid, Options(1, budget_ratio=BUDGET_RATIO)) as session:
-        by_cpu, without, by_clock = _turns(asterisk, session)
-        charged = session.run.governor.spent_ns / (TURNS * SECONDS * 1e9)
+        by_cpu, without, by_clock = _rounds(asterisk, session)
+        charged = session.run.governor.spent_ns / (ROUNDS * SECONDS * 1e9)
     per_registration = _lookups_per_registration(asterisk)
     recording, answered = _recorded(
         asterisk,

@@ -81,7 +81,7 @@ static __always_inline int cpu_finish(struct unwind_state *state)
 /* While the kernel handles a probed push, ip is first behind the breakpoint's one byte, then at the
  * push, and a short time behind sp (emulate_push_stack in arch/x86/kernel/uprobes.c). Whether the
  * push is done shows on the stack: then the register's value is on top of it. */
-static __always_inline void cpu_settle_push(struct unwind_state *state)
+static __always_inline void cpu_correct_push(struct unwind_state *state)
 {
     u64 here = state->ip, before = here - 1, top;
     u32 *found = cpu_push_sites.lookup(&here);
@@ -144,7 +144,7 @@ static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
             unwind_record(state);
             return UNWIND_WHOLE;
         }
-        cpu_settle_push(state);
+        cpu_correct_push(state);
         return UNWIND_MORE;
     }
     unwind_begin(state, 0, 0, 0);
@@ -165,7 +165,7 @@ int cpu_continue(struct bpf_perf_event_data *ctx)
     return cpu_finish(state);
 }
 
-/* Tells where to unwind from; all else is cpu_continue's, so that it is compiled and verified once. */
+/* Says where to unwind from; all else is cpu_continue's, so that it is compiled and verified once. */
 int cpu_sample(struct bpf_perf_event_data *ctx)
 {
     u32 zero = 0;

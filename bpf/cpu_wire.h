@@ -8,7 +8,7 @@ enum cpu_counter {
     CPU_KEPT = 1,      /* recorded with a whole stack */
     CPU_LOST = 2,      /* ring buffer or stacks map full */
     CPU_COLLIDED = 3,  /* its stack's key is another stack's */
-    CPU_TRUNCATED = 4, /* recorded with a stack that was cut */
+    CPU_TRUNCATED = 4, /* recorded with a truncated stack */
     CPU_COUNTERS = 5,
 };
 

@@ -1,5 +1,5 @@
 /*
- * Tells of threads of the target that end: at once, and again when the kernel frees them.
+ * Reports threads of the target that end: at once, and again when the kernel frees them.
  *
  * Only when it is freed, all that a thread used is added up. At its end, what it used since it was last
  * switched to or met by the scheduler's tick is missing, for taskstats as for us (both come before the
@@ -18,7 +18,7 @@
 BPF_RINGBUF_OUTPUT(exits, EXIT_RING_PAGES);
 BPF_ARRAY(exits_lost, u64, 1);
 
-static __always_inline void tell_exit(char *task, u32 is_freed)
+static __always_inline void report_exit(char *task, u32 is_freed)
 {
     u32 tgid = 0;
     int zero = 0;
@@ -43,13 +43,13 @@ static __always_inline void tell_exit(char *task, u32 is_freed)
 /* On the raw tracepoints sched_process_exit and sched_process_free, include/trace/events/sched.h. */
 int thread_ended(struct bpf_raw_tracepoint_args *ctx)
 {
-    tell_exit((char *)ctx->args[0], 0);
+    report_exit((char *)ctx->args[0], 0);
     return 0;
 }
 
 int thread_freed(struct bpf_raw_tracepoint_args *ctx)
 {
-    tell_exit((char *)ctx->args[0], 1);
+    report_exit((char *)ctx->args[0], 1);
     return 0;
 }
 #endif

@@ -101,7 +101,7 @@ static __always_inline bool aggregate(struct lookup *l, u64 duration, bool hit)
     return true;
 }
 
-/* Choose by lot whether to unwind; where counting took far longer, always. Returns the weight, 0: no. */
+/* Choose at random whether to unwind; where counting took far longer, always. Returns the weight, 0: no. */
 static __always_inline u64 stack_weight(struct control *c, struct lookup *l)
 {
     if (!c->stack_share)

@@ -54,7 +54,7 @@ static __always_inline void finish_walk(struct lookup *l, struct walk *walk)
     l->comparisons += l->unlinked - takes_end_node(l);
 }
 
-/* Decide by lot whether a walk of this many expected nodes fits the budget. */
+/* Decide at random whether a walk of this many expected nodes fits the budget. */
 static __always_inline bool worth_walking(struct control *c, u64 nodes)
 {
     u64 cost = nodes * c->node_ns;
@@ -204,8 +204,8 @@ static __always_inline u32 plan_count(struct control *c, struct thread *t, struc
     struct layout *layout = layouts.lookup(&v_table);
     l->verdict = UNVERIFIED_START;
     if (!END_SITES)
-        return 0; /* whether the traversal ended at a node cannot be told */
-    /* How many a lookup for several has unlinked could not be told from what others linked and
+        return 0; /* whether the traversal ended at a node cannot be known */
+    /* How many a lookup for several has unlinked could not be distinguished from what others linked and
      * unlinked before it had the lock. */
     if (l->is_predicted && !(~l->flags & (OBJ_UNLINK | OBJ_MULTIPLE)))
         return 0;

@@ -45,7 +45,7 @@ static __always_inline void forget_call_site(struct lookup *l)
 }
 
 /* Not where nothing is returned to the caller and another probe sees the traversal's end. Where so
- * many lookups are measured that it slows the target down, one in some is drawn by lot among those for
+ * many lookups are measured that it slows the target down, one in some is drawn at random among those for
  * one element: what they return must be the object at which the traversal ended, if it is not NULL. */
 static __always_inline bool needs_return(struct control *c, struct lookup *l)
 {
@@ -128,7 +128,7 @@ static __always_inline u32 traversal_flags(struct lookup *l)
 static __always_inline void learn_frame(struct lookup *l)
 {
     u32 entry = l->entry;
-    struct frame *f = frames.lookup(&entry);
+    struct traversal_frame *f = traversal_frames.lookup(&entry);
     if (!f)
         return;
     u64 traversal_bytes = l->entry_sp - l->traversal_sp, state_bytes = l->entry_sp - l->state;
@@ -141,13 +141,13 @@ static __always_inline void learn_frame(struct lookup *l)
     __sync_fetch_and_add(fits ? &f->agreed : &f->differed, 1);
 }
 
-/* traverse_first has no probe: tell the traversal that this lookup will make by the frame that all of
+/* traverse_first has no probe: recognize the traversal that this lookup will make by the frame that all of
  * its kind had. The container's head is read before it is locked, so it may have changed when the
  * traversal ends, and then the count is not verified. */
 static __always_inline void predict_traversal(struct lookup *l)
 {
     u32 entry = l->entry;
-    struct frame *f = frames.lookup(&entry);
+    struct traversal_frame *f = traversal_frames.lookup(&entry);
     l->flags = traversal_flags(l);
     if (!begin_traversal(l)) {
         l->phase = PHASE_ENTERED; /* it will see that this is no container, too */
@@ -183,7 +183,7 @@ static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct
         return false;
     }
     u64 sp = ctx->sp + stack_bytes;
-    settle(t, c->window, sp + 1);
+    drop_ended(t, c->window, sp + 1);
     struct lookup *outer = top_lookup(t);
     if (t->depth >= MAX_DEPTH) {
         count_lookup(LOOKUPS_DEPTH);

@@ -36,7 +36,7 @@ BPF_HASH(groups, struct group_key, struct group, GROUPS);
 BPF_HASH(histograms, struct histogram_key, u64, HISTOGRAMS);
 BPF_HASH(lookup_stacks, struct lookup_stack_key, struct lookup_stack, GROUPS);
 BPF_HASH(cookies, u64, u64, 1024); /* by probe address; only for kernels without cookies */
-BPF_ARRAY(frames, struct frame, ENTRY_COUNT);
+BPF_ARRAY(traversal_frames, struct traversal_frame, ENTRY_COUNT);
 BPF_PROG_ARRAY(lookup_programs, PROGRAMS);
 
 static __always_inline void count_lookup(u32 counter)
@@ -169,7 +169,7 @@ static __always_inline void drop_top(struct thread *t, struct lookup *l)
 }
 
 /* Drop lookups of earlier windows, and those whose stack the thread has already left. */
-static __always_inline void settle(struct thread *t, u64 window, u64 sp)
+static __always_inline void drop_ended(struct thread *t, u64 window, u64 sp)
 {
 #pragma clang loop unroll(disable)
     for (int i = 0; i < MAX_DEPTH; i++) {

@@ -3,9 +3,9 @@
  * Lookups in ao2 containers: which, from where, how long, and how many comparisons each made.
  *
  * A lookup is followed by these probes, none of them per comparison:
- *   lookup            entry and return of __ao2_find and its kin: who asks for what, and the result
+ *   lookup            entry and return of __ao2_find and its variants: who asks for what, and the result
  *   traversal_first   entry of the container's traverse_first: the traversal's own state, which
- *                     tells the bucket that Asterisk computed. Left out once it is known where the
+ *                     gives the bucket that Asterisk computed. Left out once it is known where the
  *                     state lies.
  *   traversal_end     where the traversal gives up its last node: the node at which it ended. Does
  *                     not happen when every node was visited.
@@ -196,7 +196,7 @@ static __always_inline void returned(struct pt_regs *ctx, u64 now)
     charge(c, w, c->return_trap_ns);
     if (!c->window || !t)
         return;
-    settle(t, c->window, ctx->sp - 8);
+    drop_ended(t, c->window, ctx->sp - 8);
     struct lookup *l = top_lookup(t);
     if (!l || l->entry_sp + 8 != ctx->sp)
         return;
@@ -255,7 +255,7 @@ static __always_inline void inside(struct pt_regs *ctx, struct control *c, u64 c
     struct thread *t = this_thread();
     if (!t)
         return;
-    settle(t, c->window, ctx->sp);
+    drop_ended(t, c->window, ctx->sp);
     struct lookup *l = top_lookup(t);
     if (!l)
         return;
@@ -342,7 +342,7 @@ int lookup_return(struct pt_regs *ctx)
     return 0;
 }
 
-#include "tally.h"
+#include "entry_counts.h"
 
 /* What a probe costs is measured with these. */
 int calibrate_entry(struct pt_regs *ctx)

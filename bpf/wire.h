@@ -44,7 +44,7 @@ enum place {
 /* Why a measured lookup's comparisons are, or are not, known. */
 enum verdict {
     VERIFIED,            /* counted, and every check held */
-    UNVERIFIED_WALK,     /* not walked: its turn did not come, or the budget had no room */
+    UNVERIFIED_WALK,     /* not walked: not chosen, or the budget had no room */
     UNVERIFIED_START,    /* the start of the traversal was not seen */
     UNVERIFIED_LAYOUT,   /* a container whose methods are not known */
     UNVERIFIED_MEMORY,   /* a page of the chain was not resident */
@@ -69,7 +69,7 @@ enum lookup_counter {
     LOOKUPS_GROUPS,     /* lost: no room for the group */
     LOOKUPS_UNREADABLE, /* lost: the arguments could not be read */
     LOOKUPS_UNFINISHED, /* lost: no return seen before the probes were taken away */
-    LOOKUPS_STACKLESS,  /* kept, but its call stack, whose turn it was, was lost */
+    LOOKUPS_STACKLESS,  /* kept, but its call stack was chosen and lost */
     LOOKUP_COUNTER_COUNT,
 };
 
@@ -85,7 +85,7 @@ struct layout {
 
 enum container_kind { KIND_UNKNOWN, KIND_HASH, KIND_RBTREE };
 
-/* What user space tells the programs; one entry, written only by user space. */
+/* What user space sets for the programs; one entry, written only by user space. */
 struct control {
     u64 window;            /* number of the open window, from 1; 0: closed */
     u64 admit_until_ns;    /* lookups that are entered later are not admitted */
@@ -99,37 +99,37 @@ struct control {
     u32 stack_ns;          /* expected cost of unwinding one stack */
     u32 stack_share;       /* 1 of this many cheap lookups is unwound */
     u32 return_share;      /* 1 of this many cheap lookups is followed to its return */
-    u32 predicts;          /* traverse_first has no probe: traversals are told by their frames */
+    u32 predicts;          /* traverse_first has no probe: traversals are known by their frames */
     u32 unused;
 };
 
 /* Where a traversal's frame lies below the return address of the entry function that led to it, the
  * same for all lookups by that function unless `differed`. Learnt where traverse_first has a probe. */
-struct frame {
+struct traversal_frame {
     u64 traversal_bytes; /* to the stack pointer at the call of traverse_first */
     u64 state_bytes;     /* to struct hash_traversal_state */
     u64 agreed;          /* traversals that were as predicted from the first one, and that one */
     u64 differed;
 };
 
-/* What the programs tell about the open window; one entry. */
+/* What the programs report about the open window; one entry. */
 struct window_state {
-    u64 spent_ns;  /* estimated cost to the target so far */
-    u64 closed_ns; /* when the first entry was refused; 0: none was */
-    u64 admitted;  /* lookups admitted */
-    u64 in_flight; /* admitted lookups that have not returned (two's complement) */
-    u64 trap_ns;   /* calibrated cost of all probe hits, without the programs' time */
-    u64 nodes;     /* nodes walked */
-    u64 refused;   /* entries that were not admitted, or only counted, since it was spent */
-    u64 put_off;   /* long chains not walked because too little of the allowance was left */
-    u64 walk_ns;   /* time of all walks */
-    u64 tallied;   /* entries, in windows that only count */
+    u64 spent_ns;    /* estimated cost to the target so far */
+    u64 closed_ns;   /* when the first entry was refused; 0: none was */
+    u64 admitted;    /* lookups admitted */
+    u64 in_flight;   /* admitted lookups that have not returned (two's complement) */
+    u64 trap_ns;     /* calibrated cost of all probe hits, without the programs' time */
+    u64 nodes;       /* nodes walked */
+    u64 refused;     /* entries that were not admitted, or only counted, since it was spent */
+    u64 put_off;     /* long chains not walked because too little of the allowance was left */
+    u64 walk_ns;     /* time of all walks */
+    u64 entry_count; /* entries, in windows that only count */
 };
 
 /* Lookups are aggregated by these; no padding, since BPF hashes every byte. */
 struct group_key {
     u64 container;
-    u64 comparator; /* the container's cmp_fn: tells a reused address from the old container */
+    u64 comparator; /* the container's cmp_fn: distinguishes a reused address */
     u64 file;       /* address of the caller's file name; 0 on Asterisk 13 */
     u64 function;   /* of its function name; on Asterisk 13 the return address */
     u32 line;

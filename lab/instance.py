@@ -30,7 +30,7 @@ BOOT_SECONDS = 420.0
 CLI_SECONDS = 60.0
 # 55,600 in 7 buckets: each new one is compared with all of its bucket.
 LEAK_SECONDS = 300.0
-SETTLED_READINGS = 4
+STABLE_READINGS = 4
 STOP_SECONDS = 15.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
@@ -133,11 +133,11 @@ class Instance:
             answer = self.cli(f"groundtruth {command}", seconds)
         return parse_groundtruth(command, answer)
 
-    def settled_taskprocessor_count(self) -> int:
+    def stable_taskprocessor_count(self) -> int:
         """Return the count of taskprocessors when it has stopped changing after the boot."""
         counts = [self.taskprocessor_count()]
-        while len(counts) < SETTLED_READINGS or len(set(counts[-SETTLED_READINGS:])) > 1:
-            if len(counts) > 100 * SETTLED_READINGS:
+        while len(counts) < STABLE_READINGS or len(set(counts[-STABLE_READINGS:])) > 1:
+            if len(counts) > 100 * STABLE_READINGS:
                 raise LabError(f"{self.name}: its taskprocessors do not stop changing")
             time.sleep(0.1)
             counts.append(self.taskprocessor_count())
@@ -145,7 +145,7 @@ class Instance:
 
     def leak(self, total: int) -> None:
         """Leak taskprocessors until there are total of them (more, if there are more)."""
-        missing = total - self.settled_taskprocessor_count() if total else 0
+        missing = total - self.stable_taskprocessor_count() if total else 0
         if missing > 0:
             kind = " pjsip" if self.options.version == "22" else ""
             self.groundtruth(f"tps leak {missing}{kind}", LEAK_SECONDS)

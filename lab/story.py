@@ -38,7 +38,7 @@ def register(target: Instance, seconds: int, outcome: list[str]) -> None:
         outcome.append(f"the traffic failed: {error}")
 
 
-def tell_story(seconds: int, output: str | None) -> int:
+def run_story(seconds: int, output: str | None) -> int:
     """Start the lab's Asterisk, profile it under load, and leave nothing behind."""
     print("No Asterisk is running here: starting the lab's own.", file=sys.stderr)
     options = Options("16", NAME, buckets=BUCKETS, taskprocessors=TASKPROCESSORS)
@@ -74,7 +74,7 @@ def main() -> int:
                 ["--duration", str(arguments.duration)]
                 + (["--output", arguments.output] if arguments.output else [])
             )
-        return tell_story(arguments.duration, arguments.output)
+        return run_story(arguments.duration, arguments.output)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

@@ -6,7 +6,7 @@ Raised anywhere, caught once in cli.py. Bugs are ordinary exceptions and keep th
 import errno
 import os
 
-# Who refused root something is told by the kernel's log: AppArmor, SELinux, lockdown.
+# Who refused root something is in the kernel's log: AppArmor, SELinux, lockdown.
 REFUSALS = "sudo dmesg | grep -iE 'denied|lockdown|avc'"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from profiler.binary.call_frames import FrameSection
+from profiler.binary.call_frames import CallFrameSection
 
 ADDRESS = 0x10000  # of the built sections
 USUAL_INIT = bytes((0x0C, 7, 8, 0x90, 1))  # def_cfa rsp 8; offset rip 1
@@ -34,8 +34,8 @@ class Section:
         self.data = b""
         self.is_debug = is_debug
 
-    def built(self, ends_at_zero: bool = False) -> FrameSection:
-        return FrameSection(self.data, ADDRESS, self.is_debug, ends_at_zero)
+    def built(self, ends_at_zero: bool = False) -> CallFrameSection:
+        return CallFrameSection(self.data, ADDRESS, self.is_debug, ends_at_zero)
 
     def cie(
         self,

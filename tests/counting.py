@@ -28,10 +28,10 @@ from profiler.wire.lookups import (
     Metric,
     Place,
     Verdict,
-    decode_frame,
     decode_group,
     decode_group_key,
     decode_histogram_key,
+    decode_traversal_frame,
     decode_window_state,
     place_of,
     slot_range,
@@ -147,7 +147,7 @@ class Counting:
             threads.clear()
         self._window += 1
         self._control(replace(control, window=0))
-        probes = [probe.place for probe in self.probes()]
+        probes = [probe.point for probe in self.probes()]
         if control.predicts:
             probes = [p for p in probes if place_of(p.cookie) != Place.TRAVERSAL_FIRST]
         self.programs.attach(probes, self.pid)
@@ -168,8 +168,8 @@ class Counting:
     def predict(self) -> None:
         """Go on without the probes on traverse_first."""
         for entry in range(Place.TRAVERSAL_FIRST):
-            frame = self.programs.module.map("frames").get(struct.pack("<I", entry))
-            assert frame is not None and not decode_frame(frame).differed
+            frame = self.programs.module.map("traversal_frames").get(struct.pack("<I", entry))
+            assert frame is not None and not decode_traversal_frame(frame).differed
         self.close()
         self.open(replace(OPEN, return_share=PREDICTED_RETURN_SHARE, predicts=True))
 

@@ -312,7 +312,7 @@ LONG_NAME = "very_long_name_" * 700  # 10,500 characters
 
 
 def hostile() -> p.Profile:
-    """Losses, cut stacks, contradictions, and names that try to break out of every format."""
+    """Losses, truncated stacks, contradictions, and names that try to break out of every format."""
     story = field_story()
     worst = story.containers[0]
     site = replace(worst.call_sites[0], file=HOSTILE_NAME, function=LONG_NAME)

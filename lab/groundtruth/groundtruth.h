@@ -123,7 +123,7 @@ struct search {
     int iterates;
 };
 
-/* Note where the call on the same line stands: that is the call site which Asterisk is told. */
+/* Note where the call on the same line stands: that is the call site which Asterisk gets. */
 #define HERE(worker) ((worker)->line = __LINE__, (worker)->function = __PRETTY_FUNCTION__)
 
 #define SEARCH static int __attribute__((noinline))

@@ -2,7 +2,7 @@
 
 Nothing here is decided by a version number: a layout is taken when the magic number, the pointers
 and the counts in memory fit it. Read-only, by process_vm_readv(2), which neither stops the target
-nor needs it to be stopped. So a container may change meanwhile: a chain that leaves it is dropped,
+nor needs it to be stopped. So a container may change meanwhile: a chain that leaves it ends there,
 and everything is bounded. Layouts: main/astobj2_private.h, main/astobj2_container_private.h,
 main/astobj2_hash.c and main/astobj2_rbtree.c, Asterisk 13 to 22; AO2_DEBUG builds have more fields.
 """
@@ -35,7 +35,7 @@ IsCode = Callable[[int], bool]
 
 
 def _is_live(memory: TargetMemory, address: int) -> bool:
-    """Tell by its magic number (28 bits, 30 in Asterisk 13) whether an object is there."""
+    """Return whether the magic number (28 bits, 30 in Asterisk 13) of an object is there."""
     word = memory.read(address + MAGIC_OFFSET, 4)
     if word is None:
         return False
@@ -91,7 +91,7 @@ def _read_rbtree(
         if root and _read_pointer(memory, root + _NODE_CONTAINER_OFFSET) == address:
             return Layout(Kind.RBTREE, 0, 0, 0, root_at), None, None
     if elements == 0 and _read_pointer(memory, address + _ROOT_OFFSETS[0]) == 0:
-        # Of an empty tree, nothing tells where its root would be.
+        # Of an empty tree, nothing says where its root would be.
         return Layout(Kind.RBTREE, 0, 0, 0, 0), None, None
     return None
 

@@ -2,7 +2,7 @@
 
 A process is an Asterisk when its executable exports the functions that the profiler measures. The
 short-lived console clients (`asterisk -r`, `asterisk -rx`, `rasterisk`) run the same executable:
-their command line tells them apart, as it tells Asterisk itself (main/asterisk.c, parse_options).
+their command line distinguishes them, also for Asterisk itself (main/asterisk.c, parse_options).
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def find_candidates(proc: Path = PROC) -> tuple[Process, ...]:
 
 
 def is_console(command_line: Sequence[str]) -> bool:
-    """Tell whether these are the arguments of a console client instead of a server."""
+    """Return whether these are the arguments of a console client instead of a server."""
     if not command_line:
         return False
     if "rasterisk" in command_line[0]:
@@ -186,7 +186,7 @@ def _build_of(process: Process, proc: Path) -> AsteriskBuild | None:
 
 
 def _has_name(pid: int, proc: Path) -> bool:
-    """Tell whether the process may be an Asterisk by the name of its main thread or executable.
+    """Return whether the process may be an Asterisk by the name of its main thread or executable.
 
     Copies are found too (`asterisk16`, `asterisk-debug`); `safe_asterisk` and `astcanary` are not.
     """

@@ -34,7 +34,7 @@ _HEAD = struct.Struct("<II")  # length, CIE pointer
 _RANGE = struct.Struct("<iI")  # start relative to its own address, size
 
 
-class MalformedFramesError(ValueError):
+class MalformedCallFramesError(ValueError):
     """The section breaks the format in a way that leaves the entries behind it unreadable."""
 
 
@@ -51,12 +51,12 @@ class Cie:
 
     @property
     def usual(self) -> bool:
-        """Tell whether its entries look as GCC and Clang make them."""
+        """Return whether its entries look as GCC and Clang make them."""
         return self.augmented and self.encoding == PCREL_SDATA4
 
 
 @dataclass(frozen=True, slots=True)
-class FrameSection:
+class CallFrameSection:
     """Contents of a section and its virtual address.
 
     `ends_at_zero`: the end of the contents is not the section's, so that a zero length ends it.
@@ -95,11 +95,11 @@ def read_sleb(data: bytes, at: int) -> tuple[int, int]:
     return value, at
 
 
-def read_entries(section: FrameSection) -> Iterator[Entry]:
-    """Yield the frame description entries as they come; MalformedFramesError where they break."""
+def read_entries(section: CallFrameSection) -> Iterator[Entry]:
+    """Yield the frame description entries in order; MalformedCallFramesError where they break."""
     data, address = section.data, section.address
     if len(data) > MAX_SECTION_BYTES:
-        raise MalformedFramesError(f"{len(data)} bytes of frame information")
+        raise MalformedCallFramesError(f"{len(data)} bytes of frame information")
     cies: dict[int, Cie | None] = {}
     at, end = 0, len(data) - 8
     while at <= end:
@@ -125,7 +125,7 @@ def read_entries(section: FrameSection) -> Iterator[Entry]:
 
 
 def _read_unusual(
-    section: FrameSection, cies: dict[int, Cie | None], at: int
+    section: CallFrameSection, cies: dict[int, Cie | None], at: int
 ) -> tuple[int, Entry | None]:
     # Terminators, 64-bit lengths, `.debug_frame`.
     start = at
@@ -136,14 +136,14 @@ def _read_unusual(
     wide = length == 0xFFFFFFFF
     if wide:
         if at + 8 > len(section.data):
-            raise MalformedFramesError(f"entry at {start:#x} ends with the section")
+            raise MalformedCallFramesError(f"entry at {start:#x} ends with the section")
         (length,) = _U64.unpack_from(section.data, at)
         at += 8
     following = at + length
     # LSB: the CIE pointer of .eh_frame has 4 bytes even then; that of .debug_frame grows.
     field = _U64 if wide and section.is_debug else _U32
     if length < field.size or following > len(section.data):
-        raise MalformedFramesError(f"entry at {start:#x} has {length} bytes")
+        raise MalformedCallFramesError(f"entry at {start:#x} has {length} bytes")
     (pointer,) = field.unpack_from(section.data, at)
     if pointer == ((1 << 8 * field.size) - 1 if section.is_debug else 0):
         return following, None
@@ -152,7 +152,7 @@ def _read_unusual(
     return following, _entry(section, cie, at + field.size, following)
 
 
-def _cie_at(section: FrameSection, cies: dict[int, Cie | None], place: int) -> Cie | None:
+def _cie_at(section: CallFrameSection, cies: dict[int, Cie | None], place: int) -> Cie | None:
     # Remembers failures too, so that a bad one is tried once.
     try:
         cie = _parse_cie(section, place)
@@ -162,7 +162,7 @@ def _cie_at(section: FrameSection, cies: dict[int, Cie | None], place: int) -> C
     return cie
 
 
-def _parse_cie(section: FrameSection, at: int) -> Cie | None:
+def _parse_cie(section: CallFrameSection, at: int) -> Cie | None:
     data = section.data
     if at < 0:
         return None
@@ -206,7 +206,7 @@ def _parse_cie_body(data: bytes, at: int, end: int) -> Cie | None:
 
 
 def _augmented_encoding(values: bytes, letters: bytes) -> int:
-    # The encoding of addresses; unknown letters end what can be told, their data is skipped.
+    # The encoding of addresses; unknown letters end what can be known, their data is skipped.
     encoding, at = PE_ABSPTR, 0
     for letter in letters:
         if letter == ord("R"):
@@ -227,7 +227,7 @@ def _pointer_bytes(encoding: int) -> int:
     return fixed.size
 
 
-def _entry(section: FrameSection, cie: Cie | None, at: int, end: int) -> Entry | None:
+def _entry(section: CallFrameSection, cie: Cie | None, at: int, end: int) -> Entry | None:
     # None when not even the address range can be read.
     encoding = PCREL_SDATA4 if cie is None else cie.encoding
     if cie is None and section.is_debug:
@@ -250,7 +250,7 @@ def _entry(section: FrameSection, cie: Cie | None, at: int, end: int) -> Entry |
     return start, start + size, cie, section.data[at:end]
 
 
-def _pointer(section: FrameSection, encoding: int, at: int, end: int) -> tuple[int, int]:
+def _pointer(section: CallFrameSection, encoding: int, at: int, end: int) -> tuple[int, int]:
     fixed = _FIXED.get(encoding & 0x0F)
     if fixed is None or encoding & 0xF0 not in (0, PE_PCREL) or at + fixed.size > end:
         raise ValueError(f"an address of encoding {encoding:#x}")

@@ -72,14 +72,14 @@ class CodeImage:
             return None
 
     def is_stub(self, address: int) -> bool:
-        """Tell whether a procedure linkage stub lies there."""
+        """Return whether a procedure linkage stub lies there."""
         return slot_of_stub(self.elf, address) is not None
 
     def pointer_at(self, slot: int) -> int | None:
         """Return the address inside this file that a data word will hold once loaded.
 
         None when it holds none, or one of another file. Relocated words of position-independent
-        files are told by their relocation, others by the file's bytes.
+        files are known by their relocation, others by the file's bytes.
         """
         if slot in self.imports.pointers:
             return self.imports.pointers[slot]

@@ -154,7 +154,7 @@ class CodeFlow:
         }
 
     def repeats(self, address: int, but_for: Set[int]) -> bool:
-        """Tell whether control can come back to an instruction without passing `but_for`."""
+        """Return whether control can come back to an instruction without passing `but_for`."""
         return self._code[address].end in self.reaching({address}, but_for)
 
     def reaching(self, goals: Set[int], but_for: Set[int] = frozenset()) -> set[int]:
@@ -265,7 +265,7 @@ def _closure(start: set[int], edges: dict[int, set[int]]) -> set[int]:
 
 
 def moves_pointer(instruction: Instruction) -> bool:
-    """Tell a `mov` of eight bytes."""
+    """Return whether it is a `mov` of eight bytes."""
     return instruction.mnemonic == "mov" and instruction.operand_bytes == 8
 
 

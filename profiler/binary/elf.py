@@ -63,7 +63,7 @@ class Segment:
     align: int
 
     def holds(self, address: int) -> bool:
-        """Tell whether the file has a byte for this virtual address."""
+        """Return whether the file has a byte for this virtual address."""
         return self.address <= address < self.address + self.file_bytes
 
 

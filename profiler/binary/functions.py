@@ -7,7 +7,12 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from profiler.binary.call_frames import Entry, FrameSection, MalformedFramesError, read_entries
+from profiler.binary.call_frames import (
+    CallFrameSection,
+    Entry,
+    MalformedCallFramesError,
+    read_entries,
+)
 from profiler.binary.elf import Elf
 
 MAX_ENTRIES = 1 << 20  # frame description entries of one file; libclang-cpp has 83 thousand
@@ -38,27 +43,27 @@ class FunctionTable:
 EMPTY_FUNCTIONS = FunctionTable(array("Q"), array("Q"))
 
 
-def frame_sections(elf: Elf) -> tuple[FrameSection, ...]:
+def call_frame_sections(elf: Elf) -> tuple[CallFrameSection, ...]:
     """Return the file's call frame information; ElfError where it cannot be read."""
     sections = []
     if elf.eh_frame is not None:
         address, data = elf.eh_frame
         unsure = elf.section(".eh_frame") is None
-        sections.append(FrameSection(data, address, ends_at_zero=unsure))
+        sections.append(CallFrameSection(data, address, ends_at_zero=unsure))
     debug = elf.section(".debug_frame")
     if debug is not None:
-        sections.append(FrameSection(elf.data(debug), debug.address, is_debug=True))
+        sections.append(CallFrameSection(elf.data(debug), debug.address, is_debug=True))
     return tuple(sections)
 
 
 def functions(elf: Elf) -> FunctionTable:
     """Return the function boundaries of a file without compiling its rules."""
-    ranges = [entry[:2] for entry in _entries(frame_sections(elf), elf.code_ranges)]
+    ranges = [entry[:2] for entry in _entries(call_frame_sections(elf), elf.code_ranges)]
     return _function_table(ranges)
 
 
 def _entries(
-    sections: Iterable[FrameSection], code_ranges: tuple[tuple[int, int], ...]
+    sections: Iterable[CallFrameSection], code_ranges: tuple[tuple[int, int], ...]
 ) -> list[Entry]:
     # Sorted, disjoint, not empty, inside the code. Where sections describe a place twice the
     # earlier section's entry stays; where entries overlap, the one that starts later begins anew.
@@ -67,7 +72,7 @@ def _entries(
         for entry in read_entries(section):
             found.setdefault(entry[0], entry)
             if len(found) > MAX_ENTRIES:
-                raise MalformedFramesError(f"more than {MAX_ENTRIES} entries")
+                raise MalformedCallFramesError(f"more than {MAX_ENTRIES} entries")
     disjoint: list[Entry] = []
     spans = iter(code_ranges)
     low, high = next(spans, (0, 0))

@@ -109,7 +109,7 @@ class Instruction:
         return _FORMATTER.format(Decoder(64, self.code, ip=self.address).decode())
 
     def may_write(self, register: int) -> bool:
-        """Tell whether the register may be changed; true when what is written is not known."""
+        """Return whether the register may be changed; true when what is written is not known."""
         return self.writes is None or bool(self.writes >> register & 1)
 
 

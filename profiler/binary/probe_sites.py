@@ -81,7 +81,7 @@ class _Step:
 
 
 def is_emulated(instruction: Instruction) -> bool:
-    """Tell whether every supported kernel emulates the instruction under a probe."""
+    """Return whether every supported kernel emulates the instruction under a probe."""
     if instruction.mnemonic == "push":
         code = instruction.code
         return (
@@ -97,7 +97,7 @@ def is_emulated(instruction: Instruction) -> bool:
 
 
 def _is_plain_branch(code: bytes) -> bool:
-    """Tell a jmp, jcc or call with a relative target and no prefix from loop, jrcxz and others."""
+    """Return whether it is a jmp, jcc or call with a relative target and no prefix; loop is not."""
     if code[0] == 0x0F:
         return code[1] & 0xF0 == 0x80
     return code[0] in (0xE8, 0xE9, 0xEB) or code[0] & 0xF0 == 0x70

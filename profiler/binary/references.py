@@ -48,7 +48,7 @@ class CodeReferences:
         self._callees: dict[int, str | None] = {}
 
     def uses(self, name: str) -> bool:
-        """Tell whether the file imports or exports the function."""
+        """Return whether the file imports or exports the function."""
         return name in self._imported or self._image.exported(name) is not None
 
     def callee(self, instruction: Instruction) -> str | None:
@@ -118,7 +118,7 @@ class CodeReferences:
             index += 1
 
     def taken(self, address: int) -> bool:
-        """Tell whether code or data hold the address, other than to call it directly."""
+        """Return whether code or data hold the address, other than to call it directly."""
         return address in self._pointers or address in self._by_target
 
     def _in_stubs(self, address: int) -> bool:

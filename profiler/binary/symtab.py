@@ -37,7 +37,7 @@ class ElfSymbol:
 
     @property
     def defined(self) -> bool:
-        """Tell whether this file holds what the symbol names."""
+        """Return whether this file holds what the symbol names."""
         return self.section != SHN_UNDEF
 
 
@@ -132,7 +132,7 @@ def _read_dynamic_table(elf: Elf) -> SymbolTable | None:
 
 
 def _count_by_hash(elf: Elf) -> int:
-    """Return the number of dynamic symbols, 0 when no hash table tells it."""
+    """Return the number of dynamic symbols, 0 when no hash table says it."""
     if DT_HASH in elf.dynamic:
         head = elf.read_at(elf.dynamic[DT_HASH], 8)
         return 0 if head is None else int(struct.unpack("<II", head)[1])

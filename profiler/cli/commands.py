@@ -83,7 +83,7 @@ def commands() -> None:
     type=Budget(),
     default="1%",
     show_default=True,
-    help="Most that measuring may take from the target, of one CPU; 0.1% to 100%, or off.",
+    help="Maximum overhead, as a share of one CPU: 0.1% to 100%, or off.",
 )
 @click.option(
     "-o",
@@ -96,7 +96,7 @@ def commands() -> None:
 @click.option(
     "--verify",
     is_flag=True,
-    help="Also trap each step of the traversals and compare: dear, for short runs.",
+    help="Self-check: count every comparison a second way (slow; keep runs short).",
 )
 @click.option("--list-probes", is_flag=True, help="Show where probes would go, and place none.")
 @click.option("-U", "--user", "user_only", is_flag=True, help="Leave kernel frames out.")
@@ -106,7 +106,7 @@ def commands() -> None:
     type=click.Path(exists=True, file_okay=False),
     help="Folder with debug symbol files, found by build id.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 7 when anything was lost or cut.")
+@click.option("--strict", is_flag=True, help="Exit with 7 when anything was lost or truncated.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no report; only write files.")
 def asterisk(
     pid: int | None,

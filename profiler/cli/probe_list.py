@@ -13,8 +13,8 @@ def render(plan: ProbePlan, executable: str, out: TextIO) -> None:
     out.write(f"{len(plan.probes)} probes in {executable}; none is placed now\n")
     for probe in plan.probes:
         site = probe.site
-        cost = "cheap: the kernel emulates it" if site.emulated else "dear: single-stepped"
-        where = "entry and return" if probe.place.with_return else "passed"
+        cost = "cheap: the kernel emulates it" if site.emulated else "expensive: single-stepped"
+        where = "entry and return" if probe.point.with_return else "passed"
         out.write(f"\n{site.function} ({where})\n")
         out.write(f"    {name}+{site.vaddr:#x}  {site.instruction}\n")
         out.write(f"    {cost}; {site.reason}\n")

@@ -52,7 +52,7 @@ def require_complete(profile: Profile) -> None:
     ):
         gone = counts.lost + counts.collided + counts.truncated
         if gone:
-            missing.append(f"{gone:,} {name} were lost, collided or cut")
+            missing.append(f"{gone:,} {name} were lost, collided or truncated")
     if profile.target.exited:
         missing.append("the target ended before the time was over")
     if missing:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from profiler.doctor.facts import SYSTEM_PYTHON, HostFacts
 from profiler.errors import REFUSALS, KernelError, PrivilegeError, ProfilerError
-from profiler.linux.link_kinds import LinkKind
+from profiler.linux.probe_link_kinds import ProbeLinkKind
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 
@@ -57,8 +57,8 @@ def checks(facts: HostFacts) -> tuple[Check, ...]:
         _btf(facts),
         _statistics(facts),
         _kernel_symbols(facts),
-        _optional("thread ends", _how_ends_are_told(facts), facts.thread_ends),
-        _optional("process events", "heard through the connector", facts.process_events),
+        _optional("thread ends", _how_ends_are_reported(facts), facts.thread_ends),
+        _optional("process events", "reported by the connector", facts.process_events),
         _optional("UDP sockets", "asked of sock_diag", facts.udp_sockets),
     )
 
@@ -130,7 +130,7 @@ def _lockdown(facts: HostFacts) -> Check:
             "boot with lockdown=integrity, or without lockdown= on the kernel's command line",
             PrivilegeError,
         )
-    return Check("lockdown", OK, facts.lockdown or "none that the kernel tells of")
+    return Check("lockdown", OK, facts.lockdown or "none that the kernel reports")
 
 
 def _bpf(facts: HostFacts) -> Check:
@@ -234,7 +234,7 @@ def _links(facts: HostFacts) -> Check:
             "grep -E 'BPF_EVENTS|UPROBE' /boot/config-$(uname -r)",
             KernelError,
         )
-    if facts.link_kind is LinkKind.SINGLE:
+    if facts.link_kind is ProbeLinkKind.SINGLE:
         return Check("uprobe links", OK, "probes attach one by one (before Linux 6.6)")
     return Check("uprobe links", OK, "many probes attach at once")
 
@@ -245,10 +245,10 @@ def _btf(facts: HostFacts) -> Check:
     return Check("BTF", WARNING, "none: kernel functions that BPF may call cannot be used")
 
 
-def _how_ends_are_told(facts: HostFacts) -> str:
-    if facts.frees_are_told:
-        return "told when the kernel frees threads"
-    return "heard through taskstats, which misses what each thread used last"
+def _how_ends_are_reported(facts: HostFacts) -> str:
+    if facts.frees_are_reported:
+        return "reported when the kernel frees threads"
+    return "read from taskstats, which misses what each thread used last"
 
 
 def _statistics(facts: HostFacts) -> Check:

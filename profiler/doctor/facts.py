@@ -20,7 +20,12 @@ from profiler.errors import ProfilerError
 from profiler.linux import bpf, perf_events
 from profiler.linux.bcc import BpfModule
 from profiler.linux.cpus import online_cpus
-from profiler.linux.link_kinds import LinkKind, best_link, load_empty_program, open_own_probe
+from profiler.linux.probe_link_kinds import (
+    ProbeLinkKind,
+    best_probe_link,
+    load_empty_program,
+    open_own_probe,
+)
 from profiler.process import thread_exits
 from profiler.process.events import ProcessEvents
 from profiler.process.procfs import INITIAL_PID_NAMESPACE, parse_status, read_namespace, read_text
@@ -49,7 +54,7 @@ class HostFacts:
     kptr_restrict: int | None
     bpf_errno: int  # loading a program
     uprobe_errno: int  # one perf event on our own process
-    link_kind: LinkKind | None  # the best that is there
+    link_kind: ProbeLinkKind | None  # the best that is there
     cpu_clock_errno: int
     statistics_errno: int  # BPF_ENABLE_STATS
     has_btf: bool
@@ -58,8 +63,8 @@ class HostFacts:
     bcc_elsewhere: bool  # the system's own Python has it
     compile_error: ProfilerError | None
     compile_tried: bool
-    frees_are_told: bool  # of threads that ended: see thread_exits.py
-    thread_ends: str | None  # None: heard of; else why not
+    frees_are_reported: bool  # of threads that ended: see thread_exits.py
+    thread_ends: str | None  # None: reported; else why not
     process_events: str | None
     udp_sockets: str | None
 
@@ -69,7 +74,7 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
     status = parse_status(read_text(Path("/proc/self/status")))
     bcc_path, bcc_is_compiler = _find_bcc()
     tried = compile_programs is not None and bcc_is_compiler
-    frees_are_told = bool(thread_exits.definitions())
+    frees_are_reported = bool(thread_exits.definitions())
     own = TargetProcess.open(os.getpid(), 0)
     return HostFacts(
         machine=platform.machine(),
@@ -84,7 +89,7 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         kptr_restrict=_read_number("/proc/sys/kernel/kptr_restrict"),
         bpf_errno=_errno_of(load_empty_program),
         uprobe_errno=_errno_of(open_own_probe),
-        link_kind=best_link(),
+        link_kind=best_probe_link(),
         cpu_clock_errno=_errno_of(
             lambda: perf_events.open_cpu_clock(_CLOCK_PERIOD_NS, cpu=online_cpus()[0])
         ),
@@ -95,8 +100,8 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         bcc_elsewhere=not bcc_is_compiler and _system_python_has_bcc(),
         compile_error=_error_of(compile_programs) if compile_programs and tried else None,
         compile_tried=tried,
-        frees_are_told=frees_are_told,
-        thread_ends=None if frees_are_told else _warning_of(lambda: ThreadUses(own)),
+        frees_are_reported=frees_are_reported,
+        thread_ends=None if frees_are_reported else _warning_of(lambda: ThreadUses(own)),
         process_events=_warning_of(lambda: ProcessEvents(own)),
         udp_sockets=_warning_of(lambda: UdpSockets(os.getpid())),
     )
@@ -116,7 +121,7 @@ def parse_lockdown(text: str) -> str | None:
 
 
 def read_lockdown() -> str | None:
-    """Return the kernel's lockdown mode, None when it has none or does not tell."""
+    """Return the kernel's lockdown mode, None when it has none or does not say."""
     try:
         return parse_lockdown(read_text(Path("/sys/kernel/security/lockdown")))
     except OSError:

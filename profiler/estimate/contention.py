@@ -7,7 +7,7 @@ WAITING_RATIO = 1.5
 
 
 def do_wait(lookups_ns: int, ran_ns: int) -> bool:
-    """Tell whether lookups wait for each other: they take more time than all threads run.
+    """Return whether lookups wait for each other: they take more time than all threads run.
 
     Waits for a CPU, and lookups inside others, which count twice, may make it say so as well.
     """

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 POOLED_LOOKUPS = 100
 # By how much the cost of our probes may differ from what was calibrated.
 COST_DOUBT_RATIO = 0.1
-# A total of which more than this part was not seen, and is told only by overhead-dominated windows,
-# is a lower bound.
+# A total of which more than this part was not seen, and is known only by overhead-dominated
+# windows, is a lower bound.
 UNKNOWN_RATIO = 0.1
 # By how much the work of a lookup may differ in windows where lookups wait for each other: probes
 # change who gets a lock next, and with it what is in the caches. See docs/overhead.md.
@@ -36,13 +36,13 @@ COUNTED_WAITING_DOUBT_RATIO = 0.03  # in windows that only count them
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A window on the target's CPU clock, in nanoseconds: its edges, and our cost between them.
+    """A window on the target's CPU clock, in nanoseconds: its ends, and our cost between them.
 
     `cost_outside_ns` is what we took since the last window beside it: placing and removing probes.
     `admitted` of all its lookups, which are `refused` more, were counted. The work may be off by
     `work_doubt_ratio` of it because of what the probes change.
 
-    One that was merged of several was not open for `closed_ns` between its edges. It stands for
+    One that was merged of several was not open for `closed_ns` between its ends. It stands for
     `between_ns` of that, beside what lies outside.
     """
 

@@ -79,7 +79,7 @@ def _spans_of(
             window.cpu_end_ns,
             window.cost_ns,
             outside_ns * window.merged // merged,
-            window.tallied if window.is_counting else window.admitted,
+            window.entry_count if window.is_counting else window.admitted,
             0 if window.is_counting else window.refused,
             window.is_overhead_dominated,
             waiting_ratio if lookups_wait else 0.0,
@@ -97,7 +97,7 @@ def _good_windows(
     each lookup. Where lookups wait for each other, measuring them changes what they need: then only
     counting windows are good, if they counted enough.
     """
-    counted = sum(window.tallied for window in windows if window.is_counting)
+    counted = sum(window.entry_count for window in windows if window.is_counting)
     if lookups_wait and counted >= POOLED_LOOKUPS:
         return lambda window: window.is_counting
     if all(window.is_overhead_dominated and not window.is_counting for window in windows):
@@ -111,9 +111,9 @@ def _do_wait(windows: Sequence[MeasuredWindow], groups: Mapping[GroupKey, Group]
 
 
 def _inside_ratio(window: MeasuredWindow) -> float:
-    """Return which part of a window's lookups began between its edges."""
+    """Return which part of a window's lookups began between its ends."""
     lookups = sum(group.measured for group in window.groups)
-    return window.tallied / lookups if window.is_counting and lookups else 1.0
+    return window.entry_count / lookups if window.is_counting and lookups else 1.0
 
 
 def _owners(groups: Mapping[GroupKey, Group]) -> dict[GroupKey, GroupKey]:

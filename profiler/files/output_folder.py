@@ -162,7 +162,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except NotADirectoryError as error:
         raise UsageError(
-            f"{str(path)!r} is a link or no folder, nothing is written into it",
+            f"{str(path)!r} is not a folder (or is a symlink)",
             "Choose another folder with -o.",
         ) from error
     except OSError as error:

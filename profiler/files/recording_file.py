@@ -44,7 +44,7 @@ def read_recording(path: Path) -> Recording:
     except OSError as error:  # BadGzipFile is one, with no strerror
         reason = error.strerror or "is not a recording"
     except (EOFError, zlib.error):
-        reason = "is cut short or damaged"
+        reason = "is truncated or damaged"
     except ValueError as error:
         reason = str(error)
     hint = "Recordings are the files named 'recording' that 'ebpf-prof asterisk' writes."
@@ -52,7 +52,7 @@ def read_recording(path: Path) -> Recording:
 
 
 def parse_recording(text: bytes) -> Recording:
-    """Return the recording that JSON text holds; ValueError tells in words what is wrong."""
+    """Return the recording that JSON text holds; ValueError says what is wrong."""
     try:
         document: Json = json.loads(text, parse_constant=_reject_constant)
     except RecursionError:

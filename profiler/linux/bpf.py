@@ -130,7 +130,7 @@ def wait_for_grace_period() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class UprobePlace:
+class UprobeSite:
     """Where a uprobe goes: offset in the file in bytes, and the cookie its program reads."""
 
     file_offset: int
@@ -141,18 +141,18 @@ def link_uprobes(
     program: int,
     attach_type: int,
     path: str,
-    places: Sequence[UprobePlace],
+    sites: Sequence[UprobeSite],
     pid: int,
     is_return: bool,
 ) -> int:
-    """Attach one program at many places of one file through one link; only `pid` is affected.
+    """Attach one program at many sites of one file through one link; only `pid` is affected.
 
     With ATTACH_UPROBE_SESSION the program runs at entry and at return, else at one of them.
     """
-    count = len(places)
+    count = len(sites)
     path_text = ctypes.create_string_buffer(os.fsencode(path))
-    offsets = (ctypes.c_uint64 * count)(*(place.file_offset for place in places))
-    cookies = (ctypes.c_uint64 * count)(*(place.cookie for place in places))
+    offsets = (ctypes.c_uint64 * count)(*(site.file_offset for site in sites))
+    cookies = (ctypes.c_uint64 * count)(*(site.cookie for site in sites))
     flags = _UPROBE_MULTI_RETURN if is_return else 0
     attributes = struct.pack(
         "<IIIIQQQQIIIIQ",
@@ -187,7 +187,7 @@ class ProgramStatistics:
 
 
 def descriptor_fields(descriptor: int) -> dict[str, str]:
-    """Return what the kernel tells of a program or a map."""
+    """Return what the kernel reports about a program or a map."""
     text = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
     return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 

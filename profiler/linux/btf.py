@@ -151,5 +151,5 @@ def function_ids(names: frozenset[str]) -> dict[str, int]:
 
 @lru_cache(maxsize=16)
 def offsets(structure: str, paths: tuple[str, ...]) -> tuple[int, ...] | None:
-    """Return places of members in the running kernel; None where BTF does not tell all of them."""
+    """Return places of members in the running kernel; None where BTF does not have all of them."""
     return parse_offsets(_kernel_btf(), structure, paths)

@@ -48,7 +48,7 @@ class BpfMap:
             raise OSError(number, f"{self.name}: {os.strerror(number)}")
 
     def delete(self, key: bytes) -> bool:
-        """Remove an entry; tell whether it was there."""
+        """Remove an entry; return whether it was there."""
         return bool(self._library.bpf_delete_elem(self.descriptor, _buffer(key)) == 0)
 
     def values_of_cpus(self, key: bytes) -> tuple[bytes, ...]:

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
 from profiler.linux.bpf import close_all
-from profiler.linux.links import Link, Links
+from profiler.linux.probe_links import ProbeLink, ProbeLinks
 
 _ENDED_BY_OTHERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _ATTACH, _DETACH = "attach", "detach"
@@ -39,7 +39,7 @@ class Keeper:
                 os._exit(0)
         theirs.close()
 
-    def attach(self, links: Sequence[Link]) -> None:
+    def attach(self, links: Sequence[ProbeLink]) -> None:
         """Open all, or none; raises OSError."""
         self._ask(_ATTACH, tuple(links))
 
@@ -54,7 +54,7 @@ class Keeper:
         with suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
 
-    def _ask(self, what: str, links: tuple[Link, ...]) -> None:
+    def _ask(self, what: str, links: tuple[ProbeLink, ...]) -> None:
         # It must not wait for a CPU when we do not.
         priority = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
         try:
@@ -77,7 +77,7 @@ def _live(connection: Connection, kept: set[int]) -> None:
     for number in _ENDED_BY_OTHERS:
         signal.signal(number, signal.SIG_IGN)
     _close_all_but(kept)
-    links = Links()
+    links = ProbeLinks()
     try:
         while True:
             what, wanted, priority = connection.recv()
@@ -87,7 +87,7 @@ def _live(connection: Connection, kept: set[int]) -> None:
         links.close()
 
 
-def _do(links: Links, what: str, wanted: Sequence[Link]) -> int:
+def _do(links: ProbeLinks, what: str, wanted: Sequence[ProbeLink]) -> int:
     """Return 0, or the number of the error."""
     try:
         if what == _ATTACH:

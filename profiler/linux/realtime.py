@@ -6,10 +6,10 @@ import os
 from contextlib import suppress
 
 
-class Hurry:
+class RealtimePriority:
     """While open probes cost the target time, nothing else may keep us from the CPU.
 
-    Our part takes microseconds, but on a busy machine it would wait milliseconds for its turn,
+    Our part takes microseconds, but on a busy machine it would wait milliseconds for it,
     in which every lookup is trapped for nothing.
     """
 

@@ -8,10 +8,10 @@ import random
 SAMPLES_MAX = 1_000_000
 
 
-class Thinned:
+class BoundedSamples:
     """Samples, each kept with the same chance: 1 until there are too many, then halved again.
 
-    By lot, since samples come by turns: every second one could be all of one thread.
+    At random, since threads may alternate: every second one could be all of one thread.
     """
 
     def __init__(self, most: int = SAMPLES_MAX) -> None:
@@ -19,7 +19,7 @@ class Thinned:
         self.seen = 0
         self.one_in = 1
         self._most = most
-        self._lot = random.Random(0)
+        self._random = random.Random(0)
 
     def add(self, time_ns: int, stack: int, tid: int) -> None:
         """Take note of one more sample."""
@@ -32,4 +32,4 @@ class Thinned:
             self.kept = [sample for sample in self.kept if self._is_drawn(2)]
 
     def _is_drawn(self, one_in: int) -> bool:
-        return one_in == 1 or self._lot.random() * one_in < 1
+        return one_in == 1 or self._random.random() * one_in < 1

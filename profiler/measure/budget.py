@@ -29,7 +29,7 @@ LATE_NS = 1_000_000
 MIN_ALLOWANCE_NS = 250_000
 # Placing and removing probes takes tens of milliseconds of our own time.
 MIN_CYCLE_NS = 200_000_000
-# An open window is settled this often; one that only counts, at its end.
+# An open window is charged this often; one that only counts, at its end.
 MAX_WINDOW_NS = 250_000_000
 UNLIMITED_NS = 1 << 62
 _FORGET = 0.85
@@ -60,7 +60,7 @@ class Governor:
 
     @property
     def is_limited(self) -> bool:
-        """Tell whether there is a budget."""
+        """Return whether there is a budget."""
         return self._ratio is not None
 
     @property
@@ -116,7 +116,7 @@ class Governor:
         if level < self._wanted_ns():
             return None
         self._opened_ns = now_ns
-        # Where placing and removing probes is dear, they have to be worth it.
+        # Where placing and removing probes is expensive, they have to be worth it.
         least = max(MIN_ALLOWANCE_NS, _WORTH_RATIO * (self._late_ns - LATE_NS))
         return Grant(now_ns + MAX_WINDOW_NS, round(max(level - self._late_ns, least)))
 
@@ -137,7 +137,7 @@ class Governor:
         rest = MIN_CYCLE_NS - (now_ns - self._opened_ns) if self._opened_ns is not None else 0
         return max(math.ceil(missing / (self._ratio * PLANNED_RATIO)) + 1, rest, 0)
 
-    def settle(self, cost_ns: float, allowance_ns: int, closed: bool) -> None:
+    def charge_window(self, cost_ns: float, allowance_ns: int, closed: bool) -> None:
         """Charge a window; of one that was closed, learn what that costs beyond the allowance."""
         self.charge(cost_ns)
         if closed:

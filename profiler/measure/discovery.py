@@ -9,7 +9,7 @@ from contextlib import suppress
 from profiler.asterisk.containers import read_container
 from profiler.linux.bcc import BpfModule
 from profiler.probes.planner import PlannedProbe, ProbePlanner
-from profiler.probes.push_sites import forget_push_site, tell_push_sites
+from profiler.probes.push_sites import forget_push_site, report_push_sites
 from profiler.process.memory import TargetMemory
 from profiler.wire.lookups import MATCH_BY_ADDRESS
 
@@ -35,7 +35,7 @@ class Discovery:
         self.comparisons: dict[int, PlannedProbe] = {}  # by function
 
     def look(self) -> bool:
-        """Learn all that is new; tell whether more places must be probed."""
+        """Learn all that is new; return whether more sites must be probed."""
         for _, value in self._module.map("unknown_v_tables").items():
             self._learn(struct.unpack("<Q", value)[0])
         changed = self._forget_unloaded()
@@ -45,7 +45,7 @@ class Discovery:
         return changed
 
     def placed(self) -> None:
-        """Tell the programs that the probes on comparison functions are there."""
+        """Report to the programs that the probes on comparison functions are there."""
         trapped = self._module.map("trapped_functions")
         for function in self.comparisons:
             trapped.set(struct.pack("<Q", function), _ONE)
@@ -83,5 +83,5 @@ class Discovery:
             self._refused.add(function)
             return False
         self.comparisons[function] = probe
-        tell_push_sites(self._module, (probe,))
+        report_push_sites(self._module, (probe,))
         return True

@@ -20,7 +20,7 @@ class GroupCounts:
         self._module = module
         self._note = note
         self._measured: dict[GroupKey, int] = {}
-        self._tallied: dict[GroupKey, int] = {}
+        self._entry_counts: dict[GroupKey, int] = {}
         self._v_tables: set[int] = set()
         self._keys: dict[bytes, GroupKey] = {}  # one for all windows of a long recording
         # Of all lookups measured so far: their verdicts, by Verdict, and the time that they took.
@@ -44,13 +44,13 @@ class GroupCounts:
         self.lookups_ns = sum(group.duration_total_ns for group in groups.values())
         return self._new(self._measured, totals)
 
-    def tallied(self) -> tuple[GroupWindow, ...]:
+    def entry_counts(self) -> tuple[GroupWindow, ...]:
         """Return how many were only counted since the last call; their keys have no comparator."""
         totals = {
             self._key(key): int.from_bytes(value, "little")
-            for key, value in self._module.map("tallies").items()
+            for key, value in self._module.map("entry_counts").items()
         }
-        return self._new(self._tallied, totals)
+        return self._new(self._entry_counts, totals)
 
     def _key(self, data: bytes) -> GroupKey:
         found = self._keys.get(data)
@@ -76,8 +76,8 @@ class GroupCounts:
         return frozenset(key.entry for key in self._measured)
 
     def is_busy(self, probe: PlannedProbe) -> bool:
-        """Tell whether lookups like those seen so far pass a probe; until then, __ao2_find's."""
-        entries = {key.entry for keys in (self._measured, self._tallied) for key in keys}
+        """Return whether lookups like those seen so far pass a probe; until then, __ao2_find's."""
+        entries = {key.entry for keys in (self._measured, self._entry_counts) for key in keys}
         if probe.entries.isdisjoint(entries or {Place.FIND}):
             return False
         return probe.v_table is None or not self._v_tables or probe.v_table in self._v_tables

@@ -121,7 +121,7 @@ class _Sum:
     cost_ns: int = 0
     admitted: int = 0
     refused: int = 0
-    tallied: int = 0
+    entry_count: int = 0
     merged: int = 0
     groups: Counter[GroupKey] = field(default_factory=Counter)
 
@@ -133,7 +133,7 @@ class _Sum:
         self.cost_ns += window.cost_ns
         self.admitted += window.admitted
         self.refused += window.refused
-        self.tallied += window.tallied
+        self.entry_count += window.entry_count
         self.merged += window.merged
         for group in window.groups:
             self.groups[group.key] += group.measured
@@ -152,6 +152,6 @@ class _Sum:
             cost_ns=self.cost_ns,
             admitted=self.admitted,
             refused=self.refused,
-            tallied=self.tallied,
+            entry_count=self.entry_count,
             merged=self.merged,
         )

@@ -3,7 +3,7 @@
 Owner of the maps of bpf/lookups.bpf.c. A window admits lookups for a while; one that was admitted
 is followed to its return, however long it takes, before the probes are taken away. So a lookup's
 chance of being measured does not depend on how long it takes. Where lookups are so many and short
-that measuring slows them down, some windows only count them (bpf/tally.h, window_kinds.py).
+that measuring slows them down, some windows only count them (bpf/entry_counts.h, window_kinds.py).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from profiler.linux.realtime import Hurry
+from profiler.linux.realtime import RealtimePriority
 from profiler.measure.budget import LATE_NS, Governor, Grant
 from profiler.measure.discovery import Discovery
 from profiler.measure.group_counts import GroupCounts
 from profiler.measure.kept_windows import KeptWindows
 from profiler.measure.lookup_counters import LookupCounters
-from profiler.measure.string_cache import Remembered
+from profiler.measure.string_cache import StringCache
 from profiler.measure.thread_states import ThreadStates
-from profiler.measure.traversal_frames import Frames
+from profiler.measure.traversal_frames import TraversalFrames
 from profiler.measure.window_kinds import WindowKind, WindowKinds
-from profiler.measure.window_snapshots import Edge, Edges
+from profiler.measure.window_snapshots import WindowSnapshot, WindowSnapshots
 from profiler.model.observed import Calibration, MeasuredWindow
 from profiler.model.recording import ProbeWindow
 from profiler.probes.attach import UprobePrograms
@@ -40,9 +40,9 @@ STACK_SHARE = 8
 FEW_STACKS_SHARE = 64
 FEW_RETURNS_SHARE = 8
 PROGRAM_NS = 300  # a probe's program without walk and stack; until its run time is known
-TALLY_NS = 200
+ENTRY_COUNT_NS = 200
 # What placing and removing the probes takes from the target beside the traps: its pages are copied
-# and its CPUs told to forget them. See docs/overhead.md for how it was measured.
+# and its CPUs have to forget them. See docs/overhead.md for how it was measured.
 PLACING_NS = 150_000
 GRACE_NS = 2_000_000_000  # a lookup that takes longer than this after its window is given up
 # The kernel refuses lookups this long after a window's end, should we not come to close it.
@@ -58,7 +58,7 @@ _NEVER_NS = 1 << 62
 _LEARNING_WINDOWS = 8
 _LEARNING_NS = 50_000_000
 _SMOOTHING = 0.3
-_WALK_SHARE = 8  # a walk expected to take more than this part of an allowance has to draw lots
+_WALK_SHARE = 8  # a walk expected to take more than this part of an allowance is left to chance
 
 
 class LookupMeasurement:
@@ -83,10 +83,10 @@ class LookupMeasurement:
         self._governor = governor
         self.is_code = is_code
         self.memory = TargetMemory(pid)
-        self.remembered = Remembered(self.memory, is_code)
+        self.cache = StringCache(self.memory, is_code)
         self._discovery = Discovery(self._module, planner, self.memory, is_code)
         self._stops = self._module.ring_buffer("window_stops")
-        self._hurry = Hurry()
+        self._priority = RealtimePriority()
         self._attached: tuple[PlannedProbe, ...] = ()
         self._number = 0
         self._kind = WindowKind.MEASURE
@@ -94,15 +94,17 @@ class LookupMeasurement:
         self._kinds = WindowKinds(time.monotonic_ns())
         self._is_contended = False
         self._grant: Grant | None = None
-        self._begin: Edge | None = None
-        self._settled: Edge | None = None
+        self._begin: WindowSnapshot | None = None
+        self._charged: WindowSnapshot | None = None
         self._counters = LookupCounters(self._module)
-        self._counts = GroupCounts(self._module, self.remembered.note)
-        self._frames = Frames(self._module, plan.exhausted_sites and not plan.verify)
+        self._counts = GroupCounts(self._module, self.cache.note)
+        self._traversal_frames = TraversalFrames(
+            self._module, plan.exhausted_sites and not plan.verify
+        )
         self._predicts = False  # in the open window
         self._threads = ThreadStates(self._module)
-        self._edges = Edges(programs, cpu_clock)
-        self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: TALLY_NS}
+        self._snapshots = WindowSnapshots(programs, cpu_clock)
+        self._program_ns = {WindowKind.MEASURE: PROGRAM_NS, WindowKind.COUNT: ENTRY_COUNT_NS}
         self.windows = KeptWindows()
         self.gone = False
         self.problem: str | None = None  # why no window could be opened; then none is tried again
@@ -119,7 +121,7 @@ class LookupMeasurement:
 
     @property
     def is_brief(self) -> bool:
-        """Tell whether a window is open that will soon have to be closed: do nothing slow now."""
+        """Return whether a window is open that will soon have to be closed: do nothing slow now."""
         return self._grant is not None and self._is_overhead_dominated
 
     def step(self, now_ns: int) -> int:
@@ -129,7 +131,7 @@ class LookupMeasurement:
             return now_ns + _NEVER_NS
         if self._grant is None:
             return self._step_closed(now_ns)
-        if self._edges.state().closed_ns is None and time.monotonic_ns() < self._grant.until_ns:
+        if self._snapshots.state().closed_ns is None and time.monotonic_ns() < self._grant.until_ns:
             return self._grant.until_ns
         self._end_window()
         return self._grant.until_ns if self._grant else now_ns
@@ -153,7 +155,7 @@ class LookupMeasurement:
         """Take all probes away without waiting for lookups in flight."""
         self._control(0, 0, 0)
         self._programs.detach()
-        self._hurry.end()
+        self._priority.end()
 
     def probes(self) -> tuple[PlannedProbe, ...]:
         """Return every probe that was placed at least once."""
@@ -182,34 +184,34 @@ class LookupMeasurement:
     def _wanted(self) -> tuple[PlannedProbe, ...]:
         if self._kind is WindowKind.COUNT:
             last_entry = Place.WEAKPROXY_FIND
-            return tuple(p for p in self._plan.probes if place_of(p.place.cookie) <= last_entry)
+            return tuple(p for p in self._plan.probes if place_of(p.point.cookie) <= last_entry)
         probes = (*self._plan.probes, *self._discovery.comparisons.values())
         if not self._predicts:
             return probes
-        return tuple(p for p in probes if place_of(p.place.cookie) != Place.TRAVERSAL_FIRST)
+        return tuple(p for p in probes if place_of(p.point.cookie) != Place.TRAVERSAL_FIRST)
 
     def _open(self, grant: Grant) -> None:
         self._kind = self._next_kind()
-        self._predicts = self._kind is WindowKind.MEASURE and self._frames.suffice_in(
+        self._predicts = self._kind is WindowKind.MEASURE and self._traversal_frames.suffice_in(
             self.windows.seen
         )
         wanted = self._wanted()
         places = [
-            replace(p.place, is_busy=self._is_contended and self._counts.is_busy(p)) for p in wanted
+            replace(p.point, is_busy=self._is_contended and self._counts.is_busy(p)) for p in wanted
         ]
         if self._threads.are_scarce:
             self._threads.clear()
-        self._edges.reset()
+        self._snapshots.reset()
         self._control(0, 0, 0)
-        self._settled = self._edges.read()
+        self._charged = self._snapshots.read()
         if self._is_overhead_dominated:
-            self._hurry.begin()
+            self._priority.begin()
         try:
             self._programs.attach(places, self._pid, self._kind is WindowKind.COUNT)
         except OSError as error:
             self.gone = isinstance(error, ProcessLookupError)
             self.problem = None if self.gone else f"probes could not be placed: {error.strerror}"
-            self._hurry.end()
+            self._priority.end()
             return
         if self._kind is WindowKind.MEASURE:
             self._attached += tuple(probe for probe in wanted if probe not in self._attached)
@@ -220,25 +222,25 @@ class LookupMeasurement:
             grant = replace(grant, until_ns=grant.until_ns + _COUNT_LONGER_NS)
         self._grant = grant = self._while_learning(grant)
         self._control(self._number, grant.until_ns + _LATEST_NS, grant.allowance_ns)
-        self._begin = self._read_edge()
+        self._begin = self._read_snapshot()
 
-    def _read_edge(self) -> Edge:
-        """Read a window's edge to the moment; threads of the target must not keep us waiting."""
-        self._hurry.begin()
-        edge = self._edges.read(exactly=True)
+    def _read_snapshot(self) -> WindowSnapshot:
+        """Take a snapshot to the moment; threads of the target must not keep us waiting."""
+        self._priority.begin()
+        snapshot = self._snapshots.read(exactly=True)
         if not self._is_overhead_dominated:
-            self._hurry.end()
-        return edge
+            self._priority.end()
+        return snapshot
 
     def _end_window(self) -> None:
         assert self._grant is not None
         if not self._may_go_on() or self._discovery.look():
             self._close()
             return
-        end = self._edges.read(exactly=self._is_overhead_dominated)
-        self._settle(end, closed=False)
+        end = self._snapshots.read(exactly=self._is_overhead_dominated)
+        self._charge(end, closed=False)
         if not self._is_overhead_dominated:
-            self._hurry.end()
+            self._priority.end()
         self._begin = end
         grant = self._governor.grant(end.time_ns, is_open=True)
         if grant is None:
@@ -250,11 +252,11 @@ class LookupMeasurement:
         self._control(self._number, grant.until_ns + _LATEST_NS, allowance)
 
     def _may_go_on(self) -> bool:
-        """Tell whether the open window's probes would be placed again as they are."""
+        """Return whether the open window's probes would be placed again as they are."""
         return (
             self._kind is WindowKind.MEASURE
-            and self._edges.state().closed_ns is None
-            and self._predicts == self._frames.suffice_in(self.windows.seen + 1)
+            and self._snapshots.state().closed_ns is None
+            and self._predicts == self._traversal_frames.suffice_in(self.windows.seen + 1)
             and not self._threads.are_scarce
         )
 
@@ -266,43 +268,43 @@ class LookupMeasurement:
 
     def _close(self) -> None:
         """End the window, wait for the lookups in flight, and take the probes away."""
-        end = self._read_edge()
+        end = self._read_snapshot()
         self._control(self._number if self._kind is WindowKind.MEASURE else 0, 0, 0)
         if self._kind is WindowKind.MEASURE:
             self._await_flights(end)
         self._control(0, 0, 0)
         self._programs.detach()
-        self._hurry.end()
-        self._counters.add_unfinished(self._edges.state().in_flight)
+        self._priority.end()
+        self._counters.add_unfinished(self._snapshots.state().in_flight)
         self._discovery.look()
-        self._settle(end, closed=True)
+        self._charge(end, closed=True)
         self._grant = None
 
-    def _await_flights(self, end: Edge) -> None:
+    def _await_flights(self, end: WindowSnapshot) -> None:
         """Wait until admitted lookups have returned, while the budget bears what others pay."""
         assert self._grant is not None
         most_ns = end.state.spent_ns + max(self._grant.allowance_ns, LATE_NS)
-        while (state := self._edges.state()).in_flight and state.spent_ns < most_ns:
+        while (state := self._snapshots.state()).in_flight and state.spent_ns < most_ns:
             if time.monotonic_ns() - end.time_ns > GRACE_NS:
                 return
             time.sleep(0.0002)
 
-    def _settle(self, end: Edge, closed: bool) -> None:
+    def _charge(self, end: WindowSnapshot, closed: bool) -> None:
         """Note what a window saw, and charge all that was spent since the last one."""
-        assert self._grant is not None and self._begin is not None and self._settled is not None
+        assert self._grant is not None and self._begin is not None and self._charged is not None
         begin = self._begin
         in_window = begin.cost_ns(end)
-        last = self._edges.read() if closed else end
-        cost = self._settled.cost_ns(last) + (PLACING_NS if closed else 0)
-        self._governor.settle(cost, self._grant.allowance_ns, closed)
+        last = self._snapshots.read() if closed else end
+        cost = self._charged.cost_ns(last) + (PLACING_NS if closed else 0)
+        self._governor.charge_window(cost, self._grant.allowance_ns, closed)
         self._is_contended |= cost > self._grant.allowance_ns + _CONTENDED_NS
         self._learn_program_time(begin, end)
-        self._settled = last
+        self._charged = last
         admitted = end.state.admitted - begin.state.admitted
         is_counting = self._kind is WindowKind.COUNT
         window = MeasuredWindow(
             window=ProbeWindow(begin.time_ns, end.time_ns, admitted, round(cost)),
-            groups=self._counts.tallied() if is_counting else self._counts.measured(),
+            groups=self._counts.entry_counts() if is_counting else self._counts.measured(),
             is_counting=is_counting,
             cpu_begin_ns=begin.cpu_ns,
             cpu_end_ns=end.cpu_ns,
@@ -310,7 +312,7 @@ class LookupMeasurement:
             cost_ns=round(in_window),
             admitted=admitted,
             refused=end.state.refused - begin.state.refused,
-            tallied=end.state.tallied - begin.state.tallied,
+            entry_count=end.state.entry_count - begin.state.entry_count,
         )
         self.windows.add(window)
         if is_counting:
@@ -321,9 +323,9 @@ class LookupMeasurement:
         if admitted:
             self._is_overhead_dominated = window.is_overhead_dominated
         self._kinds.measured(admitted, self._counts.lookups_ns, window.cpu_ns)
-        self._frames.settle(self._counts.entries(), self._counts.verdicts, self._predicts)
+        self._traversal_frames.learn(self._counts.entries(), self._counts.verdicts, self._predicts)
 
-    def _learn_program_time(self, begin: Edge, end: Edge) -> None:
+    def _learn_program_time(self, begin: WindowSnapshot, end: WindowSnapshot) -> None:
         runs = end.run_count - begin.run_count
         if runs < 20:
             return

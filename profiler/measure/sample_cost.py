@@ -11,7 +11,7 @@ from profiler.linux import perf_events
 
 ASSUMED_INTERRUPT_NS = 12_000  # where it cannot be measured: as on a virtual machine with 2 CPUs
 # A loop of some 300 us meets a dozen interrupts, a seventh of its time or more: at the 100 us of a
-# usual high rate the loop's own wavering would be as large as what is measured.
+# usual high rate the loop's own jitter would be as large as what is measured.
 _TIMER_PERIOD_NS = 20_000
 _TIMER_BATCHES = 25
 _LOOP_STEPS = 20_000
@@ -21,7 +21,7 @@ def calibrate_interrupt() -> int | None:
     """Return what the interrupt of one sample costs, in nanoseconds, without any program; 20 ms.
 
     A loop of ours is timed on its thread's CPU clock with and without an event that fires every
-    20 us. None when that cannot be told: no such events, or a clock that hardly moves.
+    20 us. None when that cannot be known: no such events, or a clock that hardly moves.
     """
     differences = []
     for _ in range(_TIMER_BATCHES):

@@ -16,7 +16,7 @@ from profiler.linux import bpf, perf_events
 from profiler.linux.bcc import BpfModule, Program
 from profiler.linux.btf import offsets
 from profiler.linux.cpus import online_cpus
-from profiler.measure.bounded_samples import Thinned
+from profiler.measure.bounded_samples import BoundedSamples
 from profiler.model.observed import UnwindStack
 from profiler.model.recording import Accounting
 from profiler.unwind.kernel_tables import decode_stack
@@ -39,7 +39,7 @@ _FIND_REGISTERS = b"".join(
 
 
 def has_task_registers() -> bool:
-    """Tell whether this kernel lets samples in the kernel see the user's registers."""
+    """Return whether this kernel lets samples in the kernel see the user's registers."""
     try:
         os.close(bpf.load_program(_FIND_REGISTERS, bpf.PROG_PERF_EVENT, 0, "registers"))
     except OSError:
@@ -73,7 +73,7 @@ class CpuSampler:
         module.set_tail_call("cpu_programs", 0, self._load("cpu_continue"))
         self._ring = module.ring_buffer("cpu_samples")
         self._events: dict[int, int] = {}  # by CPU
-        self.samples = Thinned()
+        self.samples = BoundedSamples()
         self.warning: str | None = None  # that a CPU is not sampled
 
     def _load(self, function: str) -> Program:
@@ -101,7 +101,7 @@ class CpuSampler:
         """Sample CPUs that came online since; what the kernel refuses is said in `warning`."""
         try:
             self.attach()
-        except KernelError as error:  # no reason to give up what the others tell
+        except KernelError as error:  # no reason to give up what the others report
             self.warning = f"work on some CPUs has no samples: {error.message}"
 
     def _attach_cpu(self, cpu: int) -> None:

@@ -12,7 +12,7 @@ from profiler.wire.lookups import GroupKey
 _MAX_CONTAINERS = 4_000
 
 
-class Remembered:
+class StringCache:
     """Strings by address, and containers as they were when the first lookup in them was over."""
 
     def __init__(self, memory: TargetMemory, is_code: IsCode) -> None:

@@ -1,4 +1,4 @@
-"""The programs' room for threads: each that makes a lookup takes a place and keeps it."""
+"""The programs' room for threads: each that makes a lookup takes a slot and keeps it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _SCARCE_RATIO = 0.75
 
 
 class ThreadStates:
-    """Frees the places when most are taken: a PBX can have a new thread for each call."""
+    """Frees the slots when most are taken: a PBX can have a new thread for each call."""
 
     def __init__(self, module: BpfModule) -> None:
         self._module = module
 
     @property
     def are_scarce(self) -> bool:
-        """Tell whether lookups of new threads may soon be lost."""
+        """Return whether lookups of new threads may soon be lost."""
         seen = struct.unpack("<I", self._module.map("threads_seen").get(_ZERO) or bytes(4))[0]
         return bool(seen > _SCARCE_RATIO * self._module.map("thread_states").max_entries)
 
     def clear(self) -> None:
-        """Free all places. Only while no probe is placed: nothing else keeps programs from them."""
+        """Free all slots. Only while no probe is placed: nothing else keeps programs from them."""
         for name in ("threads", "thread_owners"):
             table = self._module.map(name)
             for key, _ in list(table.items()):

@@ -12,9 +12,9 @@ import struct
 from collections.abc import Set
 
 from profiler.linux.bcc import BpfModule
-from profiler.wire.lookups import Verdict, decode_frame
+from profiler.wire.lookups import Verdict, decode_traversal_frame
 
-# One window of so many has the probe nevertheless, so that kinds of lookups that cannot be told by
+# One window of so many has the probe nevertheless, so that kinds of lookups that cannot be known by
 # their frames are counted exactly, too.
 PROBE_EVERY = 16
 # The container's head is read before the lookup has the lock. Where more than this part of the
@@ -22,13 +22,13 @@ PROBE_EVERY = 16
 DOUBTFUL_RATIO = 0.01
 # Fewer say nothing about the part.
 _LEAST_DOUBTFUL = 8
-# While there were fewer lookups, the probe costs next to nothing, and each of them is dear to us.
+# While there were fewer lookups, the probe costs next to nothing, and each of them counts.
 _LEAST_LOOKUPS = 100
 _DOUBTS = (Verdict.UNVERIFIED_START, Verdict.UNVERIFIED_CHANGE)
 _NO_VERDICTS = (0,) * len(Verdict)
 
 
-class Frames:
+class TraversalFrames:
     """What is known of the frames, window by window."""
 
     def __init__(self, module: BpfModule, is_possible: bool) -> None:
@@ -41,15 +41,15 @@ class Frames:
 
     @property
     def are_known(self) -> bool:
-        """Tell whether those of all lookups seen so far are known, and were of use."""
+        """Return whether those of all lookups seen so far are known, and were of use."""
         return self._is_possible and bool(self._entries) and self._entries <= self._known
 
     def suffice_in(self, window: int) -> bool:
-        """Tell whether the probe can be left out in a window, by its number."""
+        """Return whether the probe can be left out in a window, by its number."""
         is_worth_it = sum(self._last) >= _LEAST_LOOKUPS
         return is_worth_it and self.are_known and window % PROBE_EVERY != PROBE_EVERY - 1
 
-    def settle(self, entries: Set[int], verdicts: tuple[int, ...], is_predicted: bool) -> None:
+    def learn(self, entries: Set[int], verdicts: tuple[int, ...], is_predicted: bool) -> None:
         """Take note of a window: entry functions and verdicts of all lookups measured so far."""
         new = [now - last for now, last in zip(verdicts, self._last, strict=True)]
         self._last = verdicts
@@ -64,6 +64,6 @@ class Frames:
             self._is_possible = False
 
     def _is_learnt(self, entry: int) -> bool:
-        data = self._module.map("frames").get(struct.pack("<I", entry))
-        frame = decode_frame(data) if data else None
+        data = self._module.map("traversal_frames").get(struct.pack("<I", entry))
+        frame = decode_traversal_frame(data) if data else None
         return frame is not None and frame.agreed > 0 and not frame.differed

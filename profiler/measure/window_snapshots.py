@@ -1,4 +1,4 @@
-"""What had been counted and used at the edges of windows."""
+"""What had been counted and used at the ends of windows."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _ZERO = struct.pack("<I", 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
-    """What had been counted and used at one edge of a window."""
+class WindowSnapshot:
+    """What had been counted and used at one end of a window."""
 
     time_ns: int
     cpu_ns: int
@@ -23,13 +23,13 @@ class Edge:
     run_time_ns: int
     run_count: int
 
-    def cost_ns(self, end: Edge) -> float:
+    def cost_ns(self, end: WindowSnapshot) -> float:
         """Return what probes took up to `end`: traps as calibrated, programs by the kernel."""
         traps = end.state.trap_ns - self.state.trap_ns
         return traps + end.run_time_ns - self.run_time_ns
 
 
-class Edges:
+class WindowSnapshots:
     """Reads the state of the open window, the target's CPU clock and the programs' run time."""
 
     def __init__(self, programs: UprobePrograms, clock: ProcessClock) -> None:
@@ -37,7 +37,7 @@ class Edges:
         self._clock = clock
 
     def state(self) -> WindowState:
-        """Return what the programs tell about the open window."""
+        """Return what the programs report about the open window."""
         value = self._programs.module.map("window_state").get(_ZERO)
         return decode_window_state(value or NO_WINDOW.encode())
 
@@ -45,12 +45,12 @@ class Edges:
         """Forget the last window."""
         self._programs.module.map("window_state").set(_ZERO, NO_WINDOW.encode())
 
-    def read(self, exactly: bool = False) -> Edge:
+    def read(self, exactly: bool = False) -> WindowSnapshot:
         """Return what is counted and used up to now. `exactly`: the CPU time to some 20 us."""
         cpu = self._clock.read_exactly_ns() if exactly else self._clock.read_ns()
         now, state = time.monotonic_ns(), self.state()
         runs = [program.statistics() for program in self._programs.entry_programs()]
-        return Edge(
+        return WindowSnapshot(
             now,
             cpu,
             state,

@@ -59,5 +59,5 @@ class Difference:
     containers: tuple[ContainerChange, ...]
 
     def is_empty(self) -> bool:
-        """Tell whether nothing changed."""
+        """Return whether nothing changed."""
         return not (self.functions or self.stacks or self.threads or self.containers)

@@ -10,7 +10,7 @@ from profiler.model.recording import ThreadUse
 from profiler.wire.lookups import Group, GroupKey, Layout, LookupCounter, LookupStackKey, Metric
 
 # Our cost in a window, of the target's CPU time. What is left of that time is no longer known well
-# where our cost is more: how dear a trap is in the target is known to some 10 to 50 per cent.
+# where our cost is more: what a trap costs in the target is known to some 10 to 50 per cent.
 OVERHEAD_DOMINATED_RATIO = 0.2
 Histogram = dict[tuple[int, Metric], list[tuple[int, int]]]  # (group, metric): (slot, count)
 ContainerKey = tuple[int, int]  # address, comparator
@@ -28,7 +28,7 @@ class GroupWindow:
 class MeasuredWindow:
     """One window: what it saw, and what it cost.
 
-    `cpu_begin_ns` and `cpu_end_ns` are the target's CPU clock at its edges. It advanced by `cpu_ns`
+    `cpu_begin_ns` and `cpu_end_ns` are the target's CPU clock at its ends. It advanced by `cpu_ns`
     while the window was open; `cost_ns` of that is our own part. Keys of a counting window's groups
     have no comparator. Several windows of one sort may be `merged` into one; all that are merged
     over the same stretch of time have the same edges and follow each other.
@@ -43,12 +43,12 @@ class MeasuredWindow:
     cost_ns: int
     admitted: int
     refused: int  # lookups inside the window that were not measured, since its allowance was spent
-    tallied: int = 0  # lookups between the edges of a counting window; groups have some more
+    entry_count: int = 0  # lookups between the ends of a counting window; groups have some more
     merged: int = 1  # how many windows this one stands for
 
     @property
     def is_overhead_dominated(self) -> bool:
-        """Tell whether our cost is so much of the CPU time that the rest is not known well."""
+        """Return whether our cost is so much of the CPU time that the rest is not known well."""
         return self.cost_ns > OVERHEAD_DOMINATED_RATIO * self.cpu_ns
 
 
@@ -88,7 +88,7 @@ class Observed:
     stopped_by: str
     exited: bool
     samples: tuple[tuple[int, int, int], ...]  # (time_ns, stack key, tid)
-    sampled_one_in: int  # of the samples that came, by lot, since there were too many to keep
+    sampled_one_in: int  # of the samples that came, at random, since there were too many to keep
     sample_accounting: rec.Accounting
     stacks: Mapping[int, UnwindStack]
     account: ThreadAccount

@@ -18,8 +18,8 @@ SCHEMA = "ebpf-prof/profile/1"
 class NamedStack:
     """A call stack of readable frame names, root first, with what it weighs.
 
-    `cause` is None for a whole stack, else why it was cut; a cut stack is shown under a root frame
-    that says so. `kernel_count` frames at the leaf end are the kernel's.
+    `cause` is None for a whole stack, else why it was truncated; such a stack is shown under a root
+    frame that says so. `kernel_count` frames at the leaf end are the kernel's.
     """
 
     frames: tuple[str, ...]
@@ -169,7 +169,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StackQuality:
-    """How many sample stacks reach their thread's start, and what cut the others."""
+    """How many sample stacks reach their thread's start, and what truncated the others."""
 
     samples: int
     whole: int
@@ -186,7 +186,7 @@ class CostReport:
     lookups_ratio: float
     open_ratio: float  # share of the window in which the lookup probes were open
     trap_ns: int
-    resolution_ns: int  # a lookup's time below it is not told apart from none
+    resolution_ns: int  # a lookup's time below it cannot be distinguished from none
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The recording: what was observed, as addresses and counts, before anything is named or ranked.
 
 Times are integer nanoseconds of CLOCK_MONOTONIC. Addresses are the target's. `None` is unknown.
-Indices point into the tuples of the same `Recording`. Written and read by store.py.
+Indices point into the tuples of the same `Recording`. `files` writes and reads it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Accounting:
     truncated: int = 0
 
     def balanced(self) -> bool:
-        """Tell whether fired = kept + filtered + lost + collided + truncated."""
+        """Return whether fired = kept + filtered + lost + collided + truncated."""
         parts = (self.kept, self.filtered, self.lost, self.collided, self.truncated)
         return self.fired == sum(parts)
 
@@ -122,7 +122,7 @@ class Socket:
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether no sample found anything in its queue, and nothing was dropped."""
+        """Return whether no sample found anything in its queue, and nothing was dropped."""
         return not (self.drops or self.receive_queue_bytes_max)
 
 

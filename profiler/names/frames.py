@@ -21,7 +21,7 @@ FIRST_KERNEL_ADDRESS = 1 << 63
 VDSO = "[vdso]"
 INFERRED = "inferred"
 
-Place = tuple[int, int]  # index of the file, virtual address inside it
+FileAddress = tuple[int, int]  # index of the file, virtual address inside it
 
 
 class FileNames:
@@ -85,7 +85,7 @@ class FileNames:
 
 def name_frames(
     addresses: Iterable[int],
-    locate: Callable[[int], Place | None],
+    locate: Callable[[int], FileAddress | None],
     files: Sequence[FileNames | None],
     kernel: Kallsyms | None = None,
     kernel_file: int | None = None,
@@ -153,7 +153,7 @@ def _kernel_frame(address: int, kernel: Kallsyms | None, file: int | None) -> Fr
     return Frame(address, file, None, None, symbol.name, symbol.origin)
 
 
-def _user_frame(address: int, place: Place, names: FileNames | None) -> Frame:
+def _user_frame(address: int, place: FileAddress, names: FileNames | None) -> Frame:
     file, offset = place
     symbol = None if names is None else names.lookup(offset)
     if symbol is not None:

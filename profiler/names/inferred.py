@@ -1,4 +1,4 @@
-"""Names for static functions of a stripped Asterisk, where the binary itself tells them.
+"""Names for static functions of a stripped Asterisk, where the binary itself gives them.
 
 Shown with a leading "~". Three rules, each measured on a build with symbols
 (docs/measurements.md has the figures):
@@ -73,7 +73,7 @@ class InferredNames:
         self._registered = RegisteredNames(image, self._references)
 
     def name(self, address: int) -> str | None:
-        """Return "~name" for the function that holds `address`, None when no rule tells it."""
+        """Return "~name" for the function that holds `address`, None when no rule gives it."""
         function = self._image.function(address)
         if function is None or not self._references.uses(ASTERISK_MARK):
             return None
@@ -127,7 +127,7 @@ class InferredNames:
         return dict(evidence)
 
     def _may_own(self, function: Function, name: str, evidence: _Evidence) -> bool:
-        """Tell whether the name can be that of the function, and not only of inlined code."""
+        """Return whether the name can be that of the function, and not only of inlined code."""
         if evidence.from_header or _NEVER.match(name) or self._image.exported(name) is not None:
             return False
         places = (p for address in evidence.strings for p in self._references.to(address))
@@ -136,7 +136,7 @@ class InferredNames:
     def _early(
         self, function: Function, code: tuple[Instruction, ...], name: str, first: int
     ) -> bool:
-        """Tell whether the name occurs early enough to be the function's own."""
+        """Return whether the name occurs early enough to be the function's own."""
         before = first - function.start
         ratio = before / (function.end - function.start)
         silent = sum(1 for i in code if i.address < first and self._is_silent_call(i))

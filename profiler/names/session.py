@@ -12,7 +12,7 @@ from profiler.binary.debug_files import OpenFile, SymbolDirectory
 from profiler.binary.debuginfod import Debuginfod
 from profiler.binary.functions import functions
 from profiler.model.recording import Frame, MappedFile
-from profiler.names.frames import FIRST_KERNEL_ADDRESS, FileNames, Place, name_frames
+from profiler.names.frames import FIRST_KERNEL_ADDRESS, FileAddress, FileNames, name_frames
 from profiler.names.kallsyms import Kallsyms, read_kallsyms
 from profiler.process.mappings import CodeFile, LoadedCode
 from profiler.process.target import TargetProcess
@@ -92,7 +92,7 @@ class NamingSession:
     def _kernel(self) -> Kallsyms | None:
         return read_kallsyms()
 
-    def _locate(self, address: int) -> Place | None:
+    def _locate(self, address: int) -> FileAddress | None:
         loaded = self._code.at(address) or self._gone(address)
         if loaded is None or loaded.file is None or loaded.bias is None:
             return None

@@ -1,8 +1,8 @@
-"""Attaches the lookup programs to places in the target's files, in the best way the kernel has.
+"""Attaches the lookup programs to sites in the target's files, in the best way the kernel has.
 
-Session links (Linux 6.13) take one program and one link for all places, and trap a function's
+Session links (Linux 6.13) take one program and one link for all sites, and trap a function's
 return only when its entry asked for it. Multi links (6.6) take one for entries and one for returns.
-Before that every place is a perf event of its own. Only the target is trapped in all three; the
+Before that every site is a perf event of its own. Only the target is trapped in all three; the
 kernel removes the probes with their last descriptor, also when we are killed.
 """
 
@@ -23,10 +23,10 @@ from profiler.linux.bcc import (
     Program,
     kernel_functions,
 )
-from profiler.linux.bpf import UprobePlace, VerifierError
-from profiler.linux.link_kinds import LinkKind, link_errno
-from profiler.linux.links import Link, Links, ManyPlaces, OnePlace
+from profiler.linux.bpf import UprobeSite, VerifierError
 from profiler.linux.probe_keeper import Keeper
+from profiler.linux.probe_link_kinds import ProbeLinkKind, probe_link_errno
+from profiler.linux.probe_links import MultiProbeLink, ProbeLink, ProbeLinks, SingleProbeLink
 
 # In the order of enum step_program in bpf/lookup_state.h.
 _STEP_PROGRAMS = (
@@ -46,42 +46,42 @@ _SOURCES = ("lookups.bpf.c", "cpu.bpf.c", "exits.bpf.c")
 class Variant:
     """One way to build and attach the programs."""
 
-    links: LinkKind
+    links: ProbeLinkKind
     iterator: bool  # walk by the kernel's open-coded iterators, else by tail calls
 
     def definitions(self) -> dict[str, int]:
         """Return the C macros of this variant."""
         return {
             "WALK_ITERATOR": int(self.iterator),
-            "SESSION": int(self.links is LinkKind.SESSION),
-            "COOKIES_BY_ADDRESS": int(self.links is LinkKind.SINGLE),
+            "SESSION": int(self.links is ProbeLinkKind.SESSION),
+            "COOKIES_BY_ADDRESS": int(self.links is ProbeLinkKind.SINGLE),
         }
 
     def why_not_here(self) -> str:
         """Return what this kernel lacks for this variant, "" when it has all."""
-        if number := link_errno(self.links):
+        if number := probe_link_errno(self.links):
             return f"no such links ({os.strerror(number)})"
         wanted = ITERATOR_FUNCTIONS if self.iterator else frozenset[str]()
-        if self.links is LinkKind.SESSION:
+        if self.links is ProbeLinkKind.SESSION:
             wanted |= SESSION_FUNCTIONS
         missing = wanted - kernel_functions().keys()
         return f"no {', '.join(sorted(missing))}" if missing else ""
 
 
 VARIANTS = (
-    Variant(LinkKind.SESSION, True),
-    Variant(LinkKind.MULTI, True),
-    Variant(LinkKind.MULTI, False),
-    Variant(LinkKind.SINGLE, False),
+    Variant(ProbeLinkKind.SESSION, True),
+    Variant(ProbeLinkKind.MULTI, True),
+    Variant(ProbeLinkKind.MULTI, False),
+    Variant(ProbeLinkKind.SINGLE, False),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class ProbePlace:
-    """One probe: in which file, where, and what its program is told.
+class AttachPoint:
+    """One probe: in which file, where, and the cookie that its program reads.
 
-    Busy places are placed last and removed first. While one is written, threads that hit others
-    wait, and the next one is not written before all of those have had a CPU.
+    Probes at busy sites are placed last and removed first. While one is written, threads that hit
+    others wait, and the next one is not written before all of those have had a CPU.
     """
 
     path: str
@@ -105,25 +105,25 @@ class UprobePrograms:
         for index, name in enumerate(steps):
             module.set_tail_call("lookup_programs", index, module.load(name, kprobe, attach))
         self._returns: Program | None = None
-        if variant.links is LinkKind.SESSION:
+        if variant.links is ProbeLinkKind.SESSION:
             self._entries = module.load("lookup_session", kprobe, attach)
         else:
             self._entries = module.load("lookup_entry", kprobe, attach)
             self._returns = module.load("lookup_return", kprobe, attach)
-        self._tally = module.load("lookup_tally", kprobe, attach)
+        self._entry_count = module.load("count_entry", kprobe, attach)
         self._idle = module.load("calibrate_return", kprobe, attach)
         self._idle_entry = self._idle
-        if variant.links is LinkKind.SESSION:
+        if variant.links is ProbeLinkKind.SESSION:
             self._idle_entry = module.load("calibrate_entry", kprobe, attach)
         self.attached = False  # whether probes are placed now
-        self._keeper: Links | Keeper = Keeper(p.descriptor for p in self.entry_programs())
+        self._keeper: ProbeLinks | Keeper = Keeper(p.descriptor for p in self.entry_programs())
 
     def entry_programs(self) -> tuple[Program, ...]:
         """Return the programs that probes start; their run time includes those that they call."""
-        programs = (self._entries, self._returns, self._tally)
+        programs = (self._entries, self._returns, self._entry_count)
         return tuple(program for program in programs if program is not None)
 
-    def attach(self, places: Sequence[ProbePlace], pid: int, counting: bool = False) -> None:
+    def attach(self, points: Sequence[AttachPoint], pid: int, counting: bool = False) -> None:
         """Place all probes; on failure none stays. Raises OSError.
 
         `counting`: only count how often entry functions are entered. It was seen once that the
@@ -131,65 +131,67 @@ class UprobePrograms:
         """
         for _ in range(_TRIES - 1):
             try:
-                self._attach(places, pid, counting)
+                self._attach(points, pid, counting)
                 return
             except OSError as error:
                 if error.errno != errno.EINVAL:
                     raise
-        self._attach(places, pid, counting)
+        self._attach(points, pid, counting)
 
-    def _attach(self, places: Sequence[ProbePlace], pid: int, counting: bool) -> None:
-        links: list[Link] = []
-        for is_busy, path in sorted({(place.is_busy, place.path) for place in places}):
-            here = [p for p in places if p.path == path and p.is_busy == is_busy]
-            if self.variant.links is LinkKind.SINGLE:
+    def _attach(self, points: Sequence[AttachPoint], pid: int, counting: bool) -> None:
+        links: list[ProbeLink] = []
+        for is_busy, path in sorted({(point.is_busy, point.path) for point in points}):
+            here = [p for p in points if p.path == path and p.is_busy == is_busy]
+            if self.variant.links is ProbeLinkKind.SINGLE:
                 links += self._single_links(path, here, pid, counting)
             elif counting:
-                links.append(self._link(self._tally, path, here, pid, is_return=False))
+                links.append(self._link(self._entry_count, path, here, pid, is_return=False))
             else:
                 links += self._file_links(path, here, pid)
         self._keeper.attach(links)
         self.attached = True
 
-    def _file_links(self, path: str, places: Sequence[ProbePlace], pid: int) -> list[Link]:
+    def _file_links(self, path: str, points: Sequence[AttachPoint], pid: int) -> list[ProbeLink]:
         # The functions with a return come last, so that a lookup is never entered before the
-        # places inside it are watched.
-        ordered = sorted(places, key=lambda place: place.with_return)
-        returns = [place for place in ordered if place.with_return]
-        links: list[Link] = []
+        # sites inside it are.
+        ordered = sorted(points, key=lambda point: point.with_return)
+        returns = [point for point in ordered if point.with_return]
+        links: list[ProbeLink] = []
         if self._returns is not None and returns:
             links.append(self._link(self._returns, path, returns, pid, is_return=True))
         links.append(self._link(self._entries, path, ordered, pid, is_return=False))
         return links
 
     def _link(
-        self, program: Program, path: str, places: Sequence[ProbePlace], pid: int, is_return: bool
-    ) -> ManyPlaces:
-        return ManyPlaces(
+        self, program: Program, path: str, points: Sequence[AttachPoint], pid: int, is_return: bool
+    ) -> MultiProbeLink:
+        return MultiProbeLink(
             program.descriptor,
             self.variant.links.attach_type,
             path,
-            tuple(UprobePlace(place.file_offset, place.cookie) for place in places),
+            tuple(UprobeSite(point.file_offset, point.cookie) for point in points),
             pid,
             is_return,
         )
 
     def _single_links(
-        self, path: str, places: Sequence[ProbePlace], pid: int, counting: bool
-    ) -> list[Link]:
-        links: list[Link] = []
-        for place in places:
-            self._tell_cookie(place)
-            entered = self._tally if counting else self._entries
-            if place.with_return and not counting and self._returns is not None:
+        self, path: str, points: Sequence[AttachPoint], pid: int, counting: bool
+    ) -> list[ProbeLink]:
+        links: list[ProbeLink] = []
+        for point in points:
+            self._report_cookie(point)
+            entered = self._entry_count if counting else self._entries
+            if point.with_return and not counting and self._returns is not None:
                 returned = self._returns.descriptor
-                links.append(OnePlace(returned, path, place.file_offset, pid, is_return=True))
-            links.append(OnePlace(entered.descriptor, path, place.file_offset, pid, False))
+                links.append(
+                    SingleProbeLink(returned, path, point.file_offset, pid, is_return=True)
+                )
+            links.append(SingleProbeLink(entered.descriptor, path, point.file_offset, pid, False))
         return links
 
-    def _tell_cookie(self, place: ProbePlace) -> None:
+    def _report_cookie(self, point: AttachPoint) -> None:
         self.module.map("cookies").set(
-            struct.pack("<Q", place.address), struct.pack("<Q", place.cookie)
+            struct.pack("<Q", point.address), struct.pack("<Q", point.cookie)
         )
 
     def detach(self) -> None:
@@ -210,17 +212,17 @@ class UprobePrograms:
     def link_idle(
         self, path: str, file_offset: int, with_return: bool, pid: int | None = None
     ) -> list[int]:
-        """Attach a program that does nothing to a place of our own process; for the calibration."""
+        """Attach a program that does nothing to a site of our own process; for the calibration."""
         pid = pid or os.getpid()
         entry = self._idle if with_return else self._idle_entry
-        place = ProbePlace(path, file_offset, 0, 0, with_return)
-        if self.variant.links is LinkKind.SINGLE:
+        point = AttachPoint(path, file_offset, 0, 0, with_return)
+        if self.variant.links is ProbeLinkKind.SINGLE:
             kinds = (True, False) if with_return else (False,)
             idle = self._idle.descriptor
-            return [OnePlace(idle, path, file_offset, pid, kind).open() for kind in kinds]
-        links = [self._link(entry, path, [place], pid, is_return=False)]
-        if with_return and self.variant.links is LinkKind.MULTI:
-            links.insert(0, self._link(self._idle, path, [place], pid, is_return=True))
+            return [SingleProbeLink(idle, path, file_offset, pid, kind).open() for kind in kinds]
+        links = [self._link(entry, path, [point], pid, is_return=False)]
+        if with_return and self.variant.links is ProbeLinkKind.MULTI:
+            links.insert(0, self._link(self._idle, path, [point], pid, is_return=True))
         return [link.open() for link in links]
 
 

@@ -14,7 +14,7 @@ from profiler.binary.functions import functions
 from profiler.binary.instructions import R8, R9, RCX, RDI, RDX, RSI
 from profiler.binary.probe_sites import Site, SiteRefusedError, choose_site
 from profiler.errors import ProbeError
-from profiler.probes.attach import ProbePlace
+from profiler.probes.attach import AttachPoint
 from profiler.process.mappings import LoadedCode, TargetCode
 from profiler.wire.lookups import (
     FUNCTION_BITS,
@@ -41,14 +41,14 @@ _NEIGHBOUR_BYTES = 16_384
 
 @dataclass(frozen=True, slots=True)
 class PlannedProbe:
-    """One probe: the place in words for people, and in numbers for the kernel.
+    """One probe: its site in words for people, and in numbers for the kernel.
 
     Lookups of the `entries` (indices of ENTRY_FUNCTIONS) pass it, in containers with `v_table` only
     unless that is None.
     """
 
     site: Site
-    place: ProbePlace
+    point: AttachPoint
     entries: frozenset[int]
     v_table: int | None = None
 
@@ -71,9 +71,9 @@ class ProbePlan:
     verify: bool = False  # every step of a traversal is trapped too, and the counts are compared
 
     @property
-    def places(self) -> tuple[ProbePlace, ...]:
+    def attach_points(self) -> tuple[AttachPoint, ...]:
         """Where the probes go."""
-        return tuple(probe.place for probe in self.probes)
+        return tuple(probe.point for probe in self.probes)
 
     def definitions(self) -> dict[str, int]:
         """Return the C macros by which the programs are built for this plan."""
@@ -96,7 +96,7 @@ class ProbePlan:
     def without_returns(self) -> ProbePlan:
         """Return the same plan for a target in which a return probe would do harm."""
         probes = tuple(
-            replace(probe, place=replace(probe.place, with_return=False)) for probe in self.probes
+            replace(probe, point=replace(probe.point, with_return=False)) for probe in self.probes
         )
         warning = "the target's system calls are filtered: results of lookups are not seen"
         return replace(self, probes=probes, returns=False, warnings=(*self.warnings, warning))
@@ -140,7 +140,7 @@ class ProbePlanner:
         }
 
     def returns_zero(self, address: int) -> bool:
-        """Tell whether the function at an address is known to return 0 and to do nothing else."""
+        """Return whether the function at an address is known to return 0 and to do nothing else."""
         loaded = self._code.at(address)
         if loaded is None or loaded.file is None or loaded.bias is None:
             return False
@@ -165,7 +165,7 @@ class ProbePlanner:
             probes += self._nexts(loaded, image, ao2, warnings)
         inserts = self._inserts(loaded, image, ao2)
         probes += inserts
-        places = {place_of(probe.place.cookie) for probe in probes}
+        places = {place_of(probe.point.cookie) for probe in probes}
         if Place.FIND not in places:
             raise ProbeError("no probe can be placed on __ao2_find: " + "; ".join(warnings))
         complete = Place.TRAVERSAL_END in places
@@ -277,9 +277,9 @@ class ProbePlanner:
         return self._probe(loaded, site, Place.COMPARISON, value, False)
 
     def is_current(self, function: int, probe: PlannedProbe) -> bool:
-        """Tell whether the code at an address is still that in which the probe is placed."""
+        """Return whether the code at an address is still that in which the probe is placed."""
         loaded = self._code_of(function)
-        return loaded is not None and probe.place.path == _path(loaded)
+        return loaded is not None and probe.point.path == _path(loaded)
 
     def _code_of(self, function: int) -> LoadedCode | None:
         """Return the code that holds a comparison function, None where no probe can be placed."""
@@ -292,9 +292,11 @@ class ProbePlanner:
         self, loaded: LoadedCode, site: Site, place: Place, value: int, with_return: bool
     ) -> PlannedProbe:
         address = site.vaddr + (loaded.bias or 0)
-        told = cookie(place, value, site.emulated)
-        place_in_file = ProbePlace(_path(loaded), site.file_offset, address, told, with_return)
-        return PlannedProbe(site, place_in_file, _indices(ENTRY_FUNCTIONS))
+        cookie_value = cookie(place, value, site.emulated)
+        attach_point = AttachPoint(
+            _path(loaded), site.file_offset, address, cookie_value, with_return
+        )
+        return PlannedProbe(site, attach_point, _indices(ENTRY_FUNCTIONS))
 
 
 def _path(loaded: LoadedCode) -> str:

@@ -1,4 +1,4 @@
-"""Tells the sampler which probed instructions are pushes, so that it reads the stack right.
+"""Reports to the sampler which probed instructions are pushes, so that it reads the stack right.
 
 While the kernel handles a probed push, the saved instruction pointer and stack pointer do not fit
 each other for a moment; a sample that falls into it would be unwound one slot off.
@@ -30,16 +30,16 @@ def push_value(probe: PlannedProbe) -> int | None:
     return push_site(number, 1 if number < 8 else 2, probe.site.stack_bytes == 0)
 
 
-def tell_push_sites(module: BpfModule, probes: Iterable[PlannedProbe]) -> None:
+def report_push_sites(module: BpfModule, probes: Iterable[PlannedProbe]) -> None:
     """Fill the sampler's table of probed pushes."""
     for probe in probes:
         value = push_value(probe)
         if value is not None:
             module.map("cpu_push_sites").set(
-                struct.pack("<Q", probe.place.address), struct.pack("<I", value)
+                struct.pack("<Q", probe.point.address), struct.pack("<I", value)
             )
 
 
 def forget_push_site(module: BpfModule, probe: PlannedProbe) -> None:
     """Take a probe that is placed no more out of that table."""
-    module.map("cpu_push_sites").delete(struct.pack("<Q", probe.place.address))
+    module.map("cpu_push_sites").delete(struct.pack("<Q", probe.point.address))

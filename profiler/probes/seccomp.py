@@ -32,7 +32,7 @@ Attach = Callable[[str, int, int], list[int]]  # path, offset, pid: descriptors
 
 
 def read_own_mode() -> int | None:
-    """Return this process's seccomp mode, None when the kernel does not tell."""
+    """Return this process's seccomp mode, None when the kernel does not say."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("Seccomp:"):
             return int(line.split()[1])
@@ -40,7 +40,7 @@ def read_own_mode() -> int | None:
 
 
 def returns_are_safe(seccomp_mode: int | None, attach: Attach) -> bool:
-    """Tell whether a return probe harms neither a target with this seccomp mode nor ourselves.
+    """Return whether a return probe harms neither a target with this seccomp mode nor ourselves.
 
     `attach` places a return probe in one process. Raises OSError when it cannot.
     """

@@ -1,6 +1,6 @@
-"""Tells that the target is no longer the process that was found: it exited, or called exec.
+"""Reports that the target is no longer the process that was found: it exited, or called exec.
 
-A pidfd tells the exit, the kernel's process connector the exec. Where the connector may not be used
+A pidfd reports the exit, the kernel's process connector the exec. Where that may not be used
 (another user namespace, no privilege), /proc is compared at each question instead.
 """
 
@@ -50,7 +50,7 @@ def event_filter(pid: int) -> tuple[FilterInstruction, ...]:
 
 
 def is_exec(data: bytes) -> bool:
-    """Tell whether a datagram that passed the filter says that the process called exec."""
+    """Return whether a datagram that passed the filter says that the process called exec."""
     messages = cn_proc.ProcEventMarshal().parse(data)
     return any(message["what"] == cn_proc.PROC_EVENT_EXEC for message in messages)
 
@@ -80,7 +80,7 @@ class ProcessEvents:
         return () if self._pidfd is None else (self._pidfd,)
 
     def is_over(self) -> bool:
-        """Tell whether the process exited or called exec."""
+        """Return whether the process exited or called exec."""
         return not self._alive() or self._called_exec()
 
     def close(self) -> None:

@@ -125,7 +125,7 @@ def _start(code: LoadedCode) -> int:
 
 
 class TargetCode:
-    """The code of one process; `refresh` tells what is mapped now."""
+    """The code of one process; `refresh` reads what is mapped now."""
 
     def __init__(self, pid: int, proc: Path = PROC) -> None:
         self.pid = pid
@@ -137,7 +137,7 @@ class TargetCode:
         self.current: tuple[LoadedCode, ...] = ()
 
     def refresh(self) -> bool:
-        """Read the mappings again; tell whether `current` changed.
+        """Read the mappings again; return whether `current` changed.
 
         A target that has just ended has no mappings: then what was known last is kept.
         """

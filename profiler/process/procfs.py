@@ -1,4 +1,4 @@
-"""What /proc tells about one process: parsers that take text, and one reader of it all.
+"""What /proc says about one process: parsers that take text, and one reader of it all.
 
 Fields are those of proc(5). What belongs to the process itself (its names, its command line) is
 hostile: it is bounded and decoded with replacement characters.
@@ -58,17 +58,17 @@ class Process:
 
     @property
     def kernel_thread(self) -> bool:
-        """Tell whether this is a thread of the kernel."""
+        """Return whether this is a thread of the kernel."""
         return bool(self.stat.flags & KERNEL_THREAD_FLAG)
 
     @property
     def ended(self) -> bool:
-        """Tell whether it has ended and only waits for its parent."""
+        """Return whether it has ended and only waits for its parent."""
         return self.stat.state in ENDED_STATES
 
     @property
     def stopped(self) -> bool:
-        """Tell whether somebody has stopped it, so that nothing of it runs."""
+        """Return whether somebody has stopped it, so that nothing of it runs."""
         return self.stat.state in STOPPED_STATES
 
 
@@ -145,7 +145,7 @@ def read_exe(pid: int, proc: Path = PROC) -> tuple[str | None, bool]:
 
 
 def read_process(pid: int, proc: Path = PROC) -> Process | None:
-    """Return what /proc tells of a process or a thread; None when there is no such id."""
+    """Return what /proc says about a process or a thread; None when there is no such id."""
     folder = proc / str(pid)
     try:
         stat = parse_stat(read_text(folder / "stat"))
@@ -179,7 +179,7 @@ def read_tids(pid: int, proc: Path = PROC) -> tuple[int, ...]:
 
 
 def is_running(pid: int, start_ticks: int, proc: Path = PROC) -> bool:
-    """Tell whether the process that started then still runs: pids are used again."""
+    """Return whether the process that started then still runs: pids are used again."""
     try:
         stat = parse_stat(read_text(proc / str(pid) / "stat"))
     except (FileNotFoundError, ProcessLookupError):

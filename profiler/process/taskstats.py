@@ -68,14 +68,14 @@ class _Message(genlmsg):  # type: ignore[misc]
 
 
 class TaskTimes:
-    """Hears of ending threads. OSError when the kernel does not serve us."""
+    """Reads of ending threads. OSError when the kernel does not serve us."""
 
     def __init__(self, pid: int) -> None:
         """Listen to the ends of a process's threads."""
         self._family = _find_family()
         self._marshal = Marshal()
         self._marshal.msg_map = {self._family: _Message}
-        self._layout, self._tells_tgid = self._find_layout()
+        self._layout, self._reports_tgid = self._find_layout()
         self._exits = KernelSocket(_NETLINK_GENERIC, 0, _EXIT_BUFFER_BYTES)
         try:
             self._listen(pid)
@@ -89,7 +89,7 @@ class TaskTimes:
         self._request(self._exits, attribute, cpus, NLM_F_REQUEST | NLM_F_ACK)
         while isinstance(self._answer(self._exits), _Message):
             pass  # somebody's end, before the acknowledgement
-        if self._tells_tgid:
+        if self._reports_tgid:
             self._exits.accept_only(
                 (
                     (LOAD_WORD, 0, 0, _STRUCTURE_OFFSET + self._layout.tgid),
@@ -120,7 +120,7 @@ class TaskTimes:
         structure = aggregate.get_attr("STATS")
         return ThreadExit(
             time=self._decode(structure, aggregate.get_attr("PID")),
-            tgid=_number(structure, self._layout.tgid, "=I") if self._tells_tgid else None,
+            tgid=_number(structure, self._layout.tgid, "=I") if self._reports_tgid else None,
             started_ns=None,
         )
 

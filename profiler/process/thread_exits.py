@@ -1,7 +1,7 @@
-"""What threads that ended had used, told by the kernel when it frees them: exact however short.
+"""What threads that ended had used, reported by the kernel when it frees them: exact however short.
 
 bpf/exits.bpf.c says why taskstats is not enough. A thread is freed some milliseconds after its end
-(delayed_put_task_struct() in kernel/exit.c, Linux 6.18), seldom without our being told.
+(delayed_put_task_struct() in kernel/exit.c, Linux 6.18), seldom without a report to us.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from profiler.process.thread_times import ThreadExit, ThreadTime
 
 # Functions of exits.bpf.c, and the tracepoints that they run at.
 _TRACEPOINTS = {"thread_freed": "sched_process_free", "thread_ended": "sched_process_exit"}
-# Macros of exits.bpf.c, and the members of struct task_struct that they tell the places of.
+# Macros of exits.bpf.c, and the members of struct task_struct whose offsets they are.
 _MEMBERS = {
     "TASK_TGID": "tgid",
     "TASK_TID": "pid",
@@ -31,18 +31,18 @@ _ZERO = struct.pack("<I", 0)
 # The kernel frees what ended when a grace period of RCU is over, and some time for its callbacks.
 _GRACE_PERIODS = 3
 _CALLBACKS_S = 0.02
-# Threads that ended and are not freed yet. More: the eldest are told as they were at their end.
+# Threads that ended and are not freed yet. More: the eldest are reported as they were at their end.
 _MOST_WAITING = 20_000
 
 
 def definitions() -> dict[str, int]:
-    """Return the macros that exits.bpf.c needs; {} where this kernel does not tell all of them."""
+    """Return the macros that exits.bpf.c needs; {} where this kernel does not have all of them."""
     places = offsets("task_struct", tuple(_MEMBERS.values()))
     return dict(zip(_MEMBERS, places, strict=True)) if places else {}
 
 
 class ThreadExits:
-    """Hears of the ends of the target's threads. Raises OSError where the kernel refuses that."""
+    """Reads of the ends of the target's threads. Raises OSError where the kernel refuses that."""
 
     def __init__(self, module: BpfModule, tgid: int) -> None:
         self._module = module
@@ -79,7 +79,7 @@ class ThreadExits:
             if not is_freed:
                 self._waiting[tid, started_ns] = ended
             elif self._waiting.pop((tid, started_ns), None) is not None:
-                yield ended  # else it had ended before we listened, or was told already
+                yield ended  # else it had ended before we listened, or was reported already
         while len(self._waiting) > _MOST_WAITING:
             yield self._waiting.pop(next(iter(self._waiting)))
 
@@ -93,6 +93,6 @@ class ThreadExits:
             yield self._waiting.pop(next(iter(self._waiting)))
 
     def close(self) -> None:
-        """Hear no more."""
+        """Stop reading."""
         links, self._links = self._links, []
         bpf.close_all(links)

@@ -20,5 +20,5 @@ class ThreadExit:
     """A thread's last words."""
 
     time: ThreadTime
-    tgid: int | None  # None: the kernel does not tell
-    started_ns: int | None  # CLOCK_MONOTONIC; None: the kernel does not tell
+    tgid: int | None  # None: the kernel does not say
+    started_ns: int | None  # CLOCK_MONOTONIC; None: the kernel does not say

@@ -80,9 +80,9 @@ def read_schedstat(pid: int, tid: int, proc: Path = PROC) -> ThreadTime | None:
 class ThreadUses:
     """Measures one window: start(), observe() now and then, stop(), account().
 
-    Ends of threads are told by `exits`, else by taskstats, which misses what a thread used last,
-    else by nobody. `warning` is None, or says why they are not heard of; then what they used after
-    the last observe() is unattributed.
+    Ends of threads are read from `exits`, else from taskstats, which misses what was used last,
+    else from nowhere. `warning` is None, or says why they are not reported; then what they used
+    after the last observe() is unattributed.
     """
 
     def __init__(self, target: TargetProcess, exits: ThreadExits | None = None) -> None:
@@ -90,7 +90,7 @@ class ThreadUses:
         self._pid = target.pid
         self._known = frozenset[int]()  # threads of the target, for kernels that omit the process
         self._clock = target.clock
-        self._told = exits
+        self._reported = exits
         self._times = None if exits is not None else self._listen()
         self._exits = exits or self._times
         self._last_seen: dict[int, ThreadTime] = {}  # only by /proc
@@ -100,7 +100,7 @@ class ThreadUses:
         try:
             return TaskTimes(self._pid)
         except (OSError, NotImplementedError) as error:
-            self.warning = f"ending threads are not heard of: {error}"
+            self.warning = f"ends of threads are not reported: {error}"
             return None
 
     def overflows(self) -> int:
@@ -109,7 +109,7 @@ class ThreadUses:
 
     def cost_ns(self) -> int:
         """Return what programs of ours took that note ends of threads."""
-        return 0 if self._told is None else self._told.cost_ns()
+        return 0 if self._reported is None else self._reported.cost_ns()
 
     def start(self) -> None:
         """Begin the window."""
@@ -119,7 +119,7 @@ class ThreadUses:
         self._sums = ThreadSums(self._start.threads)
         self._known |= self._start_tids
         for ended in self._read_exits():
-            # Where their beginning is not told, others are taken to have ended before the window.
+            # Where their beginning is not known, others are taken to have ended before the window.
             if ended.started_ns is not None or ended.time.tid in self._start_tids:
                 self._sums.add(ended.time, exited=True)
 
@@ -131,21 +131,21 @@ class ThreadUses:
             self._sums.add(ended.time, exited=True)
 
     def _note_known(self) -> None:
-        if self._told is None:
+        if self._reported is None:
             self._known |= frozenset(read_tids(self._pid))
 
-    def _read_exits(self, told: Iterator[ThreadExit] | None = None) -> Iterator[ThreadExit]:
+    def _read_exits(self, reported: Iterator[ThreadExit] | None = None) -> Iterator[ThreadExit]:
         """Yield the threads of the target that ended since the last call, but not before it all."""
         if self._exits is None:
             yield from self._vanished()
             return
-        for ended in told or self._exits.read_exits():
+        for ended in reported or self._exits.read_exits():
             is_ours = ended.tgid == self._pid if ended.tgid else ended.time.tid in self._known
             if is_ours and not self._is_before(ended):
                 yield ended
 
     def _is_before(self, ended: ThreadExit) -> bool:
-        """Tell whether a thread began before the window, and ended before it too."""
+        """Return whether a thread began before the window, and ended before it too."""
         if ended.started_ns is None or ended.started_ns >= self._start_ns:
             return False
         return ended.time.tid not in self._start_tids
@@ -159,7 +159,7 @@ class ThreadUses:
     def account(self) -> ThreadAccount:
         """Return who used the CPU in the window that was ended; may take 0.1 s."""
         live = {thread.tid for thread in self._end.threads}
-        last = self._told.read_last_exits() if self._told is not None else None
+        last = self._reported.read_last_exits() if self._reported is not None else None
         for ended in self._read_exits(last):
             # Who ended after having been read at the end is in that snapshot already.
             if ended.time.tid not in live and (ended.started_ns or 0) < self._end_ns:

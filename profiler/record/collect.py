@@ -21,7 +21,7 @@ _MAX_CONTAINERS_READ = 2_000
 _CHAINS_READ = 50  # of the containers with the most comparisons
 
 
-def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> ObservedLookups:
+def collect_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> ObservedLookups:
     """Return all counts; call it when the probes are gone."""
     groups = measurement.groups()
     histograms: Histogram = {}
@@ -34,7 +34,7 @@ def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
         for key, value in measurement.entries("lookup_stacks")
     }
     texts = {
-        address: measurement.remembered.text(address)
+        address: measurement.cache.text(address)
         for key in groups
         if key.file
         for address in (key.file, key.function)
@@ -60,7 +60,7 @@ def harvest_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
             for probe in measurement.probes()
         ),
         behind_probes=frozenset(
-            probe.place.address + length
+            probe.point.address + length
             for probe in measurement.probes()
             if probe.site.instruction.startswith(("j", "call"))
             for length in _JUMP_BYTES
@@ -85,7 +85,7 @@ def _containers(
         state = read_container(memory, address, measurement.is_code)
         is_gone = state is None or (state.comparator or 0) != comparator
         if is_gone:  # and perhaps another one has its place
-            state = measurement.remembered.containers.get((address, comparator))
+            state = measurement.cache.containers.get((address, comparator))
         if state is None:
             continue
         is_read = rank < _CHAINS_READ and not is_gone

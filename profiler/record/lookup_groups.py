@@ -130,7 +130,7 @@ class LookupGroups:
 def container_ends(lookups: ObservedLookups) -> dict[ContainerKey, tuple[int, int]]:
     """Return the elements at the first and the last measured lookup of each container."""
     ends: dict[ContainerKey, tuple[int, int]] = {}
-    # Windows tell the order; what none was charged with comes last.
+    # Windows give the order; what none was charged with comes last.
     in_order = [found.key for window in lookups.windows for found in window.groups]
     for key in (*lookups.groups.keys() - set(in_order), *reversed(in_order)):
         if group := lookups.groups.get(key):

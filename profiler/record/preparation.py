@@ -19,7 +19,7 @@ from profiler.measure.sampler import register_definitions
 from profiler.model.observed import Calibration, UnwindCoverage
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
 from profiler.probes.planner import ProbePlan, ProbePlanner
-from profiler.probes.push_sites import tell_push_sites
+from profiler.probes.push_sites import report_push_sites
 from profiler.probes.seccomp import returns_are_safe
 from profiler.probes.trap_cost import calibrate
 from profiler.process import thread_exits
@@ -62,7 +62,7 @@ class Loaded:
     coverage: UnwindCoverage
     calibration: Calibration | None
     interrupt_ns: int | None  # of one sample; None: it could not be measured
-    exits: ThreadExits | None  # None: this kernel does not tell so much
+    exits: ThreadExits | None  # None: this kernel does not report so much
     warnings: tuple[str, ...]
 
 
@@ -85,7 +85,7 @@ def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: O
     calibration = None
     if programs is not None and plan is not None:
         calibration = _calibrate(programs, plan)
-        tell_push_sites(module, plan.probes)
+        report_push_sites(module, plan.probes)
     return Loaded(
         module=module,
         programs=programs,

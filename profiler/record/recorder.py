@@ -29,7 +29,7 @@ from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import UdpSockets
 from profiler.record.assembly import Provenance, assemble
-from profiler.record.collect import harvest_lookups
+from profiler.record.collect import collect_lookups
 from profiler.record.preparation import Loaded, Options, load
 from profiler.record.progress import Progress, Stop
 from profiler.unwind.kernel_tables import UnwindTables
@@ -186,7 +186,7 @@ def run_until_end(
 
 
 def _wait(run: Run, duration_ns: int) -> bool:
-    """Wait for events of the target; tell whether a window has to be closed."""
+    """Wait for events of the target; return whether a window has to be closed."""
     poll = select.poll()  # select() takes no descriptor beyond 1023
     for descriptor in run.events.exit_filenos():
         poll.register(descriptor, select.POLLIN)
@@ -197,11 +197,11 @@ def _wait(run: Run, duration_ns: int) -> bool:
         return True
     if not ready:
         return False
-    _hear(run)
+    _read_events(run)
     return False
 
 
-def _hear(run: Run) -> None:
+def _read_events(run: Run) -> None:
     """Take note of what happened to the process and its threads."""
     if run.events.is_over():
         run.exited = True
@@ -211,7 +211,7 @@ def _hear(run: Run) -> None:
 def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
     run.sampling.charge()
     run.sampler.drain()
-    _hear(run)
+    _read_events(run)
     elapsed = max(now_ns - run.start_ns, 1)
     report(
         Progress(
@@ -238,7 +238,7 @@ def _observe(run: Run) -> None:
 
 def finish(run: Run, target: FoundTarget, options: Options) -> rec.Recording:
     """Stop everything, and return what was recorded."""
-    observed = _harvest(run)
+    observed = _collect(run)
     provenance = Provenance(
         options.command, run.started_at, options.frequency_hz, options.budget_ratio
     )
@@ -247,7 +247,7 @@ def finish(run: Run, target: FoundTarget, options: Options) -> rec.Recording:
     )
 
 
-def _harvest(run: Run) -> Observed:
+def _collect(run: Run) -> Observed:
     """Stop everything and read what was counted.
 
     The window ends when the probes are gone, which may take as long as a lookup in flight; samples
@@ -263,7 +263,7 @@ def _harvest(run: Run) -> Observed:
         run.code.refresh()  # what was mapped in the last second has names too
     lookups = None
     if run.lookups is not None:
-        lookups = harvest_lookups(run.lookups, run.planner)
+        lookups = collect_lookups(run.lookups, run.planner)
     run.sampler.drain()
     run.sockets.sample()
     sockets = run.sockets.recorded()

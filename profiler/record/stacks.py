@@ -12,7 +12,7 @@ from profiler.wire.unwind import CAUSES, WHOLE
 _IN_PROBE = "inside a probe"
 # The kernel's part of a return probe (arch/x86/kernel/uprobes.c, SYSCALL_DEFINE0(uretprobe), Linux
 # 6.11). Before it leaves, it lowers sp by what its trampoline pushed, then it sets ip back. Between
-# these, ip is where the function returned to, and no register tells that sp does not belong to it.
+# these, ip is where the function returned to, and no register shows that sp does not belong to it.
 _RETURN_PROBE_CALLS = frozenset(("__do_sys_uretprobe", "__x64_sys_uretprobe"))
 StackKey = tuple[int, ...]  # key in the kernel's map, then frames that are put before it
 
@@ -35,7 +35,7 @@ class StackIndex:
         self._user = user
         self.addresses: dict[int, int] = {}
         self.stacks: list[rec.Stack] = []
-        self.ended_in: set[str] = set()  # paths of the code in which stacks were cut
+        self.ended_in: set[str] = set()  # paths of the code in which stacks were truncated
         self.behind_probes: frozenset[int] = frozenset()
         self._indexes: dict[StackKey, int] = {}
 
@@ -62,21 +62,21 @@ class StackIndex:
         kernel = [self.frame(a) for a in _inside_calls(known.kernel, True)] if self._kernel else []
         # A sample in the kernel interrupted a system call: its user leaf is where that returns to,
         # which is behind the instruction, inside the same function.
-        in_return_probe = self._is_cut_in_return_probe(known)
+        in_return_probe = self._is_truncated_in_return_probe(known)
         seen = known.frames[:1] if in_return_probe else known.frames
         user = _inside_calls(seen, is_leaf) if self._user else ()
         frames = [*kernel, *(self.frame(a) for a in (*before, *user))]
         cause = _IN_PROBE if in_return_probe else self._cause(known)
         return rec.Stack(tuple(frames), len(kernel), cause)
 
-    def _is_cut_in_return_probe(self, known: UnwindStack) -> bool:
-        """Tell that what seems to be the leaf's callers is not."""
+    def _is_truncated_in_return_probe(self, known: UnwindStack) -> bool:
+        """Return whether what seems to be the leaf's callers is something else."""
         if known.cause == WHOLE or not known.kernel:
             return False
         return self._kernel_function(known.kernel[0]) in _RETURN_PROBE_CALLS
 
     def _cause(self, known: UnwindStack) -> str | None:
-        """Return why a stack was cut, None for a whole one."""
+        """Return why a stack was truncated, None for a whole one."""
         if known.cause == WHOLE:
             return None
         path = self._path(known.frames[-1]) if known.frames else None

@@ -25,7 +25,7 @@ def run_warnings(
         )
     if observed.sampled_one_in > 1:
         yield (
-            f"one of {observed.sampled_one_in} samples was kept, by lot: a recording holds "
+            f"one of {observed.sampled_one_in} samples was kept, at random: a recording holds "
             f"{SAMPLES_MAX:,} at most; -F {frequency_hz / observed.sampled_one_in:.2g} "
             "would have taken as many"
         )
@@ -61,7 +61,7 @@ def missing_samples(observed: Observed, frequency_hz: float) -> str | None:
 
 
 def _is_starved(observed: Observed, budget_ratio: float | None) -> bool:
-    """Tell whether sampling left no room for lookups."""
+    """Return whether sampling left no room for lookups."""
     lookups = observed.lookups
     if lookups is None or budget_ratio is None or lookups.counters[LookupCounter.KEPT]:
         return False

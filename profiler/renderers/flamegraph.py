@@ -35,7 +35,7 @@ _LEGEND = (
     ("#a9d18a", "~inferred name"),
     ("#d3c6b4", "no name"),
     ("#8ab8ee", "kernel"),
-    ("#8d949e", "stack cut"),
+    ("#8d949e", "stack truncated"),
 )
 
 
@@ -69,7 +69,7 @@ def sample_graph(profile: Profile) -> Graph:
     caption = (
         f"{window_label(profile)}, {profile.frequency_hz:g} samples/s: "
         f"{numbers.exact(len(profile.samples))} samples, {numbers.exact(lost)} lost, "
-        f"{numbers.exact(quality.samples - quality.whole)} stacks cut"
+        f"{numbers.exact(quality.samples - quality.whole)} stacks truncated"
     )
 
     def weigh(weight: int) -> str:

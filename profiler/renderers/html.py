@@ -11,12 +11,12 @@ from typing import TextIO
 from profiler.model.profile import Profile
 from profiler.renderers import flamegraph, numbers
 from profiler.renderers.assets import read_asset
-from profiler.renderers.crowds import Crowd, crowds
 from profiler.renderers.flamegraph import Graph, comparison_graph, sample_graph
 from profiler.renderers.labels import finding_share, printable, target_label, window_label
 from profiler.renderers.lookup_html import call_sites, containers, growth, histograms
 from profiler.renderers.markup import Markup, element, share_bar, table, text, two_lines
 from profiler.renderers.quality_html import quality, tiles
+from profiler.renderers.thread_groups import ThreadGroup, thread_groups
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _START = 'for (const svg of document.querySelectorAll("svg.flame")) { makeFlameGraph(svg, false); }'
@@ -90,12 +90,12 @@ def _warnings(profile: Profile) -> Markup:
 def _threads(profile: Profile) -> Markup:
     rows = [
         (
-            two_lines(crowd.title, _which(crowd)),
-            share_bar(crowd.cpu_ratio, numbers.percent_cell(crowd.cpu_ratio)),
-            numbers.percent_cell(crowd.run_delay_ratio),
-            numbers.exact(crowd.samples),
+            two_lines(group.title, _which(group)),
+            share_bar(group.cpu_ratio, numbers.percent_cell(group.cpu_ratio)),
+            numbers.percent_cell(group.run_delay_ratio),
+            numbers.exact(group.samples),
         )
-        for crowd in crowds(profile)
+        for group in thread_groups(profile)
     ]
     explanation = "CPU time over the window; waiting means ready to run, but not on a CPU."
     return element(
@@ -106,10 +106,10 @@ def _threads(profile: Profile) -> Markup:
     )
 
 
-def _which(crowd: Crowd) -> str:
-    if crowd.is_many:
-        return f"{crowd.name}, {len(crowd.threads):,} threads of less than 1 % each"
-    return f"{crowd.name}, tid {crowd.threads[0].tid}"
+def _which(group: ThreadGroup) -> str:
+    if group.is_many:
+        return f"{group.name}, {len(group.threads):,} threads of less than 1 % each"
+    return f"{group.name}, tid {group.threads[0].tid}"
 
 
 def _sockets(profile: Profile) -> Markup:

@@ -48,7 +48,7 @@ def container_label(container: ContainerUse) -> str:
 
 
 def call_site_label(site: CallSiteUse) -> str:
-    """Return "file:line function", or the function alone where Asterisk does not tell the place."""
+    """Return "file:line function", or the function alone where Asterisk does not pass the line."""
     function = clip(site.function, LABEL_MAX)
     if site.file is None:
         return function
@@ -67,9 +67,9 @@ def finding_share(finding: Finding) -> str:
     return f"{numbers.percent(finding.cpu_ratio)} {of}"
 
 
-def cut_label(cause: str) -> str:
-    """Return the root frame of a stack that was cut."""
-    return f"[stack cut: {clip(cause, LABEL_MAX)}]"
+def truncated_label(cause: str) -> str:
+    """Return the root frame of a truncated stack."""
+    return f"[stack truncated: {clip(cause, LABEL_MAX)}]"
 
 
 def frame_kind(name: str) -> str:
@@ -80,9 +80,9 @@ def frame_kind(name: str) -> str:
 
 
 def shown_frames(stack: NamedStack) -> tuple[tuple[str, str], ...]:
-    """Return (label, kind) of a stack's frames, root first, under a root that says how it was cut.
+    """Return (label, kind) of a stack's frames, root first; of a truncated one the root says why.
 
-    Kinds: user, inferred, unnamed, kernel, cut.
+    Kinds: user, inferred, unnamed, kernel, truncated.
     """
     first_kernel = len(stack.frames) - stack.kernel_count
     frames = [
@@ -90,5 +90,5 @@ def shown_frames(stack: NamedStack) -> tuple[tuple[str, str], ...]:
         for index, name in enumerate(stack.frames)
     ]
     if stack.cause is not None:
-        frames.insert(0, (cut_label(stack.cause), "cut"))
+        frames.insert(0, (truncated_label(stack.cause), "truncated"))
     return tuple(frames)

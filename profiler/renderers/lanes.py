@@ -1,6 +1,6 @@
 """What the flame graphs and the folded stacks are drawn from: weighted stacks, lane by lane.
 
-A lane is a thread, or a crowd of them, for samples and a container for comparisons. Weights are
+A lane is a thread, or a group of them, for samples and a container for comparisons. Weights are
 whole numbers whose sum is that of the profile.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from profiler.model.profile import Profile
-from profiler.renderers.crowds import lane_namer
 from profiler.renderers.labels import container_label, shown_frames
+from profiler.renderers.thread_groups import lane_namer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Lane:
 
 
 def sample_lanes(profile: Profile) -> tuple[Lane, ...]:
-    """Return one lane for each thread or crowd that was sampled, busiest first, in samples."""
+    """Return one lane for each sampled thread or thread group, busiest first, in samples."""
     lane_of = lane_namer(profile)
     counts = Counter((sample.tid, sample.stack) for sample in profile.samples)
     rows = ((lane_of(tid), stack, weight) for (tid, stack), weight in counts.items())

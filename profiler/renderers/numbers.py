@@ -59,7 +59,7 @@ def duration(nanoseconds: float | None) -> str:
 
 
 def measured_duration(nanoseconds: float | None, resolution_ns: int) -> str:
-    """Return a measured time, or only that it is shorter than what can be told."""
+    """Return a measured time, or only that it is shorter than the resolution."""
     if nanoseconds is not None and nanoseconds < resolution_ns:
         return f"<{duration(resolution_ns)}"
     return duration(nanoseconds)

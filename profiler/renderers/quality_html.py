@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from profiler.model.profile import Profile
 from profiler.renderers import numbers, quality_text
-from profiler.renderers.crowds import crowds
 from profiler.renderers.labels import container_label
 from profiler.renderers.markup import Markup, element, table
+from profiler.renderers.thread_groups import thread_groups
 from profiler.renderers.uses import all_lookups, container_uses
 
 
@@ -14,7 +14,7 @@ def tiles(profile: Profile) -> Markup:
     """Return the few numbers that come first."""
     shown = []
     if profile.threads:
-        busiest = crowds(profile)[0]
+        busiest = thread_groups(profile)[0]
         who = f"{len(busiest.threads):,} threads" if busiest.is_many else "the busiest thread"
         shown.append((numbers.percent(busiest.cpu_ratio), f"CPU of {who}, {busiest.title}"))
     uses = container_uses(profile)

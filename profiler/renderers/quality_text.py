@@ -119,7 +119,7 @@ def _stacks(name: str, quality: StackQuality) -> str:
     ratio = numbers.percent(quality.whole / quality.samples)
     return (
         f"{name}: {numbers.exact(quality.whole)} of {numbers.exact(quality.samples)} whole "
-        f"({ratio}); cut by: {', '.join(shown)}"
+        f"({ratio}); truncated by: {', '.join(shown)}"
     )
 
 

@@ -1,6 +1,6 @@
 """profile.speedscope.json: for https://www.speedscope.app and for its offline package.
 
-One profile for each sampled thread or crowd of threads, samples in time order, then one for the
+One profile for each sampled thread or thread group, samples in time order, then one for the
 comparisons in lookups.
 The importer takes every index on trust, drops weight 0 and fails on an empty list of profiles.
 """
@@ -14,13 +14,13 @@ from typing import TextIO
 
 from profiler.files.serializer import Json
 from profiler.model.profile import Profile
-from profiler.renderers.crowds import lane_namer
 from profiler.renderers.labels import LABEL_MAX, clip, shown_frames, target_label
 from profiler.renderers.lanes import comparison_lanes
+from profiler.renderers.thread_groups import lane_namer
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
-Frame = tuple[str, str]  # label and kind
+LabelledFrame = tuple[str, str]  # label and kind
 
 
 def render(profile: Profile, out: TextIO) -> None:
@@ -46,7 +46,7 @@ def document(profile: Profile) -> Mapping[str, Json]:
 
 
 def _threads(profile: Profile, frames: dict[tuple[str, str | None], int]) -> list[Json]:
-    """Return one profile for each thread or crowd, the most sampled first.
+    """Return one profile for each thread or thread group, the most sampled first.
 
     A sample weighs its interval.
     """
@@ -74,7 +74,9 @@ def _comparisons(profile: Profile, frames: dict[tuple[str, str | None], int]) ->
     return [_sampled("comparisons in lookups", "none", samples, weights)] if samples else []
 
 
-def _indices(stack: Iterable[Frame], frames: dict[tuple[str, str | None], int]) -> list[int]:
+def _indices(
+    stack: Iterable[LabelledFrame], frames: dict[tuple[str, str | None], int]
+) -> list[int]:
     """Return a stack as indices into the shared frames, which grow by those that are new."""
     keys = ((clip(label, LABEL_MAX), _file(kind)) for label, kind in stack)
     return [frames.setdefault(key, len(frames)) for key in keys]

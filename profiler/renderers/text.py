@@ -12,10 +12,10 @@ from rich.text import Text
 
 from profiler.model.profile import Profile
 from profiler.renderers import lookup_text, numbers, quality_text
-from profiler.renderers.crowds import crowds
 from profiler.renderers.labels import clip, finding_share, target_label, window_label
 from profiler.renderers.lines import WIDTH, Line, heading, wrapped
 from profiler.renderers.tables import table
+from profiler.renderers.thread_groups import thread_groups
 
 _ROWS_MAX = 10
 _FINDINGS_MAX = 5
@@ -104,26 +104,26 @@ def _threads(profile: Profile) -> list[Line]:
     lines = heading("HOT THREADS", "CPU over the window, waits = ready but waiting for a CPU")
     if not profile.threads:
         return [*lines, Line("  No thread ran.", "dim")]
-    shown = crowds(profile)
+    shown = thread_groups(profile)
     rows = [
         (
-            clip(crowd.title, WIDTH),
-            clip(crowd.name, 16),
-            f"×{len(crowd.threads):,}" if crowd.is_many else str(crowd.threads[0].tid),
-            numbers.percent_cell(crowd.cpu_ratio),
-            numbers.percent_cell(crowd.run_delay_ratio),
-            numbers.column(crowd.samples),
+            clip(group.title, WIDTH),
+            clip(group.name, 16),
+            f"×{len(group.threads):,}" if group.is_many else str(group.threads[0].tid),
+            numbers.percent_cell(group.cpu_ratio),
+            numbers.percent_cell(group.run_delay_ratio),
+            numbers.column(group.samples),
         )
-        for crowd in shown[:_ROWS_MAX]
+        for group in shown[:_ROWS_MAX]
     ]
     titles = ("thread", "name", "tid", "CPU", "waits", "samples")
     lines += [Line(text) for text in table(titles, rows, WIDTH)]
     rest = shown[_ROWS_MAX:]
     if rest:
-        count = sum(len(crowd.threads) for crowd in rest)
-        share = numbers.percent(sum(crowd.cpu_ratio for crowd in rest))
+        count = sum(len(group.threads) for group in rest)
+        share = numbers.percent(sum(group.cpu_ratio for group in rest))
         lines.append(Line(f"  and {count:,} more, together {share}", "dim"))
-    if any(crowd.is_many for crowd in shown[:_ROWS_MAX]):
+    if any(group.is_many for group in shown[:_ROWS_MAX]):
         lines.append(Line("  ×N: threads that run the same, less than 1 % each", "dim"))
     return lines
 

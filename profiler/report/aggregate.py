@@ -174,7 +174,7 @@ def _container(
 
 
 def _durations(recording: Recording, groups: Sequence[LookupGroup]) -> prof.Quantiles:
-    """Return the times of lookups, those too short to be told apart as one value."""
+    """Return the times of lookups, those below the resolution as one value."""
     resolution_ns = time_resolution_ns(recording.cost.trap_ns)
     return quantiles(merge_below(add(group.duration_ns for group in groups), resolution_ns))
 

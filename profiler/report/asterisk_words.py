@@ -43,7 +43,7 @@ _CONTAINERS_OF_FILES = {
 
 
 def container_name(files: set[str], comparator: str | None) -> str | None:
-    """Return what a container holds, told by the source files that look into it; None: unknown.
+    """Return what a container holds, by the source files that look into it; None: unknown.
 
     `files` are the files of its call sites, as Asterisk names them.
     """

@@ -231,7 +231,7 @@ def _places(sites: Sequence[CallSiteUse]) -> Iterator[str]:
     ranked = sorted(sites, key=_site_ns, reverse=True)
     for site in ranked[:2]:
         place = f"{site.file}:{site.line} " if site.file else ""
-        yield f"asked by {place}{site.function}"
+        yield f"called from {place}{site.function}"
 
 
 def next_prime(least: int) -> int:

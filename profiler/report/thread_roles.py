@@ -1,4 +1,4 @@
-"""What a thread does, told by the function that it was started with. Pure."""
+"""What a thread does, by the function that it was started with. Pure."""
 
 from __future__ import annotations
 

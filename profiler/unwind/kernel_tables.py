@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from profiler.binary.call_frames import MalformedFramesError
+from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.elf import ElfError
-from profiler.binary.functions import frame_sections
+from profiler.binary.functions import call_frame_sections
 from profiler.model.observed import UnwindCoverage, UnwindStack
 from profiler.process.mappings import TRAMPOLINES, CodeFile, LoadedCode
 from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table
@@ -65,7 +65,7 @@ class TableLibrary:
 
     def _make(self, file: CodeFile) -> UnwindTable:
         try:
-            sections = frame_sections(file.elf)
+            sections = call_frame_sections(file.elf)
             ranges = file.elf.code_ranges
             ends_in_leaves = file.handle is None  # the vdso
             key = table_key(sections, ranges, ends_in_leaves)
@@ -73,7 +73,7 @@ class TableLibrary:
             if table is None:
                 table = compile_table(sections, ranges, ends_in_leaves)
                 self._cache.put(key, table)
-        except (MalformedFramesError, ElfError) as error:
+        except (MalformedCallFramesError, ElfError) as error:
             self.problems[id(file)] = f"malformed call frame information: {error}"
             return EMPTY_TABLE
         if not table.rows:
@@ -145,7 +145,7 @@ class _Area:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Position:
     rows: int
     blocks: int
     rules: int
@@ -161,7 +161,7 @@ class UnwindTables:
         self._rules = _Area(maps, "unwind_rules", WIDE_RULE.size)
         self._mappings = _Area(maps, "unwind_mappings", MAPPING.size)
         self._active = _Area(maps, "unwind_active", ACTIVE.size)
-        self._places: dict[int, _Place | None] = {}  # by table; None: it did not fit
+        self._positions: dict[int, _Position | None] = {}  # by table; None: it did not fit
         self._half = 1
         self._switched_at = 0.0
 
@@ -193,27 +193,27 @@ class UnwindTables:
         table = self._library.table(code.file)
         if not table.rows:
             return nothing, self._library.problem(code.file)
-        place = self._place(table)
-        if place is None:
+        position = self._position(table)
+        if position is None:
             return nothing, "no room in the kernel's tables"
         base = table.base + code.bias & (1 << 64) - 1
         blocks = len(table.blocks) // 2
-        where = (place.rows, place.blocks, blocks, place.rules)
+        where = (position.rows, position.blocks, blocks, position.rules)
         return MAPPING.pack(start, end, base, *where, table.follows_bx, 0), None
 
-    def _place(self, table: UnwindTable) -> _Place | None:
-        if id(table) not in self._places:
+    def _position(self, table: UnwindTable) -> _Position | None:
+        if id(table) not in self._positions:
             rules = len(table.rules) // WIDE_RULE.size
             fits = (
                 self._rows.fits(len(table.rows))
                 and self._blocks.fits(len(table.blocks) // 2)
                 and self._rules.fits(rules)
             )
-            self._places[id(table)] = self._write(table) if fits else None
-        return self._places[id(table)]
+            self._positions[id(table)] = self._write(table) if fits else None
+        return self._positions[id(table)]
 
-    def _write(self, table: UnwindTable) -> _Place:
-        return _Place(
+    def _write(self, table: UnwindTable) -> _Position:
+        return _Position(
             self._rows.append(table.rows.tobytes()),
             self._blocks.append(table.blocks.tobytes()),
             self._rules.append(table.rules),

@@ -62,7 +62,7 @@ def _finds_cfa(state: State) -> bool:
 
 
 class RbxPrograms(Programs):
-    """Executes programs into rows that tell what becomes of rbx."""
+    """Executes programs into rows that say what becomes of rbx."""
 
     rules: RbxWords
 

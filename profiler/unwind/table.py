@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from profiler.binary.call_frames import Entry, FrameSection, MalformedFramesError
+from profiler.binary.call_frames import CallFrameSection, Entry, MalformedCallFramesError
 from profiler.binary.functions import (
     EMPTY_FUNCTIONS,
     FunctionTable,
@@ -63,7 +63,7 @@ EMPTY_TABLE = UnwindTable(0, array("Q"), array("I"), b"", EMPTY_FUNCTIONS, 0)
 
 
 def compile_table(
-    sections: Iterable[FrameSection],
+    sections: Iterable[CallFrameSection],
     code_ranges: tuple[tuple[int, int], ...],
     ends_in_leaves: bool = False,
 ) -> UnwindTable:
@@ -71,7 +71,7 @@ def compile_table(
 
     With `ends_in_leaves`, code behind the last entry leaves the stack alone, as the vdso's does
     (arch/x86/entry/vdso/vgetrandom-chacha.S, Linux 6.11, which no entry describes).
-    MalformedFramesError when a section breaks the format or exceeds our bounds.
+    MalformedCallFramesError when a section breaks the format or exceeds our bounds.
     """
     entries = _entries(sections, code_ranges)
     if not entries:
@@ -82,7 +82,7 @@ def compile_table(
     base = entries[0][0] // _BLOCK_BYTES * _BLOCK_BYTES
     span = entries[-1][1] - base
     if span > MAX_CODE_BYTES:
-        raise MalformedFramesError(f"code of {span} bytes")
+        raise MalformedCallFramesError(f"code of {span} bytes")
     rules = RuleWords()
     rows = array("Q", _rows(entries, base, Programs(rules)))
     followed = _rows_with_rbx(entries, base) if rules.uses_rbx else None
@@ -116,7 +116,7 @@ def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
         last = own[-1] & _LOW
         covered = end
         if len(rows) > MAX_ROWS:
-            raise MalformedFramesError(f"more than {MAX_ROWS} rows")
+            raise MalformedCallFramesError(f"more than {MAX_ROWS} rows")
     rows.append((covered - base) << 32)
     return rows
 
@@ -131,7 +131,7 @@ def _rows_with_rbx(entries: list[Entry], base: int) -> tuple[RuleWords, array[in
 
 
 def _is_clone(word_before: int, gap_bytes: int, word_after: int) -> bool:
-    """Tell the gap that glibc leaves around the system call that starts a thread.
+    """Return whether it is the gap that glibc leaves around the system call that starts a thread.
 
     The parent comes back from it with its return address on top of the stack, as before, and the
     child with nothing; nothing describes that (sysdeps/unix/sysv/linux/x86_64/clone.S and clone3.S,

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from profiler.binary.call_frames import FrameSection
+from profiler.binary.call_frames import CallFrameSection
 from profiler.binary.debug_files import OpenFile
 from profiler.unwind.table import UnwindTable, decode_table, encode_table
 
@@ -38,7 +38,7 @@ def default_directory() -> Path:
 
 
 def table_key(
-    sections: Iterable[FrameSection],
+    sections: Iterable[CallFrameSection],
     code_ranges: tuple[tuple[int, int], ...],
     ends_in_leaves: bool = False,
 ) -> str:

@@ -115,7 +115,7 @@ def slot_range(slot: int) -> tuple[int, int]:
 
 _LAYOUT = struct.Struct("<5I4x")
 _CONTROL = struct.Struct("<4Q9I4x")
-_FRAME = struct.Struct("<4Q")
+_TRAVERSAL_FRAME = struct.Struct("<4Q")
 _WINDOW_STATE = struct.Struct("<10Q")
 _GROUP_KEY = struct.Struct("<4Q4I")
 _GROUP = struct.Struct(f"<2Q{len(Verdict)}Q8Q2I2Q")
@@ -126,7 +126,7 @@ _LOOKUP_STACK = struct.Struct("<2Q")
 SIZES = {
     "layout": _LAYOUT.size,
     "control": _CONTROL.size,
-    "frame": _FRAME.size,
+    "traversal_frame": _TRAVERSAL_FRAME.size,
     "window_state": _WINDOW_STATE.size,
     "group_key": _GROUP_KEY.size,
     "group": _GROUP.size,
@@ -159,7 +159,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What user space tells the programs; see struct control."""
+    """What user space sets for the programs; see struct control."""
 
     window: int
     admit_until_ns: int
@@ -195,7 +195,7 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class TraversalFrame:
     """Where a traversal has its frame, below where the lookup returns to; see struct frame."""
 
     traversal_bytes: int
@@ -204,14 +204,14 @@ class Frame:
     differed: int
 
 
-def decode_frame(data: bytes) -> Frame:
+def decode_traversal_frame(data: bytes) -> TraversalFrame:
     """Return struct frame."""
-    return Frame(*_FRAME.unpack(data))
+    return TraversalFrame(*_TRAVERSAL_FRAME.unpack(data))
 
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
-    """What the programs tell about the open window; see struct window_state."""
+    """What the programs report about the open window; see struct window_state."""
 
     spent_ns: int
     closed_ns: int | None  # when the first lookup was refused
@@ -222,7 +222,7 @@ class WindowState:
     refused: int  # entries since the window was full
     put_off: int  # long chains that were not walked because too little was left
     walk_ns: int
-    tallied: int = 0  # entries, in windows that only count
+    entry_count: int = 0  # entries, in windows that only count
 
     def encode(self) -> bytes:
         """Return struct window_state."""
@@ -236,7 +236,7 @@ class WindowState:
             self.refused,
             self.put_off,
             self.walk_ns,
-            self.tallied,
+            self.entry_count,
         )
 
 

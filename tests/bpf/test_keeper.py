@@ -15,9 +15,9 @@ import pytest
 
 from profiler.binary.probe_sites import choose_site
 from profiler.binary.symtab import read_symtab
-from profiler.linux.bpf import ATTACH_UPROBE_MULTI, PROG_KPROBE, UprobePlace, load_program
-from profiler.linux.links import Links, ManyPlaces
+from profiler.linux.bpf import ATTACH_UPROBE_MULTI, PROG_KPROBE, UprobeSite, load_program
 from profiler.linux.probe_keeper import Keeper
+from profiler.linux.probe_links import MultiProbeLink, ProbeLinks
 from profiler.process.mappings import read_mappings
 from tests.compiled import build, image_of
 from tests.live.outside import changed_code
@@ -59,17 +59,17 @@ def program() -> Iterator[int]:
     os.close(descriptor)
 
 
-def everywhere(path: Path, program: int, pid: int) -> ManyPlaces:
+def everywhere(path: Path, program: int, pid: int) -> MultiProbeLink:
     image = image_of(path)
     table = read_symtab(image.elf)
     assert table is not None
-    places = []
+    sites = []
     for index in range(FUNCTIONS):
         symbol = table.find(f"probed{index}")
         assert symbol is not None
         site = choose_site(image, symbol.value, symbol.name, ())
-        places.append(UprobePlace(site.file_offset, 0))
-    return ManyPlaces(program, ATTACH_UPROBE_MULTI, str(path), tuple(places), pid, False)
+        sites.append(UprobeSite(site.file_offset, 0))
+    return MultiProbeLink(program, ATTACH_UPROBE_MULTI, str(path), tuple(sites), pid, False)
 
 
 @contextmanager
@@ -87,10 +87,10 @@ def child(work: Callable[[], None]) -> Iterator[int]:
         os.waitpid(pid, 0)
 
 
-def await_change(pid: int, link: ManyPlaces) -> None:
+def await_change(pid: int, link: MultiProbeLink) -> None:
     """Return when a probe was written: then others are being written, or removed."""
     code = next(m for m in read_mappings(pid) if m.path == link.path)
-    at = [code.start + place.file_offset - code.offset for place in link.places]
+    at = [code.start + site.file_offset - code.offset for site in link.sites]
     deadline = time.monotonic() + 60
     with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
         while all(os.pread(memory.fileno(), 1, address) != BREAKPOINT for address in at):
@@ -144,7 +144,7 @@ def test_probes_stay_as_long_as_they_are_wanted(
 def test_what_the_kernel_refuses_is_told(
     path: Path, program: int, target: subprocess.Popen[bytes]
 ) -> None:
-    wrong = ManyPlaces(program, ATTACH_UPROBE_MULTI, "/nowhere", (UprobePlace(0, 0),), 1, False)
+    wrong = MultiProbeLink(program, ATTACH_UPROBE_MULTI, "/nowhere", (UprobeSite(0, 0),), 1, False)
     keeper = Keeper([program])
     try:
         with pytest.raises(FileNotFoundError):
@@ -187,7 +187,7 @@ def test_what_a_killed_process_has_left_goes_with_the_next_probes(
     link = everywhere(path, program, target.pid)
 
     def place_and_remove() -> None:
-        links = Links()
+        links = ProbeLinks()
         while True:
             links.attach([link])
             links.detach()

@@ -60,7 +60,7 @@ def test_the_end_of_every_traversal_is_seen_without_returns(
 
 def without_ends_of_misses(planner: ProbePlanner) -> ProbePlan:
     plan = planner.plan()
-    kept = [p for p in plan.probes if place_of(p.place.cookie) is not Place.TRAVERSAL_EXHAUSTED]
+    kept = [p for p in plan.probes if place_of(p.point.cookie) is not Place.TRAVERSAL_EXHAUSTED]
     assert len(kept) == len(plan.probes) - 2
     return replace(plan, probes=tuple(kept))
 

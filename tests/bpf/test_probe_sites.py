@@ -17,7 +17,7 @@ from profiler.linux.bcc import Program
 from profiler.linux.bpf import (
     ATTACH_UPROBE_MULTI,
     PROG_KPROBE,
-    UprobePlace,
+    UprobeSite,
     enable_program_statistics,
     link_uprobes,
     load_program,
@@ -52,7 +52,7 @@ def attach(stack: ExitStack, path: Path, site: Site, pid: int, returns: bool = F
     descriptor = load_program(RETURN_ZERO, PROG_KPROBE, ATTACH_UPROBE_MULTI, "site")
     program = Program("site", descriptor, PROG_KPROBE)
     stack.callback(program.close)
-    place = [UprobePlace(site.file_offset, 0)]
+    place = [UprobeSite(site.file_offset, 0)]
     link = link_uprobes(program.descriptor, ATTACH_UPROBE_MULTI, str(path), place, pid, returns)
     stack.callback(os.close, link)
     return program

@@ -9,7 +9,7 @@ import pytest
 
 from profiler.binary.probe_sites import Site
 from profiler.probes import seccomp
-from profiler.probes.attach import ProbePlace, UprobePrograms, load_programs
+from profiler.probes.attach import AttachPoint, UprobePrograms, load_programs
 from profiler.probes.planner import PlannedProbe, ProbePlan
 from profiler.probes.seccomp import returns_are_safe
 
@@ -26,7 +26,7 @@ DEFINITIONS = {
 
 def plan() -> ProbePlan:
     site = Site("__ao2_find", 0x10, 0x10, "push %rbp", True, 0, "")
-    probes = (PlannedProbe(site, ProbePlace("/bin/true", 0x10, 0x5010, 0, True), frozenset()),)
+    probes = (PlannedProbe(site, AttachPoint("/bin/true", 0x10, 0x5010, 0, True), frozenset()),)
     return ProbePlan(
         probes,
         call_site_arguments=True,
@@ -63,7 +63,7 @@ def test_a_filtered_child_is_tried_with_a_real_probe(
 
 def test_a_plan_without_returns_traps_none_and_says_so() -> None:
     changed = plan().without_returns()
-    assert [probe.place.with_return for probe in changed.probes] == [False]
+    assert [probe.point.with_return for probe in changed.probes] == [False]
     assert changed.definitions()["RETURNS"] == 0
     assert plan().definitions()["RETURNS"] == 1
     assert "filtered" in changed.warnings[-1]

@@ -244,7 +244,7 @@ def link(program: Program, path: Path, addresses: list[int], pid: int, is_return
     """Attach a program at virtual addresses of a file."""
     elf = Elf.from_bytes(path.read_bytes())
     offsets = [elf.offset_of(address) for address in addresses]
-    places = [bpf.UprobePlace(offset, 0) for offset in offsets if offset is not None]
+    places = [bpf.UprobeSite(offset, 0) for offset in offsets if offset is not None]
     return bpf.link_uprobes(program.descriptor, UPROBE_MULTI, str(path), places, pid, is_return)
 
 

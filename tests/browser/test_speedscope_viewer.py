@@ -60,7 +60,7 @@ def wait_until_it_says(browser: Browser, *wanted: str) -> list[str]:
             "chan_sip do_monitor (4733) (1/4)",
             ["tps_cmp_cb", "ast_endpoint_create", "~build_peer", "udp_recvmsg"],
         ),
-        ("hostile", "(1/4)", ["leaf;with;semicolons", "[stack cut: no table]"]),
+        ("hostile", "(1/4)", ["leaf;with;semicolons", "[stack truncated: no table]"]),
         ("empty", "no sample was taken", ["No symbols found."]),
     ],
 )

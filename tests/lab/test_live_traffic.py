@@ -29,13 +29,13 @@ def next_sequence(asterisk: Instance) -> int:
 def test_each_register_of_a_realtime_peer_makes_three_taskprocessors_and_frees_them() -> None:
     with start("build", "16") as asterisk:
         for _ in range(20):
-            count = asterisk.settled_taskprocessor_count()
+            count = asterisk.stable_taskprocessor_count()
             before = next_sequence(asterisk)
             sent = traffic.run("register", asterisk, rate=100, count=101)
             assert sent.complete
             if not sent.retransmissions:  # where answers are late, it is more than one each
                 break
-        assert asterisk.settled_taskprocessor_count() == count + 1
+        assert asterisk.stable_taskprocessor_count() == count + 1
         assert next_sequence(asterisk) - before - 1 == 3 * 101
 
 

@@ -21,7 +21,7 @@ from profiler.linux.bcc import bpf_directory
 from profiler.linux.bpf import (
     ATTACH_UPROBE_MULTI,
     PROG_KPROBE,
-    UprobePlace,
+    UprobeSite,
     link_uprobes,
     load_program,
 )
@@ -125,7 +125,7 @@ class Counters:
             yield
 
     def _link(self, target: Target, function: str, sites: list[Site]) -> int:
-        places = [UprobePlace(site.file_offset, 0) for site in sites]
+        places = [UprobeSite(site.file_offset, 0) for site in sites]
         program = self._programs[function]
         return link_uprobes(
             program, ATTACH_UPROBE_MULTI, str(target.path), places, target.pid, False

@@ -81,7 +81,7 @@ def test_no_count_is_wrong_while_elements_come_and_go(
         assert overcounted(counted, truth) == {}
 
 
-def test_nothing_is_remembered_from_one_window_to_the_next(
+def test_nothing_is_cached_from_one_window_to_the_next(
     asterisk: Instance, counting: Counting
 ) -> None:
     with box(asterisk, "changed", "hash 1 3001") as target:

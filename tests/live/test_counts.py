@@ -11,7 +11,7 @@ import pytest
 from lab.instance import Instance
 from profiler.asterisk import ao2_code
 from profiler.binary.code_image import CodeImage
-from profiler.linux.link_kinds import LinkKind
+from profiler.linux.probe_link_kinds import ProbeLinkKind
 from profiler.probes import planner
 from profiler.probes.attach import VARIANTS, Variant
 from profiler.wire.lookups import LookupCounter, Verdict
@@ -251,7 +251,7 @@ def test_what_a_walk_cannot_see_leaves_no_verified_count(
         assert counted.verdicts == {verdict: LOOKUPS}
 
 
-TAIL_CALLS = Variant(LinkKind.MULTI, iterator=False)
+TAIL_CALLS = Variant(ProbeLinkKind.MULTI, iterator=False)
 
 
 @pytest.mark.parametrize(("variant", "elements"), [(TAIL_CALLS, 140_000), (VARIANTS[0], 1_100_000)])

@@ -51,7 +51,7 @@ def field_story(story: Instance, tmp_path_factory: pytest.TempPathFactory) -> Re
 
 
 def follows(stack: list[str], wanted: tuple[str, ...]) -> bool:
-    """Tell whether frames appear in this order; "chan_sip" is any frame of that module."""
+    """Return whether frames appear in this order; "chan_sip" is any frame of that module."""
     frames = iter(stack)
     return all(any(frame == w or frame.startswith(w + ".so+") for frame in frames) for w in wanted)
 
@@ -78,7 +78,7 @@ def test_elements_are_those_of_the_console(story: Instance, tmp_path: Path) -> N
         running.wait_recording(0.5)
         # Realtime peers come and go with their registrations, so they end before the recording.
         sent = traffic.run("register", story, 3, 12)
-        assert story.settled_taskprocessor_count() == TASKPROCESSORS
+        assert story.stable_taskprocessor_count() == TASKPROCESSORS
         running.send(signal.SIGINT)
         result = running.finish()
     assert sent.complete
@@ -157,7 +157,7 @@ def test_json_is_all_that_is_printed(sip: Instance, tmp_path: Path) -> None:
 
 
 def top(report: dict[str, Any], part: str) -> list[str]:
-    """Return the names of containers by what they cost, the dearest first."""
+    """Return the names of containers by what they cost, the most expensive first."""
     ranked = sorted(report["containers"], key=lambda c: -c[part])
     return [container["name"] or "" for container in ranked]
 

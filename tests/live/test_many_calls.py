@@ -51,7 +51,7 @@ def channels_are_listed(asterisk: Instance) -> Iterator[None]:
             over.set()
 
 
-def test_hundreds_of_calls_are_profiled_as_one_crowd(busy: Instance, tmp_path: Path) -> None:
+def test_hundreds_of_calls_are_profiled_as_one_group(busy: Instance, tmp_path: Path) -> None:
     watch = CpuWatch(busy.pid, with_threads=False)
     with channels_are_listed(busy), watch.running():
         result = profile(busy.pid, tmp_path / "result", seconds=10)

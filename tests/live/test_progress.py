@@ -92,7 +92,7 @@ def test_frames_of_one_side_only(
         frame
         for stack, _ in result.folded("cpu.folded")
         for frame in stack[1:]
-        if not frame.startswith("[stack cut")
+        if not frame.startswith("[stack truncated")
     ]
     kernel = [frame for frame in frames if frame.endswith("_[k]")]
     assert bool(len(frames) - len(kernel)) == bool(has_user)

@@ -175,7 +175,7 @@ def test_a_link_instead_of_a_folder(sip: Instance, tmp_path: Path) -> None:
     folder = tmp_path / "result"
     folder.symlink_to(tmp_path / "elsewhere")
     line, _ = refusal(profile(sip.pid, folder, expect=2))
-    assert "is a link or no folder" in line
+    assert "is not a folder (or is a symlink)" in line
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 

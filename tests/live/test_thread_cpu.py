@@ -38,7 +38,7 @@ def _options(frequency_hz: int) -> tuple[str, ...]:
 
 
 def agrees(samples: int, expected: float, has_all: bool) -> bool:
-    """Tell whether there are as many samples as CPU time and chance (four deviations) explain.
+    """Return whether there are as many samples as CPU time and chance (four deviations) explain.
 
     `has_all`: of all threads together none can be seen as another's.
     """

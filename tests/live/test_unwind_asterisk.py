@@ -135,7 +135,7 @@ def link_entries(one: Unwinding, pid: int, chance: random.Random) -> list[int]:
         if any(name in code.mapping.path for name in FILES) and code.file is not None:
             assert code.file.handle is not None
             path = f"/proc/self/fd/{code.file.handle.fd}"
-            places = [bpf.UprobePlace(at, 0) for at in entries_of(code, chance)]
+            places = [bpf.UprobeSite(at, 0) for at in entries_of(code, chance)]
             links.append(
                 bpf.link_uprobes(program.descriptor, UPROBE_MULTI, path, places, pid, False)
             )

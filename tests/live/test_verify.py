@@ -23,7 +23,7 @@ def verifying(planner: ProbePlanner) -> ProbePlan:
 def blind(planner: ProbePlanner) -> ProbePlan:
     """Plan to compare with steps that no probe sees."""
     plan = planner.plan(verify=True)
-    seen = tuple(p for p in plan.probes if place_of(p.place.cookie) != Place.TRAVERSAL_NEXT)
+    seen = tuple(p for p in plan.probes if place_of(p.point.cookie) != Place.TRAVERSAL_NEXT)
     assert len(seen) == len(plan.probes) - 2  # of hash containers and of trees
     return replace(plan, probes=seen)
 

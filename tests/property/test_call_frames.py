@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiler.binary.call_frames import FrameSection, MalformedFramesError
+from profiler.binary.call_frames import CallFrameSection, MalformedCallFramesError
 from profiler.binary.elf import Elf
 from profiler.unwind.table import UnwindTable, compile_table, decode_table, encode_table
 from tests.call_frames import Section
@@ -44,17 +44,17 @@ def check_table(table: UnwindTable) -> None:
     assert decode_table(encode_table(table)) == table
 
 
-def compile_any(section: FrameSection, ranges: tuple[tuple[int, int], ...] = RANGES) -> None:
+def compile_any(section: CallFrameSection, ranges: tuple[tuple[int, int], ...] = RANGES) -> None:
     try:
         table = compile_table((section,), ranges)
-    except MalformedFramesError:
+    except MalformedCallFramesError:
         return
     check_table(table)
 
 
 @given(st.binary(max_size=400), st.booleans(), st.booleans(), st.integers(0, 1 << 64))
 def test_any_bytes(data: bytes, is_debug: bool, ends_at_zero: bool, address: int) -> None:
-    compile_any(FrameSection(data, address, is_debug, ends_at_zero))
+    compile_any(CallFrameSection(data, address, is_debug, ends_at_zero))
 
 
 @given(
@@ -87,7 +87,7 @@ def test_real_frames_with_damage(chance: random.Random, damages: int) -> None:
     damaged = bytearray(data)
     for _ in range(damages):
         damaged[chance.randrange(len(damaged))] = chance.randrange(256)
-    compile_any(FrameSection(bytes(damaged), address), elf.code_ranges)
+    compile_any(CallFrameSection(bytes(damaged), address), elf.code_ranges)
 
 
 def test_the_worst_contents_take_bounded_time() -> None:
@@ -107,6 +107,6 @@ def test_the_worst_contents_take_bounded_time() -> None:
         parts.append(one.data)
     for data in (dense.data, short.data + b"".join(parts)):
         started = time.process_time()
-        compile_any(FrameSection(data, 0x10000), ((0, 1 << 30),))
+        compile_any(CallFrameSection(data, 0x10000), ((0, 1 << 30),))
         seconds_a_megabyte = (time.process_time() - started) / (len(data) / 1e6)
         assert seconds_a_megabyte < 60  # a few, where time does not grow with the square

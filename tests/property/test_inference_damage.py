@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from profiler.binary.call_frames import MalformedFramesError
+from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.elf import Elf, ElfError
 from profiler.binary.functions import functions
 from profiler.names.frames import FileNames
@@ -48,7 +48,7 @@ def test_damage_is_survived(contents: bytes, damage: list[tuple[int, bytes]]) ->
     try:
         elf = Elf.from_bytes(bytes(data))
         table = functions(elf)
-    except (ElfError, MalformedFramesError):
+    except (ElfError, MalformedCallFramesError):
         return
     names = FileNames(elf, "/module.so", table)
     for start in list(table.starts)[:200]:

@@ -68,12 +68,12 @@ def test_pairs_of_several_rows_are_compared_together() -> None:
     assert both.ratio().median == 0.9
 
 
-def test_a_trap_is_dearer_than_what_cannot_be_told_from_nothing() -> None:
-    assert counting.dearer(500.0, 2.0) == 250
-    assert counting.dearer(500.0, -0.7) == counting.dearer(500.0, 0.0) == math.inf
+def test_a_trap_costs_more_than_what_is_within_the_noise() -> None:
+    assert counting.cost_ratio(500.0, 2.0) == 250
+    assert counting.cost_ratio(500.0, -0.7) == counting.cost_ratio(500.0, 0.0) == math.inf
 
 
-def test_turns_are_compared_by_what_work_cost_in_them() -> None:
+def test_rounds_are_compared_by_what_work_cost_in_them() -> None:
     pairs = Pairs()
     pairs.add_costs(4.0, before=2.0, after=4.0)
     assert pairs.ratio().median == pytest.approx(0.25 / 0.375)

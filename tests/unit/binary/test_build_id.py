@@ -30,7 +30,7 @@ def test_notes_aligned_to_8_bytes_are_stepped_over() -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, len(BUILD_ID)))
-def test_note_that_is_cut_off_is_none(cut: int) -> None:
+def test_truncated_note_is_none(cut: int) -> None:
     found = parse_build_id(BUILD_ID[:cut], 4)
     assert found is None if cut < len(BUILD_ID) - 3 else found == "0102030405"
 

@@ -5,8 +5,8 @@ import struct
 import pytest
 
 from profiler.binary.call_frames import (
-    FrameSection,
-    MalformedFramesError,
+    CallFrameSection,
+    MalformedCallFramesError,
     read_entries,
     read_sleb,
     read_uleb,
@@ -16,7 +16,7 @@ from tests.call_frames import ADDRESS, OFFSET_16, USUAL_INIT, Section, sleb, ule
 ABSOLUTE = struct.Struct("<QQ")
 
 
-def ranges(section: FrameSection) -> list[tuple[int, int]]:
+def ranges(section: CallFrameSection) -> list[tuple[int, int]]:
     return [(start, end) for start, end, _, _ in read_entries(section)]
 
 
@@ -152,11 +152,11 @@ def test_a_length_beyond_the_section_ends_it(length: bytes) -> None:
     section = Section()
     section.fde(section.cie(), 0x2000, 1)
     section.data += length + bytes(12)
-    with pytest.raises(MalformedFramesError):
+    with pytest.raises(MalformedCallFramesError):
         ranges(section.built())
 
 
 def test_a_section_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("profiler.binary.call_frames.MAX_SECTION_BYTES", 100)
-    with pytest.raises(MalformedFramesError):
-        list(read_entries(FrameSection(bytes(101), 0)))
+    with pytest.raises(MalformedCallFramesError):
+        list(read_entries(CallFrameSection(bytes(101), 0)))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from profiler.binary import functions as module
-from profiler.binary.call_frames import MalformedFramesError
+from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.functions import EMPTY_FUNCTIONS, FunctionTable, functions
 from tests.call_frames import ADDRESS, Section
 from tests.compiled import assemble
@@ -93,5 +93,5 @@ def test_what_is_outside_the_code_or_empty_is_no_function(outside: tuple[int, in
 def test_too_many_entries_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ENTRIES", 2)
     assert len(table((0x1000, 4), (0x1010, 4))) == 2
-    with pytest.raises(MalformedFramesError, match="more than 2 entries"):
+    with pytest.raises(MalformedCallFramesError, match="more than 2 entries"):
         table((0x1000, 4), (0x1010, 4), (0x1020, 4))

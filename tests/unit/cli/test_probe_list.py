@@ -4,14 +4,14 @@ import io
 
 from profiler.binary.probe_sites import Site
 from profiler.cli.probe_list import render
-from profiler.probes.attach import ProbePlace
+from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe, ProbePlan
 
 
 def probe(function: str, emulated: bool, with_return: bool) -> PlannedProbe:
     site = Site(function, 0x6DB44, 0x6DB44, "push rbp", emulated, 0, "first push")
     return PlannedProbe(
-        site, ProbePlace("/proc/1/exe", 0x6DB44, 0x1000, 0, with_return), frozenset()
+        site, AttachPoint("/proc/1/exe", 0x6DB44, 0x1000, 0, with_return), frozenset()
     )
 
 
@@ -39,7 +39,7 @@ __ao2_find (entry and return)
 
 first (passed)
     asterisk+0x6db44  push rbp
-    dear: single-stepped; first push
+    expensive: single-stepped; first push
 
 warning: no release
 """

@@ -24,7 +24,7 @@ def test_strict_wants_nothing_lost() -> None:
     )
     require_complete(complete)
     cut = replace(complete, lookup_accounting=Accounting(5, 4, 0, 0, 0, 1))
-    with pytest.raises(IncompleteError, match="1 lookups were lost, collided or cut"):
+    with pytest.raises(IncompleteError, match="1 lookups were lost, collided or truncated"):
         require_complete(cut)
     dead = replace(complete, target=replace(complete.target, exited=True))
     with pytest.raises(IncompleteError, match="ended before the time was over"):

@@ -13,7 +13,7 @@ import pytest
 from profiler.doctor.checks import Check, checks, exit_code, require
 from profiler.doctor.facts import HostFacts
 from profiler.errors import KernelError, PrivilegeError, ProfilerError
-from profiler.linux.link_kinds import LinkKind
+from profiler.linux.probe_link_kinds import ProbeLinkKind
 
 HEALTHY = HostFacts(
     machine="x86_64",
@@ -28,7 +28,7 @@ HEALTHY = HostFacts(
     kptr_restrict=1,
     bpf_errno=0,
     uprobe_errno=0,
-    link_kind=LinkKind.MULTI,
+    link_kind=ProbeLinkKind.MULTI,
     cpu_clock_errno=0,
     statistics_errno=0,
     has_btf=True,
@@ -37,7 +37,7 @@ HEALTHY = HostFacts(
     bcc_elsewhere=False,
     compile_error=None,
     compile_tried=True,
-    frees_are_told=True,
+    frees_are_reported=True,
     thread_ends=None,
     process_events=None,
     udp_sockets=None,
@@ -150,17 +150,17 @@ def test_what_is_not_required_only_warns(change: dict[str, Any], name: str) -> N
     require(found)
 
 
-@pytest.mark.parametrize("kind", LinkKind)
-def test_a_kernel_without_the_best_kind_of_link_is_no_warning(kind: LinkKind) -> None:
+@pytest.mark.parametrize("kind", ProbeLinkKind)
+def test_a_kernel_without_the_best_kind_of_link_is_no_warning(kind: ProbeLinkKind) -> None:
     assert all(check.state == "ok" for check in checks(replace(HEALTHY, link_kind=kind)))
 
 
 def test_how_ends_of_threads_are_told() -> None:
     def detail(told: bool) -> str:
-        found = checks(replace(HEALTHY, frees_are_told=told))
+        found = checks(replace(HEALTHY, frees_are_reported=told))
         return next(check.detail for check in found if check.name == "thread ends")
 
-    assert detail(True) == "told when the kernel frees threads"
+    assert detail(True) == "reported when the kernel frees threads"
     assert detail(False).startswith("heard through taskstats")
 
 

@@ -41,7 +41,7 @@ def window(
         cost_ns=cost * MS,
         admitted=admitted,
         refused=0,
-        tallied=sum(counts.values()) if counting else 0,
+        entry_count=sum(counts.values()) if counting else 0,
     )
 
 
@@ -57,7 +57,7 @@ def test_measuring_windows_that_cost_little_are_enough() -> None:
     assert found[OTHER] == pytest.approx(700 / 18 * 98)
 
 
-def test_where_measuring_is_dear_counting_windows_decide() -> None:
+def test_where_measuring_is_expensive_counting_windows_decide() -> None:
     windows = [
         window(0, 10, {KEY: 50}, cost=9),
         window(45, 55, {KEY: 1000}, cost=1, counting=True),
@@ -131,12 +131,12 @@ def test_where_lookups_wait_for_each_other_work_in_windows_is_doubted(
     assert found.variance**0.5 == pytest.approx(doubt_ratio * 5_000)
 
 
-def total_of_both_kinds(tallied: int, waited_ms: int) -> float:
+def total_of_both_kinds(entry_count: int, waited_ms: int) -> float:
     # Two windows measure 500 lookups each and two count, in 10 ms each; 30 ms are twice the former.
     windows = [
         window(0, 10, {KEY: 500}),
-        window(30, 40, {KEY: tallied}, counting=True),
-        window(60, 70, {KEY: tallied}, counting=True),
+        window(30, 40, {KEY: entry_count}, counting=True),
+        window(60, 70, {KEY: entry_count}, counting=True),
         window(90, 100, {KEY: 500}),
     ]
     waiting = replace(group(1), duration_total_ns=waited_ms * MS)
@@ -162,7 +162,7 @@ def test_work_in_windows_that_count_is_doubted_less() -> None:
 
 
 def test_lookups_between_the_readings_of_the_clock_count() -> None:
-    windows = [replace(window(0, 100, {KEY: 1000}, counting=True), tallied=800)]
+    windows = [replace(window(0, 100, {KEY: 1000}, counting=True), entry_count=800)]
     assert totals(windows, KEY)[KEY] == pytest.approx(800)
 
 

@@ -69,8 +69,8 @@ def gzipped(data: bytes) -> bytes:
     [
         (b"", "is not a recording: no valid JSON inside"),
         (b"plain text", "is not a recording"),
-        (packed()[:-20], "is cut short or damaged"),
-        (packed()[:30] + bytes(40) + packed()[70:], "is cut short or damaged"),
+        (packed()[:-20], "is truncated or damaged"),
+        (packed()[:30] + bytes(40) + packed()[70:], "is truncated or damaged"),
         (gzipped(b"[1, NaN]"), "is not a recording: no valid JSON inside"),
         (gzipped(b"\xff\xfe"), "is not a recording: no valid JSON inside"),
         (gzipped(b"[]"), "is not a recording: no schema of one"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from profiler.linux.realtime import Hurry
+from profiler.linux.realtime import RealtimePriority
 
 BEFORE = (os.SCHED_BATCH, 0)
 REALTIME = (os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_get_priority_min(os.SCHED_RR))
@@ -37,7 +37,7 @@ def scheduler(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_we_run_as_before_when_it_ends(scheduler: Scheduler) -> None:
-    hurry = Hurry()
+    hurry = RealtimePriority()
     hurry.begin()
     assert scheduler.now == REALTIME
     hurry.end()
@@ -45,7 +45,7 @@ def test_we_run_as_before_when_it_ends(scheduler: Scheduler) -> None:
 
 
 def test_beginning_twice_does_not_forget_how_we_ran_before(scheduler: Scheduler) -> None:
-    hurry = Hurry()
+    hurry = RealtimePriority()
     hurry.begin()
     hurry.begin()
     hurry.end()
@@ -55,7 +55,7 @@ def test_beginning_twice_does_not_forget_how_we_ran_before(scheduler: Scheduler)
 
 def test_who_may_not_runs_as_before(scheduler: Scheduler) -> None:
     scheduler.refuses = True
-    hurry = Hurry()
+    hurry = RealtimePriority()
     hurry.begin()
     scheduler.refuses = False
     hurry.end()
@@ -63,7 +63,7 @@ def test_who_may_not_runs_as_before(scheduler: Scheduler) -> None:
 
 
 def test_it_can_begin_again(scheduler: Scheduler) -> None:
-    hurry = Hurry()
+    hurry = RealtimePriority()
     for _ in range(2):
         hurry.begin()
         hurry.end()

@@ -3,11 +3,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.measure.bounded_samples import Thinned
+from profiler.measure.bounded_samples import BoundedSamples
 
 
 def test_every_sample_is_kept_while_there_is_room() -> None:
-    samples = Thinned(most=5)
+    samples = BoundedSamples(most=5)
     for number in range(5):
         samples.add(number, 7, 9)
     assert samples.kept == [(number, 7, 9) for number in range(5)]
@@ -16,7 +16,7 @@ def test_every_sample_is_kept_while_there_is_room() -> None:
 
 @given(st.integers(1, 50), st.integers(0, 5_000))
 def test_what_is_kept_is_bounded_and_in_order(most: int, seen: int) -> None:
-    samples = Thinned(most)
+    samples = BoundedSamples(most)
     for number in range(seen):
         samples.add(number, 0, 0)
     times = [time_ns for time_ns, _, _ in samples.kept]
@@ -25,8 +25,8 @@ def test_what_is_kept_is_bounded_and_in_order(most: int, seen: int) -> None:
     assert samples.seen == seen
 
 
-def test_threads_that_take_turns_and_early_and_late_samples_are_kept_alike() -> None:
-    samples = Thinned(most=4_000)
+def test_threads_that_alternate_and_early_and_late_samples_are_kept_alike() -> None:
+    samples = BoundedSamples(most=4_000)
     for number in range(100_000):
         samples.add(number, 0, number % 2)
     assert samples.one_in == 32

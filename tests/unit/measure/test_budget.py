@@ -53,7 +53,7 @@ def simulate(ratio: float, loads: list[Load], sampling: float = 0.0) -> list[Spe
             now += max(governor.wait_ns(now), MS)
             continue
         if grant is None:
-            governor.settle(load.late_ns, 0, closed=True)
+            governor.charge_window(load.late_ns, 0, closed=True)
             spent.append(Spending(now, now, load.late_ns))
             is_open = False
             continue
@@ -62,7 +62,7 @@ def simulate(ratio: float, loads: list[Load], sampling: float = 0.0) -> list[Spe
         if is_full:
             open_ns = round(grant.allowance_ns / load.rate)
         cost = min(load.rate * open_ns, grant.allowance_ns) + (load.late_ns if is_full else 0)
-        governor.settle(cost, grant.allowance_ns, closed=is_full)
+        governor.charge_window(cost, grant.allowance_ns, closed=is_full)
         spent.append(Spending(now, now + open_ns, cost))
         is_open = not is_full
         now += max(open_ns, 1)
@@ -140,7 +140,7 @@ def test_a_load_that_needs_more_uses_most_of_the_budget(rate: float) -> None:
 def test_saving_waits_until_a_walk_along_the_longest_chains_can_be_paid() -> None:
     governor = Governor(0.01, 0)
     assert governor.grant(SECOND_NS, is_open=False) is not None
-    governor.settle(4 * MS, 4 * MS, closed=True)
+    governor.charge_window(4 * MS, 4 * MS, closed=True)
     governor.saves = True
     grant = governor.grant(SECOND_NS + governor.wait_ns(SECOND_NS), is_open=False)
     assert grant is not None
@@ -170,7 +170,7 @@ def test_nothing_is_saved_beyond_the_depth() -> None:
 
 def test_a_late_window_makes_the_next_allowance_smaller() -> None:
     governor = Governor(0.01, 0)
-    governor.settle(2_500_000, 500_000, closed=True)
+    governor.charge_window(2_500_000, 500_000, closed=True)
     grant = governor.grant(60 * SECOND_NS, is_open=False)
     assert grant is not None
     assert grant.allowance_ns == pytest.approx(6 * MS - 2 * MS)
@@ -191,7 +191,7 @@ def test_without_a_budget_there_is_no_allowance_to_spend() -> None:
         grant = governor.grant(0, is_open)
         assert grant is not None
         assert (grant.until_ns, grant.allowance_ns) == (MAX_WINDOW_NS, UNLIMITED_NS)
-        governor.settle(10 * SECOND_NS, grant.allowance_ns, closed=False)
+        governor.charge_window(10 * SECOND_NS, grant.allowance_ns, closed=False)
     assert governor.wait_ns(0) == 0
     assert governor.spent_ns == 20 * SECOND_NS
 
@@ -217,7 +217,7 @@ def test_samples_beyond_their_share_cost_windows() -> None:
     assert governor.level_ns(SECOND_NS) == pytest.approx(expected)
 
 
-def test_where_placing_probes_is_dear_windows_measure_enough_to_be_worth_it() -> None:
+def test_where_placing_probes_is_expensive_windows_measure_enough() -> None:
     """Over a minute the cost is still what was planned, plus one window."""
     governor = Governor(0.01, 0)
     now, late, allowances, spent = 0, 30 * MS, [], 0
@@ -228,7 +228,7 @@ def test_where_placing_probes_is_dear_windows_measure_enough_to_be_worth_it() ->
             continue
         allowances.append(grant.allowance_ns)
         cost = grant.allowance_ns + late
-        governor.settle(cost, grant.allowance_ns, closed=True)
+        governor.charge_window(cost, grant.allowance_ns, closed=True)
         spent += cost
         now += 10 * MS
     assert allowances[0] == MIN_ALLOWANCE_NS

@@ -11,7 +11,7 @@ from profiler.linux.bcc import BpfModule
 from profiler.measure import discovery
 from profiler.measure.discovery import MAX_COMPARISON_PROBES, Discovery
 from profiler.model.observed import ContainerState
-from profiler.probes.attach import ProbePlace
+from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe, ProbePlanner
 from profiler.process.memory import TargetMemory
 from profiler.wire.lookups import Kind, Layout
@@ -55,11 +55,11 @@ class Planner:
             return None
         site = Site("comparison function", function, function, self._instruction, True, 0, "")
         return PlannedProbe(
-            site, ProbePlace("/bin/true", function, function + 0x100, 0, False), frozenset()
+            site, AttachPoint("/bin/true", function, function + 0x100, 0, False), frozenset()
         )
 
     def is_current(self, function: int, probe: PlannedProbe) -> bool:
-        assert probe.place.address == function + 0x100
+        assert probe.point.address == function + 0x100
         return function not in self.replaced
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from profiler.binary.probe_sites import Site
 from profiler.measure.group_counts import GroupCounts
 from profiler.model.observed import GroupWindow
-from profiler.probes.attach import ProbePlace
+from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe
 from profiler.wire import lookups
 from profiler.wire.lookups import GroupKey, Place
@@ -30,7 +30,7 @@ class Maps:
 
     def __init__(self) -> None:
         self.groups: dict[bytes, bytes] = {}
-        self.tallies: dict[bytes, bytes] = {}
+        self.entry_counts: dict[bytes, bytes] = {}
         module: Any = SimpleNamespace
         self.module = module(map=lambda name: getattr(self, name))
         self.noted: list[GroupKey] = []
@@ -40,13 +40,13 @@ class Maps:
         head = struct.pack("<QQQ", 1, v_table, count)  # id, v_table, verified
         self.groups[encoded(one)] = head.ljust(lookups._GROUP.size, b"\0")
 
-    def tally(self, one: GroupKey, count: int) -> None:
-        self.tallies[encoded(one)] = struct.pack("<Q", count)
+    def count_entries(self, one: GroupKey, count: int) -> None:
+        self.entry_counts[encoded(one)] = struct.pack("<Q", count)
 
 
 def probe(*entries: int, v_table: int | None = None) -> PlannedProbe:
     site = Site("any", 0, 0, "push %rbp", True, 0, "")
-    place = ProbePlace("/proc/1/exe", 0, 0, 0, False)
+    place = AttachPoint("/proc/1/exe", 0, 0, 0, False)
     return PlannedProbe(site, place, frozenset(entries), v_table)
 
 
@@ -58,10 +58,10 @@ def test_each_window_has_what_is_new() -> None:
     maps.measure(key(1), HASH, 8)
     maps.measure(key(2), HASH, 1)
     assert maps.counts.measured() == (GroupWindow(key(1), 3), GroupWindow(key(2), 1))
-    tallied = key(1, comparator=0)
-    maps.tally(tallied, 100)
-    assert maps.counts.tallied() == (GroupWindow(tallied, 100),)
-    assert maps.noted == [key(1), key(2), tallied]
+    entry_count = key(1, comparator=0)
+    maps.count_entries(entry_count, 100)
+    assert maps.counts.entry_counts() == (GroupWindow(entry_count, 100),)
+    assert maps.noted == [key(1), key(2), entry_count]
     assert set(maps.counts.groups()) == {key(1), key(2)}
 
 
@@ -81,6 +81,6 @@ def test_probes_are_busy_that_lookups_pass() -> None:
     assert not maps.counts.is_busy(probe(FIND))
     assert maps.counts.is_busy(probe(FIND, UNLINK, v_table=HASH))
     assert not maps.counts.is_busy(probe(FIND, UNLINK, v_table=TREE))
-    maps.tally(key(1), 1)
-    maps.counts.tallied()
+    maps.count_entries(key(1), 1)
+    maps.counts.entry_counts()
     assert maps.counts.is_busy(probe(FIND))

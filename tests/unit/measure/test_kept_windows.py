@@ -45,7 +45,7 @@ def window(
         cost_ns=cost_ns,
         admitted=0 if is_counting else lookups,
         refused=0,
-        tallied=lookups if is_counting else 0,
+        entry_count=lookups if is_counting else 0,
     )
 
 
@@ -160,8 +160,8 @@ def test_sums_are_exact(given_windows: list[tuple[tuple[int, int], int, bool]]) 
     ]
     kept = kept_of(windows, whole=3, stretches=4)
     assert sums(kept.all()) == sums(windows)
-    edges = [(one.cpu_begin_ns, one.cpu_end_ns) for one in kept.all()]
-    for (begin, end), following in pairwise(edges):
+    snapshots = [(one.cpu_begin_ns, one.cpu_end_ns) for one in kept.all()]
+    for (begin, end), following in pairwise(snapshots):
         assert following == (begin, end) or following[0] >= end
 
 

@@ -135,7 +135,7 @@ def test_the_trial_of_registers_leaves_nothing_behind(monkeypatch: pytest.Monkey
     ],
     ids=["5.15", "5.10", "5.10 without BTF"],
 )
-def test_samples_ask_for_no_registers_that_the_kernel_does_not_tell(
+def test_samples_ask_for_no_registers_that_the_kernel_does_not_give(
     monkeypatch: pytest.MonkeyPatch,
     has_registers: bool,
     places: tuple[int, ...] | None,

@@ -6,7 +6,7 @@ import pytest
 
 from profiler.asterisk.containers import IsCode
 from profiler.measure import string_cache
-from profiler.measure.string_cache import Remembered
+from profiler.measure.string_cache import StringCache
 from profiler.model.observed import ContainerState
 from profiler.process.memory import TargetMemory
 from profiler.wire.lookups import GroupKey, Kind, Layout
@@ -37,7 +37,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
 
 
 def test_what_was_noted_survives_the_target(memory: Memory) -> None:
-    known = Remembered(memory, lambda _: True)  # type: ignore[arg-type]
+    known = StringCache(memory, lambda _: True)  # type: ignore[arg-type]
     known.note(KEY)
     memory.texts.clear()
     memory.containers.clear()
@@ -46,20 +46,20 @@ def test_what_was_noted_survives_the_target(memory: Memory) -> None:
 
 
 def test_what_was_never_readable_is_unknown_and_asked_for_again(memory: Memory) -> None:
-    known = Remembered(memory, lambda _: True)  # type: ignore[arg-type]
+    known = StringCache(memory, lambda _: True)  # type: ignore[arg-type]
     assert known.text(0x3000) is None
     memory.texts[0x3000] = "late"
     assert known.text(0x3000) == "late"
 
 
 def test_another_container_at_the_same_address_is_not_taken_for_it(memory: Memory) -> None:
-    known = Remembered(memory, lambda _: True)  # type: ignore[arg-type]
+    known = StringCache(memory, lambda _: True)  # type: ignore[arg-type]
     known.note(replace(KEY, comparator=0x41))
     assert known.containers == {}
 
 
 def test_without_a_file_nothing_is_read_as_text(memory: Memory) -> None:
-    known = Remembered(memory, lambda _: True)  # type: ignore[arg-type]
+    known = StringCache(memory, lambda _: True)  # type: ignore[arg-type]
     known.note(replace(KEY, file=0, function=0x2100))
     memory.texts.clear()
     assert known.text(0x2100) is None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from profiler.linux.bpf import ProgramStatistics
-from profiler.measure.window_snapshots import Edge, Edges
+from profiler.measure.window_snapshots import WindowSnapshot, WindowSnapshots
 from profiler.wire.lookups import NO_WINDOW, WindowState
 
 SPENT = WindowState(17, 23, 3, 1, 700, 5, 2, 1, 11, 4)
@@ -26,35 +26,35 @@ def states() -> Map:
 
 
 @pytest.fixture
-def edges(states: Map) -> Edges:
+def snapshots(states: Map) -> WindowSnapshots:
     runs = (ProgramStatistics(900, 6), ProgramStatistics(100, 1))
     programs: Any = SimpleNamespace(
         module=SimpleNamespace(map=lambda name: {"window_state": states}[name]),
         entry_programs=lambda: [SimpleNamespace(statistics=lambda run=run: run) for run in runs],
     )
     clock: Any = SimpleNamespace(read_ns=lambda: 4_000, read_exactly_ns=lambda: 4_250)
-    return Edges(programs, clock)
+    return WindowSnapshots(programs, clock)
 
 
 def test_a_snapshot_holds_what_is_counted_and_used(
-    edges: Edges, states: Map, monkeypatch: pytest.MonkeyPatch
+    snapshots: WindowSnapshots, states: Map, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "monotonic_ns", lambda: 77)
     states[KEY] = SPENT.encode()
-    assert edges.read() == Edge(77, 4_000, SPENT, 1_000, 7)
-    assert edges.read(exactly=True) == Edge(77, 4_250, SPENT, 1_000, 7)
+    assert snapshots.read() == WindowSnapshot(77, 4_000, SPENT, 1_000, 7)
+    assert snapshots.read(exactly=True) == WindowSnapshot(77, 4_250, SPENT, 1_000, 7)
 
 
-def test_a_window_is_forgotten(edges: Edges, states: Map) -> None:
-    assert edges.state() == NO_WINDOW
+def test_a_window_is_forgotten(snapshots: WindowSnapshots, states: Map) -> None:
+    assert snapshots.state() == NO_WINDOW
     states[KEY] = SPENT.encode()
-    assert edges.state() == SPENT
-    edges.reset()
-    assert edges.state() == NO_WINDOW
+    assert snapshots.state() == SPENT
+    snapshots.reset()
+    assert snapshots.state() == NO_WINDOW
 
 
 def test_the_cost_is_that_of_traps_and_of_programs() -> None:
-    begin = Edge(0, 0, SPENT, 100, 1)
-    end = Edge(9, 9, WindowState(17, 23, 3, 1, 1_000, 5, 2, 1, 11), 150, 9)
+    begin = WindowSnapshot(0, 0, SPENT, 100, 1)
+    end = WindowSnapshot(9, 9, WindowState(17, 23, 3, 1, 1_000, 5, 2, 1, 11), 150, 9)
     assert begin.cost_ns(end) == 350
     assert begin.cost_ns(begin) == 0

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from profiler.errors import KernelError
-from profiler.linux import bpf, links
+from profiler.linux import bpf, probe_links
 from profiler.linux.bcc import ITERATOR_FUNCTIONS, SESSION_FUNCTIONS
-from profiler.linux.bpf import UprobePlace, VerifierError
-from profiler.linux.link_kinds import LinkKind
-from profiler.linux.links import Links
+from profiler.linux.bpf import UprobeSite, VerifierError
+from profiler.linux.probe_link_kinds import ProbeLinkKind
+from profiler.linux.probe_links import ProbeLinks
 from profiler.probes import attach
-from profiler.probes.attach import VARIANTS, ProbePlace, UprobePrograms, load_programs
+from profiler.probes.attach import VARIANTS, AttachPoint, UprobePrograms, load_programs
 
 SOURCES = Path(__file__).parents[3] / "bpf"
 PROGRAM = re.compile(r"^int (\w+)\(struct pt_regs \*ctx\)\n\{\n(.*?)^\}\n", re.M | re.S)
@@ -53,8 +53,8 @@ def test_busy_places_are_placed_last_and_removed_first(
     closed: list[int] = []
     first_is_gone = Event()
 
-    def link(_program: int, _kind: int, _path: str, places: list[UprobePlace], *_: object) -> int:
-        linked.append([place.file_offset for place in places])
+    def link(_program: int, _kind: int, _path: str, sites: list[UprobeSite], *_: object) -> int:
+        linked.append([site.file_offset for site in sites])
         return len(linked)
 
     monkeypatch.setattr(bpf, "link_uprobes", link)
@@ -68,13 +68,13 @@ def test_busy_places_are_placed_last_and_removed_first(
             first_is_gone.wait(60)
 
     monkeypatch.setattr(os, "close", close)
-    monkeypatch.setattr(links, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(probe_links, "time", SimpleNamespace(sleep=sleep))
     programs = UprobePrograms.__new__(UprobePrograms)
     program: Any = SimpleNamespace(descriptor=0)
-    programs._entries, programs._tally, programs._returns = program, program, None
-    programs.variant, programs._keeper, programs.attached = VARIANTS[0], Links(), False
+    programs._entries, programs._entry_count, programs._returns = program, program, None
+    programs.variant, programs._keeper, programs.attached = VARIANTS[0], ProbeLinks(), False
     places = [
-        ProbePlace("/bin/a", offset, 0, 0, with_return, is_busy)
+        AttachPoint("/bin/a", offset, 0, 0, with_return, is_busy)
         for offset, with_return, is_busy in ((1, True, True), (2, False, True), (3, True, False))
     ]
     programs.attach(places, 1, counting)
@@ -86,14 +86,14 @@ def test_busy_places_are_placed_last_and_removed_first(
 class Kernel:
     """Stands in for a kernel: which kinds of link it has, and how many steps its verifier takes."""
 
-    def __init__(self, kinds: set[LinkKind], most_tree_steps: int, functions: bool) -> None:
+    def __init__(self, kinds: set[ProbeLinkKind], most_tree_steps: int, functions: bool) -> None:
         self.kinds = kinds
         self.most_tree_steps = most_tree_steps
         self.functions = functions
         self.tried: list[tuple[str, int]] = []
         self.open = 0
 
-    def link_errno(self, kind: LinkKind) -> int:
+    def probe_link_errno(self, kind: ProbeLinkKind) -> int:
         return 0 if kind in self.kinds else errno.EINVAL
 
     def kernel_functions(self) -> dict[str, int]:
@@ -118,7 +118,7 @@ class Kernel:
 @pytest.fixture
 def load_on(monkeypatch: pytest.MonkeyPatch) -> Any:
     def load(kernel: Kernel) -> UprobePrograms:
-        monkeypatch.setattr(attach, "link_errno", kernel.link_errno)
+        monkeypatch.setattr(attach, "probe_link_errno", kernel.probe_link_errno)
         monkeypatch.setattr(attach, "kernel_functions", kernel.kernel_functions)
         monkeypatch.setattr(attach, "BpfModule", kernel.module)
         monkeypatch.setattr(attach, "UprobePrograms", kernel.programs)
@@ -130,15 +130,15 @@ def load_on(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("kinds", "functions", "tried"),
     [
-        (set(LinkKind), True, ("session", 0)),
-        ({LinkKind.MULTI, LinkKind.SINGLE}, True, ("multi", 0)),
-        ({LinkKind.MULTI, LinkKind.SINGLE}, False, ("multi", 1_000)),
-        ({LinkKind.SINGLE}, True, ("single", 1_000)),
+        (set(ProbeLinkKind), True, ("session", 0)),
+        ({ProbeLinkKind.MULTI, ProbeLinkKind.SINGLE}, True, ("multi", 0)),
+        ({ProbeLinkKind.MULTI, ProbeLinkKind.SINGLE}, False, ("multi", 1_000)),
+        ({ProbeLinkKind.SINGLE}, True, ("single", 1_000)),
     ],
     ids=["6.13", "6.6", "6.6 without BTF", "5.10 and 6.1"],
 )
 def test_the_best_way_that_a_kernel_has_is_taken_without_a_warning(
-    load_on: Any, kinds: set[LinkKind], functions: bool, tried: tuple[str, int]
+    load_on: Any, kinds: set[ProbeLinkKind], functions: bool, tried: tuple[str, int]
 ) -> None:
     kernel = Kernel(kinds, 1_000, functions)
     programs = load_on(kernel)
@@ -147,21 +147,21 @@ def test_the_best_way_that_a_kernel_has_is_taken_without_a_warning(
 
 
 def test_tree_walks_are_shortened_until_the_verifier_takes_them(load_on: Any) -> None:
-    kernel = Kernel({LinkKind.SINGLE}, 250, functions=False)
+    kernel = Kernel({ProbeLinkKind.SINGLE}, 250, functions=False)
     assert load_on(kernel).rejected == ()
     assert kernel.tried == [("single", 1_000), ("single", 250)]
     assert kernel.open == 1
 
 
 def test_a_kernel_that_takes_no_walk_at_all_ends_in_one_line(load_on: Any) -> None:
-    kernel = Kernel({LinkKind.SINGLE}, 0, functions=False)
+    kernel = Kernel({ProbeLinkKind.SINGLE}, 0, functions=False)
     with pytest.raises(KernelError, match="takes none of our programs"):
         load_on(kernel)
     assert kernel.open == 0
 
 
 def test_other_refusals_are_not_tried_again(load_on: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel = Kernel({LinkKind.SINGLE}, 1_000, functions=False)
+    kernel = Kernel({ProbeLinkKind.SINGLE}, 1_000, functions=False)
 
     def refuse(*_: object) -> None:
         kernel.tried.append(("single", kernel.steps))

@@ -42,7 +42,7 @@ def test_a_probe_stays_with_its_file_when_the_path_leads_to_another(tmp_path: Pa
     _, planner, function, probe = planned(path)
     library(tmp_path / "two.so").rename(path)
     assert path.stat().st_ino != before
-    assert Path(probe.place.path).stat().st_ino == before
+    assert Path(probe.point.path).stat().st_ino == before
     assert planner.is_current(function, probe)
 
 

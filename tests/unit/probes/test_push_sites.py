@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from profiler.binary.probe_sites import Site
-from profiler.probes.attach import ProbePlace
+from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe
 from profiler.probes.push_sites import push_value
 from profiler.wire.unwind import push_site
@@ -11,7 +11,7 @@ from profiler.wire.unwind import push_site
 
 def probe(instruction: str, stack_bytes: int | None) -> PlannedProbe:
     site = Site("f", 0x1000, 0x1000, instruction, True, stack_bytes, "")
-    return PlannedProbe(site, ProbePlace("/bin/true", 0x1000, 0x5000, 0, False), frozenset())
+    return PlannedProbe(site, AttachPoint("/bin/true", 0x1000, 0x5000, 0, False), frozenset())
 
 
 @pytest.mark.parametrize(

@@ -220,8 +220,8 @@ IDS = st.sampled_from([1, 256, 70000])
 @given(KINDS, IDS, IDS)
 def test_only_the_exec_of_the_process_passes(what: int, tid: int, pid: int) -> None:
     passes = run_filter(pid, {36: what, 52: tid, 56: pid, 60: pid, 64: pid})
-    is_told = what == cn_proc.PROC_EVENT_EXEC and tid == pid
-    assert passes == (is_told or what == cn_proc.PROC_EVENT_NONE)
+    is_reported = what == cn_proc.PROC_EVENT_EXEC and tid == pid
+    assert passes == (is_reported or what == cn_proc.PROC_EVENT_NONE)
 
 
 @given(st.sampled_from([cn_proc.PROC_EVENT_NONE, cn_proc.PROC_EVENT_EXEC]), IDS)

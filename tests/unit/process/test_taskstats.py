@@ -18,7 +18,7 @@ def times() -> TaskTimes:
 
 
 @pytest.mark.root
-def test_only_ends_of_our_threads_are_heard(times: TaskTimes) -> None:
+def test_only_ends_of_our_threads_are_reported(times: TaskTimes) -> None:
     os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
     tids = []
     for _ in range(3):

@@ -144,7 +144,7 @@ def test_ends_around_the_two_snapshots_are_counted_once(scripted: ScriptedTimes)
     assert {use.tid: use.cpu_ns for use in account.threads} == {1: 30, 2: 3, 3: 7, 4: 5}
 
 
-def test_ends_that_are_told_late_count_by_when_threads_began(
+def test_ends_that_are_reported_late_count_by_when_threads_began(
     scripted: ScriptedTimes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1_000]

@@ -22,7 +22,7 @@ def end_threads(count: int) -> None:
         thread.join()
 
 
-def test_ends_of_our_threads_are_told_with_their_beginnings() -> None:
+def test_ends_of_our_threads_are_reported_with_their_beginnings() -> None:
     before_ns = time.monotonic_ns()
     with BpfModule(("exits.bpf.c",), {"TARGET_TGID": os.getpid(), **definitions()}) as module:
         exits = ThreadExits(module, os.getpid())
@@ -75,19 +75,19 @@ def record(tid: int, cpu_ns: int, is_freed: bool, started_ns: int = 5) -> bytes:
     return thread_exits.RECORD.pack(cpu_ns, 0, started_ns, tid, is_freed, b"n\xff")
 
 
-def told(found: Iterator[ThreadExit]) -> list[tuple[int, int]]:
+def reported(found: Iterator[ThreadExit]) -> list[tuple[int, int]]:
     return [(ended.time.tid, ended.time.cpu_ns) for ended in found]
 
 
-def test_a_thread_is_told_when_it_is_freed_and_at_last_as_it_ended(
+def test_a_thread_is_reported_when_it_is_freed_and_at_last_as_it_ended(
     scripted: tuple[ThreadExits, list[bytes]],
 ) -> None:
     exits, records = scripted
     records += record(7, 10, False), record(8, 20, False), record(7, 15, True), record(9, 1, True)
-    assert told(exits.read_exits()) == [(7, 15)]
+    assert reported(exits.read_exits()) == [(7, 15)]
     records += record(7, 3, False, started_ns=6), record(7, 16, True), record(7, 4, True, 6)
-    assert told(exits.read_last_exits()) == [(7, 4), (8, 20)]
-    assert told(exits.read_last_exits()) == []
+    assert reported(exits.read_last_exits()) == [(7, 4), (8, 20)]
+    assert reported(exits.read_last_exits()) == []
 
 
 def test_not_too_many_wait(
@@ -96,11 +96,11 @@ def test_not_too_many_wait(
     monkeypatch.setattr(thread_exits, "_MOST_WAITING", 2)
     exits, records = scripted
     records += (record(tid, 10, False) for tid in (1, 2, 3))
-    assert told(exits.read_exits()) == [(1, 10)]
+    assert reported(exits.read_exits()) == [(1, 10)]
     records += record(1, 15, True), record(3, 15, True)
-    assert told(exits.read_exits()) == [(3, 15)]
+    assert reported(exits.read_exits()) == [(3, 15)]
 
 
-def test_a_kernel_that_does_not_tell_places(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_without_these_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thread_exits, "offsets", lambda *_: None)
     assert definitions() == {}

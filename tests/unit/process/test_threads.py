@@ -189,30 +189,30 @@ def test_five_hundred_short_threads_and_three_long_ones(
 
 
 @pytest.mark.root
-def test_what_a_thread_used_without_ever_leaving_its_cpu_is_told(
+def test_what_a_thread_used_without_ever_leaving_its_cpu_is_reported(
     running: Running, exits: ThreadExits
 ) -> None:
-    told, by_taskstats = (
+    reported, by_taskstats = (
         ThreadUses(TargetProcess.open(running.process.pid, 0), exits),
         ThreadUses(TargetProcess.open(running.process.pid, 0)),
     )
-    told.start()
+    reported.start()
     by_taskstats.start()
     before_s = process_cpu_s(running.process.pid)
     running.do("q 1000 200000")
     used_s = process_cpu_s(running.process.pid) - before_s
-    for uses in (told, by_taskstats):
+    for uses in (reported, by_taskstats):
         account = finished(uses)
         uses.close()
         assert sum(thread.exited for thread in account.threads) == 1000
         assert account.process_cpu_ns / 1e9 == pytest.approx(used_s, rel=0.05, abs=0.02)
-        if uses is told:
+        if uses is reported:
             assert account.unattributed_ns == 0
             assert {thread.name for thread in account.threads} == {"burn"}
 
 
 @pytest.mark.root
-def test_ends_before_the_window_that_are_told_late_are_not_in_it(
+def test_ends_before_the_window_that_are_reported_late_are_not_in_it(
     running: Running, exits: ThreadExits
 ) -> None:
     uses = ThreadUses(TargetProcess.open(running.process.pid, 0), exits)
@@ -236,7 +236,7 @@ def test_without_taskstats_short_threads_are_unattributed(
 
     monkeypatch.setattr(threads, "TaskTimes", refuse)
     uses = ThreadUses(TargetProcess.open(running.process.pid, 0))
-    assert uses.warning == ("ending threads are not heard of: [Errno 1] Operation not permitted")
+    assert uses.warning == ("ends of threads are not reported: [Errno 1] Operation not permitted")
     account, truth = measure(running, uses)
 
     long_ones = {thread.tid for thread in account.threads}

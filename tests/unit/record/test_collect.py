@@ -11,7 +11,7 @@ import pytest
 from profiler.binary.probe_sites import Site
 from profiler.model.observed import ContainerState, ObservedContainer, ObservedLookups
 from profiler.model.recording import Probe
-from profiler.probes.attach import ProbePlace
+from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe
 from profiler.record import collect
 from profiler.wire.lookups import Group, GroupKey, Kind, Layout, LookupStackKey, Metric, Verdict
@@ -68,12 +68,12 @@ def harvest(target: Target) -> ObservedLookups:
         memory=None,
         is_code=None,
         probes=lambda: target.probes,
-        remembered=SimpleNamespace(text=lambda at: f"text {at:#x}", containers=target.before),
+        cache=SimpleNamespace(text=lambda at: f"text {at:#x}", containers=target.before),
     )
     planner: Any = SimpleNamespace(
         entry_addresses=lambda: {0: 0x600}, returns_zero=lambda function: function == ZERO
     )
-    return collect.harvest_lookups(measurement, planner)
+    return collect.collect_lookups(measurement, planner)
 
 
 def test_histograms_and_stacks_are_taken_apart(target: Target) -> None:
@@ -142,7 +142,7 @@ def test_probed_jumps_may_end_behind_their_probe(target: Target) -> None:
     target.probes = [
         PlannedProbe(
             Site("__ao2_find", 0x10, 0x10, instruction, True, 0, "first"),
-            ProbePlace("/bin/true", 0x10, address, 0, True),
+            AttachPoint("/bin/true", 0x10, address, 0, True),
             frozenset(),
         )
         for instruction, address in (("je 0x20", 0x5000), ("call 0x40", 0x6000), ("ret", 0x7000))

@@ -20,7 +20,7 @@ def test_there_is_room_for_threads_that_start_later(
     assert preparation._definitions(1, Options(duration_ns=1))["THREADS"] == room
 
 
-def test_a_process_that_somebody_has_stopped_is_told_of() -> None:
+def test_a_process_that_somebody_has_stopped_is_reported() -> None:
     with subprocess.Popen(["sleep", "100"]) as other:
         try:
             process = read_process(other.pid)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from profiler.measure.bounded_samples import Thinned
+from profiler.measure.bounded_samples import BoundedSamples
 from profiler.model.observed import Observed
 from profiler.record import recorder
 from profiler.record.preparation import Options
@@ -41,7 +41,7 @@ def run_of(calls: list[str], **parts: Any) -> Run:
 
 
 def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_kept() -> None:
-    samples = Thinned(most=4)
+    samples = BoundedSamples(most=4)
     for number in range(10):
         samples.add(number, 0, 0)
     calls: list[str] = []
@@ -56,8 +56,8 @@ def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_ke
     assert [(progress.samples, progress.lookups) for progress in shown] == [(10, 18)]
 
 
-def harvested(monkeypatch: pytest.MonkeyPatch, run: Run, closing_ns: int) -> Observed:
-    """Harvest a run that has come to 10 s, and whose probes are gone so much later."""
+def collected(monkeypatch: pytest.MonkeyPatch, run: Run, closing_ns: int) -> Observed:
+    """Collect a run that has come to 10 s, and whose probes are gone so much later."""
     now = [10 * SECOND_NS]
     finish = run.lookups.finish  # type: ignore[union-attr]
 
@@ -67,8 +67,8 @@ def harvested(monkeypatch: pytest.MonkeyPatch, run: Run, closing_ns: int) -> Obs
 
     monkeypatch.setattr(run.lookups, "finish", close, raising=False)
     monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
-    monkeypatch.setattr(recorder, "harvest_lookups", lambda *_: None)
-    return recorder._harvest(run)
+    monkeypatch.setattr(recorder, "collect_lookups", lambda *_: None)
+    return recorder._collect(run)
 
 
 def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
@@ -77,11 +77,11 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
     calls: list[str] = []
     run = run_of(
         calls,
-        sampler=Part(calls, "sampler", samples=Thinned()),
+        sampler=Part(calls, "sampler", samples=BoundedSamples()),
         lookups=Part(calls, "lookups", problem=None),
         governor=SimpleNamespace(spent_ns=0),
         sampling=Part(calls, "sampling", charged_ns=0),
     )
-    observed = harvested(monkeypatch, run, SECOND_NS // 8)
+    observed = collected(monkeypatch, run, SECOND_NS // 8)
     assert observed.window.end_ns == 10 * SECOND_NS + SECOND_NS // 8
     assert calls[:3] == ["lookups.finish", "uses.stop", "sampler.detach"]

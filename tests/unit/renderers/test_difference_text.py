@@ -37,7 +37,7 @@ def test_equal_profiles_have_no_difference() -> None:
     assert shown(repaired(), repaired()) == "No difference.\n"
 
 
-def test_a_repair_is_told_with_the_thread_and_the_container_first() -> None:
+def test_a_repair_is_shown_with_the_thread_and_the_container_first() -> None:
     lines = shown(examples.field_story(), repaired()).splitlines()
     assert lines[2:9] == [
         "THREADS",

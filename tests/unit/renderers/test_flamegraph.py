@@ -84,7 +84,7 @@ def test_every_kind_of_frame_has_its_own_colour() -> None:
     sample = Sample(0, 1, 0)
     profile = replace(examples.empty(), stacks=(stack,), samples=(sample,))
     kinds = [kind for kind, _, _ in frames(drawn(flamegraph.render, profile))]
-    assert kinds[:3] == ["root", "lane", "cut"]
+    assert kinds[:3] == ["root", "lane", "truncated"]
     assert kinds[4:6] == ["inferred", "unnamed"]
     assert kinds[7] == "kernel"
     assert kinds[3].startswith("user") and kinds[6].startswith("user")
@@ -97,7 +97,8 @@ def test_the_caption_says_target_window_samples_and_loss() -> None:
     text = drawn(flamegraph.render, examples.hostile())
     caption = ElementTree.fromstring(text).find(f".//{SVG}text[@class='caption']")
     assert caption is not None and caption.text == (
-        "60.0 s from 2026-11-24 05:43:10 UTC, 99 samples/s: 5,935 samples, 158 lost, 935 stacks cut"
+        "60.0 s from 2026-11-24 05:43:10 UTC, 99 samples/s: 5,935 samples, 158 lost, "
+        "935 stacks truncated"
     )
 
 

@@ -41,7 +41,9 @@ def test_samples_are_counted_under_thread_and_stack_root_first() -> None:
 
 def test_a_cut_stack_has_a_root_that_says_so() -> None:
     made = profile_of([NamedStack(("work",), 0, "no table")], [(7, 0)])
-    assert lines(folded.render, made) == [(["thread (7)", "[stack cut: no table]", "work"], 1)]
+    assert lines(folded.render, made) == [
+        (["thread (7)", "[stack truncated: no table]", "work"], 1)
+    ]
 
 
 def test_a_name_cannot_make_a_second_frame_or_line() -> None:

@@ -63,7 +63,7 @@ def test_every_section_is_there_the_findings_first() -> None:
     ]
 
 
-def test_a_crowd_of_threads_has_one_row() -> None:
+def test_a_thread_group_has_one_row() -> None:
     story = examples.field_story()
     calls = tuple(replace(story.threads[2], tid=5_000 + number) for number in range(1_500))
     page = written(replace(story, threads=calls))

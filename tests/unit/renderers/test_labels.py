@@ -69,7 +69,7 @@ def test_the_kind_of_a_frame_is_what_its_name_rests_on(name: str, kind: str) -> 
 def test_kernel_frames_are_those_at_the_leaf_end() -> None:
     stack = NamedStack(("main", "~read", "do_syscall_64"), 1, "no rule")
     assert labels.shown_frames(stack) == (
-        ("[stack cut: no rule]", "cut"),
+        ("[stack truncated: no rule]", "truncated"),
         ("main", "user"),
         ("~read", "inferred"),
         ("do_syscall_64", "kernel"),

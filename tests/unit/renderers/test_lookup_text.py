@@ -14,7 +14,7 @@ def test_nothing_measured_is_said_in_words() -> None:
     assert "  No container lookup was measured." in texts(examples.empty())
 
 
-def test_a_container_is_told_in_full() -> None:
+def test_a_container_is_shown_in_full() -> None:
     lines = texts(examples.field_story())
     first = lines.index("    hash at 0x7f3a5c0012a8")
     assert lines[first - 1 : first + 6] == [

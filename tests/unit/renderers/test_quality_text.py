@@ -36,7 +36,7 @@ def test_cut_stacks_come_with_their_causes_the_commonest_first() -> None:
     quality = StackQuality(1_000, 900, (("no rule", 30), ("no table", 70)))
     said = quality_text.notes(replace(examples.empty(), stack_quality=quality))
     assert said == [
-        ("sample stacks: 900 of 1,000 whole (90 %); cut by: no table 70, no rule 30", "")
+        ("sample stacks: 900 of 1,000 whole (90 %); truncated by: no table 70, no rule 30", "")
     ]
 
 
@@ -44,7 +44,7 @@ def test_many_causes_are_cut_to_the_commonest() -> None:
     causes = tuple((f"cause {index}", 10 - index) for index in range(9))
     quality = StackQuality(100, 46, causes)
     ((text, _),) = quality_text.notes(replace(examples.empty(), lookup_stack_quality=quality))
-    assert text.startswith("lookup stacks: 46 of 100 whole (46 %); cut by: cause 0 10, ")
+    assert text.startswith("lookup stacks: 46 of 100 whole (46 %); truncated by: cause 0 10, ")
     assert text.endswith("cause 5 5, 3 more causes")
 
 

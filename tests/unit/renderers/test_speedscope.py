@@ -73,7 +73,7 @@ def test_samples_are_in_time_order_and_stacks_root_first() -> None:
     assert shown == [
         [{"name": "main"}, {"name": "first"}],
         [
-            {"name": "[stack cut: deep]"},
+            {"name": "[stack truncated: deep]"},
             {"name": "main"},
             {"name": "second", "file": "[kernel]"},
         ],

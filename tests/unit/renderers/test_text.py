@@ -75,7 +75,7 @@ def test_of_many_busy_sockets_the_rest_is_counted() -> None:
     assert idling == "  1 socket with nothing in the queue in any sample"
 
 
-def test_a_crowd_of_threads_has_one_line() -> None:
+def test_a_thread_group_has_one_line() -> None:
     story = examples.field_story()
     calls = tuple(replace(story.threads[2], tid=5_000 + number) for number in range(1_500))
     text = shown(replace(story, threads=(*story.threads[:2], *calls)))

@@ -66,7 +66,7 @@ def test_a_long_chain() -> None:
     assert (finding.id, finding.rank) == ("long-chain", 1)
     assert finding.title == "things: a lookup compares 1,000 entries"
     assert finding.evidence[0] == "7,000 elements in 7 buckets, 1,000 each"
-    assert "asked by main.c:7 asks" in finding.evidence
+    assert "called from main.c:7 asks" in finding.evidence
     assert finding.cpu_ratio == pytest.approx(0.01)
     assert "1,409 buckets would make a chain of 5" in finding.advice
 
@@ -95,7 +95,7 @@ def test_no_long_chain(use: ContainerUse) -> None:
     assert "long-chain" not in ids(found(use))
 
 
-def test_a_growing_container_is_not_told_to_have_more_buckets() -> None:
+def test_a_growing_container_gets_no_advice_on_buckets() -> None:
     finding = found(container(site(Search.KEY, 1_000), elements_start=6_990))[0]
     assert "never unlinks" in finding.advice
     finding = found(container(site(Search.KEY, 1_000), elements_start=6_991))[0]
@@ -170,11 +170,11 @@ def test_a_socket_that_drops() -> None:
 
 
 def test_the_worst_comes_first() -> None:
-    dear = container(site(Search.KEY, 1_000, lookups=9_000), name="dear")
+    expensive = container(site(Search.KEY, 1_000, lookups=9_000), name="expensive")
     cheap = container(site(Search.KEY, 1_000), name="cheap", elements_start=1)
-    findings = found(cheap, dear)
+    findings = found(cheap, expensive)
     assert [finding.rank for finding in findings] == [1, 2, 3]
-    assert findings[0].title.startswith("dear: ")
+    assert findings[0].title.startswith("expensive: ")
     assert findings[-1].id == "growth"
 
 

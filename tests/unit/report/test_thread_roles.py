@@ -46,14 +46,14 @@ def test_functions_of_the_executable_stand_alone() -> None:
     assert thread_roles(found) == {7: "~worker_start"}
 
 
-def test_a_thread_that_was_only_seen_in_the_kernel_tells_nothing() -> None:
+def test_a_thread_that_was_only_seen_in_the_kernel_has_no_role() -> None:
     found = recorded(((*START, frame(0, "entry_SYSCALL_64")), None), tids=(7,))
     stack = replace(found.stacks[0], kernel_count=1)
     assert thread_roles(replace(found, stacks=(stack,))) == {}
 
 
 @pytest.mark.parametrize("cause", ["unreadable stack", "inside a probe"])
-def test_cut_stacks_tell_nothing(cause: str) -> None:
+def test_truncated_stacks_give_no_role(cause: str) -> None:
     assert thread_roles(recorded(((frame(0, "somewhere"),), cause), tids=(7,))) == {}
 
 

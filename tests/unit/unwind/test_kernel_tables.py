@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.binary.functions import frame_sections
+from profiler.binary.functions import call_frame_sections
 from profiler.process.mappings import LoadedCode, Mapping, TargetCode
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
 from profiler.unwind.table_cache import TableCache
@@ -244,7 +244,7 @@ def test_definitions_leave_room_but_have_a_bound(
 
 def test_sections_come_from_the_file(code: TargetCode) -> None:
     assert code.current[0].file is not None
-    (section,) = frame_sections(code.current[0].file.elf)
+    (section,) = call_frame_sections(code.current[0].file.elf)
     assert not section.is_debug
     assert not section.ends_at_zero
 

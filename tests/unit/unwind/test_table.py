@@ -12,9 +12,9 @@ from elftools.dwarf.callframe import FDE
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from profiler.binary.call_frames import FrameSection, MalformedFramesError
+from profiler.binary.call_frames import CallFrameSection, MalformedCallFramesError
 from profiler.binary.elf import Elf
-from profiler.binary.functions import FunctionTable, frame_sections, functions
+from profiler.binary.functions import FunctionTable, call_frame_sections, functions
 from profiler.unwind.table import (
     EMPTY_TABLE,
     UnwindTable,
@@ -158,7 +158,7 @@ def test_the_index_finds_what_a_search_over_all_rows_finds() -> None:
 )
 def test_bounds_are_kept(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
     monkeypatch.setattr(f"profiler.{name}", value)
-    with pytest.raises(MalformedFramesError):
+    with pytest.raises(MalformedCallFramesError):
         table_of((0x2000, 0x10, OFFSET_16), (0x3000, 0x10, OFFSET_16))
 
 
@@ -248,7 +248,7 @@ def _rbx_agrees(table: UnwindTable, packed: int, row: object) -> bool:
 
 def _table(path: Path) -> UnwindTable:
     elf = Elf.from_bytes(path.read_bytes())
-    return compile_table(frame_sections(elf), elf.code_ranges)
+    return compile_table(call_frame_sections(elf), elf.code_ranges)
 
 
 IN_RBX = b"\x41\x0e\x20\x83\x04\x41\x0d\x03"  # rbx saved at CFA - 32, then CFA rbx + 32
@@ -322,7 +322,7 @@ def test_rows_of_our_program_equal_an_independent_decoder(tmp_path: Path, flags:
 
 def test_function_boundaries_need_no_rules() -> None:
     elf = Elf.from_bytes(Path("/usr/lib/x86_64-linux-gnu/libm.so.6").read_bytes())
-    assert functions(elf) == compile_table(frame_sections(elf), elf.code_ranges).functions
+    assert functions(elf) == compile_table(call_frame_sections(elf), elf.code_ranges).functions
 
 
 def test_without_section_headers_the_table_is_the_same(tmp_path: Path) -> None:
@@ -334,14 +334,14 @@ def test_without_section_headers_the_table_is_the_same(tmp_path: Path) -> None:
     data[60:62] = bytes(2)  # e_shnum
     bare = Elf.from_bytes(bytes(data))
     assert not bare.sections
-    assert compile_table(frame_sections(bare), bare.code_ranges) == compile_table(
-        frame_sections(whole), whole.code_ranges
+    assert compile_table(call_frame_sections(bare), bare.code_ranges) == compile_table(
+        call_frame_sections(whole), whole.code_ranges
     )
 
 
 def test_no_frame_information_gives_an_empty_table() -> None:
     assert compile_table((), EVERYTHING) == EMPTY_TABLE
-    assert compile_table((FrameSection(b"", 0),), EVERYTHING) == EMPTY_TABLE
+    assert compile_table((CallFrameSection(b"", 0),), EVERYTHING) == EMPTY_TABLE
 
 
 UNDEFINED_RETURN = b"\x07\x10"  # DW_CFA_undefined of the return address
@@ -406,5 +406,5 @@ def test_the_c_library_can_be_left_where_it_starts_threads() -> None:
     offset = elf.offset_of(address)
     assert offset is not None
     behind = data.index(b"\x0f\x05", offset, offset + 128) + 2 - offset + address
-    table = compile_table(frame_sections(elf), elf.code_ranges)
+    table = compile_table(call_frame_sections(elf), elf.code_ranges)
     assert word_at(table, behind) == word(KIND_CLONE)

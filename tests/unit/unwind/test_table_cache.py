@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.binary.call_frames import FrameSection
+from profiler.binary.call_frames import CallFrameSection
 from profiler.unwind.table import UnwindTable, compile_table
 from profiler.unwind.table_cache import STALE_AFTER_S, TableCache, default_directory, table_key
 from tests.call_frames import OFFSET_16, Section
@@ -16,7 +16,7 @@ KEY = "0123456789abcdef"
 RANGES = ((0x1000, 0x9000),)
 
 
-def section(start: int = 0x2000) -> FrameSection:
+def section(start: int = 0x2000) -> CallFrameSection:
     one = Section()
     one.fde(one.cie(), start, 0x10, OFFSET_16)
     return one.built()
@@ -169,9 +169,9 @@ def test_the_key_depends_on_all_that_is_compiled() -> None:
         table_key((one,), RANGES),
         table_key((section(0x3000),), RANGES),
         table_key((one,), ((0x1000, 0x9001),)),
-        table_key((FrameSection(one.data, one.address + 1),), RANGES),
-        table_key((FrameSection(one.data, one.address, is_debug=True),), RANGES),
-        table_key((FrameSection(one.data, one.address, ends_at_zero=True),), RANGES),
+        table_key((CallFrameSection(one.data, one.address + 1),), RANGES),
+        table_key((CallFrameSection(one.data, one.address, is_debug=True),), RANGES),
+        table_key((CallFrameSection(one.data, one.address, ends_at_zero=True),), RANGES),
         table_key((one, one), RANGES),
         table_key((one,), RANGES, ends_in_leaves=True),
     }

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from profiler.linux import links
-from profiler.linux.links import Links
+from profiler.linux import probe_links
+from profiler.linux.probe_links import ProbeLinks
 
 
 @dataclass
@@ -37,8 +37,10 @@ def test_the_kernel_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
             assert second.wait(60)
 
     monkeypatch.setattr(os, "close", close)
-    monkeypatch.setattr(links, "_HEAD_START_S", 1.0)  # else a busy machine may forget the first one
-    kept = Links()
+    monkeypatch.setattr(
+        probe_links, "_HEAD_START_S", 1.0
+    )  # else a busy machine may forget the first one
+    kept = ProbeLinks()
     kept.attach([Fake(1), Fake(2)])  # type: ignore[list-item]
     kept.detach()
     assert begun == [2, 1]
@@ -49,7 +51,7 @@ def test_the_kernel_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_after_a_refusal_none_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[int] = []
     monkeypatch.setattr(os, "close", closed.append)
-    kept = Links()
+    kept = ProbeLinks()
     with pytest.raises(OSError, match="refused") as caught:
         kept.attach([Fake(1), Fake(2, errno.EINVAL), Fake(3)])  # type: ignore[list-item]
     assert caught.value.errno == errno.EINVAL

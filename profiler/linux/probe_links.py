@@ -1,4 +1,4 @@
-"""Links between programs and places in files: while one is open, its probes are placed."""
+"""Links between programs and sites in files: while one is open, its probes are placed."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from dataclasses import dataclass
 from threading import Thread
 
 from profiler.linux import bpf, perf_events
-from profiler.linux.bpf import UprobePlace
+from profiler.linux.bpf import UprobeSite
 
 _HEAD_START_S = 0.004  # a busy link's probes were gone after 2 ms, once after 4
 
 
 @dataclass(frozen=True, slots=True)
-class ManyPlaces:
-    """A link of one program to many places of one file (Linux 6.6)."""
+class MultiProbeLink:
+    """A link of one program to many sites of one file (Linux 6.6)."""
 
     program: int  # descriptor
     attach_type: int
     path: str
-    places: tuple[UprobePlace, ...]
+    sites: tuple[UprobeSite, ...]
     pid: int
     is_return: bool
 
     def open(self) -> int:
         """Place the probes; return the descriptor that keeps them. Raises OSError."""
         return bpf.link_uprobes(
-            self.program, self.attach_type, self.path, self.places, self.pid, self.is_return
+            self.program, self.attach_type, self.path, self.sites, self.pid, self.is_return
         )
 
 
 @dataclass(frozen=True, slots=True)
-class OnePlace:
-    """A perf event at one place of a file, for kernels without such links."""
+class SingleProbeLink:
+    """A perf event at one site of a file, for kernels without such links."""
 
     program: int  # descriptor
     path: str
@@ -53,16 +53,16 @@ class OnePlace:
         return event
 
 
-Link = ManyPlaces | OnePlace
+ProbeLink = MultiProbeLink | SingleProbeLink
 
 
-class Links:
+class ProbeLinks:
     """Links that are opened one after the other, and closed together."""
 
     def __init__(self) -> None:
         self._open: list[int] = []
 
-    def attach(self, links: Sequence[Link]) -> None:
+    def attach(self, links: Sequence[ProbeLink]) -> None:
         """Open all, or none; raises OSError."""
         try:
             for link in links:

@@ -7,9 +7,9 @@
  */
 #pragma once
 
-BPF_HASH(tallies, struct group_key, u64, GROUPS); /* comparator is 0: it is not looked at */
+BPF_HASH(entry_counts, struct group_key, u64, GROUPS); /* comparator is 0: it is not looked at */
 
-int lookup_tally(struct pt_regs *ctx)
+int count_entry(struct pt_regs *ctx)
 {
     u64 cookie = get_cookie(ctx);
     struct control *c = get_control();
@@ -19,7 +19,7 @@ int lookup_tally(struct pt_regs *ctx)
     charge(c, w, trap_cost(c, cookie));
     if (!c->window)
         return NO_RETURN_PROBE;
-    __sync_fetch_and_add(&w->tallied, 1);
+    __sync_fetch_and_add(&w->entry_count, 1);
     admit(c, w, bpf_ktime_get_ns());
     struct lookup l = {.entry = PLACE_OF(cookie), .entry_sp = ctx->sp + VALUE_OF(cookie)};
     if (read_arguments(ctx, &l))
@@ -33,7 +33,7 @@ int lookup_tally(struct pt_regs *ctx)
                             .flags = l.passed_flags,
                             .entry = l.entry};
     u64 zero = 0;
-    u64 *count = tallies.lookup_or_try_init(&key, &zero);
+    u64 *count = entry_counts.lookup_or_try_init(&key, &zero);
     if (count)
         __sync_fetch_and_add(count, 1);
     return NO_RETURN_PROBE;

@@ -1,6 +1,6 @@
 """The kinds of links that hold probes, and which of them this kernel really has.
 
-Loading tells nothing: kernels before 6.6 load programs of any attach type, and refuse the link.
+Loading proves nothing: kernels before 6.6 load programs of any attach type, and refuse the link.
 So one link of each kind is opened, on a function of our own process, and closed at once.
 """
 
@@ -17,28 +17,28 @@ from threading import Thread
 
 from profiler.libc import LIBC
 from profiler.linux import bpf, perf_events
-from profiler.linux.bpf import UprobePlace
-from profiler.linux.links import ManyPlaces, OnePlace
+from profiler.linux.bpf import UprobeSite
+from profiler.linux.probe_links import MultiProbeLink, SingleProbeLink
 
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 # Two instructions: r0 = 0; exit. include/uapi/linux/bpf.h, struct bpf_insn.
 _RETURN_ZERO = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
 
 
-class LinkKind(Enum):
+class ProbeLinkKind(Enum):
     """How probes are attached; the best first."""
 
     SESSION = "session"  # one link for entries and returns, Linux 6.13
     MULTI = "multi"  # one link for entries, one for returns, Linux 6.6
-    SINGLE = "single"  # a perf event for each place
+    SINGLE = "single"  # a perf event for each site
 
     @property
     def attach_type(self) -> int:
         """Attach type that the programs, and those they call, are loaded for."""
         return {
-            LinkKind.SESSION: bpf.ATTACH_UPROBE_SESSION,
-            LinkKind.MULTI: bpf.ATTACH_UPROBE_MULTI,
-            LinkKind.SINGLE: bpf.ATTACH_NONE,
+            ProbeLinkKind.SESSION: bpf.ATTACH_UPROBE_SESSION,
+            ProbeLinkKind.MULTI: bpf.ATTACH_UPROBE_MULTI,
+            ProbeLinkKind.SINGLE: bpf.ATTACH_NONE,
         }[self]
 
 
@@ -54,7 +54,7 @@ def load_empty_program(attach_type: int = bpf.ATTACH_NONE) -> int:
 
 
 @cache
-def link_errno(kind: LinkKind) -> int:
+def probe_link_errno(kind: ProbeLinkKind) -> int:
     """Return 0 where this kernel has that kind of link, else the number of its error.
 
     Raises OSError where we lack files or memory to try it: that says nothing of the kernel.
@@ -68,33 +68,33 @@ def link_errno(kind: LinkKind) -> int:
     return 0
 
 
-def best_link() -> LinkKind | None:
+def best_probe_link() -> ProbeLinkKind | None:
     """Return the best kind of link that this kernel has; None: no probe can run a program."""
-    return next((kind for kind in LinkKind if link_errno(kind) == 0), None)
+    return next((kind for kind in ProbeLinkKind if probe_link_errno(kind) == 0), None)
 
 
-def _try_link(kind: LinkKind) -> None:
+def _try_link(kind: ProbeLinkKind) -> None:
     path, offset = _own_code()
     program = load_empty_program(kind.attach_type)
     try:
-        place: ManyPlaces | OnePlace
-        if kind is LinkKind.SINGLE:
-            place = OnePlace(program, path, offset, os.getpid(), is_return=False)
+        link: MultiProbeLink | SingleProbeLink
+        if kind is ProbeLinkKind.SINGLE:
+            link = SingleProbeLink(program, path, offset, os.getpid(), is_return=False)
         else:
-            places = (UprobePlace(offset, 0),)
-            place = ManyPlaces(program, kind.attach_type, path, places, os.getpid(), False)
-        link = place.open()
+            sites = (UprobeSite(offset, 0),)
+            link = MultiProbeLink(program, kind.attach_type, path, sites, os.getpid(), False)
+        descriptor = link.open()
         try:
             if not _runs_in_threads(program):
                 raise OSError(errno.EOPNOTSUPP, "links see a process's first thread only")
         finally:
-            os.close(link)
+            os.close(descriptor)
     finally:
         os.close(program)
 
 
 def _runs_in_threads(program: int) -> bool:
-    """Tell whether the program runs when a thread of ours meets the probe.
+    """Return whether the program runs when a thread of ours meets the probe.
 
     Links of Linux 6.6 to 6.9 that are not mended run in the first thread only: commit 46ba0e49b642,
     "bpf: Fix multi-uprobe PID filtering logic". True where the kernel does not count runs.

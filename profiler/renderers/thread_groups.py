@@ -1,4 +1,4 @@
-"""Threads as outputs show them: a busy one by itself, a crowd that runs the same as one.
+"""Threads as outputs show them: a busy one by itself, a group that runs the same as one.
 
 A PBX has a thread for each call. A thousand of them that take a thousandth of a CPU each are one
 thing to know, not a thousand.
@@ -17,14 +17,14 @@ BUSY_RATIO = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class ThreadGroup:
     """One thread, or several with the same role and name that use little each; ratios are sums."""
 
     threads: tuple[Thread, ...]  # busiest first
 
     @property
     def is_many(self) -> bool:
-        """Tell whether these are several threads."""
+        """Return whether these are several threads."""
         return len(self.threads) > 1
 
     @property
@@ -61,23 +61,23 @@ class Crowd:
         return sum(thread.samples for thread in self.threads)
 
 
-def crowds(profile: Profile) -> tuple[Crowd, ...]:
-    """Return every thread of a profile in one crowd each, the busiest crowd first."""
+def thread_groups(profile: Profile) -> tuple[ThreadGroup, ...]:
+    """Return every thread of a profile in one group each, the busiest group first."""
     found: dict[tuple[object, ...], list[Thread]] = {}
     for index, thread in enumerate(profile.threads):
         is_busy = thread.cpu_ratio >= BUSY_RATIO
         key = (index,) if is_busy else (thread.role, thread.name)
         found.setdefault(key, []).append(thread)
     made = (
-        Crowd(tuple(sorted(threads, key=lambda thread: -thread.cpu_ratio)))
+        ThreadGroup(tuple(sorted(threads, key=lambda thread: -thread.cpu_ratio)))
         for threads in found.values()
     )
-    return tuple(sorted(made, key=lambda crowd: -crowd.cpu_ratio))
+    return tuple(sorted(made, key=lambda group: -group.cpu_ratio))
 
 
 def lane_namer(profile: Profile) -> Callable[[int], str]:
-    """Return what tells for a thread's tid what its crowd is called."""
+    """Return a function from a thread's tid to the name of its group."""
     labels: dict[int, str] = {}
-    for crowd in crowds(profile):
-        labels |= dict.fromkeys((thread.tid for thread in crowd.threads), crowd.label)
+    for group in thread_groups(profile):
+        labels |= dict.fromkeys((thread.tid for thread in group.threads), group.label)
     return lambda tid: labels.get(tid) or thread_label(tid, None)

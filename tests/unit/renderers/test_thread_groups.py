@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.model.profile import Profile, Thread
-from profiler.renderers.crowds import BUSY_RATIO, crowds, lane_namer
+from profiler.renderers.thread_groups import BUSY_RATIO, lane_namer, thread_groups
 from tests.examples import empty
 
 
@@ -19,9 +19,9 @@ def profile(*threads: Thread) -> Profile:
     return replace(empty(), threads=threads)
 
 
-def test_threads_that_run_the_same_are_one_crowd() -> None:
+def test_threads_that_run_the_same_are_one_group() -> None:
     monitor = call(1, 0.5, "do_monitor")
-    busy, quiet = crowds(profile(monitor, *(call(tid, 0.0002) for tid in range(2, 1_402))))
+    busy, quiet = thread_groups(profile(monitor, *(call(tid, 0.0002) for tid in range(2, 1_402))))
     assert (busy.label, busy.is_many) == ("do_monitor (1)", False)
     assert (quiet.label, quiet.is_many) == ("pbx_thread (1,400 threads)", True)
     assert quiet.cpu_ratio == pytest.approx(0.28)
@@ -29,31 +29,31 @@ def test_threads_that_run_the_same_are_one_crowd() -> None:
 
 
 def test_a_busy_thread_is_shown_by_itself() -> None:
-    found = crowds(profile(call(1, BUSY_RATIO), call(2), call(3)))
-    assert [crowd.label for crowd in found] == ["pbx_thread (1)", "pbx_thread (2 threads)"]
+    found = thread_groups(profile(call(1, BUSY_RATIO), call(2), call(3)))
+    assert [group.label for group in found] == ["pbx_thread (1)", "pbx_thread (2 threads)"]
 
 
 def test_other_roles_and_names_stay_apart() -> None:
     threads = (call(1), call(2, role=None), call(3, role="listener"), replace(call(4), name="SIP"))
-    assert [len(crowd.threads) for crowd in crowds(profile(*threads))] == [1, 1, 1, 1]
+    assert [len(group.threads) for group in thread_groups(profile(*threads))] == [1, 1, 1, 1]
 
 
 def test_waiting_is_known_if_it_is_of_one() -> None:
     unknown = replace(call(2), run_delay_ratio=None)
-    assert crowds(profile(call(1), unknown))[0].run_delay_ratio == 0.001
-    assert crowds(profile(unknown, replace(unknown, tid=3)))[0].run_delay_ratio is None
+    assert thread_groups(profile(call(1), unknown))[0].run_delay_ratio == 0.001
+    assert thread_groups(profile(unknown, replace(unknown, tid=3)))[0].run_delay_ratio is None
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.02), st.sampled_from([None, "a", "b"])), max_size=30))
-def test_every_thread_is_in_one_crowd(threads: list[tuple[float, str | None]]) -> None:
+def test_every_thread_is_in_one_group(threads: list[tuple[float, str | None]]) -> None:
     made = profile(*(call(tid, cpu, role) for tid, (cpu, role) in enumerate(threads)))
-    found = crowds(made)
-    assert sorted(thread.tid for crowd in found for thread in crowd.threads) == [
+    found = thread_groups(made)
+    assert sorted(thread.tid for group in found for thread in group.threads) == [
         *range(len(threads))
     ]
-    ratios = [crowd.cpu_ratio for crowd in found]
+    ratios = [group.cpu_ratio for group in found]
     assert ratios == sorted(ratios, reverse=True)
     lane_of = lane_namer(made)
-    for crowd in found:
-        assert {lane_of(thread.tid) for thread in crowd.threads} == {crowd.label}
+    for group in found:
+        assert {lane_of(thread.tid) for thread in group.threads} == {group.label}
     assert lane_of(len(threads)) == f"thread ({len(threads)})"

@@ -6,26 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from profiler.linux import bpf, link_kinds
-from profiler.linux.link_kinds import LinkKind, link_errno
+from profiler.linux import bpf, probe_link_kinds
+from profiler.linux.probe_link_kinds import ProbeLinkKind, probe_link_errno
 
 
 @pytest.fixture(autouse=True)
 def not_yet_tried() -> None:
-    link_errno.cache_clear()
+    probe_link_errno.cache_clear()
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("kind", LinkKind)
-def test_a_trial_leaves_nothing_open(kind: LinkKind) -> None:
+@pytest.mark.parametrize("kind", ProbeLinkKind)
+def test_a_trial_leaves_nothing_open(kind: ProbeLinkKind) -> None:
     before = sorted(Path("/proc/self/fd").iterdir())
-    link_errno(kind)
+    probe_link_errno(kind)
     assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
 @pytest.mark.root
 def test_single_probes_are_always_there() -> None:
-    assert link_errno(LinkKind.SINGLE) == 0
+    assert probe_link_errno(ProbeLinkKind.SINGLE) == 0
 
 
 @pytest.mark.root
@@ -36,9 +36,9 @@ def test_loading_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.EINVAL, "Invalid argument")
 
     monkeypatch.setattr(bpf, "link_uprobes", refuse)
-    assert link_errno(LinkKind.MULTI) == errno.EINVAL
-    assert link_errno(LinkKind.SESSION) == errno.EINVAL
-    assert link_errno(LinkKind.SINGLE) == 0
+    assert probe_link_errno(ProbeLinkKind.MULTI) == errno.EINVAL
+    assert probe_link_errno(ProbeLinkKind.SESSION) == errno.EINVAL
+    assert probe_link_errno(ProbeLinkKind.SINGLE) == 0
 
 
 @pytest.mark.root
@@ -51,17 +51,17 @@ def test_links_that_miss_other_threads_are_none(monkeypatch: pytest.MonkeyPatch)
         return open_link(program, kind, path, places, other, ret)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bpf, "link_uprobes", link)
-    if link_errno(LinkKind.MULTI) == errno.EINVAL:
+    if probe_link_errno(ProbeLinkKind.MULTI) == errno.EINVAL:
         return  # this kernel has no such links at all
-    link_errno.cache_clear()
-    assert link_errno(LinkKind.MULTI) == errno.EOPNOTSUPP
+    probe_link_errno.cache_clear()
+    assert probe_link_errno(ProbeLinkKind.MULTI) == errno.EOPNOTSUPP
 
 
 @pytest.mark.root
 def test_each_kind_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    link_errno(LinkKind.SINGLE)
-    monkeypatch.setattr(link_kinds, "_try_link", lambda _kind: pytest.fail("tried again"))
-    assert link_errno(LinkKind.SINGLE) == 0
+    probe_link_errno(ProbeLinkKind.SINGLE)
+    monkeypatch.setattr(probe_link_kinds, "_try_link", lambda _kind: pytest.fail("tried again"))
+    assert probe_link_errno(ProbeLinkKind.SINGLE) == 0
 
 
 @pytest.mark.root
@@ -69,9 +69,9 @@ def test_each_kind_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_we_lack_says_nothing_of_the_kernel(
     monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def refuse(_kind: LinkKind) -> None:
+    def refuse(_kind: ProbeLinkKind) -> None:
         raise OSError(number, "scarce")
 
-    monkeypatch.setattr(link_kinds, "_try_link", refuse)
+    monkeypatch.setattr(probe_link_kinds, "_try_link", refuse)
     with pytest.raises(OSError, match="scarce"):
-        link_errno(LinkKind.MULTI)
+        probe_link_errno(ProbeLinkKind.MULTI)
