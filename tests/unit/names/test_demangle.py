@@ -21,6 +21,8 @@ from profiler.names.demangle import demangle
         ("_Z506" + "f" * 506 + "v", "f" * 506 + "()"),
         ("_Znot_a_name", "_Znot_a_name"),
         ("_ZN" + "1a" * 300 + "E", "_ZN" + "1a" * 300 + "E"),
+        ("_Z1fP1A" + "S0_" * 24, f"f({', '.join(['A*'] * 25)})"),
+        ("_Z1fP1A" + "S0_" * 25, "_Z1fP1A" + "S0_" * 25),
         ("_Z1fIS_" + "S_" * 40, "_Z1fIS_" + "S_" * 40),
     ],
 )
