@@ -47,7 +47,7 @@ FOR_ALL = {"errors", "libc"}
 
 # Modules without a file of tests of their own in tests/unit, and where else they are tested.
 TESTED_ELSEWHERE = {
-    "__main__.py": "tests/lab and tests/live start it as users do",
+    "__main__.py": "tests/unit/cli/test_commands.py and tests/live start it as users do",
     "linux/probe_keeper.py": "tests/bpf/test_keeper.py kills it while real probes come and go",
 }
 
