@@ -3,8 +3,8 @@
 With and without the profiler in alternation, in one run: the throughput of the searching threads
 for each second of CPU time that they had (which is not disturbed by what else runs on the machine)
 and for each second of the clock (which is). As many rounds are compared in which there was no
-profiler either: how far those ratios are from one is the jitter of the machine itself. Then one recording,
-compared with the target's own count.
+profiler either: how far those ratios are from one is the jitter of the machine itself. Then one
+recording, compared with the target's own count.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ def test_how_ends_of_threads_are_told() -> None:
         return next(check.detail for check in found if check.name == "thread ends")
 
     assert detail(True) == "reported when the kernel frees threads"
-    assert detail(False).startswith("heard through taskstats")
+    assert detail(False).startswith("read from taskstats")
 
 
 def test_the_first_failure_counts() -> None:

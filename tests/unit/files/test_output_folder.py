@@ -52,14 +52,14 @@ def test_a_file_whose_writing_fails_leaves_the_old_one(tmp_path: Path) -> None:
 def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    with pytest.raises(UsageError, match="is not a folder (or is a symlink)"):
+    with pytest.raises(UsageError, match="is not a folder .or is a symlink."):
         write(tmp_path / "link", "cpu.svg", "x")
     assert not list((tmp_path / "real").iterdir())
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match="is not a folder (or is a symlink)"):
+    with pytest.raises(UsageError, match="is not a folder .or is a symlink."):
         write(tmp_path / "file", "cpu.svg", "x")
 
 

@@ -136,7 +136,7 @@ def sums(windows: Sequence[MeasuredWindow]) -> Counter[object]:
     found: Counter[object] = Counter()
     for one in windows:
         sort = (one.is_counting, one.is_overhead_dominated)
-        for name in ("merged", "cpu_ns", "cost_ns", "admitted", "refused", "tallied"):
+        for name in ("merged", "cpu_ns", "cost_ns", "admitted", "refused", "entry_count"):
             found[sort, name] += getattr(one, name)
         found[sort, "open_ns"] += open_ns(one)
         for name in ("fired", "cost_ns"):

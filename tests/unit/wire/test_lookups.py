@@ -246,7 +246,9 @@ def test_keys_are_taken_apart() -> None:
     assert lookups.decode_lookup_stack(struct.pack("<2Q", 5, 6)) == (5, 6)
 
 
-@pytest.mark.parametrize("name", ["frame", "window_state", "group_key", "group", "histogram_key"])
+@pytest.mark.parametrize(
+    "name", ["traversal_frame", "window_state", "group_key", "group", "histogram_key"]
+)
 @pytest.mark.parametrize("change", [-1, 1])
 def test_bytes_of_another_size_are_refused(name: str, change: int) -> None:
     with pytest.raises(struct.error):
