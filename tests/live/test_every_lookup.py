@@ -42,6 +42,7 @@ def profile_until(
     while True:
         session.on(0.5)
         measurement = measured(session)
+        assert not session.run.exited, f"the target is there; gone: {measurement.gone}"
         if is_enough(measurement):
             return measurement
         assert time.monotonic() < deadline, measurement.counters()

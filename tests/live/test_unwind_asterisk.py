@@ -46,7 +46,9 @@ FILES = ("/usr/sbin/asterisk", "chan_sip.so", "res_pjsip.so", "libasteriskpj.so"
 
 @pytest.fixture(scope="module", params=["16", "22"])
 def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    options = Options(version=request.param, name=f"unwind{request.param}", endpoints=100)
+    options = Options(
+        version=request.param, name=f"live{os.getpid()}-unwind{request.param}", endpoints=100
+    )
     with start(options) as instance:
         yield instance
 
