@@ -183,9 +183,12 @@ def test_five_hundred_short_threads_and_three_long_ones(
         assert cpu_ns <= found[tid].cpu_ns + UNSAID_NS
         assert found[tid].cpu_ns <= cpu_ns * 1.02 + 1_000_000
     total_ns = sum(thread.cpu_ns for thread in account.threads)
-    assert total_ns == pytest.approx(account.process_cpu_ns, rel=0.02)
-    assert total_ns / 1e9 == pytest.approx(after_s - before_s, rel=0.02, abs=0.02)
-    assert account.unattributed_ns <= 0.02 * account.process_cpu_ns
+    # What each thread used last is in none of taskstats' answers.
+    unsaid_ns = 500 * UNSAID_NS if source == "taskstats" else 0
+    whole_ns = account.process_cpu_ns
+    assert 0.98 * whole_ns - unsaid_ns <= total_ns <= 1.02 * whole_ns
+    assert total_ns / 1e9 <= 1.02 * (after_s - before_s) + 0.02
+    assert account.unattributed_ns <= 0.02 * whole_ns + unsaid_ns
 
 
 @pytest.mark.root
