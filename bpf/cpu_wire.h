@@ -1,4 +1,4 @@
-/* What cpu.bpf.c hands to user space. Mirror: profiler/unwind_wire.py. */
+/* What cpu.bpf.c hands to user space. Mirror: profiler/wire/unwind.py. */
 #ifndef CPU_WIRE_H
 #define CPU_WIRE_H
 

@@ -1,4 +1,4 @@
-/* Kernel functions by placeholder number; kernel.py turns them into real calls before loading. */
+/* Kernel functions by placeholder number; bcc.py turns them into real calls. */
 #pragma once
 
 struct iter_num {

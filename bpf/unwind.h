@@ -1,5 +1,5 @@
 /*
- * Unwinds the user stack of the current thread by the tables that profiler/unwind_table.py makes.
+ * Unwinds the user stack of the current thread by the tables that profiler/unwind/table.py makes.
  *
  * A program fills a struct unwind_state that lives in a map value (unwind_begin), calls
  * unwind_some and, as long as that answers UNWIND_MORE, tail-calls itself; then unwind_store.h puts

@@ -1,4 +1,4 @@
-/* What the unwinder's kernel and user side share. Mirror: profiler/unwind_wire.py. */
+/* What the unwinder's kernel and user side share. Mirror: profiler/wire/unwind.py. */
 #ifndef UNWIND_WIRE_H
 #define UNWIND_WIRE_H
 

@@ -1,5 +1,5 @@
-/* All that crosses between the kernel and Python for lookups; profiler/wire.py mirrors it and a test
- * compares sizes, offsets and constants. Times are nanoseconds of CLOCK_MONOTONIC, addresses the
+/* All that crosses between the kernel and Python for lookups; profiler/wire/lookups.py mirrors it and
+ * a test compares sizes, offsets and constants. Times are nanoseconds of CLOCK_MONOTONIC, addresses the
  * target's. Fields that nothing sets are zero.
  */
 #pragma once
@@ -11,7 +11,7 @@
 #define EXACT_SLOTS      128 /* histogram slots 0..127 hold one value each */
 #define OCTAVE_SLOTS     32  /* above, each power of two is cut into 32 slots of equal width */
 
-/* Entry functions, in the order of ENTRY_FUNCTIONS in profiler/asterisk.py. */
+/* Entry functions, in the order of ENTRY_FUNCTIONS in profiler/asterisk/abi.py. */
 enum entry_function {
     ENTRY_FIND,
     ENTRY_CALLBACK,

@@ -1,6 +1,6 @@
 """Errors that a user can meet: one clear line, one hint, one exit code each.
 
-Raised anywhere, caught once in cli.py. Bugs are ordinary exceptions and keep their traceback.
+Raised anywhere, caught once in cli. Bugs are ordinary exceptions and keep their traceback.
 """
 
 import errno

@@ -2,7 +2,7 @@
 
 Sources: LSB Core 5.0 "Exception Frames" for `.eh_frame`, DWARF 4 section 6.4.1 for `.debug_frame`.
 The bytes may be hostile: work and memory grow with the section's size only. What the instructions
-of an entry mean is in cfi_rules.py.
+of an entry mean is in unwind/rules.py.
 """
 
 from __future__ import annotations

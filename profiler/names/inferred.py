@@ -6,8 +6,8 @@ Shown with a leading "~". Three rules, each measured on a build with symbols
 1. Registered functions (registered.py): the binary holds the function's name or role beside its
    address.
 2. Caller names. Asterisk passes file, line and name of the calling function to its logging,
-   locking, memory and ao2 functions (signatures.py). The names that a function passes are its own
-   and those of the static functions that the compiler inlined into it. The name whose calls have
+   locking, memory and ao2 functions (caller_signatures.py). The names that a function passes are
+   its own and those of static functions that the compiler inlined into it. That whose calls have
    the greatest line numbers is taken for the function's own, because C needs a callee declared
    before its caller, under all of these conditions:
    - all calls but those from headers come from one source file;

@@ -68,7 +68,7 @@ class _Message(genlmsg):  # type: ignore[misc]
 
 
 class TaskTimes:
-    """Reads of ending threads. OSError when the kernel does not serve us."""
+    """Reads the ends of threads. OSError when the kernel does not serve us."""
 
     def __init__(self, pid: int) -> None:
         """Listen to the ends of a process's threads."""

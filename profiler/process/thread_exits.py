@@ -42,7 +42,7 @@ def definitions() -> dict[str, int]:
 
 
 class ThreadExits:
-    """Reads of the ends of the target's threads. Raises OSError where the kernel refuses that."""
+    """Reads the ends of the target's threads. Raises OSError where the kernel refuses that."""
 
     def __init__(self, module: BpfModule, tgid: int) -> None:
         self._module = module

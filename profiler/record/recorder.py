@@ -1,6 +1,6 @@
 """Records one target: attaches, runs the windows, stops, drains, and always detaches.
 
-The only owner of that order. What comes out are addresses and counts; assembly.py names them.
+The only owner of that order. What comes out are addresses and counts; names come later.
 """
 
 from __future__ import annotations

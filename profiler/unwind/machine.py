@@ -1,7 +1,7 @@
 """Executes call frame instructions one at a time.
 
-Followed are the canonical frame address (CFA), rbp and the return address; cfi_rbx.py adds rbx.
-Sources: DWARF 4 section 6.4.2, the GNU extensions as binutils writes them.
+Followed are the canonical frame address (CFA), rbp and the return address; rules_with_rbx.py adds
+rbx. Sources: DWARF 4 section 6.4.2, the GNU extensions as binutils writes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""As cfi_rules.py, for the few files that keep a frame in rbx: their rules say where rbx is, too.
+"""As rules.py, for the few files that keep a frame in rbx: their rules say where rbx is, too.
 
 Such are the dynamic linker's entries from code that calls what is not yet bound, and from accesses
 to thread-local storage (glibc, sysdeps/x86_64/dl-trampoline.h and dl-tlsdesc-dynamic.h). Every
