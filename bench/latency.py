@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from bench.session import Session
@@ -37,11 +36,9 @@ def _times_ms(session: Session, pid: int, links: int) -> tuple[list[float], list
     """Place and remove all probes by one link or by two; return how long each took."""
     measurement = session.run.lookups
     assert measurement is not None
-    programs: UprobePrograms = measurement._programs
-    points = [
-        replace(probe.point, is_busy=links == 2 and measurement._counts.is_busy(probe))
-        for probe in measurement._plan.probes
-    ]
+    probes = measurement.probes
+    programs = probes.programs
+    points = [probes.point(probe, is_contended=links == 2) for probe in probes.plan.probes]
     attach, detach = [], []
     for _ in range(CYCLES):
         times = [time.monotonic_ns()]
@@ -117,7 +114,7 @@ def run(asterisk: Instance) -> Table:
         attach, detach = _times_ms(session, asterisk.pid, links=1)
         measurement = session.run.lookups
         assert measurement is not None
-        during, other = _stalls_ms(measurement._programs)
+        during, other = _stalls_ms(measurement.probes.programs)
     with Storm(asterisk, CHAIN, threads=8), Session(asterisk.pid, Options(1)) as session:
         session.on(0.5)  # learns which probes are busy
         by_two = _times_ms(session, asterisk.pid, links=2)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from contextlib import suppress
 
 from profiler.asterisk.containers import read_container
 from profiler.linux.bcc import BpfModule
 from profiler.probes.planner import PlannedProbe, ProbePlanner
 from profiler.probes.push_sites import forget_push_site, report_push_sites
-from profiler.process.memory import TargetMemory
+from profiler.process.target import TargetProcess
 from profiler.wire.lookups import MATCH_BY_ADDRESS
 
 MAX_COMPARISON_PROBES = 64
@@ -24,13 +23,11 @@ class Discovery:
         self,
         module: BpfModule,
         planner: ProbePlanner,
-        memory: TargetMemory,
-        is_code: Callable[[int], bool],
+        target: TargetProcess,
     ) -> None:
         self._module = module
         self._planner = planner
-        self._memory = memory
-        self._is_code = is_code
+        self._target = target
         self._refused: set[int] = set()
         self.comparisons: dict[int, PlannedProbe] = {}  # by function
 
@@ -51,7 +48,7 @@ class Discovery:
             trapped.set(struct.pack("<Q", function), _ONE)
 
     def _learn(self, container: int) -> None:
-        state = read_container(self._memory, container, self._is_code)
+        state = read_container(self._target.memory, container, self._target.is_code)
         if state is None:
             return
         v_table = struct.pack("<Q", state.v_table)
@@ -74,7 +71,7 @@ class Discovery:
     def _want(self, function: int) -> bool:
         if function in self.comparisons or function in self._refused:
             return False
-        if function != MATCH_BY_ADDRESS and not self._is_code(function):
+        if function != MATCH_BY_ADDRESS and not self._target.is_code(function):
             return False  # perhaps of a module that was loaded since we looked
         probe = None
         if len(self.comparisons) < MAX_COMPARISON_PROBES:

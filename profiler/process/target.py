@@ -23,3 +23,7 @@ class TargetProcess:
     def open(cls, pid: int, start_ticks: int) -> TargetProcess:
         """Make the readers; nothing is read yet."""
         return cls(pid, start_ticks, TargetMemory(pid), ProcessClock(pid), TargetCode(pid))
+
+    def is_code(self, address: int) -> bool:
+        """Return whether code was mapped at an address when `code` was last refreshed."""
+        return self.code.at(address) is not None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from profiler.asterisk.containers import read_chain_lengths, read_container
 from profiler.measure.lookups import LookupMeasurement
+from profiler.measure.string_cache import StringCache
 from profiler.model import recording as rec
 from profiler.model.observed import ContainerKey, Histogram, ObservedContainer, ObservedLookups
 from profiler.probes.planner import ProbePlanner
+from profiler.process.target import TargetProcess
 from profiler.wire.lookups import (
     Group,
     GroupKey,
@@ -21,7 +23,9 @@ _MAX_CONTAINERS_READ = 2_000
 _CHAINS_READ = 50  # of the containers with the most comparisons
 
 
-def collect_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> ObservedLookups:
+def collect_lookups(
+    measurement: LookupMeasurement, planner: ProbePlanner, target: TargetProcess
+) -> ObservedLookups:
     """Return all counts; call it when the probes are gone."""
     groups = measurement.groups()
     histograms: Histogram = {}
@@ -47,7 +51,7 @@ def collect_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
         windows=measurement.windows.all(),
         cpu_begin_ns=measurement.cpu_begin_ns,
         cpu_end_ns=measurement.cpu_end_ns,
-        containers=_containers(groups, measurement, planner),
+        containers=_containers(groups, measurement.cache, planner, target),
         texts=texts,
         entries=planner.entry_addresses(),
         probes=tuple(
@@ -57,11 +61,11 @@ def collect_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
                 probe.site.instruction,
                 probe.site.reason,
             )
-            for probe in measurement.probes()
+            for probe in measurement.probes.seen
         ),
         behind_probes=frozenset(
             probe.point.address + length
-            for probe in measurement.probes()
+            for probe in measurement.probes.seen
             if probe.site.instruction.startswith(("j", "call"))
             for length in _JUMP_BYTES
         ),
@@ -70,11 +74,11 @@ def collect_lookups(measurement: LookupMeasurement, planner: ProbePlanner) -> Ob
 
 def _containers(
     groups: dict[GroupKey, Group],
-    measurement: LookupMeasurement,
+    cache: StringCache,
     planner: ProbePlanner,
+    target: TargetProcess,
 ) -> dict[ContainerKey, ObservedContainer]:
     """Read the containers as they are now, the busiest first; of gone ones what is remembered."""
-    memory = measurement.memory
     work: dict[ContainerKey, int] = {}
     for key, group in groups.items():
         identity = (key.container, key.comparator)
@@ -82,14 +86,14 @@ def _containers(
     found = {}
     ranked = sorted(work, key=lambda identity: -work[identity])[:_MAX_CONTAINERS_READ]
     for rank, (address, comparator) in enumerate(ranked):
-        state = read_container(memory, address, measurement.is_code)
+        state = read_container(target.memory, address, target.is_code)
         is_gone = state is None or (state.comparator or 0) != comparator
         if is_gone:  # and perhaps another one has its place
-            state = measurement.cache.containers.get((address, comparator))
+            state = cache.containers.get((address, comparator))
         if state is None:
             continue
         is_read = rank < _CHAINS_READ and not is_gone
-        lengths = read_chain_lengths(memory, address, state) if is_read else ()
+        lengths = read_chain_lengths(target.memory, address, state) if is_read else ()
         # A list is a hash container of one bucket whose hash function is hash_zero().
         is_list = (
             state.layout.kind is Kind.HASH

@@ -23,7 +23,6 @@ from profiler.model.observed import Calibration, Observed, UnwindCoverage
 from profiler.names.session import NamingSession
 from profiler.probes.planner import ProbePlanner
 from profiler.process.events import ProcessEvents
-from profiler.process.mappings import TargetCode
 from profiler.process.procfs import is_running
 from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
@@ -49,7 +48,7 @@ class Run:
     events: ProcessEvents
     uses: ThreadUses
     sockets: UdpSockets
-    code: TargetCode
+    process: TargetProcess
     names: NamingSession
     planner: ProbePlanner
     tables: UnwindTables
@@ -114,7 +113,7 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
         events=events,
         uses=uses,
         sockets=sockets,
-        code=process.code,
+        process=process,
         names=names,
         planner=loaded.planner,
         tables=loaded.tables,
@@ -142,11 +141,9 @@ def _measurement(
         loaded.programs,
         loaded.planner,
         loaded.plan,
-        target.pid,
+        target,
         loaded.calibration,
         governor,
-        lambda address: target.code.at(address) is not None,
-        target.clock,
     )
 
 
@@ -229,8 +226,8 @@ def _observe(run: Run) -> None:
     run.sockets.sample()
     run.sampler.follow_cpus()
     try:
-        if run.code.refresh():
-            run.coverage = run.tables.update(run.code.current)
+        if run.process.code.refresh():
+            run.coverage = run.tables.update(run.process.code.current)
             run.names.pin()  # it may be gone again when names are looked up
     except TargetError:
         run.exited = True
@@ -260,10 +257,10 @@ def _collect(run: Run) -> Observed:
     run.sampler.detach()
     account = run.uses.account()
     with suppress(TargetError):
-        run.code.refresh()  # what was mapped in the last second has names too
+        run.process.code.refresh()  # what was mapped in the last second has names too
     lookups = None
     if run.lookups is not None:
-        lookups = collect_lookups(run.lookups, run.planner)
+        lookups = collect_lookups(run.lookups, run.planner, run.process)
     run.sampler.drain()
     run.sockets.sample()
     sockets = run.sockets.recorded()

@@ -50,7 +50,7 @@ def profile_until(
 
 def test_a_probe_is_left_out_as_soon_as_frames_are_known(asterisk: Instance) -> None:
     with Storm(asterisk, 10) as storm, Session(asterisk.pid, EVERY_LOOKUP) as session:
-        profile_until(session, lambda m: m._traversal_frames._predicted > 0)
+        profile_until(session, lambda m: m._planner.frames._predicted > 0)
         before, verdicts = storm.read(), measured(session)._counts.verdicts
         profile_until(session, lambda m: sum(m._counts.verdicts) > sum(verdicts) + 10_000)
         after = storm.read()
@@ -71,7 +71,7 @@ def test_it_comes_back_where_elements_come_and_go(
         run = target.begin("hit", threads=4, churners=2, churn=20_000)
         profile_until(
             session,
-            lambda m: m._traversal_frames._predicted > 0 and not m._traversal_frames.are_known,
+            lambda m: m._planner.frames._predicted > 0 and not m._planner.frames.are_known,
         )
         doubts = measured(session)._counts.verdicts
         profile_until(session, lambda m: sum(m._counts.verdicts) > sum(doubts) + 10_000)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,7 +14,6 @@ from profiler.measure.discovery import MAX_COMPARISON_PROBES, Discovery
 from profiler.model.observed import ContainerState
 from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe, ProbePlanner
-from profiler.process.memory import TargetMemory
 from profiler.wire.lookups import Kind, Layout
 from profiler.wire.unwind import push_site
 
@@ -81,8 +81,8 @@ Make = Callable[[Planner], Discovery]
 @pytest.fixture
 def make(module: Module) -> Iterator[Make]:
     def discovery(planner: Planner) -> Discovery:
-        memory = cast(TargetMemory, None)  # no container is met here
-        return Discovery(cast(BpfModule, module), cast(ProbePlanner, planner), memory, is_code)
+        target: Any = SimpleNamespace(memory=None, is_code=is_code)  # no container is met here
+        return Discovery(cast(BpfModule, module), cast(ProbePlanner, planner), target)
 
     yield discovery
 

@@ -13,7 +13,7 @@ from profiler.measure.budget import Governor
 from profiler.measure.lookups import LookupMeasurement
 from profiler.model.observed import Calibration
 from profiler.probes.planner import ProbePlan
-from profiler.process.cpu_clock import ProcessClock
+from profiler.process.target import TargetProcess
 
 PLAN = ProbePlan((), True, True, True, False, True, ())
 
@@ -60,11 +60,9 @@ def measurement(programs: Any) -> LookupMeasurement:
         programs,
         planner,
         PLAN,
-        1,
+        TargetProcess.open(os.getpid(), 0),
         Calibration(700, 10_000, 500),
         Governor(None, 0),
-        lambda _address: True,
-        ProcessClock(os.getpid()),
     )
 
 

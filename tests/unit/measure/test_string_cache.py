@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -36,8 +38,13 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
     return Memory()
 
 
+def cache(memory: Memory) -> StringCache:
+    target: Any = SimpleNamespace(memory=memory, is_code=lambda _: True)
+    return StringCache(target)
+
+
 def test_what_was_noted_survives_the_target(memory: Memory) -> None:
-    known = StringCache(memory, lambda _: True)  # type: ignore[arg-type]
+    known = cache(memory)
     known.note(KEY)
     memory.texts.clear()
     memory.containers.clear()
@@ -46,20 +53,20 @@ def test_what_was_noted_survives_the_target(memory: Memory) -> None:
 
 
 def test_what_was_never_readable_is_unknown_and_asked_for_again(memory: Memory) -> None:
-    known = StringCache(memory, lambda _: True)  # type: ignore[arg-type]
+    known = cache(memory)
     assert known.text(0x3000) is None
     memory.texts[0x3000] = "late"
     assert known.text(0x3000) == "late"
 
 
 def test_another_container_at_the_same_address_is_not_taken_for_it(memory: Memory) -> None:
-    known = StringCache(memory, lambda _: True)  # type: ignore[arg-type]
+    known = cache(memory)
     known.note(replace(KEY, comparator=0x41))
     assert known.containers == {}
 
 
 def test_without_a_file_nothing_is_read_as_text(memory: Memory) -> None:
-    known = StringCache(memory, lambda _: True)  # type: ignore[arg-type]
+    known = cache(memory)
     known.note(replace(KEY, file=0, function=0x2100))
     memory.texts.clear()
     assert known.text(0x2100) is None

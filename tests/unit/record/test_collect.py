@@ -65,15 +65,14 @@ def harvest(target: Target) -> ObservedLookups:
         windows=SimpleNamespace(all=lambda: ()),
         cpu_begin_ns=5,
         cpu_end_ns=8,
-        memory=None,
-        is_code=None,
-        probes=lambda: target.probes,
+        probes=SimpleNamespace(seen=target.probes),
         cache=SimpleNamespace(text=lambda at: f"text {at:#x}", containers=target.before),
     )
     planner: Any = SimpleNamespace(
         entry_addresses=lambda: {0: 0x600}, returns_zero=lambda function: function == ZERO
     )
-    return collect.collect_lookups(measurement, planner)
+    process: Any = SimpleNamespace(memory=None, is_code=None)
+    return collect.collect_lookups(measurement, planner, process)
 
 
 def test_histograms_and_stacks_are_taken_apart(target: Target) -> None:

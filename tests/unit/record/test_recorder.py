@@ -79,6 +79,7 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
         calls,
         sampler=Part(calls, "sampler", samples=BoundedSamples()),
         lookups=Part(calls, "lookups", problem=None),
+        process=Part(calls, "process", code=Part(calls, "code")),
         governor=SimpleNamespace(spent_ns=0),
         sampling=Part(calls, "sampling", charged_ns=0),
     )
