@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.tables import Table, replace_between
 from lab.instance import start
 
-NAMES = ("budget", "story", "counting", "sampling", "latency")
+NAMES = ("budget", "story", "counting", "sampling", "latency", "tool")
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "overhead.md"
 
 
