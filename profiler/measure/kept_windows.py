@@ -101,7 +101,7 @@ class Stretch:
         self._sums[window.is_counting, window.is_overhead_dominated].add(window)
 
     def windows(self) -> list[MeasuredWindow]:
-        """Return one window of each sort, all with the edges of the stretch."""
+        """Return one window of each sort, all with the ends of the stretch."""
         first, last = self._first, self._last
         if first is None or last is None:
             return []

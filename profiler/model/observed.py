@@ -31,7 +31,7 @@ class MeasuredWindow:
     `cpu_begin_ns` and `cpu_end_ns` are the target's CPU clock at its ends. It advanced by `cpu_ns`
     while the window was open; `cost_ns` of that is our own part. Keys of a counting window's groups
     have no comparator. Several windows of one sort may be `merged` into one; all that are merged
-    over the same stretch of time have the same edges and follow each other.
+    over the same stretch of time have the same ends and follow each other.
     """
 
     window: rec.ProbeWindow

@@ -78,7 +78,7 @@ def _containers(
     planner: ProbePlanner,
     target: TargetProcess,
 ) -> dict[ContainerKey, ObservedContainer]:
-    """Read the containers as they are now, the busiest first; of gone ones what is remembered."""
+    """Read the containers as they are now, the busiest first; of gone ones what the cache holds."""
     work: dict[ContainerKey, int] = {}
     for key, group in groups.items():
         identity = (key.container, key.comparator)

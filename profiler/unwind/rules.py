@@ -58,7 +58,7 @@ class RuleWords:
         self.uses_rbx = False  # some CFA is found by it
 
     def pack(self, state: State) -> int:
-        """Return the word for a state; remembered in `words`."""
+        """Return the word for a state; `words` is its cache."""
         packed = self.words[state] = self._pack(state)
         return packed
 

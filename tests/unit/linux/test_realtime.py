@@ -37,34 +37,34 @@ def scheduler(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_we_run_as_before_when_it_ends(scheduler: Scheduler) -> None:
-    hurry = RealtimePriority()
-    hurry.begin()
+    priority = RealtimePriority()
+    priority.begin()
     assert scheduler.now == REALTIME
-    hurry.end()
+    priority.end()
     assert scheduler.now == BEFORE
 
 
 def test_beginning_twice_does_not_forget_how_we_ran_before(scheduler: Scheduler) -> None:
-    hurry = RealtimePriority()
-    hurry.begin()
-    hurry.begin()
-    hurry.end()
-    hurry.end()
+    priority = RealtimePriority()
+    priority.begin()
+    priority.begin()
+    priority.end()
+    priority.end()
     assert scheduler.changes == [REALTIME, BEFORE]
 
 
 def test_who_may_not_runs_as_before(scheduler: Scheduler) -> None:
     scheduler.refuses = True
-    hurry = RealtimePriority()
-    hurry.begin()
+    priority = RealtimePriority()
+    priority.begin()
     scheduler.refuses = False
-    hurry.end()
+    priority.end()
     assert scheduler.changes == []
 
 
 def test_it_can_begin_again(scheduler: Scheduler) -> None:
-    hurry = RealtimePriority()
+    priority = RealtimePriority()
     for _ in range(2):
-        hurry.begin()
-        hurry.end()
+        priority.begin()
+        priority.end()
     assert scheduler.changes == [REALTIME, BEFORE] * 2
