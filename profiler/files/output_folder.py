@@ -135,7 +135,7 @@ class OutputFolder:
             return
         if not stat.S_ISREG(mode):
             raise UsageError(
-                f"{str(self.path / name)!r} is a link or no file, it is not replaced",
+                f"{str(self.path / name)!r} is not a file (or is a symlink), it is not replaced",
                 "Remove it, or choose another folder with -o.",
             )
 

@@ -22,7 +22,7 @@ from profiler.model.recording import SCHEMA, Recording
 FILE_NAME = "recording"
 # 600,000 samples, 100 threads busy for a minute at 99 Hz, are 28 MB of JSON; a bomb has no end.
 UNPACKED_BYTES_MAX = 512 * 1024 * 1024
-FREQUENCY_HZ = (0.001, 1e6)  # of sampling, if there was any; renderers divide by it
+FREQUENCY_HZ = (0.001, 1e6)  # of sampling; renderers divide by it, and by the window
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -65,8 +65,10 @@ def parse_recording(text: bytes) -> Recording:
     except MismatchError as error:
         raise ValueError(f"is not a valid recording: {error}") from None
     low, high = FREQUENCY_HZ
-    if recording.frequency_hz and not low <= recording.frequency_hz <= high:
+    if not low <= recording.frequency_hz <= high:
         raise ValueError(f"is not a valid recording: frequency_hz: not within {low:g} to {high:g}")
+    if recording.window.duration_ns <= 0:
+        raise ValueError("is not a valid recording: window: ends before it starts")
     for name, index, length in _references(recording):
         if not 0 <= index < length:
             raise ValueError(f"is not a valid recording: {name}: {index} is not below {length}")

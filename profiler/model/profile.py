@@ -131,6 +131,11 @@ class CallSiteUse:
         """The estimate; where there is none, what it is at least."""
         return self.estimated_low if self.estimated_total is None else self.estimated_total
 
+    @property
+    def estimated_duration_ns(self) -> float:
+        """Time of its lookups in the whole window."""
+        return self.total_or_bound * (self.duration_ns.mean or 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerUse:
@@ -153,6 +158,11 @@ class ContainerUse:
     estimated_comparisons: float  # in the whole window
     estimated_duration_ns: float  # in the whole window
     call_sites: tuple[CallSiteUse, ...]
+
+    @property
+    def label(self) -> str:
+        """Its name, else its kind and address."""
+        return self.name or f"{self.kind} at {self.address:#x}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,16 @@ class Accounting:
     collided: int = 0
     truncated: int = 0
 
+    @property
+    def seen(self) -> int:
+        """What is in the recording, also with truncated stacks or walks."""
+        return self.kept + self.truncated
+
+    @property
+    def missed(self) -> int:
+        """What should be in the recording and is not."""
+        return self.lost + self.collided
+
     def balanced(self) -> bool:
         """Return whether fired = kept + filtered + lost + collided + truncated."""
         parts = (self.kept, self.filtered, self.lost, self.collided, self.truncated)
@@ -49,9 +59,14 @@ class Window:
     end_ns: int
 
     @property
+    def duration_ns(self) -> int:
+        """Nanoseconds."""
+        return self.end_ns - self.start_ns
+
+    @property
     def duration_s(self) -> float:
         """Seconds."""
-        return (self.end_ns - self.start_ns) / 1e9
+        return self.duration_ns / 1e9
 
 
 @dataclass(frozen=True, slots=True)

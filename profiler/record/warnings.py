@@ -11,6 +11,7 @@ from profiler.wire.lookups import LookupCounter
 
 _UNATTRIBUTED_RATIO = 0.02
 _UNSAMPLED_RATIO = 0.15
+_HIGH_FREQUENCY_HZ = 999  # above it, what is missing is not met by asking more often
 _UNLIKELY_DEVIATIONS = 3  # chance takes some, too
 
 
@@ -52,11 +53,11 @@ def missing_samples(observed: Observed, frequency_hz: float) -> str | None:
     chance = _UNLIKELY_DEVIATIONS * math.sqrt(expected)
     if missing <= max(_UNSAMPLED_RATIO * expected, chance):
         return None
+    higher = "-F 999 or " if frequency_hz < _HIGH_FREQUENCY_HZ else ""
     return (
-        f"fewer samples than CPU time: {missing:,.0f} of {expected:,.0f} are missing; threads that "
-        "run for microseconds at a time have too few, since timers wait during switches; threads "
-        "that wake together are met or missed together (a higher -F helps against that); and the "
-        "kernel takes no more a second than sysctl kernel.perf_event_max_sample_rate says"
+        f"Only {observed.sample_accounting.fired:,} of about {expected:,.0f} expected CPU samples "
+        "were taken; most likely threads run very briefly. Treat the flame graph as rough; try "
+        f"{higher}a longer -d. sysctl kernel.perf_event_max_sample_rate may limit samples, too."
     )
 
 

@@ -7,9 +7,7 @@ from typing import TextIO
 
 from profiler.model.difference import ContainerChange, CpuChange, Difference
 from profiler.renderers import numbers
-from profiler.renderers.labels import clip
-from profiler.renderers.lines import WIDTH, Line, heading
-from profiler.renderers.tables import table
+from profiler.renderers.lines import Line, heading, table
 from profiler.renderers.text import write
 
 _ROWS_MAX = 10
@@ -39,14 +37,14 @@ def _cpu(title: str, changes: Sequence[CpuChange]) -> list[Line]:
     if clear:
         rows = [
             (
-                clip(" <- ".join(reversed(item.names)), WIDTH),
+                " <- ".join(reversed(item.names)),
                 numbers.percent_cell(item.before_ratio),
                 numbers.percent_cell(item.after_ratio),
                 _signed(item.delta_ratio),
             )
             for item in clear[:_ROWS_MAX]
         ]
-        made += [Line(text) for text in table(("", *_TITLES), rows, WIDTH)]
+        made += table(("", *_TITLES), rows)
     if len(clear) > _ROWS_MAX:
         made.append(Line(f"  and {len(clear) - _ROWS_MAX} smaller changes", "dim"))
     if len(clear) < len(changes):
@@ -64,7 +62,7 @@ def _containers(changes: Sequence[ContainerChange]) -> list[Line]:
         before, after = change.before, change.after
         rows.append(
             (
-                clip(change.name, WIDTH),
+                change.name,
                 numbers.percent_cell(before.duration_ratio if before else None),
                 numbers.percent_cell(after.duration_ratio if after else None),
                 _signed(change.delta_ratio),
@@ -72,7 +70,7 @@ def _containers(changes: Sequence[ContainerChange]) -> list[Line]:
                 _pair(before.elements if before else None, after.elements if after else None),
             )
         )
-    made += [Line(text) for text in table(("", *_TITLES, "lookups/s", "elements"), rows, WIDTH)]
+    made += table(("", *_TITLES, "lookups/s", "elements"), rows)
     if len(changes) > _ROWS_MAX:
         made.append(Line(f"  and {len(changes) - _ROWS_MAX} smaller changes", "dim"))
     return made

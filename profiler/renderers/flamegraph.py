@@ -9,12 +9,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from typing import TextIO
 from xml.sax.saxutils import escape, quoteattr
 
 from profiler.model.profile import Profile
 from profiler.renderers import numbers
-from profiler.renderers.assets import read_asset
 from profiler.renderers.labels import clip, target_label, window_label
 from profiler.renderers.lanes import Lane, comparison_lanes, sample_lanes
 from profiler.renderers.tree import Node, build, keep_heaviest
@@ -63,20 +63,16 @@ def render_comparisons(profile: Profile, out: TextIO) -> None:
 
 def sample_graph(profile: Profile) -> Graph:
     """Return the graph of CPU samples."""
-    accounting = profile.sample_accounting
-    lost = accounting.fired - accounting.kept - accounting.filtered
     quality = profile.stack_quality
     caption = (
         f"{window_label(profile)}, {profile.frequency_hz:g} samples/s: "
-        f"{numbers.exact(len(profile.samples))} samples, {numbers.exact(lost)} lost, "
-        f"{numbers.exact(quality.samples - quality.whole)} stacks truncated"
+        f"{len(profile.samples):,} samples, {profile.sample_accounting.missed:,} lost, "
+        f"{quality.samples - quality.whole:,} stacks truncated"
     )
 
     def weigh(weight: int) -> str:
-        text = numbers.counted(weight, "sample")
-        if profile.frequency_hz > 0:
-            text += f", {numbers.duration(weight / profile.frequency_hz * 1e9)}"
-        return text
+        seconds = weight / profile.frequency_hz
+        return f"{numbers.counted(weight, 'sample')}, {numbers.duration(seconds * 1e9)}"
 
     return Graph(
         title=f"CPU time of {target_label(profile)}",
@@ -91,10 +87,9 @@ def sample_graph(profile: Profile) -> Graph:
 def comparison_graph(profile: Profile) -> Graph:
     """Return the graph of comparisons in lookups."""
     accounting = profile.lookup_accounting
-    lost = accounting.fired - accounting.kept - accounting.filtered
     caption = (
-        f"{window_label(profile)}: comparisons of {numbers.exact(accounting.kept)} measured "
-        f"lookups, by the stacks that made them; {numbers.exact(lost)} lookups lost"
+        f"{window_label(profile)}: comparisons of {accounting.seen:,} measured lookups, by the "
+        f"stacks that made them; {accounting.missed:,} lookups lost"
     )
     return Graph(
         title=f"Comparisons in container lookups of {target_label(profile)}",
@@ -106,14 +101,9 @@ def comparison_graph(profile: Profile) -> Graph:
     )
 
 
-def stylesheet() -> str:
-    """Return the style of all flame graphs."""
-    return read_asset("flamegraph.css")
-
-
-def script() -> str:
-    """Return the definition of makeFlameGraph(svg, isWholeDocument)."""
-    return read_asset("flamegraph.js")
+def read_asset(name: str) -> str:
+    """Return the text of a style sheet or script that lies beside this module."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def fragment(graph: Graph, name: str) -> str:
@@ -123,14 +113,14 @@ def fragment(graph: Graph, name: str) -> str:
 
 def _write(graph: Graph, out: TextIO) -> None:
     inside = (
-        f"<style><![CDATA[\n{stylesheet()}]]></style>\n"
+        f"<style><![CDATA[\n{read_asset('flamegraph.css')}]]></style>\n"
         f'<rect class="paper" width="100%" height="100%"/>\n'
         f'<text class="title" x="10" y="24">{escape(graph.title)}</text>\n'
         f'<text class="caption" x="10" y="43">{escape(graph.caption)}</text>\n'
     )
     out.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     out.write(_svg(graph, "", inside, _HEAD_HEIGHT).removesuffix("</svg>\n"))
-    out.write(f"<script><![CDATA[\n{script()}")
+    out.write(f"<script><![CDATA[\n{read_asset('flamegraph.js')}")
     out.write("makeFlameGraph(document.documentElement, true);\n]]></script>\n</svg>\n")
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from profiler.renderers.numbers import exact
+from profiler.renderers.lines import WIDTH, Line
+from profiler.renderers.numbers import duration
 
 EXACT_BELOW = 16  # when no value is larger, every value has a row of its own
 
 _SINGLE_BELOW = 4  # else the values below this one have
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+
+Slots = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,57 @@ class Bar:
     count: int
 
 
-def bars(slots: tuple[tuple[int, int, int], ...], single_values: bool = True) -> tuple[Bar, ...]:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a bar stands for in words, its count, and that as a share of the largest count."""
+
+    name: str
+    count: int
+    share: float
+
+
+def count_rows(slots: Slots) -> list[Row]:
+    """Return the rows of a histogram of whole numbers, each ending at its largest value."""
+    made = bars(slots)
+    names = [
+        f"{bar.low:,}" if bar.high == bar.low + 1 else f"{bar.low:,} to {bar.high - 1:,}"
+        for bar in made
+    ]
+    return _rows(made, names)
+
+
+def time_rows(slots: Slots) -> list[Row]:
+    """Return the rows of a histogram of times, each ending where the next one starts."""
+    made = bars(slots, single_values=False)
+    return _rows(made, [f"{duration(bar.low)} to {duration(bar.high)}" for bar in made])
+
+
+def _rows(made: Sequence[Bar], names: Sequence[str]) -> list[Row]:
+    largest = max((bar.count for bar in made), default=1)
+    return [
+        Row(name, bar.count, bar.count / largest) for name, bar in zip(names, made, strict=True)
+    ]
+
+
+def draw(rows: Sequence[Row]) -> list[Line]:
+    """Return one line per row: its values, its count, and a bar as long as the count is large."""
+    name_width = max(len(row.name) for row in rows)
+    counts = [f"{row.count:,}" for row in rows]
+    count_width = max(map(len, counts))
+    room = WIDTH - name_width - count_width - 6
+    return [
+        Line(f"  {row.name:>{name_width}}  {count:>{count_width}}  {_blocks(row, room)}".rstrip())
+        for row, count in zip(rows, counts, strict=True)
+    ]
+
+
+def _blocks(row: Row, room: int) -> str:
+    """Return blocks in proportion to the count; of any count at least the thinnest block."""
+    eighths = max(1, round(row.share * room * 8)) if row.count else 0
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def bars(slots: Slots, single_values: bool = True) -> tuple[Bar, ...]:
     """Return the rows of a histogram, from the first to the last that holds something.
 
     A slot belongs to the row of its low end and widens that row if it reaches beyond it, so that a
@@ -61,38 +114,3 @@ def _edges(start: int, stop: int, single_below: int) -> Iterator[tuple[int, int]
         high = _edge(start, single_below)[1]
         yield start, high
         start = high
-
-
-def draw(
-    rows: tuple[Bar, ...], width: int, value: Callable[[int], str], is_exact: bool
-) -> list[str]:
-    """Return one line per row: its values, its count, and a bar as long as the count is large.
-
-    `is_exact` says that values are whole numbers: a row ends at its largest value, and a single
-    value stands alone. Else a row ends where the next one starts.
-    """
-    names = [name(bar, value, is_exact) for bar in rows]
-    name_width = max(map(len, names), default=0)
-    counts = [exact(bar.count) for bar in rows]
-    count_width = max(map(len, counts), default=0)
-    largest = max((bar.count for bar in rows), default=0)
-    drawn = (_bar(bar.count, largest, width - name_width - count_width - 6) for bar in rows)
-    return [
-        f"  {label:>{name_width}}  {text:>{count_width}}  {blocks}".rstrip()
-        for label, text, blocks in zip(names, counts, drawn, strict=True)
-    ]
-
-
-def name(bar: Bar, value: Callable[[int], str], is_exact: bool) -> str:
-    """Return the values of a row in words; see `draw` for `is_exact`."""
-    if is_exact and bar.high == bar.low + 1:
-        return value(bar.low)
-    return f"{value(bar.low)} to {value(bar.high - 1 if is_exact else bar.high)}"
-
-
-def _bar(count: int, largest: int, width: int) -> str:
-    """Return blocks in proportion to count; what is not nothing is at least the thinnest block."""
-    if not count:
-        return ""
-    eighths = max(1, round(count / largest * width * 8))
-    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

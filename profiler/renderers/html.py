@@ -9,14 +9,21 @@ from __future__ import annotations
 from typing import TextIO
 
 from profiler.model.profile import Profile
-from profiler.renderers import flamegraph, numbers
-from profiler.renderers.assets import read_asset
-from profiler.renderers.flamegraph import Graph, comparison_graph, sample_graph
-from profiler.renderers.labels import finding_share, printable, target_label, window_label
+from profiler.renderers import flamegraph, numbers, quality
+from profiler.renderers.flamegraph import Graph, comparison_graph, read_asset, sample_graph
+from profiler.renderers.labels import (
+    container_label,
+    early_end,
+    idle_sockets,
+    printable,
+    target_label,
+    window_label,
+    without_findings,
+)
 from profiler.renderers.lookup_html import call_sites, containers, growth, histograms
-from profiler.renderers.markup import Markup, element, share_bar, table, text, two_lines
-from profiler.renderers.quality_html import quality, tiles
+from profiler.renderers.markup import Markup, element, section, share_bar, table, text, two_lines
 from profiler.renderers.thread_groups import ThreadGroup, thread_groups
+from profiler.renderers.uses import all_lookups
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _START = 'for (const svg of document.querySelectorAll("svg.flame")) { makeFlameGraph(svg, false); }'
@@ -27,7 +34,7 @@ def render(profile: Profile, out: TextIO) -> None:
     title = text(target_label(profile))
     sections = (
         _header(profile),
-        tiles(profile),
+        _tiles(profile),
         _findings(profile),
         _warnings(profile),
         _threads(profile),
@@ -38,7 +45,7 @@ def render(profile: Profile, out: TextIO) -> None:
         growth(profile),
         _graph("cpu-graph", "Where CPU time goes", sample_graph(profile)),
         _graph("comparisons-graph", "Where comparisons come from", comparison_graph(profile)),
-        quality(profile),
+        _quality(profile),
         _provenance(profile),
     )
     out.write(
@@ -46,61 +53,77 @@ def render(profile: Profile, out: TextIO) -> None:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n"
-        f"<style>\n{read_asset('report.css')}{flamegraph.stylesheet()}</style>\n"
+        f"<style>\n{read_asset('report.css')}{read_asset('flamegraph.css')}</style>\n"
         "</head>\n<body>\n<main>\n"
     )
     out.writelines(f"{section}\n" for section in sections if section)
-    out.write(f"</main>\n<script>\n{flamegraph.script()}{_START}\n</script>\n</body>\n</html>\n")
+    script = read_asset("flamegraph.js") + _START
+    out.write(f"</main>\n<script>\n{script}\n</script>\n</body>\n</html>\n")
 
 
 def _header(profile: Profile) -> Markup:
     window = f"{window_label(profile)}, {profile.frequency_hz:g} samples a second"
     parts = [element("h1", target_label(profile)), element("p", window, kind="faint")]
-    if profile.target.exited:
-        parts.append(element("p", "The process ended while it was recorded.", kind="bad"))
-    elif profile.stopped_by != "duration":
-        parts.append(element("p", f"Ended early: {profile.stopped_by}.", kind="bad"))
+    if ended := early_end(profile):
+        parts.append(element("p", ended, kind="bad"))
     return element("header", *parts)
+
+
+def _tiles(profile: Profile) -> Markup:
+    """Return the few numbers that come first."""
+    shown = []
+    if profile.threads:
+        busiest = thread_groups(profile)[0]
+        who = f"{len(busiest.threads):,} threads" if busiest.is_many else "the busiest thread"
+        shown.append((numbers.percent(busiest.cpu_ratio), f"CPU of {who}, {busiest.title}"))
+    if profile.containers:
+        worst = profile.containers[0]
+        share = numbers.percent(worst.estimated_duration_ns / profile.window.duration_ns)
+        shown.append((share, f"of the window in lookups in {container_label(worst)}"))
+        rate = all_lookups(profile).rate(profile.window.duration_s)
+        shown.append((rate, "container lookups a second"))
+    allowed = profile.cost.budget_ratio
+    budget = "without a budget" if allowed is None else f"of {numbers.percent(allowed)} allowed"
+    taken = numbers.percent(profile.cost.measured_ratio)
+    shown.append((taken, f"of one CPU was the cost, {budget}"))
+    cards = [
+        element("div", element("b", value), element("small", words), kind="tile")
+        for value, words in shown
+    ]
+    return element("div", *cards, kind="tiles")
 
 
 def _findings(profile: Profile) -> Markup:
     cards = []
-    for finding in sorted(profile.findings, key=lambda finding: finding.rank):
-        share = ""
-        if finding.cpu_ratio is not None:
-            share = f" ({finding_share(finding)})"
-        title = element("h3", f"{finding.rank}. {finding.title}", share)
+    for finding in profile.findings:
+        title = element("h3", f"{finding.rank}. {finding.title}")
         evidence = [element("p", line) for line in finding.evidence]
         advice = element("p", finding.advice, kind="advice")
         cards.append(element("div", title, *evidence, advice, kind="finding"))
     if not cards:
-        is_blank = not profile.samples and not profile.containers
-        words = "Nothing was measured." if is_blank else "Nothing stands out."
-        cards = [element("p", words, kind="bad" if is_blank else "good")]
-    return element("section", element("h2", "Findings"), *cards)
+        words, kind = without_findings(profile)
+        cards = [element("p", words, kind=kind)]
+    return section("Findings", *cards)
 
 
 def _warnings(profile: Profile) -> Markup:
-    if not profile.warnings:
-        return Markup("")
     lines = [element("p", warning) for warning in profile.warnings]
-    return element("section", element("h2", "Warnings"), *lines)
+    return section("Warnings", *lines) if lines else Markup("")
 
 
 def _threads(profile: Profile) -> Markup:
     rows = [
         (
             two_lines(group.title, _which(group)),
-            share_bar(group.cpu_ratio, numbers.percent_cell(group.cpu_ratio)),
+            share_bar(group.cpu_ratio),
             numbers.percent_cell(group.run_delay_ratio),
-            numbers.exact(group.samples),
+            f"{group.samples:,}",
         )
         for group in thread_groups(profile)
     ]
     explanation = "CPU time over the window; waiting means ready to run, but not on a CPU."
-    return element(
-        "section",
-        element("h2", "Hot threads"),
+    return section(
+        "Hot threads",
         element("p", explanation, kind="faint"),
         table(("Thread", "CPU", "Waiting", "Samples"), rows),
     )
@@ -115,36 +138,32 @@ def _which(group: ThreadGroup) -> str:
 def _sockets(profile: Profile) -> Markup:
     if not profile.sockets:
         return Markup("")
-    busy = [socket for socket in profile.sockets if not socket.is_idle]
     rows = [
         (
             element("b", socket.local),
             numbers.size(socket.receive_queue_bytes_max),
             numbers.size(socket.receive_queue_bytes_mean),
-            element("span", numbers.exact(socket.drops), kind="bad" if socket.drops else ""),
+            element("span", f"{socket.drops:,}", kind="bad" if socket.drops else ""),
         )
-        for socket in busy
+        for socket in profile.sockets
+        if not socket.is_idle
     ]
-    idle = len(profile.sockets) - len(busy)
     explanation = "A queue that stays full, or drops: the process cannot keep up."
-    if idle:
-        explanation += f" {numbers.counted(idle, 'socket')} had nothing in the queue in any sample."
-    return element(
-        "section",
-        element("h2", "UDP sockets"),
-        element("p", explanation, kind="faint"),
+    return section(
+        "UDP sockets",
+        element("p", f"{explanation} {idle_sockets(profile)}".rstrip(), kind="faint"),
         table(("Socket", "Longest queue", "Mean queue", "Drops"), rows) if rows else "",
     )
 
 
 def _graph(name: str, title: str, graph: Graph) -> Markup:
-    drawing = Markup(flamegraph.fragment(graph, name))
-    return element(
-        "section",
-        element("h2", title),
-        element("p", graph.caption, kind="faint"),
-        element("div", drawing, kind="graph"),
-    )
+    drawing = element("div", Markup(flamegraph.fragment(graph, name)), kind="graph")
+    return section(title, element("p", graph.caption, kind="faint"), drawing)
+
+
+def _quality(profile: Profile) -> Markup:
+    said = (*quality.notes(profile), quality.cost(profile))
+    return section("Data quality", *(element("p", note, kind=kind) for note, kind in said))
 
 
 def _provenance(profile: Profile) -> Markup:
@@ -162,4 +181,4 @@ def _provenance(profile: Profile) -> Markup:
     )
     pairs = [element("dt", name) + element("dd", element("code", value)) for name, value in facts]
     listed = element("dl", *map(Markup, pairs))
-    return element("section", element("h2", "How this was made"), listed)
+    return section("How this was made", listed)

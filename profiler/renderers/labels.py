@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from profiler.model.profile import CallSiteUse, ContainerUse, Finding, NamedStack, Profile, Thread
+from profiler.model.profile import CallSiteUse, ContainerUse, NamedStack, Profile, Thread
 from profiler.renderers import numbers
 
 LABEL_MAX = 300  # characters; longer names are cut in everything that draws
 
 _ELLIPSIS = "…"
-_TIMED_FINDINGS = ("long-chain", "full-scan", "misses")
+_IDLE_RATIO = 0.01  # of one CPU: a process that uses less does not explain a problem
 
 
 def printable(text: str) -> str:
@@ -36,6 +36,31 @@ def window_label(profile: Profile) -> str:
     return f"{profile.window.duration_s:.1f} s from {clip(began, 40)}"
 
 
+def early_end(profile: Profile) -> str:
+    """Return why the recording ended before its time; "" if it did not."""
+    if profile.target.exited:
+        return "The process ended while it was recorded."
+    ended = clip(profile.stopped_by, 60)
+    return "" if ended == "duration" else f"Ended early: {ended}."
+
+
+def without_findings(profile: Profile) -> tuple[str, str]:
+    """Return (sentence, style) for the place of findings."""
+    if profile.samples or profile.containers:
+        return "Nothing stands out.", "good"
+    if sum(thread.cpu_ratio for thread in profile.threads) < _IDLE_RATIO:
+        return "Asterisk was idle. Run again while the problem is happening.", "bad"
+    return "No sample was taken and no lookup was measured.", "bad"
+
+
+def idle_sockets(profile: Profile) -> str:
+    """Return how many sockets have nothing to show; "" if none."""
+    idle = sum(socket.is_idle for socket in profile.sockets)
+    others = "other " if idle < len(profile.sockets) else ""
+    sockets = numbers.counted(idle, f"{others}UDP socket")
+    return f"{sockets}: queue empty, no drops." if idle else ""
+
+
 def thread_label(tid: int, thread: Thread | None) -> str:
     """Return what a thread is called: its role, else its name, and its tid."""
     name = (thread.role or thread.name) if thread else "thread"
@@ -44,7 +69,7 @@ def thread_label(tid: int, thread: Thread | None) -> str:
 
 def container_label(container: ContainerUse) -> str:
     """Return what a container is called: by its name, else by kind and address."""
-    return clip(container.name or f"{container.kind} at {container.address:#x}", LABEL_MAX)
+    return clip(container.label, LABEL_MAX)
 
 
 def call_site_label(site: CallSiteUse) -> str:
@@ -54,17 +79,6 @@ def call_site_label(site: CallSiteUse) -> str:
         return function
     line = "" if site.line is None else f":{site.line}"
     return f"{clip(site.file, LABEL_MAX)}{line} {function}"
-
-
-def finding_share(finding: Finding) -> str:
-    """Return how much a finding is about; "" if it has no such figure.
-
-    Lookups are timed from entry to return, so their share holds waits for locks and CPUs too.
-    """
-    if finding.cpu_ratio is None:
-        return ""
-    of = "of the time, waits included" if finding.id in _TIMED_FINDINGS else "of one CPU"
-    return f"{numbers.percent(finding.cpu_ratio)} {of}"
 
 
 def truncated_label(cause: str) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from profiler.renderers.labels import clip
+
 WIDTH = 80
+_GAP = "  "
 
 
 class Line(NamedTuple):
@@ -21,9 +25,22 @@ def heading(title: str, explanation: str = "") -> list[Line]:
     return [Line(""), Line(text, "heading")]
 
 
-def wrapped(prefix: str, text: str = "", style: str = "") -> list[Line]:
+def wrapped(prefix: str, text: str, style: str = "") -> list[Line]:
     """Return text in as many lines as it needs, each indented as far as the prefix is long."""
-    if not text:
-        prefix, text = "", prefix
     made = textwrap.wrap(text, WIDTH, initial_indent=prefix, subsequent_indent=" " * len(prefix))
     return [Line(line, style) for line in made]
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Line]:
+    """Return the title line and one line per row.
+
+    The first column is aligned left and takes what the others leave; those are aligned right.
+    """
+    widths = [max(len(row[at]) for row in (titles, *rows)) for at in range(1, len(titles))]
+    first_width = max(WIDTH - sum(widths) - len(_GAP) * len(titles), 1)
+    made = []
+    for first, *others in (titles, *rows):
+        cells = [f"{clip(first, first_width):<{first_width}}"]
+        cells += [f"{cell:>{width}}" for cell, width in zip(others, widths, strict=True)]
+        made.append(Line((_GAP + _GAP.join(cells)).rstrip()))
+    return made

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from profiler.model.profile import ContainerUse, Profile, Quantiles
+from profiler.model.profile import Profile, Quantiles
 from profiler.renderers import numbers
-from profiler.renderers.histogram import bars, draw
-from profiler.renderers.labels import clip, container_label
-from profiler.renderers.lines import WIDTH, Line, heading, wrapped
-from profiler.renderers.tables import table
-from profiler.renderers.uses import (
-    LookupUse,
-    by_comparisons,
-    call_site_uses,
-    container_uses,
-    shape,
-)
+from profiler.renderers.histogram import draw
+from profiler.renderers.labels import clip
+from profiler.renderers.lines import WIDTH, Line, heading, table, wrapped
+from profiler.renderers.uses import LookupUse, by_comparisons, call_site_uses, container_uses
 
 _RANKED_MAX = 10
 _DETAILED_MAX = 3
@@ -32,13 +25,8 @@ def lines(profile: Profile) -> list[Line]:
     return [
         *_ranking(profile, "CONTAINERS", containers),
         *_ranking(profile, "CALL SITES", call_site_uses(profile)),
-        *_histograms(profile, containers[:_HISTOGRAMS_MAX]),
+        *_histograms(containers[:_HISTOGRAMS_MAX]),
     ]
-
-
-def container_name(container: ContainerUse) -> str:
-    """Return the container's label, cut to a line."""
-    return clip(container_label(container), WIDTH)
 
 
 def _ranking(profile: Profile, title: str, uses: tuple[LookupUse, ...]) -> list[Line]:
@@ -48,44 +36,39 @@ def _ranking(profile: Profile, title: str, uses: tuple[LookupUse, ...]) -> list[
     made = heading(f"TOP {title} BY TIME", _EXPLANATION)
     made += _ranks(profile, uses[:_RANKED_MAX])
     if any(use.estimate.is_bound for use in uses):
-        made.append(
-            Line(
-                '  "at least": comparisons are a lower bound, too; time and share are rough', "dim"
-            )
-        )
+        words = '"at least": comparisons are a lower bound, too; time and share are rough'
+        made.append(Line(f"  {words}", "dim"))
     left_out = len(uses) - _RANKED_MAX
     if left_out > 0:
         made.append(Line(f"  and {left_out} more in report.html", "dim"))
-    reordered = by_comparisons(uses)[:_DETAILED_MAX]
-    if reordered != uses[:_DETAILED_MAX]:
+    detailed, reordered = uses[:_DETAILED_MAX], by_comparisons(uses)[:_DETAILED_MAX]
+    if reordered != detailed:
         made += heading(f"TOP {title} BY COMPARISONS", _EXPLANATION)
         made += _ranks(profile, reordered)
-    detailed = uses[:_DETAILED_MAX]
     for use in (*detailed, *(use for use in reordered if use not in detailed)):
-        made += [Line(""), *_details(profile, use, title == "CONTAINERS")]
+        made += [Line(""), *_details(profile, use)]
     return made
 
 
 def _ranks(profile: Profile, uses: Sequence[LookupUse]) -> list[Line]:
-    window_ns = profile.window.end_ns - profile.window.start_ns
+    window = profile.window
     rows = [
         (
             use.label,
-            use.estimate.rate(profile.window.duration_s),
+            use.estimate.rate(window.duration_s),
             numbers.duration(use.estimated_duration_ns),
-            numbers.percent_cell(use.estimated_duration_ns / window_ns if window_ns else None),
+            numbers.percent_cell(use.estimated_duration_ns / window.duration_ns),
             numbers.short(use.estimated_comparisons),
         )
         for use in uses
     ]
-    titles = ("", "lookups/s", "time", "share", "compared")
-    return [Line(text) for text in table(titles, rows, WIDTH)]
+    return table(("", "lookups/s", "time", "share", "compared"), rows)
 
 
-def _details(profile: Profile, use: LookupUse, is_container: bool) -> list[Line]:
+def _details(profile: Profile, use: LookupUse) -> list[Line]:
     seconds = profile.window.duration_s
     rate = f"{use.estimate.rate(seconds)}/s {use.estimate.error(seconds)}".rstrip()
-    count = f"{rate}, {numbers.exact(use.measured)} measured"
+    count = f"{rate}, {use.measured:,} measured"
     if use.hit_ratio is not None:
         count += f", {numbers.percent(use.hit_ratio)} of them hits"
     made = [Line(f"  {clip(use.label, WIDTH - 2)}", "heading")]
@@ -97,32 +80,20 @@ def _details(profile: Profile, use: LookupUse, is_container: bool) -> list[Line]
     resolution_ns = profile.cost.resolution_ns
     times = _quantiles(use.duration_ns, lambda ns: numbers.measured_duration(ns, resolution_ns))
     made.append(Line(f"    time         {times}"))
-    known_shape = shape(profile.containers[use.container]) if is_container else None
-    return made + (wrapped("    shape        ", known_shape) if known_shape else [])
+    return made + wrapped("    shape        ", use.shape)
 
 
 def _quantiles(quantiles: Quantiles, shown: Callable[[float | None], str]) -> str:
     if quantiles.max is None:
         return "not measured"
-    values = (
-        ("p50", quantiles.p50),
-        ("p90", quantiles.p90),
-        ("p99", quantiles.p99),
-        ("max", quantiles.max),
-    )
+    values = ((name, getattr(quantiles, name)) for name in ("p50", "p90", "p99", "max"))
     return "  ".join(f"{name} {shown(value):<9}" for name, value in values).rstrip()
 
 
-def _histograms(profile: Profile, uses: Sequence[LookupUse]) -> list[Line]:
+def _histograms(uses: Sequence[LookupUse]) -> list[Line]:
     made: list[Line] = []
     for use in uses:
-        for title, counted in (("COMPARISONS", use.comparisons), ("SORT CALLS", use.sort_calls)):
-            if counted.max:
-                made += heading(f"{title} PER LOOKUP", clip(use.label, WIDTH - 26))
-                rows = bars(counted.histogram)
-                made += [Line(text) for text in draw(rows, WIDTH, numbers.exact, True)]
-        if use.duration_ns.histogram:
-            made += heading("TIME PER LOOKUP", clip(use.label, WIDTH - 19))
-            rows = bars(use.duration_ns.histogram, single_values=False)
-            made += [Line(text) for text in draw(rows, WIDTH, numbers.duration, False)]
+        for title, rows in use.histograms():
+            made += heading(title.upper(), clip(use.label, WIDTH - len(title) - 4))
+            made += draw(rows)
     return made

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from profiler.renderers.histogram import Bar
+from profiler.renderers import numbers
+from profiler.renderers.histogram import Bar, Row
 from profiler.renderers.labels import LABEL_MAX, clip
 
 _SPARK_WIDTH = 96
@@ -23,10 +24,9 @@ def text(value: str) -> Markup:
     return value if isinstance(value, Markup) else Markup(escape(clip(value, LABEL_MAX)))
 
 
-def element(name: str, *content: str, kind: str = "", title: str = "") -> Markup:
-    """Return an element with a class and a title, and its content."""
+def element(name: str, *content: str, kind: str = "") -> Markup:
+    """Return an element with a class, and its content."""
     attributes = f' class="{kind}"' if kind else ""
-    attributes += f' title="{text(title)}"' if title else ""
     return Markup(f"<{name}{attributes}>{''.join(map(text, content))}</{name}>")
 
 
@@ -38,19 +38,21 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     return element("div", inside, kind="scroll")
 
 
+def section(title: str, *content: str) -> Markup:
+    """Return a part of the page under its title."""
+    return element("section", element("h2", title), *content)
+
+
 def two_lines(first: str, second: str) -> Markup:
     """Return a cell with a name and, smaller, what explains it."""
     return Markup(f"{element('b', first)}{element('small', second)}")
 
 
-def share_bar(ratio: float | None, shown: str) -> Markup:
-    """Return a number with a bar behind it that is full at 1."""
-    if ratio is None:
-        return text(shown)
+def share_bar(ratio: float) -> Markup:
+    """Return a share with a bar behind it that is full at 1."""
     width = min(max(ratio, 0.0), 1.0) * 100
-    return Markup(
-        f'<span class="share"><i style="width:{width:.1f}%"></i>{element("span", shown)}</span>'
-    )
+    shown = element("span", numbers.percent_cell(ratio))
+    return Markup(f'<span class="share"><i style="width:{width:.1f}%"></i>{shown}</span>')
 
 
 def sparkline(rows: Sequence[Bar]) -> Markup:
@@ -71,15 +73,13 @@ def sparkline(rows: Sequence[Bar]) -> Markup:
     )
 
 
-def chart(rows: Sequence[Bar], names: Sequence[str], counts: Sequence[str]) -> Markup:
+def chart(rows: Sequence[Row]) -> Markup:
     """Return a histogram as a table of names, bars and counts."""
-    largest = max((bar.count for bar in rows), default=0)
     lines = [
         Markup(
-            f"<tr><th>{text(name)}</th><td>"
-            f'<i style="width:{bar.count / largest * 100 if largest else 0:.2f}%"'
-            f"{' class=some' if bar.count else ''}></i></td><td>{text(count)}</td></tr>"
+            f'<tr><th>{text(row.name)}</th><td><i style="width:{row.share * 100:.2f}%"'
+            f"{' class=some' if row.count else ''}></i></td><td>{row.count:,}</td></tr>"
         )
-        for bar, name, count in zip(rows, names, counts, strict=True)
+        for row in rows
     ]
     return element("table", *lines, kind="chart")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 UNKNOWN = "?"
 
-_SUFFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_TIME_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
-_SIZE_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+_SUFFIXES = ((1e15, " P"), (1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (0.0, ""))
+_TIME_UNITS = ((1e9, " s"), (1e6, " ms"), (1e3, " us"), (0.0, " ns"))
+_SIZE_UNITS = ((1e9, " GB"), (1e6, " MB"), (1e3, " kB"), (0.0, " B"))
 
 
-def exact(value: int | None) -> str:
+def exact(value: int) -> str:
     """Return every digit: 1,234,567."""
-    return UNKNOWN if value is None else f"{value:,}"
+    return f"{value:,}"
 
 
 def counted(value: int, noun: str) -> str:
     """Return a number with what it counts: 1 socket, 2 sockets."""
-    return f"{exact(value)} {noun}{'' if value == 1 else 's'}"
+    return f"{value:,} {noun}{'' if value == 1 else 's'}"
 
 
 def count(value: float | None, exact_below: float = 100_000) -> str:
@@ -30,12 +32,7 @@ def count(value: float | None, exact_below: float = 100_000) -> str:
 
 def short(value: float | None) -> str:
     """Return three digits: 7, 0.52, 7.9 k, 21.7 k, 5.57 G."""
-    if value is None:
-        return UNKNOWN
-    for unit, suffix in _SUFFIXES:
-        if abs(value) >= unit * 0.9995:
-            return f"{_three_digits(value / unit)} {suffix}"
-    return _three_digits(value)
+    return _scaled(value, _SUFFIXES)
 
 
 def column(value: float | None) -> str:
@@ -50,12 +47,7 @@ def change(value: float) -> str:
 
 def duration(nanoseconds: float | None) -> str:
     """Return a time with its unit: 870 ns, 1.23 ms, 55.2 s."""
-    if nanoseconds is None:
-        return UNKNOWN
-    for unit, suffix in _TIME_UNITS:
-        if abs(nanoseconds) >= unit * 0.9995:
-            return f"{_three_digits(nanoseconds / unit)} {suffix}"
-    return f"{_three_digits(nanoseconds)} ns"
+    return _scaled(nanoseconds, _TIME_UNITS)
 
 
 def measured_duration(nanoseconds: float | None, resolution_ns: int) -> str:
@@ -65,14 +57,9 @@ def measured_duration(nanoseconds: float | None, resolution_ns: int) -> str:
     return duration(nanoseconds)
 
 
-def size(size_bytes: float | None) -> str:
+def size(size_bytes: float) -> str:
     """Return a number of bytes with a decimal unit: 0 B, 213 kB."""
-    if size_bytes is None:
-        return UNKNOWN
-    for unit, suffix in _SIZE_UNITS:
-        if size_bytes >= unit * 0.9995:
-            return f"{_three_digits(size_bytes / unit)} {suffix}"
-    return f"{round(size_bytes)} B"
+    return _scaled(round(size_bytes), _SIZE_UNITS)
 
 
 def percent(ratio: float | None) -> str:
@@ -94,8 +81,15 @@ def percent_cell(ratio: float | None) -> str:
     return UNKNOWN if ratio is None else f"{ratio * 100:.1f} %"
 
 
-def _three_digits(value: float) -> str:
-    magnitude = abs(value)
+def _scaled(value: float | None, units: Sequence[tuple[float, str]]) -> str:
+    """Return three digits and the first unit that the value reaches; the last one is of ones."""
+    if value is None:
+        return UNKNOWN
+    unit, name = next((size, name) for size, name in units if abs(value) >= size * 0.9995)
+    scaled = value / (unit or 1.0)
+    magnitude = abs(scaled)
     digits = 0 if magnitude >= 99.95 else 1 if magnitude >= 9.995 else 2
-    text = f"{value:.{digits}f}"
-    return text.rstrip("0").rstrip(".") if value == int(value) and "." in text else text
+    text = f"{scaled:.{digits}f}"
+    if scaled == int(scaled):
+        text = text.partition(".")[0]
+    return text + name

@@ -55,11 +55,9 @@ def _threads(profile: Profile, frames: dict[tuple[str, str | None], int]) -> lis
     by_lane = defaultdict(list)
     for sample in sorted(profile.samples, key=lambda sample: sample.time_ns):
         by_lane[lane_of(sample.tid)].append(stacks[sample.stack])
-    unit, weight = "none", 1
-    if profile.frequency_hz > 0:
-        unit, weight = "nanoseconds", max(1, round(1e9 / profile.frequency_hz))
+    weight_ns = round(1e9 / profile.frequency_hz)
     return [
-        _sampled(label, unit, samples, [weight] * len(samples))
+        _sampled(label, "nanoseconds", samples, [weight_ns] * len(samples))
         for label, samples in sorted(by_lane.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
 

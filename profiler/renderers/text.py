@@ -11,11 +11,19 @@ from rich.console import Console
 from rich.text import Text
 
 from profiler.model.profile import Profile
-from profiler.renderers import lookup_text, numbers, quality_text
-from profiler.renderers.labels import clip, finding_share, target_label, window_label
-from profiler.renderers.lines import WIDTH, Line, heading, wrapped
-from profiler.renderers.tables import table
+from profiler.renderers import lookup_text, numbers, quality
+from profiler.renderers.labels import (
+    clip,
+    container_label,
+    early_end,
+    idle_sockets,
+    target_label,
+    window_label,
+    without_findings,
+)
+from profiler.renderers.lines import WIDTH, Line, heading, table, wrapped
 from profiler.renderers.thread_groups import thread_groups
+from profiler.renderers.uses import growth
 
 _ROWS_MAX = 10
 _FINDINGS_MAX = 5
@@ -50,7 +58,7 @@ def report(profile: Profile) -> list[Line]:
         *_sockets(profile),
         *lookup_text.lines(profile),
         *_growth(profile),
-        *quality_text.lines(profile),
+        *_quality(profile),
     ]
 
 
@@ -65,25 +73,15 @@ def _in_ascii(text: str) -> str:
 def _title(profile: Profile) -> list[Line]:
     rate = f"{profile.frequency_hz:g} samples/s"
     title = f"{target_label(profile)}, {window_label(profile)}, {rate}"
-    lines = wrapped(title, style="heading")
-    if profile.target.exited:
-        lines += wrapped("The process ended while it was recorded.", style="bad")
-    elif profile.stopped_by != "duration":
-        lines += wrapped(f"Ended early: {clip(profile.stopped_by, 60)}.", style="bad")
-    return lines
+    return wrapped("", title, "heading") + wrapped("", early_end(profile), "bad")
 
 
 def _findings(profile: Profile) -> list[Line]:
     lines = heading("FINDINGS")
-    if not profile.samples and not profile.containers:
-        return [*lines, Line("  Nothing was measured.", "bad")]
     if not profile.findings:
-        return [*lines, Line("  Nothing stands out.", "good")]
-    for finding in sorted(profile.findings, key=lambda finding: finding.rank)[:_FINDINGS_MAX]:
-        share = ""
-        if finding.cpu_ratio is not None:
-            share = f" ({finding_share(finding)})"
-        lines += wrapped(f"{finding.rank:>2}. ", f"{clip(finding.title, 160)}{share}", "bad")
+        return lines + wrapped("  ", *without_findings(profile))
+    for finding in profile.findings[:_FINDINGS_MAX]:
+        lines += wrapped(f"{finding.rank:>2}. ", clip(finding.title, 300), "bad")
         for evidence in finding.evidence:
             lines += wrapped("    ", clip(evidence, 300))
         lines += wrapped("    -> ", clip(finding.advice, 300))
@@ -92,9 +90,7 @@ def _findings(profile: Profile) -> list[Line]:
 
 
 def _warnings(profile: Profile) -> list[Line]:
-    if not profile.warnings:
-        return []
-    lines = heading("WARNINGS")
+    lines = heading("WARNINGS") if profile.warnings else []
     for warning in profile.warnings:
         lines += wrapped("  - ", clip(warning, 300))
     return lines
@@ -104,26 +100,25 @@ def _threads(profile: Profile) -> list[Line]:
     lines = heading("HOT THREADS", "CPU over the window, waits = ready but waiting for a CPU")
     if not profile.threads:
         return [*lines, Line("  No thread ran.", "dim")]
-    shown = thread_groups(profile)
+    groups = thread_groups(profile)
+    shown, rest = groups[:_ROWS_MAX], groups[_ROWS_MAX:]
     rows = [
         (
-            clip(group.title, WIDTH),
+            group.title,
             clip(group.name, 16),
             f"×{len(group.threads):,}" if group.is_many else str(group.threads[0].tid),
             numbers.percent_cell(group.cpu_ratio),
             numbers.percent_cell(group.run_delay_ratio),
             numbers.column(group.samples),
         )
-        for group in shown[:_ROWS_MAX]
+        for group in shown
     ]
-    titles = ("thread", "name", "tid", "CPU", "waits", "samples")
-    lines += [Line(text) for text in table(titles, rows, WIDTH)]
-    rest = shown[_ROWS_MAX:]
+    lines += table(("thread", "name", "tid", "CPU", "waits", "samples"), rows)
     if rest:
         count = sum(len(group.threads) for group in rest)
         share = numbers.percent(sum(group.cpu_ratio for group in rest))
         lines.append(Line(f"  and {count:,} more, together {share}", "dim"))
-    if any(group.is_many for group in shown[:_ROWS_MAX]):
+    if any(group.is_many for group in shown):
         lines.append(Line("  ×N: threads that run the same, less than 1 % each", "dim"))
     return lines
 
@@ -135,50 +130,45 @@ def _sockets(profile: Profile) -> list[Line]:
     busy = [socket for socket in profile.sockets if not socket.is_idle]
     rows = [
         (
-            clip(socket.local, WIDTH),
+            socket.local,
             numbers.size(socket.receive_queue_bytes_max),
             numbers.size(socket.receive_queue_bytes_mean),
             numbers.column(socket.drops),
         )
         for socket in busy[:_ROWS_MAX]
     ]
-    titles = ("socket", "queue max", "queue mean", "drops")
     if rows:
-        lines += [Line(text) for text in table(titles, rows, WIDTH)]
-    rest, idle = busy[_ROWS_MAX:], len(profile.sockets) - len(busy)
+        lines += table(("socket", "queue max", "queue mean", "drops"), rows)
+    rest = busy[_ROWS_MAX:]
     if rest:
         drops = sum(socket.drops for socket in rest)
         lines.append(Line(f"  and {len(rest)} more, together {drops:,} drops", "dim"))
-    if idle:
-        sockets = numbers.counted(idle, "socket")
-        lines.append(Line(f"  {sockets} with nothing in the queue in any sample", "dim"))
-    return lines
+    return lines + wrapped("  ", idle_sockets(profile), "dim")
 
 
 def _growth(profile: Profile) -> list[Line]:
-    minutes = profile.window.duration_s / 60
-    grown = [
-        (container, container.elements_end - container.elements_start)
-        for container in profile.containers
-        if container.elements_start is not None and container.elements_end is not None
-    ]
-    changed = sorted(
-        (item for item in grown if item[1]), key=lambda item: (-abs(item[1]), item[0].address)
-    )
-    if not grown or minutes <= 0:
+    known = growth(profile)
+    if not known:
         return []
     lines = heading("GROWTH", "elements at the start and at the end of the window")
-    if not changed:
-        return [*lines, Line("  No container grew or shrank.", "good")]
     rows = [
         (
-            lookup_text.container_name(container),
+            container_label(container),
             numbers.column(container.elements_start),
             numbers.column(container.elements_end),
-            numbers.change(delta),
-            numbers.change(delta / minutes),
+            numbers.change(change),
+            numbers.change(change * 60 / profile.window.duration_s),
         )
-        for container, delta in changed[:_ROWS_MAX]
+        for container, change in known[:_ROWS_MAX]
+        if change
     ]
-    titles = ("container", "start", "end", "change", "per minute")
-    return lines + [Line(text) for text in table(titles, rows, WIDTH)]
+    if not rows:
+        return [*lines, Line("  No container grew or shrank.", "good")]
+    return lines + table(("container", "start", "end", "change", "per minute"), rows)
+
+
+def _quality(profile: Profile) -> list[Line]:
+    lines = heading("DATA QUALITY")
+    for note, style in quality.notes(profile):
+        lines += wrapped("  ", note, style)
+    return [*lines, Line(""), Line(*quality.cost(profile))]

@@ -15,57 +15,53 @@ from profiler.model.difference import ContainerChange, ContainerLoad, CpuChange,
 from profiler.model.profile import ContainerUse, Profile
 from profiler.report.distributions import Z_95
 
+Names = tuple[str, ...]  # one name, or the frames of a stack
+
 
 def diff(before: Profile, after: Profile) -> Difference:
     """Return what is different in `after`."""
     return Difference(
-        functions=_sampled_changes(
-            (before, _function_samples(before)), (after, _function_samples(after))
-        ),
-        stacks=_sampled_changes((before, _stack_samples(before)), (after, _stack_samples(after))),
-        threads=_thread_changes(_thread_cpu(before), _thread_cpu(after)),
+        functions=_sampled_changes(before, _functions(before), after, _functions(after)),
+        stacks=_sampled_changes(before, _stacks(before), after, _stacks(after)),
+        threads=_thread_changes(_threads(before), _threads(after)),
         containers=_container_changes(_loads(before), _loads(after)),
     )
 
 
-def _stack_samples(profile: Profile) -> Counter[tuple[str, ...]]:
-    counts: Counter[tuple[str, ...]] = Counter()
+def _stacks(profile: Profile) -> Counter[Names]:
+    """Count samples by stack."""
+    counts: Counter[Names] = Counter()
     for index, count in Counter(sample.stack for sample in profile.samples).items():
         counts[profile.stacks[index].frames] += count
     return counts
 
 
-def _function_samples(profile: Profile) -> Counter[tuple[str, ...]]:
+def _functions(profile: Profile) -> Counter[Names]:
     """Count samples in which a function is on the stack; once, however deep it recurs."""
-    counts: Counter[tuple[str, ...]] = Counter()
-    for frames, count in _stack_samples(profile).items():
+    counts: Counter[Names] = Counter()
+    for frames, count in _stacks(profile).items():
         for name in set(frames):
             counts[(name,)] += count
     return counts
 
 
 def _sampled_changes(
-    before: tuple[Profile, Counter[tuple[str, ...]]],
-    after: tuple[Profile, Counter[tuple[str, ...]]],
+    before: Profile, counts_before: Counter[Names], after: Profile, counts_after: Counter[Names]
 ) -> tuple[CpuChange, ...]:
-    scales = [_ratio_per_sample(profile) for profile, _ in (before, after)]
+    # The share of one CPU that one sample stands for.
+    one_before, one_after = (
+        1 / (profile.frequency_hz * profile.window.duration_s) for profile in (before, after)
+    )
     changes = []
-    for names in before[1].keys() | after[1].keys():
-        counts = (before[1][names], after[1][names])
-        ratios = [count * scale for count, scale in zip(counts, scales, strict=True)]
-        variance = sum(count * scale * scale for count, scale in zip(counts, scales, strict=True))
-        if ratios[0] != ratios[1]:
-            changes.append(CpuChange(names, ratios[0], ratios[1], Z_95 * math.sqrt(variance)))
+    for names in counts_before.keys() | counts_after.keys():
+        count_before, count_after = counts_before[names], counts_after[names]
+        variance = count_before * one_before**2 + count_after * one_after**2
+        noise = Z_95 * math.sqrt(variance)
+        changes.append(CpuChange(names, count_before * one_before, count_after * one_after, noise))
     return _largest_first(changes)
 
 
-def _ratio_per_sample(profile: Profile) -> float:
-    """Return the share of one CPU that one sample stands for."""
-    scheduled = profile.frequency_hz * profile.window.duration_s
-    return 1 / scheduled if scheduled > 0 else 0.0
-
-
-def _thread_cpu(profile: Profile) -> Mapping[str, float]:
+def _threads(profile: Profile) -> Mapping[str, float]:
     ratios: dict[str, list[float]] = defaultdict(list)
     for thread in profile.threads:
         ratios[thread.role or thread.name].append(thread.cpu_ratio)
@@ -79,21 +75,20 @@ def _thread_changes(
         [
             CpuChange((name,), before.get(name, 0.0), after.get(name, 0.0), None)
             for name in before.keys() | after.keys()
-            if before.get(name, 0.0) != after.get(name, 0.0)
         ]
     )
 
 
 def _largest_first(changes: list[CpuChange]) -> tuple[CpuChange, ...]:
-    return tuple(sorted(changes, key=lambda change: (-abs(change.delta_ratio), change.names)))
+    changed = (change for change in changes if change.before_ratio != change.after_ratio)
+    return tuple(sorted(changed, key=lambda change: (-abs(change.delta_ratio), change.names)))
 
 
 def _loads(profile: Profile) -> Mapping[tuple[str, str], ContainerLoad]:
     groups: dict[tuple[str, str], list[ContainerUse]] = defaultdict(list)
     for container in profile.containers:
-        groups[(_name(container), container.kind)].append(container)
-    seconds = profile.window.duration_s
-    return {key: _load(group, seconds) for key, group in groups.items() if seconds > 0}
+        groups[_name(container), container.kind].append(container)
+    return {key: _load(group, profile.window.duration_s) for key, group in groups.items()}
 
 
 def _load(containers: list[ContainerUse], seconds: float) -> ContainerLoad:

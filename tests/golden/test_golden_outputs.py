@@ -7,7 +7,7 @@ import io
 import pytest
 
 from profiler.renderers import text
-from profiler.renderers.assets import read_asset
+from profiler.renderers.flamegraph import read_asset
 from profiler.renderers.outputs import OUTPUTS
 from tests.examples import EXAMPLES
 

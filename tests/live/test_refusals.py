@@ -185,7 +185,7 @@ def test_a_link_instead_of_a_file(sip: Instance, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("precious")
     (folder / "recording").symlink_to(tmp_path / "precious")
     line, _ = refusal(profile(sip.pid, folder, "-q", seconds=1, expect=2))
-    assert "is a link or no file" in line
+    assert "is not a file (or is a symlink)" in line
     assert (tmp_path / "precious").read_text() == "precious"
 
 

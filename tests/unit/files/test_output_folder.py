@@ -66,7 +66,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_a_link_in_place_of_a_file_is_refused_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "cpu.svg").symlink_to(tmp_path / "victim")
-    with pytest.raises(UsageError, match="is a link or no file"):
+    with pytest.raises(UsageError, match="is not a file .or is a symlink."):
         write(tmp_path, "cpu.svg", "x")
     assert (tmp_path / "victim").read_text() == "precious"
 

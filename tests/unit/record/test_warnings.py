@@ -14,7 +14,16 @@ def test_missing_samples_are_reported(fired: int, is_reported: bool) -> None:
     observed: Any = SimpleNamespace(cpu_s=10, sample_accounting=accounting)
     reported = missing_samples(observed, 100)
     assert (reported is not None) == is_reported
-    assert reported is None or "151 of 1,000 are missing; threads that run for micro" in reported
+    assert reported is None or "849 of about 1,000 expected CPU samples were taken" in reported
+
+
+@pytest.mark.parametrize(("frequency_hz", "advice"), [(99, "-F 999 or"), (999, "try a longer -d")])
+def test_a_higher_frequency_is_advised_only_below_a_high_one(
+    frequency_hz: float, advice: str
+) -> None:
+    accounting = SimpleNamespace(fired=0)
+    observed: Any = SimpleNamespace(cpu_s=10, sample_accounting=accounting)
+    assert advice in (missing_samples(observed, frequency_hz) or "")
 
 
 def test_few_samples_are_missing_by_chance() -> None:

@@ -51,15 +51,6 @@ def test_a_name_cannot_make_a_second_frame_or_line() -> None:
     assert lines(folded.render, made) == [(["thread (7)", "a\\x3bb\\nc 9"], 1)]
 
 
-def test_comparisons_are_weighted_under_their_container() -> None:
-    rows = lines(folded.render_comparisons, examples.field_story())
-    assert [(stack[0], stack[-1], weight) for stack, weight in rows] == [
-        ("taskprocessors (tps_cmp_cb)", "__ao2_find", 166_031_413),
-        ("taskprocessors (tps_cmp_cb)", "__ao2_find", 9_147_033),
-        ("dialogs (dialog_cmp_cb)", "__ao2_find", 31_203),
-    ]
-
-
 @given(st.data())
 def test_every_sample_is_in_one_line(data: st.DataObject) -> None:
     stacks = data.draw(

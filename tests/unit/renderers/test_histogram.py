@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.renderers.histogram import Bar, bars, draw
-from profiler.renderers.numbers import duration, exact
+from profiler.renderers.histogram import Bar, bars, count_rows, draw, time_rows
+from profiler.renderers.lines import Line
 
 
 @st.composite
@@ -57,20 +57,23 @@ def test_every_slot_lies_inside_one_row(rows, single_values: bool) -> None:
 
 
 def test_drawing_fills_the_width_and_shows_rare_values() -> None:
-    rows = (Bar(0, 1, 1), Bar(1, 2, 0), Bar(2, 4, 1_000))
-    assert draw(rows, 30, exact, True) == [
-        "       0      1  ▏",
-        "       1      0",
-        "  2 to 3  1,000  " + "█" * 13,
+    rows = count_rows(((0, 1, 1), (17, 32, 1_000)))
+    assert [line.text for line in draw(rows)] == [
+        "         0      1  ▏",
+        "         1      0",
+        "         2      0",
+        "         3      0",
+        "    4 to 7      0",
+        "   8 to 15      0",
+        "  16 to 31  1,000  " + "█" * 61,
     ]
 
 
 def test_a_row_of_times_ends_where_the_next_one_starts() -> None:
-    assert draw((Bar(512, 1024, 1),), 40, duration, False) == [
-        "  512 ns to 1.02 us  1  " + "█" * 16
-    ]
+    assert draw(time_rows(((512, 1024, 1),))) == [Line("  512 ns to 1.02 us  1  " + "█" * 56)]
 
 
-@given(slots(), st.booleans())
-def test_no_line_is_wider_than_asked(rows, single_values: bool) -> None:
-    assert all(len(line) <= 80 for line in draw(bars(rows, single_values), 80, exact, True))
+@given(slots())
+def test_no_line_is_wider_than_80(rows) -> None:
+    for made in (count_rows(rows), time_rows(rows)):
+        assert all(len(line.text) <= 80 for line in (draw(made) if made else ()))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.model.profile import Finding, NamedStack
+from profiler.model.profile import NamedStack, Thread
+from profiler.model.recording import Sample, Socket
 from profiler.renderers import labels
 from tests import examples
 
@@ -76,16 +77,38 @@ def test_kernel_frames_are_those_at_the_leaf_end() -> None:
     )
 
 
+def test_an_early_end_is_told() -> None:
+    story = examples.field_story()
+    assert labels.early_end(story) == ""
+    assert labels.early_end(replace(story, stopped_by="interrupt")) == "Ended early: interrupt."
+    assert labels.early_end(examples.hostile()) == "The process ended while it was recorded."
+
+
 @pytest.mark.parametrize(
-    ("identifier", "ratio", "text"),
+    ("cpu_ratio", "samples", "words"),
     [
-        ("long-chain", 0.039, "3.9 % of the time, waits included"),
-        ("full-scan", 0.5, "50 % of the time, waits included"),
-        ("busy-thread", 0.98, "98 % of one CPU"),
-        ("growth", None, ""),
+        (0.009, 0, "Asterisk was idle. Run again while the problem is happening."),
+        (0.01, 0, "No sample was taken and no lookup was measured."),
+        (0.01, 1, "Nothing stands out."),
     ],
 )
-def test_the_share_of_a_finding_says_of_what(
-    identifier: str, ratio: float | None, text: str
-) -> None:
-    assert labels.finding_share(Finding(identifier, 1, "", (), ratio, "")) == text
+def test_who_used_no_cpu_was_idle(cpu_ratio: float, samples: int, words: str) -> None:
+    thread = Thread(1, "asterisk", None, cpu_ratio, None, samples)
+    taken = (Sample(0, 1, 0),) * samples
+    assert (
+        labels.without_findings(replace(examples.empty(), threads=(thread,), samples=taken))[0]
+        == words
+    )
+
+
+def test_sockets_that_only_idled_are_counted() -> None:
+    idle, busy = Socket("127.0.0.1:9", 0, 0.0, 0), Socket("127.0.0.1:9", 0, 0.0, 1)
+    said = [
+        labels.idle_sockets(replace(examples.empty(), sockets=sockets))
+        for sockets in ((busy,), (idle, idle), (busy, idle))
+    ]
+    assert said == [
+        "",
+        "2 UDP sockets: queue empty, no drops.",
+        "1 other UDP socket: queue empty, no drops.",
+    ]

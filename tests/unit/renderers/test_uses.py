@@ -16,16 +16,6 @@ from profiler.renderers.uses import (
 from tests import examples
 
 
-def test_the_container_that_takes_most_time_comes_first() -> None:
-    story = examples.field_story()
-    backwards = replace(story, containers=story.containers[::-1])
-    assert [use.label for use in container_uses(backwards)] == [
-        "taskprocessors (tps_cmp_cb)",
-        "dialogs (dialog_cmp_cb)",
-    ]
-    assert [use.container for use in container_uses(backwards)] == [1, 0]
-
-
 def test_a_call_site_is_estimated_by_its_count_and_means() -> None:
     worst = call_site_uses(examples.field_story())[0]
     assert worst.label == "taskprocessor.c:776 ast_taskprocessor_create_with_listener"
@@ -57,7 +47,6 @@ def test_wide_intervals_are_shown_by_their_limits() -> None:
 def test_a_number_that_nobody_can_know_is_shown_as_a_bound() -> None:
     assert Estimate(5_000.0, is_bound=True).rate(10) == "at least 500"
     assert Estimate(5_000.0).rate(10) == "500"
-    assert Estimate(5_000.0, is_bound=True).rate(0) == "?"
 
 
 def unknown(profile: Profile) -> Profile:
@@ -98,4 +87,4 @@ def test_a_shape_says_only_what_is_known() -> None:
     )
     tree = replace(container, buckets=None, elements_end=None, chain=Chain(None, None, None))
     assert shape(tree) == "55,585 elements"
-    assert shape(replace(tree, elements_start=None)) is None
+    assert shape(replace(tree, elements_start=None)) == ""

@@ -30,7 +30,7 @@ def profiles(draw) -> Profile:
     )
     return replace(
         story,
-        window=Window(0, draw(st.integers(0, 60)) * SECOND_NS),
+        window=Window(0, draw(st.integers(1, 60)) * SECOND_NS),
         frequency_hz=draw(st.floats(0.001, 1e6)),
         stacks=stacks,
         samples=draw(st.lists(rows, max_size=20).map(tuple)),

@@ -1,0 +1,94 @@
+"""Sentences on the run itself: what was seen, what was lost, what it cost."""
+
+from __future__ import annotations
+
+from profiler.model.profile import Profile, StackQuality
+from profiler.model.recording import Accounting
+from profiler.renderers import numbers
+from profiler.renderers.labels import clip
+from profiler.renderers.uses import all_lookups
+
+UNNAMED_RATIO_MAX = 0.05  # above it, names are worth a hint
+
+_CAUSES_MAX = 6
+
+
+def notes(profile: Profile) -> list[tuple[str, str]]:
+    """Return (sentence, style) for all that is to be said on samples, lookups and names."""
+    said = [
+        *_events("samples", profile.sample_accounting, profile.stack_quality),
+        *_events("lookups", profile.lookup_accounting, profile.lookup_stack_quality),
+    ]
+    if profile.containers:
+        said += [(_coverage(profile), ""), _verification(profile)]
+    return said + _names(profile)
+
+
+def cost(profile: Profile) -> tuple[str, str]:
+    """Return (sentence, style) on what the run took from the target, and was allowed to take."""
+    taken, allowed = profile.cost.measured_ratio, profile.cost.budget_ratio
+    budget = "no budget" if allowed is None else f"budget {numbers.percent(allowed)}"
+    text = f"cost to asterisk: {numbers.percent(taken)} of one CPU ({budget})"
+    return text, "bad" if allowed is not None and taken > allowed else "good"
+
+
+def _events(name: str, accounting: Accounting, quality: StackQuality) -> list[tuple[str, str]]:
+    lost = f"{accounting.missed:,}" if accounting.missed else "none"
+    said = [(f"{accounting.seen:,} {name}, {lost} lost{_stacks(quality)}", "")]
+    if not accounting.balanced():
+        said.append((f"The {name} do not add up: this is a defect of ebpf-prof.", "bad"))
+    return said
+
+
+def _stacks(quality: StackQuality) -> str:
+    if not quality.by_cause:
+        return ", all stacks complete" if quality.samples else ""
+    causes = sorted(quality.by_cause, key=lambda item: (-item[1], item[0]))
+    shown = [f"{clip(cause, 40)} {count:,}" for cause, count in causes[:_CAUSES_MAX]]
+    if len(causes) > _CAUSES_MAX:
+        shown.append(f"{len(causes) - _CAUSES_MAX} more causes")
+    incomplete = numbers.counted(quality.samples - quality.whole, "stack")
+    return f", {incomplete} incomplete ({', '.join(shown)})"
+
+
+def _coverage(profile: Profile) -> str:
+    whole = all_lookups(profile)
+    measured = sum(container.lookups.measured for container in profile.containers)
+    total = numbers.count(whole.total)
+    total = f"at least {total} in all" if whole.is_bound else f"about {total} in all"
+    error = whole.error().strip("()")
+    return (
+        f"Probes were active {numbers.percent(profile.cost.open_ratio)} of the time: "
+        f"{numbers.counted(measured, 'lookup')} measured, {total}"
+        + (f" ({error})" if error else "")
+    )
+
+
+def _verification(profile: Profile) -> tuple[str, str]:
+    counts = [container.lookups for container in profile.containers]
+    contradicted = sum(count.contradicted for count in counts)
+    unsure = sum(count.unverifiable + count.truncated for count in counts)
+    text = f"{numbers.counted(sum(count.verified for count in counts), 'lookup')} counted exactly"
+    if unsure:
+        text += f"; {unsure:,} could not be verified and are left out"
+    if contradicted:
+        text += f"; {contradicted:,} failed a check and are left out"
+    agreed = sum(count.steps_agreed for count in counts)
+    disagreed = sum(count.steps_disagreed for count in counts)
+    if agreed or disagreed:
+        text += f"; counted a second way, {agreed:,} were the same and {disagreed:,} were not"
+    return text, "bad" if contradicted or disagreed else ""
+
+
+def _names(profile: Profile) -> list[tuple[str, str]]:
+    ratio = profile.unnamed_frames_ratio
+    if ratio is None:
+        return []
+    said = [(f"frames without a name: {numbers.percent(ratio)}", "")]
+    if ratio > UNNAMED_RATIO_MAX:
+        hint = (
+            "For names install the debug symbols of asterisk (asterisk-dbgsym or -debuginfo), "
+            "then: ebpf-prof report recording"
+        )
+        said.append((hint, ""))
+    return said

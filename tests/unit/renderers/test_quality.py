@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from profiler.model.profile import Profile, StackQuality
+from profiler.model.recording import Accounting
+from profiler.renderers import quality
+from tests import examples
+
+
+def said(profile: Profile) -> list[str]:
+    return [text for text, _ in quality.notes(profile)]
+
+
+@pytest.mark.parametrize(
+    ("budget_ratio", "measured_ratio", "text", "style"),
+    [
+        (0.01, 0.01, "1 % of one CPU (budget 1 %)", "good"),
+        (0.01, 0.011, "1.1 % of one CPU (budget 1 %)", "bad"),
+        (None, 0.2, "20 % of one CPU (no budget)", "good"),
+    ],
+)
+def test_the_cost_is_good_up_to_the_budget_and_bad_above(
+    budget_ratio: float | None, measured_ratio: float, text: str, style: str
+) -> None:
+    story = examples.field_story()
+    cost = replace(story.cost, budget_ratio=budget_ratio, measured_ratio=measured_ratio)
+    assert quality.cost(replace(story, cost=cost)) == (f"cost to asterisk: {text}", style)
+
+
+def test_what_was_truncated_was_seen_and_what_collided_was_lost() -> None:
+    accounting = Accounting(21, 1, 2, 3, 4, 11)
+    assert said(replace(examples.empty(), sample_accounting=accounting))[0] == "12 samples, 7 lost"
+
+
+def test_incomplete_stacks_come_with_their_causes_the_commonest_first() -> None:
+    stacks = StackQuality(1_000, 900, (("no rule", 30), ("no table", 70)))
+    assert said(replace(examples.empty(), stack_quality=stacks))[0] == (
+        "0 samples, none lost, 100 stacks incomplete (no table 70, no rule 30)"
+    )
+
+
+def test_many_causes_are_cut_to_the_commonest() -> None:
+    causes = tuple((f"cause {index}", 10 - index) for index in range(9))
+    stacks = StackQuality(100, 46, causes)
+    text = said(replace(examples.empty(), lookup_stack_quality=stacks))[1]
+    assert text.endswith(
+        "(cause 0 10, cause 1 9, cause 2 8, cause 3 7, cause 4 6, cause 5 5, 3 more causes)"
+    )
+
+
+def test_a_wide_interval_is_told_by_its_limits() -> None:
+    story = examples.field_story()
+    worst = story.containers[0]
+    wide = replace(worst.lookups, estimated_low=10_000.0, estimated_high=3e6)
+    assert said(replace(story, containers=(replace(worst, lookups=wide),)))[2].endswith(
+        ": 23,225 lookups measured, about 738 k in all (10 k to 3 M)"
+    )
+
+
+def test_failed_checks_are_marked() -> None:
+    story = examples.field_story()
+    assert {style for _, style in quality.notes(story)} == {""}
+    failed = [text for text, style in quality.notes(examples.hostile()) if style == "bad"][-1]
+    assert failed.endswith("; 3,215 failed a check and are left out")
+
+
+@pytest.mark.parametrize(("disagreed", "style"), [(0, ""), (2, "bad")])
+def test_a_self_check_says_how_often_it_was_right(disagreed: int, style: str) -> None:
+    story = examples.field_story()
+    worst = story.containers[0]
+    checked = replace(worst.lookups, steps_agreed=7, steps_disagreed=disagreed)
+    notes = quality.notes(replace(story, containers=(replace(worst, lookups=checked),)))
+    text = f"; counted a second way, 7 were the same and {disagreed} were not"
+    assert (notes[3][0].endswith(text), notes[3][1]) == (True, style)
+
+
+def test_unnamed_frames_come_with_a_hint_only_when_there_are_many() -> None:
+    few, many = (replace(examples.empty(), unnamed_frames_ratio=ratio) for ratio in (0.05, 0.051))
+    assert "debug symbols" not in said(few)[-1]
+    assert "debug symbols" in said(many)[-1]
