@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 
-from profiler.files.serializer import Json, decode, encode
 from profiler.model import profile as p
 from profiler.model import recording as r
 
@@ -367,17 +366,16 @@ def hostile() -> p.Profile:
 
 def poisoned() -> p.Profile:
     """The field story with every string of it hostile, as a forged recording can make it."""
-    return decode(p.Profile, _poison(encode(field_story())))
+    return _poison(field_story())  # type: ignore[return-value]
 
 
-def _poison(value: Json) -> Json:
+def _poison(value: object) -> object:
     if isinstance(value, str):
         return HOSTILE_NAME
-    if isinstance(value, list):
-        return [_poison(item) for item in value]
-    if isinstance(value, dict):
-        # No recording can say by what is searched in words of its own.
-        return {name: item if name == "search" else _poison(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_poison, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _poison(getattr(value, f.name)) for f in fields(value)})
     return value
 
 

@@ -23,7 +23,7 @@ from profiler.doctor.checks import checks, exit_code, require
 from profiler.doctor.facts import read_facts, try_compiler
 from profiler.doctor.text import render as render_checks
 from profiler.errors import UsageError
-from profiler.files.output_folder import OutputFolder, find_owner
+from profiler.files.output_folder import find_owner, output_folder
 from profiler.files.recording_file import read_recording
 from profiler.model.recording import Recording
 from profiler.names.frames import rename
@@ -152,7 +152,7 @@ def asterisk(
         verify=verify,
     )
     folder = output or folder_of(target.pid)
-    with OutputFolder(folder, find_owner(os.environ, os.geteuid())) as results:
+    with output_folder(folder, find_owner(os.environ, os.geteuid())) as results:
         line = ProgressLine(sys.stderr, quiet or as_json)
         with stopping() as stop:
             recording = record(target, options, stop, line)
@@ -194,7 +194,7 @@ def report(recording: Path, output: Path | None, as_json: bool, symbols: Path | 
     if output is None:
         show(aggregate(recorded), None, as_json, quiet=False)
         return
-    with OutputFolder(output, find_owner(os.environ, os.geteuid())) as results:
+    with output_folder(output, find_owner(os.environ, os.geteuid())) as results:
         profile = write_results(recorded, results)
     show(profile, output, as_json, quiet=False)
 

@@ -11,10 +11,9 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, TextIO
 
 from profiler.errors import UsageError
@@ -43,31 +42,35 @@ def find_owner(environ: Mapping[str, str], effective_uid: int) -> Owner | None:
     return owner if max(owner.uid, owner.gid) <= _ID_MAX else None
 
 
-class OutputFolder:
-    """A folder that outputs are written into; use it in a `with` statement.
+@contextmanager
+def output_folder(path: Path, owner: Owner | None) -> Iterator[OutputFolder]:
+    """Open a folder to write outputs into; it is made unless it is there.
 
     Raises UsageError when the path is a link, is no folder, belongs to a third user, or cannot be
     written. Links in the path to the parent are followed: the caller chose that path.
     """
+    with ExitStack() as stack:
+        with _explained(path):
+            absolute = path.absolute()  # "." has no name of its own
+            parent = os.open(absolute.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, parent)
+            created = _make(absolute.name, parent)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(absolute.name, flags, dir_fd=parent)
+            stack.callback(os.close, descriptor)
+            _check_ours(path, descriptor, owner)
+            if created:
+                _finish(descriptor, _FOLDER_MODE, owner)
+        yield OutputFolder(path, owner, descriptor)
 
-    def __init__(self, path: Path, owner: Owner | None) -> None:
-        self.path = path
-        self._owner = owner
-        self._descriptor = -1
 
-    def __enter__(self) -> OutputFolder:
-        with _explained(self.path):
-            self._descriptor = self._open()
-        return self
+@dataclass(frozen=True, slots=True)
+class OutputFolder:
+    """A folder that outputs are written into."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        os.close(self._descriptor)
-        self._descriptor = -1
+    path: Path
+    _owner: Owner | None
+    _descriptor: int
 
     @contextmanager
     def text(self, name: str) -> Iterator[TextIO]:
@@ -90,43 +93,13 @@ class OutputFolder:
                 with os.fdopen(descriptor, "wb") as out:
                     yield out
                     out.flush()
-                    self._finish(descriptor, _FILE_MODE)
+                    _finish(descriptor, _FILE_MODE, self._owner)
                     os.fsync(descriptor)
-                self._rename(temporary, name)
+                here = self._descriptor
+                os.rename(temporary, name, src_dir_fd=here, dst_dir_fd=here)
             except BaseException:
                 os.unlink(temporary, dir_fd=self._descriptor)
                 raise
-
-    def _rename(self, old: str, new: str) -> None:
-        os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
-
-    def _open(self) -> int:
-        """Make the folder unless it is there, and return its descriptor."""
-        path = self.path.absolute()  # "." has no name of its own
-        parent = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            created = _make(path.name, parent)
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(path.name, flags, dir_fd=parent)
-        finally:
-            os.close(parent)
-        try:
-            self._check_ours(descriptor)
-            if created:
-                self._finish(descriptor, _FOLDER_MODE)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    def _check_ours(self, descriptor: int) -> None:
-        allowed = {0, os.geteuid()} | ({self._owner.uid} if self._owner else set())
-        uid = os.fstat(descriptor).st_uid
-        if uid not in allowed:
-            raise UsageError(
-                f"{str(self.path)!r} belongs to user {uid}, nothing is written into it",
-                "Choose another folder with -o.",
-            )
 
     def _check_replaceable(self, name: str) -> None:
         try:
@@ -139,11 +112,21 @@ class OutputFolder:
                 "Remove it, or choose another folder with -o.",
             )
 
-    def _finish(self, descriptor: int, mode: int) -> None:
-        """Set mode and owner of what was just created; the umask does not count."""
-        os.fchmod(descriptor, mode)
-        if self._owner is not None:
-            os.fchown(descriptor, self._owner.uid, self._owner.gid)
+
+def _check_ours(path: Path, descriptor: int, owner: Owner | None) -> None:
+    uid = os.fstat(descriptor).st_uid
+    if uid not in (0, os.geteuid(), owner.uid if owner else 0):
+        raise UsageError(
+            f"{str(path)!r} belongs to user {uid}, nothing is written into it",
+            "Choose another folder with -o.",
+        )
+
+
+def _finish(descriptor: int, mode: int, owner: Owner | None) -> None:
+    """Set mode and owner of what was just created; the umask does not count."""
+    os.fchmod(descriptor, mode)
+    if owner is not None:
+        os.fchown(descriptor, owner.uid, owner.gid)
 
 
 def _make(name: str, parent: int) -> bool:
@@ -160,12 +143,8 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn what the system says about `path` into a UsageError."""
     try:
         yield
-    except NotADirectoryError as error:
-        raise UsageError(
-            f"{str(path)!r} is not a folder (or is a symlink)",
-            "Choose another folder with -o.",
-        ) from error
     except OSError as error:
-        raise UsageError(
-            f"cannot write {str(path)!r}: {error.strerror}", "Choose another folder with -o."
-        ) from error
+        problem = f"cannot write {str(path)!r}: {error.strerror}"
+        if isinstance(error, NotADirectoryError):
+            problem = f"{str(path)!r} is not a folder (or is a symlink)"
+        raise UsageError(problem, "Choose another folder with -o.") from error

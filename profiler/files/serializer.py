@@ -1,16 +1,14 @@
 """Frozen dataclasses to JSON values and back: typed, strict, and generic over their fields.
 
-Understood field types: int, float, bool, str, enums of strings, `X | None`, tuple[X, ...],
-tuple[X, Y], dataclasses.
 A dataclass becomes an object with one member per field, in the order of the fields; a tuple becomes
-a list. Reading accepts exactly what writing produces; a mismatch names the field.
+a list, an enum its value. Read are int, float, bool, str, `X | None`, tuple[X, ...], tuple[X, Y]
+and dataclasses, exactly as they are written; a mismatch names the field.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import types
 import typing
 from collections.abc import Callable
 from enum import Enum
@@ -27,19 +25,14 @@ FLOAT_MAX = 1e30  # far beyond any quantity here; products of a few of them stay
 class MismatchError(Exception):
     """A JSON value that does not fit its type; `str()` starts with the field, outermost first."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.path: list[str] = []
+    def __init__(self, problem: str, path: str = "") -> None:
+        super().__init__(f"{path.removeprefix('.') or 'the document'}: {problem}")
+        self._problem = problem
+        self._path = path
 
     def inside(self, step: str) -> MismatchError:
         """Return this error, seen from one level further out."""
-        self.path.insert(0, step)
-        return self
-
-    def __str__(self) -> str:
-        where = "".join(self.path).removeprefix(".")
-        return f"{where or 'the document'}: {self.problem}"
+        return MismatchError(self._problem, step + self._path)
 
 
 def encode(value: object) -> Json:
@@ -74,31 +67,28 @@ def _decoder(kind: Any) -> Callable[[Json], Any]:
         return _SCALARS[kind]
     if dataclasses.is_dataclass(kind):
         return _object_decoder(kind)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return _enum_decoder(kind)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union) and type(None) in arguments:
-        (inner,) = (argument for argument in arguments if argument is not type(None))
-        return _optional_decoder(_decoder(inner))
-    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
-        return _sequence_decoder(_decoder(arguments[0]))
-    if origin is tuple:
-        return _record_decoder(tuple(_decoder(argument) for argument in arguments))
+    arguments = typing.get_args(kind)
+    readers = [_decoder(item) for item in arguments if item not in (type(None), Ellipsis)]
+    if type(None) in arguments:
+        (read_some,) = readers
+        return lambda value: None if value is None else read_some(value)
+    if typing.get_origin(kind) is tuple:
+        return _list_decoder(readers, is_open=arguments[-1] is Ellipsis)
     raise TypeError(f"{kind} has no JSON form")
 
 
 def _object_decoder(kind: Any) -> Callable[[Json], Any]:
     hints = typing.get_type_hints(kind)
     fields = tuple((name, _decoder(hints[name])) for name in _field_names(kind))
-    names = frozenset(name for name, _ in fields)
+    names = frozenset(hints)
 
     def read(value: Json) -> Any:
         if not isinstance(value, dict):
             raise MismatchError(f"is {_shown(value)}, not an object")
-        if value.keys() != names:
-            missing = sorted(names - value.keys())
-            word, name = ("misses", missing[0]) if missing else ("has an unknown", _extra(value))
-            raise MismatchError(f"{word} field {name!r}")
+        if missing := names - value.keys():
+            raise MismatchError(f"misses field {min(missing)!r}")
+        if len(value) > len(names):
+            raise MismatchError(f"has an unknown field {min(value.keys() - names)[:40]!r}")
         read_fields = []
         for name, read_field in fields:
             try:
@@ -107,31 +97,20 @@ def _object_decoder(kind: Any) -> Callable[[Json], Any]:
                 raise error.inside(f".{name}") from None
         return kind(*read_fields)
 
-    def _extra(value: dict[str, Json]) -> str:
-        return min(value.keys() - names)[:40]
-
     return read
 
 
-def _enum_decoder(kind: type[Enum]) -> Callable[[Json], Any]:
-    members = {member.value: member for member in kind}
+def _list_decoder(readers: list[Callable[[Json], Any]], is_open: bool) -> Callable[[Json], Any]:
+    """Return the reader of a list with these items, or, if it is open, of any number of one."""
 
     def read(value: Json) -> Any:
-        if not isinstance(value, str) or value not in members:
-            raise MismatchError(f"is {_shown(value)}, none of {', '.join(members)}")
-        return members[value]
-
-    return read
-
-
-def _optional_decoder(read_some: Callable[[Json], Any]) -> Callable[[Json], Any]:
-    return lambda value: None if value is None else read_some(value)
-
-
-def _sequence_decoder(read_item: Callable[[Json], Any]) -> Callable[[Json], Any]:
-    def read(value: Json) -> Any:
+        if not isinstance(value, list):
+            raise MismatchError(f"is {_shown(value)}, not a list")
+        wanted = readers * len(value) if is_open else readers
+        if len(value) != len(wanted):
+            raise MismatchError(f"has {len(value)} items, not {len(wanted)}")
         items = []
-        for index, item in enumerate(_list(value)):
+        for index, (read_item, item) in enumerate(zip(wanted, value, strict=True)):
             try:
                 items.append(read_item(item))
             except MismatchError as error:
@@ -141,26 +120,13 @@ def _sequence_decoder(read_item: Callable[[Json], Any]) -> Callable[[Json], Any]
     return read
 
 
-def _record_decoder(readers: tuple[Callable[[Json], Any], ...]) -> Callable[[Json], Any]:
+def _plain_decoder(kind: type, words: str) -> Callable[[Json], Any]:
     def read(value: Json) -> Any:
-        items = _list(value)
-        if len(items) != len(readers):
-            raise MismatchError(f"has {len(items)} items, not {len(readers)}")
-        fields = []
-        for index, (read_item, item) in enumerate(zip(readers, items, strict=True)):
-            try:
-                fields.append(read_item(item))
-            except MismatchError as error:
-                raise error.inside(f"[{index}]") from None
-        return tuple(fields)
+        if type(value) is not kind:
+            raise MismatchError(f"is {_shown(value)}, not {words}")
+        return value
 
     return read
-
-
-def _list(value: Json) -> list[Json]:
-    if not isinstance(value, list):
-        raise MismatchError(f"is {_shown(value)}, not a list")
-    return value
 
 
 def _integer(value: Json) -> int:
@@ -181,31 +147,17 @@ def _number(value: Json) -> float:
     return value
 
 
-def _truth(value: Json) -> bool:
-    if type(value) is not bool:
-        raise MismatchError(f"is {_shown(value)}, not true or false")
-    return value
-
-
-def _string(value: Json) -> str:
-    if type(value) is not str:
-        raise MismatchError(f"is {_shown(value)}, not a string")
-    return value
-
-
 def _shown(value: Json) -> str:
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
         return "a list"
-    if value is None:
-        return "null"
-    return ascii(value)[:40]
+    return "null" if value is None else ascii(value)[:40]
 
 
 _SCALARS: dict[Any, Callable[[Json], Any]] = {
     int: _integer,
     float: _number,
-    bool: _truth,
-    str: _string,
+    bool: _plain_decoder(bool, "true or false"),
+    str: _plain_decoder(str, "a string"),
 }

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from profiler.errors import UsageError
-from profiler.files.output_folder import OutputFolder, Owner, find_owner
+from profiler.files.output_folder import Owner, find_owner, output_folder
 
 ME = Owner(os.getuid(), os.getgid())
 
 
 def write(path: Path, name: str, text: str, owner: Owner | None = ME) -> None:
-    with OutputFolder(path, owner) as output, output.text(name) as out:
+    with output_folder(path, owner) as output, output.text(name) as out:
         out.write(text)
 
 
@@ -40,7 +40,7 @@ def test_a_file_whose_writing_fails_leaves_the_old_one(tmp_path: Path) -> None:
     write(tmp_path, "cpu.svg", "old")
     with (
         pytest.raises(ZeroDivisionError),
-        OutputFolder(tmp_path, ME) as output,
+        output_folder(tmp_path, ME) as output,
         output.text("cpu.svg") as out,
     ):
         out.write("half")
@@ -73,7 +73,7 @@ def test_a_link_in_place_of_a_file_is_refused_and_not_followed(tmp_path: Path) -
 
 def test_a_link_that_appears_while_writing_is_replaced_not_followed(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("precious")
-    with OutputFolder(tmp_path, ME) as output, output.text("cpu.svg") as out:
+    with output_folder(tmp_path, ME) as output, output.text("cpu.svg") as out:
         out.write("x")
         (tmp_path / "cpu.svg").symlink_to(tmp_path / "victim")
     assert (tmp_path / "victim").read_text() == "precious"
@@ -84,7 +84,7 @@ def test_a_link_that_appears_while_writing_is_replaced_not_followed(tmp_path: Pa
 def test_the_folder_stays_the_one_that_was_checked(tmp_path: Path) -> None:
     """A folder swapped for a link after it was opened does not redirect what is written."""
     (tmp_path / "elsewhere").mkdir()
-    with OutputFolder(tmp_path / "out", ME) as output:
+    with output_folder(tmp_path / "out", ME) as output:
         (tmp_path / "out").rename(tmp_path / "moved")
         (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
         with output.text("cpu.svg") as out:

@@ -7,9 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profiler.files.serializer import FLOAT_MAX, INT_MAX, Json, MismatchError, decode, encode
-from profiler.model.profile import Profile, Search
+from profiler.model.profile import Search
 from profiler.model.recording import Recording
-from tests import examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,6 @@ def test_what_was_written_is_read_back() -> None:
     assert decode(Outer, SHOWN) == VALUE
 
 
-@pytest.mark.parametrize("make", [*examples.EXAMPLES.values()])
-def test_every_example_profile_is_read_back_equal(make) -> None:
-    assert decode(Profile, encode(make())) == make()
-
-
 @settings(max_examples=60)
 @given(
     st.builds(
@@ -63,13 +57,6 @@ def test_every_example_profile_is_read_back_equal(make) -> None:
 )
 def test_any_value_is_read_back_equal(value: Outer) -> None:
     assert decode(Outer, encode(value)) == value
-
-
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
-@given(st.from_type(Profile))
-def test_any_profile_is_read_back_equal(profile: Profile) -> None:
-    bounded = _without_extremes(encode(profile))
-    assert encode(decode(Profile, bounded)) == bounded
 
 
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
@@ -126,11 +113,8 @@ def test_a_mismatch_names_the_field(change: dict[str, Json], message: str) -> No
     assert str(caught.value) == message
 
 
-def test_an_enum_is_read_by_its_value() -> None:
-    assert decode(Search, encode(Search.PARTIAL)) is Search.PARTIAL
-    for value in ("partial key", 3, None):
-        with pytest.raises(MismatchError, match="none of key, partial, object, scan, unknown"):
-            decode(Search, value)
+def test_an_enum_is_written_as_its_value() -> None:
+    assert encode(Search.PARTIAL) == "partial"
 
 
 def test_a_whole_number_is_read_where_a_float_is_wanted() -> None:
