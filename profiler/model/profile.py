@@ -64,6 +64,11 @@ class Thread:
     run_delay_ratio: float | None
     samples: int
 
+    @property
+    def title(self) -> str:
+        """What it runs, else what it is called."""
+        return self.role or self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:

@@ -59,25 +59,16 @@ def _containers(changes: Sequence[ContainerChange]) -> list[Line]:
     made = heading("CONTAINERS", "time of lookups, of the window")
     rows = []
     for change in changes[:_ROWS_MAX]:
-        before, after = change.before, change.after
-        rows.append(
-            (
-                change.name,
-                numbers.percent_cell(before.duration_ratio if before else None),
-                numbers.percent_cell(after.duration_ratio if after else None),
-                _signed(change.delta_ratio),
-                _pair(before.lookups_hz if before else None, after.lookups_hz if after else None),
-                _pair(before.elements if before else None, after.elements if after else None),
-            )
-        )
+        loads = (change.before, change.after)
+        shares = (numbers.percent_cell(load.duration_ratio if load else None) for load in loads)
+        rates = (numbers.short(load.lookups_hz if load else None) for load in loads)
+        elements = (numbers.short(load.elements if load else None) for load in loads)
+        signed = _signed(change.delta_ratio)
+        rows.append((change.name, *shares, signed, " > ".join(rates), " > ".join(elements)))
     made += table(("", *_TITLES, "lookups/s", "elements"), rows)
     if len(changes) > _ROWS_MAX:
         made.append(Line(f"  and {len(changes) - _ROWS_MAX} smaller changes", "dim"))
     return made
-
-
-def _pair(before: float | None, after: float | None) -> str:
-    return f"{numbers.short(before)} > {numbers.short(after)}"
 
 
 def _signed(ratio: float) -> str:

@@ -63,8 +63,7 @@ def idle_sockets(profile: Profile) -> str:
 
 def thread_label(tid: int, thread: Thread | None) -> str:
     """Return what a thread is called: its role, else its name, and its tid."""
-    name = (thread.role or thread.name) if thread else "thread"
-    return f"{clip(name, LABEL_MAX)} ({tid})"
+    return f"{clip(thread.title if thread else 'thread', LABEL_MAX)} ({tid})"
 
 
 def container_label(container: ContainerUse) -> str:
@@ -79,11 +78,6 @@ def call_site_label(site: CallSiteUse) -> str:
         return function
     line = "" if site.line is None else f":{site.line}"
     return f"{clip(site.file, LABEL_MAX)}{line} {function}"
-
-
-def truncated_label(cause: str) -> str:
-    """Return the root frame of a truncated stack."""
-    return f"[stack truncated: {clip(cause, LABEL_MAX)}]"
 
 
 def frame_kind(name: str) -> str:
@@ -104,5 +98,5 @@ def shown_frames(stack: NamedStack) -> tuple[tuple[str, str], ...]:
         for index, name in enumerate(stack.frames)
     ]
     if stack.cause is not None:
-        frames.insert(0, (truncated_label(stack.cause), "truncated"))
+        frames.insert(0, (f"[stack truncated: {clip(stack.cause, LABEL_MAX)}]", "truncated"))
     return tuple(frames)

@@ -9,7 +9,7 @@ from profiler.renderers import numbers
 from profiler.renderers.histogram import draw
 from profiler.renderers.labels import clip
 from profiler.renderers.lines import WIDTH, Line, heading, table, wrapped
-from profiler.renderers.uses import LookupUse, by_comparisons, call_site_uses, container_uses
+from profiler.renderers.uses import LookupUse, call_site_uses, container_uses
 
 _RANKED_MAX = 10
 _DETAILED_MAX = 3
@@ -41,7 +41,8 @@ def _ranking(profile: Profile, title: str, uses: tuple[LookupUse, ...]) -> list[
     left_out = len(uses) - _RANKED_MAX
     if left_out > 0:
         made.append(Line(f"  and {left_out} more in report.html", "dim"))
-    detailed, reordered = uses[:_DETAILED_MAX], by_comparisons(uses)[:_DETAILED_MAX]
+    by_comparisons = sorted(uses, key=lambda use: -(use.estimated_comparisons or 0.0))
+    detailed, reordered = uses[:_DETAILED_MAX], tuple(by_comparisons[:_DETAILED_MAX])
     if reordered != detailed:
         made += heading(f"TOP {title} BY COMPARISONS", _EXPLANATION)
         made += _ranks(profile, reordered)

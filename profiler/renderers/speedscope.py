@@ -20,7 +20,7 @@ from profiler.renderers.thread_groups import lane_namer
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
-LabelledFrame = tuple[str, str]  # label and kind
+Frames = dict[tuple[str, bool], int]  # name and whether it is the kernel's: index
 
 
 def render(profile: Profile, out: TextIO) -> None:
@@ -31,7 +31,7 @@ def render(profile: Profile, out: TextIO) -> None:
 
 def document(profile: Profile) -> Mapping[str, Json]:
     """Return the object that is written."""
-    frames: dict[tuple[str, str | None], int] = {}
+    frames: Frames = {}
     profiles = [*_threads(profile, frames), *_comparisons(profile, frames)]
     if not profiles:
         profiles = [_sampled("no sample was taken", "none", [], [])]
@@ -40,12 +40,12 @@ def document(profile: Profile) -> Mapping[str, Json]:
         "exporter": f"ebpf-prof@{profile.tool_version}",
         "name": target_label(profile),
         "activeProfileIndex": 0,
-        "shared": {"frames": [_frame(name, file) for name, file in frames]},
+        "shared": {"frames": [_frame(*frame) for frame in frames]},
         "profiles": profiles,
     }
 
 
-def _threads(profile: Profile, frames: dict[tuple[str, str | None], int]) -> list[Json]:
+def _threads(profile: Profile, frames: Frames) -> list[Json]:
     """Return one profile for each thread or thread group, the most sampled first.
 
     A sample weighs its interval.
@@ -62,7 +62,7 @@ def _threads(profile: Profile, frames: dict[tuple[str, str | None], int]) -> lis
     ]
 
 
-def _comparisons(profile: Profile, frames: dict[tuple[str, str | None], int]) -> list[Json]:
+def _comparisons(profile: Profile, frames: Frames) -> list[Json]:
     """Return the profile of comparisons under container and call stack, if any were counted."""
     samples, weights = [], []
     for lane in comparison_lanes(profile):
@@ -72,21 +72,15 @@ def _comparisons(profile: Profile, frames: dict[tuple[str, str | None], int]) ->
     return [_sampled("comparisons in lookups", "none", samples, weights)] if samples else []
 
 
-def _indices(
-    stack: Iterable[LabelledFrame], frames: dict[tuple[str, str | None], int]
-) -> list[int]:
+def _indices(stack: Iterable[tuple[str, str]], frames: Frames) -> list[int]:
     """Return a stack as indices into the shared frames, which grow by those that are new."""
-    keys = ((clip(label, LABEL_MAX), _file(kind)) for label, kind in stack)
+    keys = ((clip(label, LABEL_MAX), kind == "kernel") for label, kind in stack)
     return [frames.setdefault(key, len(frames)) for key in keys]
 
 
-def _file(kind: str) -> str | None:
-    """Return the place that speedscope shows beside a name."""
-    return "[kernel]" if kind == "kernel" else None
-
-
-def _frame(name: str, file: str | None) -> Json:
-    return {"name": name} if file is None else {"name": name, "file": file}
+def _frame(name: str, is_kernel: bool) -> Json:
+    """Return a frame; speedscope shows the file beside the name."""
+    return {"name": name, "file": "[kernel]"} if is_kernel else {"name": name}
 
 
 def _sampled(name: str, unit: str, samples: list[list[int]], weights: list[int]) -> Json:

@@ -30,7 +30,7 @@ class ThreadGroup:
     @property
     def title(self) -> str:
         """What they run, else what they are called."""
-        return self.threads[0].role or self.threads[0].name
+        return self.threads[0].title
 
     @property
     def name(self) -> str:

@@ -141,11 +141,6 @@ def _estimate(counts: LookupCounts) -> Estimate:
     return Estimate(counts.estimated_total, (counts.estimated_low, counts.estimated_high))
 
 
-def by_comparisons(uses: tuple[LookupUse, ...]) -> tuple[LookupUse, ...]:
-    """Return the uses with the most comparisons first; those not counted come last."""
-    return tuple(sorted(uses, key=lambda use: -(use.estimated_comparisons or 0.0)))
-
-
 def all_lookups(profile: Profile) -> Estimate:
     """Return the estimated number of all lookups."""
     known = [_estimate(container.lookups) for container in profile.containers]

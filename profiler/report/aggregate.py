@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from profiler.model import profile as prof
 from profiler.model.recording import Container, Distribution, LookupGroup, Recording, Stack
 from profiler.report.asterisk_words import container_name, search_of
-from profiler.report.distributions import Z_95, add, merge_below, quantiles, time_resolution_ns
+from profiler.report.distributions import (
+    Z_95,
+    add,
+    merge_below,
+    quantile,
+    quantiles,
+    time_resolution_ns,
+)
 from profiler.report.findings import find
 from profiler.report.frame_names import frame_names
 from profiler.report.thread_roles import thread_roles
@@ -19,7 +27,7 @@ from profiler.report.thread_roles import thread_roles
 def aggregate(recording: Recording) -> prof.Profile:
     """Return the profile of a recording."""
     names = frame_names(recording)
-    window_ns = max(recording.window.end_ns - recording.window.start_ns, 1)
+    containers, position = _containers(recording, names)
     profile = prof.Profile(
         schema=prof.SCHEMA,
         tool_version=recording.tool_version,
@@ -29,7 +37,7 @@ def aggregate(recording: Recording) -> prof.Profile:
         window=recording.window,
         stopped_by=recording.stopped_by,
         frequency_hz=recording.frequency_hz,
-        cost=_cost(recording, window_ns),
+        cost=_cost(recording),
         sample_accounting=recording.sample_accounting,
         lookup_accounting=recording.lookup_accounting,
         stack_quality=_quality(recording, [(sample.stack, 1) for sample in recording.samples]),
@@ -39,20 +47,25 @@ def aggregate(recording: Recording) -> prof.Profile:
         unnamed_frames_ratio=_unnamed_ratio(recording),
         stacks=tuple(_named(stack, names) for stack in recording.stacks),
         samples=recording.samples,
-        lookup_stacks=(),
-        threads=_threads(recording, window_ns),
+        lookup_stacks=tuple(
+            prof.WeightedStack(
+                stack.stack, position[stack.container], stack.lookups, stack.comparisons
+            )
+            for stack in recording.lookup_stacks
+            if stack.container in position
+        ),
+        threads=_threads(recording),
         sockets=recording.sockets,
-        containers=(),
+        containers=containers,
         probe_windows=recording.probe_windows,
         findings=(),
         warnings=recording.warnings,
     )
-    profile = _with_containers(profile, recording, names)
     return replace(profile, findings=find(profile))
 
 
-def _cost(recording: Recording, window_ns: int) -> prof.CostReport:
-    cost = recording.cost
+def _cost(recording: Recording) -> prof.CostReport:
+    cost, window_ns = recording.cost, recording.window.duration_ns
     open_ns = sum(window.end_ns - window.start_ns for window in recording.probe_windows)
     return prof.CostReport(
         budget_ratio=cost.budget_ratio,
@@ -93,7 +106,8 @@ def _named(stack: Stack, names: Sequence[str]) -> prof.NamedStack:
     )
 
 
-def _threads(recording: Recording, window_ns: int) -> tuple[prof.Thread, ...]:
+def _threads(recording: Recording) -> tuple[prof.Thread, ...]:
+    window_ns = recording.window.duration_ns
     samples = Counter(sample.tid for sample in recording.samples)
     roles = thread_roles(recording)
     threads = [
@@ -110,59 +124,52 @@ def _threads(recording: Recording, window_ns: int) -> tuple[prof.Thread, ...]:
     return tuple(sorted(threads, key=lambda thread: (-thread.cpu_ratio, thread.tid)))
 
 
-def _with_containers(
-    profile: prof.Profile, recording: Recording, names: Sequence[str]
-) -> prof.Profile:
-    """Add containers, most expensive first, and the stacks that looked into them."""
-    groups: dict[int, list[LookupGroup]] = defaultdict(list)
-    for group in recording.lookups:
-        groups[group.container].append(group)
-    uses = {
-        index: _container(recording, recording.containers[index], found, names)
-        for index, found in groups.items()
-    }
-    order = sorted(
-        uses,
-        key=lambda index: (
-            -uses[index].estimated_duration_ns,
-            -uses[index].lookups.measured,
-            index,
-        ),
+def _containers(
+    recording: Recording, names: Sequence[str]
+) -> tuple[tuple[prof.ContainerUse, ...], Mapping[int, int]]:
+    """Return containers, most expensive first, and the place of each by its index."""
+    uses = [
+        (groups[0].container, _container(recording, names, groups))
+        for groups in _grouped(recording.lookups, "container")
+    ]
+    uses.sort(
+        key=lambda use: (-use[1].estimated_duration_ns, -use[1].lookups.measured, use[0]),
     )
-    position = {index: place for place, index in enumerate(order)}
-    return replace(
-        profile,
-        containers=tuple(uses[index] for index in order),
-        lookup_stacks=tuple(
-            prof.WeightedStack(
-                stack.stack, position[stack.container], stack.lookups, stack.comparisons
-            )
-            for stack in recording.lookup_stacks
-            if stack.container in position
-        ),
-    )
+    places = {index: place for place, (index, _) in enumerate(uses)}
+    return tuple(use for _, use in uses), places
+
+
+def _grouped(groups: Iterable[LookupGroup], *fields: str) -> Iterable[list[LookupGroup]]:
+    """Return lists of groups that are equal in these fields."""
+    found: dict[object, list[LookupGroup]] = defaultdict(list)
+    for group in groups:
+        found[attrgetter(*fields)(group)].append(group)
+    return found.values()
 
 
 def _container(
-    recording: Recording, container: Container, groups: Sequence[LookupGroup], names: Sequence[str]
+    recording: Recording, names: Sequence[str], groups: Sequence[LookupGroup]
 ) -> prof.ContainerUse:
+    container = recording.containers[groups[0].container]
     sites = sorted(
-        (_call_site(recording, site, list(found)) for site, found in _by_site(groups).items()),
-        key=lambda site: -(site.total_or_bound * (site.duration_ns.mean or 0)),
+        (_call_site(recording, same) for same in _grouped(groups, "call_site", "entry", "flags")),
+        key=lambda site: -site.estimated_duration_ns,
     )
-    comparator = None if container.comparator is None else names[container.comparator]
-    files = {site.file for site in sites if site.file}
+
+    def name(frame: int | None) -> str | None:
+        return None if frame is None else names[frame]
+
     return prof.ContainerUse(
         address=container.address,
         kind=container.kind,
-        name=container_name(files, comparator),
+        name=container_name({site.file for site in sites if site.file}, name(container.comparator)),
         buckets=container.buckets,
         elements_start=container.elements_start,
         elements_end=container.elements_end,
         chain=_chain(container),
-        hash_function=None if container.hash_function is None else names[container.hash_function],
-        sort_function=None if container.sort_function is None else names[container.sort_function],
-        comparator=comparator,
+        hash_function=name(container.hash_function),
+        sort_function=name(container.sort_function),
+        comparator=name(container.comparator),
         lookups=_counts(groups),
         comparisons=quantiles(add(group.comparisons for group in groups)),
         sort_calls=quantiles(add(group.sort_calls for group in groups)),
@@ -186,24 +193,16 @@ def _expected(group: LookupGroup, distribution: Distribution) -> float:
     return group.estimated_total * distribution.total / distribution.count
 
 
-def _by_site(groups: Sequence[LookupGroup]) -> dict[tuple[int, str, int], list[LookupGroup]]:
-    sites: dict[tuple[int, str, int], list[LookupGroup]] = defaultdict(list)
-    for group in groups:
-        sites[group.call_site, group.entry, group.flags].append(group)
-    return sites
-
-
-def _call_site(
-    recording: Recording, key: tuple[int, str, int], groups: Sequence[LookupGroup]
-) -> prof.CallSiteUse:
-    site = recording.call_sites[key[0]]
+def _call_site(recording: Recording, groups: Sequence[LookupGroup]) -> prof.CallSiteUse:
+    first = groups[0]
+    site = recording.call_sites[first.call_site]
     counts = _counts(groups)
     return prof.CallSiteUse(
         file=site.file,
         line=site.line,
         function=site.function,
-        entry=key[1],
-        search=search_of(key[1], key[2]),
+        entry=first.entry,
+        search=search_of(first.entry, first.flags),
         measured=counts.measured,
         estimated_total=counts.estimated_total,
         estimated_low=counts.estimated_low,
@@ -249,16 +248,14 @@ def spread(error_ratio: float) -> float:
 
 def _chain(container: Container) -> prof.Chain:
     lengths = container.chain_lengths
-    buckets = sum(number for _, number in lengths)
-    if buckets:
-        seen, p99 = 0, 0
-        for length, number in lengths:
-            seen += number
-            if seen >= 0.99 * buckets:
-                p99 = length
-                break
-        mean = sum(length * number for length, number in lengths) / buckets
-        return prof.Chain(mean, p99, max(length for length, _ in lengths))
+    chains = Distribution(
+        count=sum(number for _, number in lengths),
+        total=sum(length * number for length, number in lengths),
+        max=max((length for length, _ in lengths), default=None),
+        slots=tuple((length, length + 1, number) for length, number in lengths),
+    )
+    if chains.count:
+        return prof.Chain(chains.total / chains.count, quantile(chains, 0.99), chains.max)
     if container.buckets and container.elements_end is not None:
         return prof.Chain(container.elements_end / container.buckets, None, None)
     return prof.Chain(None, None, None)

@@ -64,7 +64,7 @@ def _sampled_changes(
 def _threads(profile: Profile) -> Mapping[str, float]:
     ratios: dict[str, list[float]] = defaultdict(list)
     for thread in profile.threads:
-        ratios[thread.role or thread.name].append(thread.cpu_ratio)
+        ratios[thread.title].append(thread.cpu_ratio)
     return {name: math.fsum(parts) for name, parts in ratios.items()}
 
 

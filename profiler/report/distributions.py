@@ -13,21 +13,16 @@ Z_95 = 1.96  # standard deviations on either side hold 95 % of a normal distribu
 
 def add(distributions: Iterable[Distribution]) -> Distribution:
     """Return the distribution over all values of all of them; slots must be of one scale."""
+    parts = tuple(distributions)
     slots: Counter[tuple[int, int]] = Counter()
-    count = total = 0
-    largest: list[int] = []
-    for distribution in distributions:
-        for low, high, number in distribution.slots:
+    for part in parts:
+        for low, high, number in part.slots:
             slots[low, high] += number
-        count += distribution.count
-        total += distribution.total
-        if distribution.max is not None:
-            largest.append(distribution.max)
     return Distribution(
-        count,
-        total,
-        max(largest, default=None),
-        tuple((low, high, number) for (low, high), number in sorted(slots.items())),
+        sum(part.count for part in parts),
+        sum(part.total for part in parts),
+        max((part.max for part in parts if part.max is not None), default=None),
+        tuple((*edges, number) for edges, number in sorted(slots.items())),
     )
 
 

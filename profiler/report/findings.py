@@ -164,7 +164,7 @@ def _growth(profile: Profile, container: ContainerUse) -> Finding | None:
 
 
 def _thread(thread: Thread) -> Finding | None:
-    label = f"thread {thread.tid} {thread.role or thread.name}"
+    label = f"thread {thread.tid} {thread.title}"
     if thread.cpu_ratio >= _BUSY_RATIO:
         return _finding(
             "busy-thread",
