@@ -186,7 +186,7 @@ def _left_out(count: int, y: int) -> str:
     if not count:
         return ""
     words = "frame is" if count == 1 else "frames are"
-    text = f"{numbers.exact(count)} {words} too narrow to draw"
+    text = f"{count:,} {words} too narrow to draw"
     return f'<text class="caption" x="10" y="{y + 16}">{text}</text>\n'
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from profiler.renderers.lines import WIDTH, Line
@@ -87,16 +87,15 @@ def bars(slots: Slots, single_values: bool = True) -> tuple[Bar, ...]:
     narrow = single_values and filled[-1][1] <= EXACT_BELOW
     single_below = EXACT_BELOW if narrow else _SINGLE_BELOW if single_values else 1
     rows: list[Bar] = []
+    start, _ = _edge(filled[0][0], single_below)
     for low, high, count in filled:
-        if rows and low < rows[-1].high:
-            last = rows.pop()
-            rows.append(Bar(last.low, max(last.high, high), last.count + count))
-            continue
-        if rows:
-            rows += [Bar(*edge, 0) for edge in _edges(rows[-1].high, low, single_below)]
-        start = rows[-1].high if rows else 0
-        row_low, row_high = _edge(low, single_below)
-        rows.append(Bar(max(row_low, start), max(row_high, high), count))
+        while low >= start:
+            _, end = _edge(start, single_below)
+            rows.append(Bar(start, end, 0))
+            start = end
+        last = rows.pop()
+        rows.append(Bar(last.low, max(last.high, high), last.count + count))
+        start = rows[-1].high
     return tuple(rows)
 
 
@@ -106,11 +105,3 @@ def _edge(value: int, single_below: int) -> tuple[int, int]:
         return value, value + 1
     low = 1 << (value.bit_length() - 1)
     return low, low * 2
-
-
-def _edges(start: int, stop: int, single_below: int) -> Iterator[tuple[int, int]]:
-    """Yield the empty rows from `start` to before the row of `stop`."""
-    while _edge(start, single_below) != _edge(stop, single_below):
-        high = _edge(start, single_below)[1]
-        yield start, high
-        start = high

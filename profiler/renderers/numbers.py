@@ -11,11 +11,6 @@ _TIME_UNITS = ((1e9, " s"), (1e6, " ms"), (1e3, " us"), (0.0, " ns"))
 _SIZE_UNITS = ((1e9, " GB"), (1e6, " MB"), (1e3, " kB"), (0.0, " B"))
 
 
-def exact(value: int) -> str:
-    """Return every digit: 1,234,567."""
-    return f"{value:,}"
-
-
 def counted(value: int, noun: str) -> str:
     """Return a number with what it counts: 1 socket, 2 sockets."""
     return f"{value:,} {noun}{'' if value == 1 else 's'}"

@@ -56,10 +56,6 @@ def test_percent_never_says_none_or_all_when_it_is_neither(ratio: float) -> None
     assert numbers.percent(ratio) not in ("0 %", "100 %")
 
 
-def test_exact_keeps_every_digit() -> None:
-    assert numbers.exact(1_234_567) == "1,234,567"
-
-
 def test_a_change_has_its_sign() -> None:
     assert [numbers.change(value) for value in (117, -3.4, 0.2, -0.2)] == ["+117", "-3", "0", "0"]
 
