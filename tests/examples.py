@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 
 from profiler.model import profile as p
 from profiler.model import recording as r
+from profiler.report.findings import find
 
 SECOND_NS = 1_000_000_000
 START_NS = 7_200 * SECOND_NS
@@ -101,7 +102,7 @@ def field_story() -> p.Profile:
     """55,585 taskprocessors in 7 buckets, and a REGISTER storm that walks them."""
     stacks = _field_stacks()
     samples = _field_samples()
-    return replace(
+    story = replace(
         empty(),
         command=("ebpf-prof", "asterisk", "--duration", "60"),
         target=target(),
@@ -133,8 +134,8 @@ def field_story() -> p.Profile:
             r.ProbeWindow(START_NS, START_NS + 20_000_000, 620, 2_210_000),
             r.ProbeWindow(START_NS + SECOND_NS, START_NS + SECOND_NS + 31_000_000, 840, 3_020_000),
         ),
-        findings=_field_findings(),
     )
+    return replace(story, findings=find(story))
 
 
 def _field_stacks() -> tuple[p.NamedStack, ...]:
@@ -278,30 +279,6 @@ def _field_containers() -> tuple[p.ContainerUse, ...]:
                     small_times,
                 ),
             ),
-        ),
-    )
-
-
-def _field_findings() -> tuple[p.Finding, ...]:
-    return (
-        p.Finding(
-            "long-chain",
-            1,
-            "taskprocessors: 55,702 elements share 7 buckets",
-            (
-                "a lookup compares 7,546 names on average; with a bucket per element it would be 1",
-                "97 % of the lookups miss, and a miss walks the whole chain",
-            ),
-            0.87,
-            "Find who creates taskprocessors and never ends them; more buckets help until then.",
-        ),
-        p.Finding(
-            "growth",
-            2,
-            "taskprocessors grows by 117 elements a minute",
-            ("55,585 elements at the start, 55,702 at the end",),
-            None,
-            "Compare 'core show taskprocessors' now and in an hour.",
         ),
     )
 

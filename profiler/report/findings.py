@@ -61,7 +61,7 @@ def _lookup_finding(
     if not doubts:
         window_s = profile.window.duration_s
         title += (
-            f"; in all they took about {_seconds(ratio * window_s)} within the "
+            f"; these lookups took about {_seconds(ratio * window_s)} within the "
             f"{_seconds(window_s)}, lock waits included"
         )
     return _finding(identifier, title, (*evidence, *doubts, *_places(sites)), advice, ratio)
