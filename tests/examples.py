@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 
 from profiler.model import profile as p
 from profiler.model import recording as r
+from profiler.report import distributions
 from profiler.report.findings import find
 
 SECOND_NS = 1_000_000_000
@@ -34,26 +35,15 @@ FIELD_STACK = (
 
 
 def quantiles(values: dict[tuple[int, int], int], total: int | None = None) -> p.Quantiles:
-    """Build a distribution from {(low, high): count}; quantiles are the slots' last values."""
+    """Build a distribution from {(low, high): count}."""
     slots = tuple((low, high, count) for (low, high), count in sorted(values.items()))
-    count = sum(count for _, _, count in slots)
-    if not count:
-        return NOTHING
     if total is None:
         total = sum((low + high - 1) * count // 2 for low, high, count in slots)
-
-    def at(share: float) -> int:
-        seen = 0
-        for _, high, slot_count in slots:
-            seen += slot_count
-            if seen >= share * count:
-                return high - 1
-        return slots[-1][1] - 1
-
-    return p.Quantiles(at(0.5), at(0.9), at(0.99), at(1.0), total / count, total, slots)
+    largest = slots[-1][1] - 1 if slots else None
+    return distributions.quantiles(r.Distribution(sum(values.values()), total, largest, slots))
 
 
-NOTHING = p.Quantiles(None, None, None, None, None, 0, ())
+NOTHING = quantiles({})
 
 
 def target(**changes: object) -> r.Target:
