@@ -61,7 +61,7 @@ def _lookup_finding(
     if not doubts:
         window_s = profile.window.duration_s
         title += (
-            f"; these lookups took about {_seconds(ratio * window_s)} within the "
+            f"; threads spent about {_seconds(ratio * window_s)} in these lookups within "
             f"{_seconds(window_s)}, lock waits included"
         )
     return _finding(identifier, title, (*evidence, *doubts, *_places(sites)), advice, ratio)

@@ -66,7 +66,7 @@ def test_a_long_chain() -> None:
     assert (finding.id, finding.rank) == ("long-chain", 1)
     assert finding.title == (
         "things: a typical lookup walks 1,000 entries; "
-        "these lookups took about 0.1 s within the 10 s, lock waits included"
+        "threads spent about 0.1 s in these lookups within 10 s, lock waits included"
     )
     assert finding.evidence[0] == "7,000 entries in 7 buckets, 1,000 each"
     assert "called from main.c:7 asks" in finding.evidence
@@ -83,7 +83,7 @@ def test_the_time_of_short_lookups_is_said_to_be_rough() -> None:
         cost = replace(empty().cost, resolution_ns=1_024)
         (finding,) = found(container(use), cost=cost)
         is_doubted = any(line.startswith("their time is rough") for line in finding.evidence)
-        assert is_doubted != ("lookups took about" in finding.title)
+        assert is_doubted != ("threads spent" in finding.title)
         return is_doubted
 
     assert is_rough(2_000.0)
@@ -119,7 +119,7 @@ def test_a_scan(search: Search) -> None:
     (finding,) = found(container(site(search, 7_000)))
     assert finding.id == "full-scan"
     assert finding.title.startswith(
-        "things: a typical search visits 7,000 entries one by one; these "
+        "things: a typical search visits 7,000 entries one by one; threads "
     )
 
 
@@ -127,7 +127,7 @@ def test_misses() -> None:
     asks = replace(site(Search.KEY, 60), hit_ratio=0.05)
     (finding,) = found(container(asks))[1:]
     assert finding.id == "misses"
-    assert finding.title.startswith("things: 95% of the lookups by key find nothing; these ")
+    assert finding.title.startswith("things: 95% of the lookups by key find nothing; threads ")
     assert "misses" not in ids(found(container(replace(asks, hit_ratio=0.11))))
 
 
