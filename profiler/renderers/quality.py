@@ -15,12 +15,21 @@ _CAUSES_MAX = 6
 
 def notes(profile: Profile) -> list[tuple[str, str]]:
     """Return (sentence, style) for all that is to be said on samples, lookups and names."""
+    samples, lookups = profile.sample_accounting, profile.lookup_accounting
     said = [
-        *_events("samples", profile.sample_accounting, profile.stack_quality),
-        *_events("lookups", profile.lookup_accounting, profile.lookup_stack_quality),
+        (f"{samples.seen:,} samples, {_lost(samples)}{_stacks(profile.stack_quality)}", ""),
+        (
+            f"Probes were active {numbers.percent(profile.cost.open_ratio)} of the time: "
+            f"{lookups.seen:,} lookups measured, {_lost(lookups)}{_in_all(profile)}"
+            f"{_stacks(profile.lookup_stack_quality)}",
+            "",
+        ),
     ]
+    for name, accounting in (("samples", samples), ("lookups", lookups)):
+        if not accounting.balanced():
+            said.append((f"The {name} do not add up: this is a defect of ebpf-prof.", "bad"))
     if profile.containers:
-        said += [(_coverage(profile), ""), _verification(profile)]
+        said.append(_verification(profile))
     return said + _names(profile)
 
 
@@ -32,12 +41,8 @@ def cost(profile: Profile) -> tuple[str, str]:
     return text, "bad" if allowed is not None and taken > allowed else "good"
 
 
-def _events(name: str, accounting: Accounting, quality: StackQuality) -> list[tuple[str, str]]:
-    lost = f"{accounting.missed:,}" if accounting.missed else "none"
-    said = [(f"{accounting.seen:,} {name}, {lost} lost{_stacks(quality)}", "")]
-    if not accounting.balanced():
-        said.append((f"The {name} do not add up: this is a defect of ebpf-prof.", "bad"))
-    return said
+def _lost(accounting: Accounting) -> str:
+    return f"{accounting.missed:,} lost" if accounting.missed else "none lost"
 
 
 def _stacks(quality: StackQuality) -> str:
@@ -51,17 +56,14 @@ def _stacks(quality: StackQuality) -> str:
     return f", {incomplete} incomplete ({', '.join(shown)})"
 
 
-def _coverage(profile: Profile) -> str:
+def _in_all(profile: Profile) -> str:
+    """Return how many lookups there were, as far as that is known."""
+    if not profile.containers:
+        return ""
     whole = all_lookups(profile)
-    measured = sum(container.lookups.measured for container in profile.containers)
-    total = numbers.count(whole.total)
-    total = f"at least {total} in all" if whole.is_bound else f"about {total} in all"
+    total = f", {'at least' if whole.is_bound else 'about'} {numbers.count(whole.total)} in all"
     error = whole.error().strip("()")
-    return (
-        f"Probes were active {numbers.percent(profile.cost.open_ratio)} of the time: "
-        f"{numbers.counted(measured, 'lookup')} measured, {total}"
-        + (f" ({error})" if error else "")
-    )
+    return f"{total} ({error})" if error else total
 
 
 def _verification(profile: Profile) -> tuple[str, str]:
