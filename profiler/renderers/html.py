@@ -74,7 +74,7 @@ def _tiles(profile: Profile) -> Markup:
     shown = []
     if profile.threads:
         busiest = thread_groups(profile)[0]
-        who = f"{len(busiest.threads):,} threads" if busiest.is_many else "the busiest thread"
+        who = f"{len(busiest.tids):,} threads" if busiest.is_many else "the busiest thread"
         shown.append((numbers.percent(busiest.cpu_ratio), f"CPU of {who}, {busiest.title}"))
     if profile.containers:
         worst = profile.containers[0]
@@ -131,8 +131,8 @@ def _threads(profile: Profile) -> Markup:
 
 def _which(group: ThreadGroup) -> str:
     if group.is_many:
-        return f"{group.name}, {len(group.threads):,} threads of less than 1 % each"
-    return f"{group.name}, tid {group.threads[0].tid}"
+        return f"{group.name}, {len(group.tids):,} threads of less than 1 % each"
+    return f"{group.name}, tid {group.tids[0]}"
 
 
 def _sockets(profile: Profile) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.model.profile import CallSiteUse, ContainerUse, NamedStack, Profile, Thread
+from profiler.model.profile import CallSiteUse, ContainerUse, NamedStack, Profile
 from profiler.renderers import numbers
 
 LABEL_MAX = 300  # characters; longer names are cut in everything that draws
@@ -59,11 +59,6 @@ def idle_sockets(profile: Profile) -> str:
     others = "other " if idle < len(profile.sockets) else ""
     sockets = numbers.counted(idle, f"{others}UDP socket")
     return f"{sockets}: queue empty, no drops." if idle else ""
-
-
-def thread_label(tid: int, thread: Thread | None) -> str:
-    """Return what a thread is called: its role, else its name, and its tid."""
-    return f"{clip(thread.title if thread else 'thread', LABEL_MAX)} ({tid})"
 
 
 def container_label(container: ContainerUse) -> str:

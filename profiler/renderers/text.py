@@ -106,7 +106,7 @@ def _threads(profile: Profile) -> list[Line]:
         (
             group.title,
             clip(group.name, 16),
-            f"×{len(group.threads):,}" if group.is_many else str(group.threads[0].tid),
+            f"×{len(group.tids):,}" if group.is_many else str(group.tids[0]),
             numbers.percent_cell(group.cpu_ratio),
             numbers.percent_cell(group.run_delay_ratio),
             numbers.column(group.samples),
@@ -115,7 +115,7 @@ def _threads(profile: Profile) -> list[Line]:
     ]
     lines += table(("thread", "name", "tid", "CPU", "waits", "samples"), rows)
     if rest:
-        count = sum(len(group.threads) for group in rest)
+        count = sum(len(group.tids) for group in rest)
         share = numbers.percent(sum(group.cpu_ratio for group in rest))
         lines.append(Line(f"  and {count:,} more, together {share}", "dim"))
     if any(group.is_many for group in shown):

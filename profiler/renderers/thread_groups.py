@@ -6,11 +6,11 @@ thing to know, not a thousand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from profiler.model.profile import Profile, Thread
-from profiler.renderers.labels import LABEL_MAX, clip, thread_label
+from profiler.renderers.labels import LABEL_MAX, clip
 
 # Of one CPU: a thread that uses as much is shown by itself.
 BUSY_RATIO = 0.01
@@ -18,47 +18,25 @@ BUSY_RATIO = 0.01
 
 @dataclass(frozen=True, slots=True)
 class ThreadGroup:
-    """One thread, or several with the same role and name that use little each; ratios are sums."""
+    """One thread, or several with the same role and name that use little each; numbers are sums."""
 
-    threads: tuple[Thread, ...]  # busiest first
+    tids: tuple[int, ...]  # busiest first
+    title: str
+    name: str  # that the kernel knows them by
+    cpu_ratio: float
+    run_delay_ratio: float | None  # None if it is known of none
+    samples: int
 
     @property
     def is_many(self) -> bool:
         """Return whether these are several threads."""
-        return len(self.threads) > 1
-
-    @property
-    def title(self) -> str:
-        """What they run, else what they are called."""
-        return self.threads[0].title
-
-    @property
-    def name(self) -> str:
-        """The name that the kernel knows them by."""
-        return self.threads[0].name
+        return len(self.tids) > 1
 
     @property
     def label(self) -> str:
         """The title, and the tid or how many threads these are."""
-        if self.is_many:
-            return f"{clip(self.title, LABEL_MAX)} ({len(self.threads):,} threads)"
-        return thread_label(self.threads[0].tid, self.threads[0])
-
-    @property
-    def cpu_ratio(self) -> float:
-        """CPU time, of one CPU."""
-        return sum(thread.cpu_ratio for thread in self.threads)
-
-    @property
-    def run_delay_ratio(self) -> float | None:
-        """Time in which they were ready to run, but not on a CPU; None if of none it is known."""
-        known = [t.run_delay_ratio for t in self.threads if t.run_delay_ratio is not None]
-        return sum(known) if known else None
-
-    @property
-    def samples(self) -> int:
-        """Samples of all of them."""
-        return sum(thread.samples for thread in self.threads)
+        which = f"{len(self.tids):,} threads" if self.is_many else self.tids[0]
+        return f"{clip(self.title, LABEL_MAX)} ({which})"
 
 
 def thread_groups(profile: Profile) -> tuple[ThreadGroup, ...]:
@@ -68,16 +46,22 @@ def thread_groups(profile: Profile) -> tuple[ThreadGroup, ...]:
         is_busy = thread.cpu_ratio >= BUSY_RATIO
         key = (index,) if is_busy else (thread.role, thread.name)
         found.setdefault(key, []).append(thread)
-    made = (
-        ThreadGroup(tuple(sorted(threads, key=lambda thread: -thread.cpu_ratio)))
-        for threads in found.values()
+    return tuple(sorted(map(_group, found.values()), key=lambda group: -group.cpu_ratio))
+
+
+def _group(threads: Sequence[Thread]) -> ThreadGroup:
+    delays = [one.run_delay_ratio for one in threads if one.run_delay_ratio is not None]
+    return ThreadGroup(
+        tids=tuple(thread.tid for thread in threads),
+        title=threads[0].title,
+        name=threads[0].name,
+        cpu_ratio=sum(thread.cpu_ratio for thread in threads),
+        run_delay_ratio=sum(delays) if delays else None,
+        samples=sum(thread.samples for thread in threads),
     )
-    return tuple(sorted(made, key=lambda group: -group.cpu_ratio))
 
 
 def lane_namer(profile: Profile) -> Callable[[int], str]:
     """Return a function from a thread's tid to the name of its group."""
-    labels: dict[int, str] = {}
-    for group in thread_groups(profile):
-        labels |= dict.fromkeys((thread.tid for thread in group.threads), group.label)
-    return lambda tid: labels.get(tid) or thread_label(tid, None)
+    labels = {tid: group.label for group in thread_groups(profile) for tid in group.tids}
+    return lambda tid: labels.get(tid, f"thread ({tid})")

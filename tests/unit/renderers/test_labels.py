@@ -32,13 +32,6 @@ def test_clipped_text_says_that_it_was_cut() -> None:
     assert labels.clip("abcd", 4) == "abcd"
 
 
-def test_a_thread_is_called_by_its_role_then_its_name() -> None:
-    busy, _, plain = examples.field_story().threads
-    assert labels.thread_label(4733, busy) == "chan_sip do_monitor (4733)"
-    assert labels.thread_label(4720, plain) == "asterisk (4720)"
-    assert labels.thread_label(9, None) == "thread (9)"
-
-
 def test_a_container_without_a_name_is_called_by_its_address() -> None:
     container = replace(examples.field_story().containers[0], name=None)
     assert labels.container_label(container) == "hash at 0x7f3a5c0012a8"

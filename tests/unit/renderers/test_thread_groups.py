@@ -35,7 +35,7 @@ def test_a_busy_thread_is_shown_by_itself() -> None:
 
 def test_other_roles_and_names_stay_apart() -> None:
     threads = (call(1), call(2, role=None), call(3, role="listener"), replace(call(4), name="SIP"))
-    assert [len(group.threads) for group in thread_groups(profile(*threads))] == [1, 1, 1, 1]
+    assert [len(group.tids) for group in thread_groups(profile(*threads))] == [1, 1, 1, 1]
 
 
 def test_waiting_is_known_if_it_is_of_one() -> None:
@@ -48,12 +48,10 @@ def test_waiting_is_known_if_it_is_of_one() -> None:
 def test_every_thread_is_in_one_group(threads: list[tuple[float, str | None]]) -> None:
     made = profile(*(call(tid, cpu, role) for tid, (cpu, role) in enumerate(threads)))
     found = thread_groups(made)
-    assert sorted(thread.tid for group in found for thread in group.threads) == [
-        *range(len(threads))
-    ]
+    assert sorted(tid for group in found for tid in group.tids) == [*range(len(threads))]
     ratios = [group.cpu_ratio for group in found]
     assert ratios == sorted(ratios, reverse=True)
     lane_of = lane_namer(made)
     for group in found:
-        assert {lane_of(thread.tid) for thread in group.threads} == {group.label}
+        assert {lane_of(tid) for tid in group.tids} == {group.label}
     assert lane_of(len(threads)) == f"thread ({len(threads)})"
