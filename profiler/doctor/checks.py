@@ -58,7 +58,6 @@ def checks(facts: HostFacts) -> tuple[Check, ...]:
         _statistics(facts),
         _kernel_symbols(facts),
         _optional("thread ends", _how_ends_are_reported(facts), facts.thread_ends),
-        _optional("process events", "reported by the connector", facts.process_events),
         _optional("UDP sockets", "asked of sock_diag", facts.udp_sockets),
     )
 

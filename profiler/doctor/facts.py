@@ -27,7 +27,6 @@ from profiler.linux.probe_link_kinds import (
     open_own_probe,
 )
 from profiler.process import thread_exits
-from profiler.process.events import ProcessEvents
 from profiler.process.procfs import INITIAL_PID_NAMESPACE, parse_status, read_namespace, read_text
 from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
@@ -65,7 +64,6 @@ class HostFacts:
     compile_tried: bool
     frees_are_reported: bool  # of threads that ended: see thread_exits.py
     thread_ends: str | None  # None: reported; else why not
-    process_events: str | None
     udp_sockets: str | None
 
 
@@ -102,7 +100,6 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         compile_tried=tried,
         frees_are_reported=frees_are_reported,
         thread_ends=None if frees_are_reported else _warning_of(lambda: ThreadUses(own)),
-        process_events=_warning_of(lambda: ProcessEvents(own)),
         udp_sockets=_warning_of(lambda: UdpSockets(os.getpid())),
     )
 
@@ -145,7 +142,7 @@ def _error_of(attempt: Callable[[], None]) -> ProfilerError | None:
     return None
 
 
-def _warning_of(make: Callable[[], ThreadUses | ProcessEvents | UdpSockets]) -> str | None:
+def _warning_of(make: Callable[[], ThreadUses | UdpSockets]) -> str | None:
     made = make()
     made.close()
     return made.warning

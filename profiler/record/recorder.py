@@ -100,7 +100,8 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     names.pin()
     sampler = CpuSampler(loaded.module, options.frequency_hz)
     stack.callback(sampler.detach)
-    events = stack.enter_context(ProcessEvents(process))
+    events = ProcessEvents(process.pid)
+    stack.callback(events.close)
     uses = ThreadUses(process, loaded.exits)
     stack.callback(uses.close)
     sockets = UdpSockets(target.pid)
@@ -185,8 +186,7 @@ def run_until_end(
 def _wait(run: Run, duration_ns: int) -> bool:
     """Wait for events of the target; return whether a window has to be closed."""
     poll = select.poll()  # select() takes no descriptor beyond 1023
-    for descriptor in run.events.exit_filenos():
-        poll.register(descriptor, select.POLLIN)
+    poll.register(run.events.exit_descriptor, select.POLLIN)
     if run.lookups is not None:
         poll.register(run.lookups.wake_descriptor, select.POLLIN)
     ready = {descriptor for descriptor, _ in poll.poll(duration_ns / 1e6)}
@@ -266,7 +266,6 @@ def _collect(run: Run) -> Observed:
     sockets = run.sockets.recorded()
     refused = run.lookups.problem if run.lookups is not None else None
     for source in (
-        run.events.warning,
         run.uses.warning,
         run.sampler.warning,
         run.sampling.warning,

@@ -39,7 +39,6 @@ HEALTHY = HostFacts(
     compile_tried=True,
     frees_are_reported=True,
     thread_ends=None,
-    process_events=None,
     udp_sockets=None,
 )
 CONTAINER = {"seccomp_mode": 2}
@@ -139,7 +138,6 @@ def test_each_failure_has_a_line_a_hint_and_an_exit_code(
         ({"statistics_errno": errno.EINVAL}, "cost"),
         ({"kptr_restrict": 2}, "kernel symbols"),
         ({"thread_ends": "no"}, "thread ends"),
-        ({"process_events": "no"}, "process events"),
         ({"udp_sockets": "no"}, "UDP sockets"),
     ],
 )
