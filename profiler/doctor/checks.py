@@ -57,8 +57,8 @@ def checks(facts: HostFacts) -> tuple[Check, ...]:
         _btf(facts),
         _statistics(facts),
         _kernel_symbols(facts),
-        _optional("thread ends", _how_ends_are_reported(facts), facts.thread_ends),
-        _optional("UDP sockets", "asked of sock_diag", facts.udp_sockets),
+        _thread_ends(facts),
+        _udp_sockets(facts),
     )
 
 
@@ -244,10 +244,16 @@ def _btf(facts: HostFacts) -> Check:
     return Check("BTF", WARNING, "none: kernel functions that BPF may call cannot be used")
 
 
-def _how_ends_are_reported(facts: HostFacts) -> str:
-    if facts.frees_are_reported:
-        return "reported when the kernel frees threads"
-    return "read from taskstats, which misses what each thread used last"
+def _thread_ends(facts: HostFacts) -> Check:
+    if facts.thread_ends_are_reported:
+        return Check("thread ends", OK, "reported when the kernel frees threads")
+    return Check("thread ends", WARNING, "not reported: what short threads used has no thread")
+
+
+def _udp_sockets(facts: HostFacts) -> Check:
+    if facts.udp_sockets is None:
+        return Check("UDP sockets", OK, "asked of sock_diag")
+    return Check("UDP sockets", WARNING, facts.udp_sockets)
 
 
 def _statistics(facts: HostFacts) -> Check:
@@ -266,10 +272,6 @@ def _kernel_symbols(facts: HostFacts) -> Check:
             "sudo sysctl kernel.kptr_restrict=1",
         )
     return Check("kernel symbols", OK, "readable for root")
-
-
-def _optional(name: str, ok: str, warning: str | None) -> Check:
-    return Check(name, OK, ok) if warning is None else Check(name, WARNING, warning)
 
 
 def _failed(name: str, detail: str, hint: str, error: type[ProfilerError]) -> Check:

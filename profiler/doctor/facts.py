@@ -28,8 +28,6 @@ from profiler.linux.probe_link_kinds import (
 )
 from profiler.process import thread_exits
 from profiler.process.procfs import INITIAL_PID_NAMESPACE, parse_status, read_namespace, read_text
-from profiler.process.target import TargetProcess
-from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import UdpSockets
 
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -62,9 +60,8 @@ class HostFacts:
     bcc_elsewhere: bool  # the system's own Python has it
     compile_error: ProfilerError | None
     compile_tried: bool
-    frees_are_reported: bool  # of threads that ended: see thread_exits.py
-    thread_ends: str | None  # None: reported; else why not
-    udp_sockets: str | None
+    thread_ends_are_reported: bool
+    udp_sockets: str | None  # None: asked of the kernel; else why not
 
 
 def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
@@ -72,8 +69,6 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
     status = parse_status(read_text(Path("/proc/self/status")))
     bcc_path, bcc_is_compiler = _find_bcc()
     tried = compile_programs is not None and bcc_is_compiler
-    frees_are_reported = bool(thread_exits.definitions())
-    own = TargetProcess.open(os.getpid(), 0)
     return HostFacts(
         machine=platform.machine(),
         kernel_release=platform.release(),
@@ -98,9 +93,8 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         bcc_elsewhere=not bcc_is_compiler and _system_python_has_bcc(),
         compile_error=_error_of(compile_programs) if compile_programs and tried else None,
         compile_tried=tried,
-        frees_are_reported=frees_are_reported,
-        thread_ends=None if frees_are_reported else _warning_of(lambda: ThreadUses(own)),
-        udp_sockets=_warning_of(lambda: UdpSockets(os.getpid())),
+        thread_ends_are_reported=bool(thread_exits.definitions()),
+        udp_sockets=_why_sockets_are_not_asked(),
     )
 
 
@@ -142,10 +136,10 @@ def _error_of(attempt: Callable[[], None]) -> ProfilerError | None:
     return None
 
 
-def _warning_of(make: Callable[[], ThreadUses | UdpSockets]) -> str | None:
-    made = make()
-    made.close()
-    return made.warning
+def _why_sockets_are_not_asked() -> str | None:
+    sockets = UdpSockets(os.getpid())
+    sockets.close()
+    return sockets.warning
 
 
 def _find_bcc() -> tuple[str | None, bool]:

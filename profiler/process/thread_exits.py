@@ -1,6 +1,6 @@
 """What threads that ended had used, reported by the kernel when it frees them: exact however short.
 
-bpf/exits.bpf.c says why taskstats is not enough. A thread is freed some milliseconds after its end
+bpf/exits.bpf.c says what is missing at the end. A thread is freed some milliseconds after its end
 (delayed_put_task_struct() in kernel/exit.c, Linux 6.18), seldom without a report to us.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from profiler.linux import bpf
 from profiler.linux.bcc import BpfModule
 from profiler.linux.btf import offsets
-from profiler.process.thread_times import ThreadExit, ThreadTime
 
 # Functions of exits.bpf.c, and the tracepoints that they run at.
 _TRACEPOINTS = {"thread_freed": "sched_process_free", "thread_ended": "sched_process_exit"}
@@ -27,12 +27,29 @@ _MEMBERS = {
     "TASK_STARTED": "start_time",
 }
 RECORD = struct.Struct("<QQQII16s")  # struct thread_exit
-_ZERO = struct.pack("<I", 0)
 # The kernel frees what ended when a grace period of RCU is over, and some time for its callbacks.
 _GRACE_PERIODS = 3
 _CALLBACKS_S = 0.02
 # Threads that ended and are not freed yet. More: the eldest are reported as they were at their end.
 _MOST_WAITING = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadTime:
+    """What a thread used since it started."""
+
+    tid: int
+    name: str
+    cpu_ns: int
+    run_delay_ns: int  # runnable, but waiting for a CPU
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadExit:
+    """A thread's last words."""
+
+    time: ThreadTime
+    started_ns: int  # CLOCK_MONOTONIC
 
 
 def definitions() -> dict[str, int]:
@@ -44,9 +61,7 @@ def definitions() -> dict[str, int]:
 class ThreadExits:
     """Reads the ends of the target's threads. Raises OSError where the kernel refuses that."""
 
-    def __init__(self, module: BpfModule, tgid: int) -> None:
-        self._module = module
-        self._tgid = tgid
+    def __init__(self, module: BpfModule) -> None:
         self._ring = module.ring_buffer("exits")
         self._waiting: dict[tuple[int, int], ThreadExit] = {}  # by tid and beginning
         self._programs = [
@@ -61,11 +76,6 @@ class ThreadExits:
             self.close()
             raise
 
-    @property
-    def overflows(self) -> int:
-        """How many records were dropped for lack of room."""
-        return int.from_bytes(self._module.map("exits_lost").get(_ZERO) or b"", "little")
-
     def cost_ns(self) -> int:
         """Return the time that programs took; 0 while nobody has the kernel measure them."""
         return sum(program.statistics().run_time_ns for program in self._programs)
@@ -75,7 +85,7 @@ class ThreadExits:
         for record in self._ring.drain():
             cpu_ns, run_delay_ns, started_ns, tid, is_freed, name = RECORD.unpack(record)
             text = name.split(b"\0", 1)[0].decode(errors="replace")
-            ended = ThreadExit(ThreadTime(tid, text, cpu_ns, run_delay_ns), self._tgid, started_ns)
+            ended = ThreadExit(ThreadTime(tid, text, cpu_ns, run_delay_ns), started_ns)
             if not is_freed:
                 self._waiting[tid, started_ns] = ended
             elif self._waiting.pop((tid, started_ns), None) is not None:

@@ -95,7 +95,7 @@ def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: O
         coverage=coverage,
         calibration=calibration,
         interrupt_ns=interrupt_ns,
-        exits=_exits(stack, module, target.pid),
+        exits=_exits(stack, module),
         warnings=(
             *_stopped(found.process),
             *(plan.warnings if plan else ()),
@@ -125,11 +125,11 @@ def _definitions(pid: int, options: Options) -> dict[str, int]:
     }
 
 
-def _exits(stack: ExitStack, module: BpfModule, pid: int) -> ThreadExits | None:
+def _exits(stack: ExitStack, module: BpfModule) -> ThreadExits | None:
     if not thread_exits.definitions():
         return None
     try:
-        exits = ThreadExits(module, pid)
+        exits = ThreadExits(module)
     except OSError:
         return None
     stack.callback(exits.close)

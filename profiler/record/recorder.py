@@ -103,7 +103,6 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     events = ProcessEvents(process.pid)
     stack.callback(events.close)
     uses = ThreadUses(process, loaded.exits)
-    stack.callback(uses.close)
     sockets = UdpSockets(target.pid)
     stack.callback(sockets.close)
     governor = Governor(options.budget_ratio, time.monotonic_ns())

@@ -35,7 +35,7 @@ def check_way(program: Program, way: Variant) -> None:
         counting.check_accounting()
         assert changed_code(pid) == []
         check_stacks(program, counting)
-        ThreadExits(counting.programs.module, pid).close()
+        ThreadExits(counting.programs.module).close()
 
 
 def check_stacks(program: Program, counting: Counting) -> None:

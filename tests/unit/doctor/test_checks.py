@@ -37,8 +37,7 @@ HEALTHY = HostFacts(
     bcc_elsewhere=False,
     compile_error=None,
     compile_tried=True,
-    frees_are_reported=True,
-    thread_ends=None,
+    thread_ends_are_reported=True,
     udp_sockets=None,
 )
 CONTAINER = {"seccomp_mode": 2}
@@ -137,7 +136,7 @@ def test_each_failure_has_a_line_a_hint_and_an_exit_code(
         ({"has_btf": False}, "BTF"),
         ({"statistics_errno": errno.EINVAL}, "cost"),
         ({"kptr_restrict": 2}, "kernel symbols"),
-        ({"thread_ends": "no"}, "thread ends"),
+        ({"thread_ends_are_reported": False}, "thread ends"),
         ({"udp_sockets": "no"}, "UDP sockets"),
     ],
 )
@@ -151,15 +150,6 @@ def test_what_is_not_required_only_warns(change: dict[str, Any], name: str) -> N
 @pytest.mark.parametrize("kind", ProbeLinkKind)
 def test_a_kernel_without_the_best_kind_of_link_is_no_warning(kind: ProbeLinkKind) -> None:
     assert all(check.state == "ok" for check in checks(replace(HEALTHY, link_kind=kind)))
-
-
-def test_how_ends_of_threads_are_told() -> None:
-    def detail(told: bool) -> str:
-        found = checks(replace(HEALTHY, frees_are_reported=told))
-        return next(check.detail for check in found if check.name == "thread ends")
-
-    assert detail(True) == "reported when the kernel frees threads"
-    assert detail(False).startswith("read from taskstats")
 
 
 def test_the_first_failure_counts() -> None:

@@ -30,7 +30,7 @@ def test_root_can_do_everything_here_and_leaves_nothing_open() -> None:
     facts = read_facts(lambda: None)
 
     assert (facts.bpf_errno, facts.uprobe_errno, facts.cpu_clock_errno) == (0, 0, 0)
-    assert (facts.thread_ends, facts.udp_sockets) == (None, None)
+    assert (facts.thread_ends_are_reported, facts.udp_sockets) == (True, None)
     assert facts.bcc_is_compiler
     assert facts.compile_tried
     assert facts.compile_error is None

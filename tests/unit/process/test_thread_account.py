@@ -13,7 +13,7 @@ from profiler.model.observed import ThreadAccount
 from profiler.model.recording import ThreadUse
 from profiler.process import threads
 from profiler.process.target import TargetProcess
-from profiler.process.thread_times import ThreadExit, ThreadTime
+from profiler.process.thread_exits import ThreadExit, ThreadTime
 from profiler.process.threads import ThreadSums, ThreadUses
 
 
@@ -28,7 +28,7 @@ def thread_uses(
     return sums.uses()
 
 
-def at(tid: int, cpu_ns: int, delay_ns: int | None = 0, name: str = "n") -> ThreadTime:
+def at(tid: int, cpu_ns: int, delay_ns: int = 0, name: str = "n") -> ThreadTime:
     return ThreadTime(tid, name, cpu_ns, delay_ns)
 
 
@@ -50,12 +50,6 @@ def test_a_tid_that_is_used_again_stands_for_all_its_threads() -> None:
     uses = thread_uses([at(1, 100)], [at(1, 5, 1, "third")], [at(1, 130), at(1, 7, 2)])
 
     assert uses == (ThreadUse(1, "third", 30 + 7 + 5, 3, False),)
-
-
-def test_unknown_delay_stays_unknown() -> None:
-    assert thread_uses([at(1, 1, None)], [at(1, 3, None)], ()) == (
-        ThreadUse(1, "n", 2, None, False),
-    )
 
 
 LIVES = st.lists(
@@ -103,79 +97,64 @@ def test_unattributed(process: int, expected: int) -> None:
     assert account.unattributed_ns == expected
 
 
-class ScriptedTimes:
-    """Stands in for TaskTimes: exits arrive, one list for each call, between the readings."""
+class ScriptedExits:
+    """Stands in for ThreadExits: ends arrive, one list for each call, between the readings."""
 
-    overflows = 0
-
-    def __init__(self, exits: list[list[ThreadExit]]) -> None:
+    def __init__(self) -> None:
         self.cpu_ns = {1: 100, 2: 100}
-        self.exits = exits
+        self.exits: list[list[ThreadExit]] = []
+        self.now_ns = 1_000
 
     def read_exits(self) -> list[ThreadExit]:
         return self.exits.pop(0)
 
-    def close(self) -> None:
-        pass
+    read_last_exits = read_exits
 
 
-def ended(tid: int, cpu_ns: int, tgid: int | None = 1, started_ns: int | None = None) -> ThreadExit:
-    return ThreadExit(at(tid, cpu_ns), tgid, started_ns)
+def ended(tid: int, cpu_ns: int, started_ns: int) -> ThreadExit:
+    return ThreadExit(at(tid, cpu_ns), started_ns)
 
 
 @pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedTimes:
-    times = ScriptedTimes([])
-    monkeypatch.setattr(threads, "TaskTimes", lambda pid: times)
-    monkeypatch.setattr(threads, "read_tids", lambda pid: tuple(times.cpu_ns))
-    monkeypatch.setattr(threads, "read_schedstat", lambda pid, tid: at(tid, times.cpu_ns[tid]))
-    return times
+def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedExits:
+    exits = ScriptedExits()
+    monkeypatch.setattr(threads, "read_tids", lambda pid: tuple(exits.cpu_ns))
+    monkeypatch.setattr(threads, "read_schedstat", lambda pid, tid: at(tid, exits.cpu_ns[tid]))
+    monkeypatch.setattr(threads, "time", SimpleNamespace(monotonic_ns=lambda: exits.now_ns))
+    return exits
 
 
-def test_ends_around_the_two_snapshots_are_counted_once(scripted: ScriptedTimes) -> None:
-    # Before the window: 9. At its start, already read: 2. At its end, already read: 1.
-    scripted.exits = [[ended(9, 50), ended(2, 103)], [], [ended(1, 131), ended(4, 5)]]
-    uses = ThreadUses(TargetProcess.open(1, 0))
+def test_ends_count_that_began_in_the_window_or_were_there_at_its_start(
+    scripted: ScriptedExits,
+) -> None:
+    gone_at_the_start = ended(9, 50, 900)
+    there_at_the_start, inside = ended(2, 103, 900), ended(5, 8, 1_500)
+    read_at_the_end, behind_the_end = ended(1, 131, 900), ended(6, 8, 2_100)
+    scripted.exits = [
+        [gone_at_the_start, there_at_the_start],
+        [inside, read_at_the_end, behind_the_end],
+    ]
+    uses = ThreadUses(TargetProcess.open(1, 0), scripted)  # type: ignore[arg-type]
     uses.start()
+    scripted.now_ns = 2_000
     scripted.cpu_ns = {1: 130, 3: 7}
     uses.stop()
     account = uses.account()
 
-    assert {use.tid: use.cpu_ns for use in account.threads} == {1: 30, 2: 3, 3: 7, 4: 5}
+    assert {use.tid: use.cpu_ns for use in account.threads} == {1: 30, 2: 3, 3: 7, 5: 8}
+    assert uses.warning is None
 
 
-def test_ends_that_are_reported_late_count_by_when_threads_began(
-    scripted: ScriptedTimes, monkeypatch: pytest.MonkeyPatch
+def test_where_ends_are_not_reported_the_last_reading_of_each_thread_counts(
+    scripted: ScriptedExits,
 ) -> None:
-    now = [1_000]
-    monkeypatch.setattr(threads, "time", SimpleNamespace(monotonic_ns=lambda: now[0]))
-    gone_at_the_start = ended(9, 50, started_ns=900)
-    inside = [ended(2, 103, started_ns=900), ended(5, 8, started_ns=1_500)]
-    behind_the_end = ended(6, 8, started_ns=2_100)
-    scripted.exits = [[gone_at_the_start], [], [*inside, behind_the_end]]
-    uses = ThreadUses(TargetProcess.open(1, 0))
+    uses = ThreadUses(TargetProcess.open(1, 0), None)
     uses.start()
-    now[0] = 2_000
-    scripted.cpu_ns = {1: 100}
-    uses.stop()
-    account = uses.account()
-
-    assert {use.tid: use.cpu_ns for use in account.threads} == {1: 0, 2: 3, 5: 8}
-
-
-def test_ends_of_other_processes_are_not_ours(scripted: ScriptedTimes) -> None:
-    scripted.exits = [
-        [],
-        [],
-        [ended(7, 1, tgid=8), ended(6, 1, tgid=None), ended(5, 3, tgid=None)],
-        [],
-    ]
-    uses = ThreadUses(TargetProcess.open(1, 0))
-    uses.start()
-    scripted.cpu_ns[5] = 1
+    scripted.cpu_ns |= {2: 107, 5: 3}
     uses.observe()
-    del scripted.cpu_ns[5]
+    scripted.cpu_ns = {1: 130}
     uses.stop()
     account = uses.account()
 
-    assert {use.tid: use.cpu_ns for use in account.threads} == {1: 0, 2: 0, 5: 3}
+    assert {use.tid: use.cpu_ns for use in account.threads} == {1: 30, 2: 7, 5: 3}
+    assert uses.warning == "the kernel does not report the ends of threads"

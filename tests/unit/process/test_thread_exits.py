@@ -9,8 +9,7 @@ import pytest
 
 from profiler.linux.bcc import BpfModule
 from profiler.process import thread_exits
-from profiler.process.thread_exits import ThreadExits, definitions
-from profiler.process.thread_times import ThreadExit
+from profiler.process.thread_exits import ThreadExit, ThreadExits, definitions
 
 pytestmark = pytest.mark.root
 
@@ -25,7 +24,7 @@ def end_threads(count: int) -> None:
 def test_ends_of_our_threads_are_reported_with_their_beginnings() -> None:
     before_ns = time.monotonic_ns()
     with BpfModule(("exits.bpf.c",), {"TARGET_TGID": os.getpid(), **definitions()}) as module:
-        exits = ThreadExits(module, os.getpid())
+        exits = ThreadExits(module)
         os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
         end_threads(3)
         found: list[ThreadExit] = list(exits.read_last_exits())
@@ -33,23 +32,19 @@ def test_ends_of_our_threads_are_reported_with_their_beginnings() -> None:
         exits.close()
         end_threads(1)
         assert not list(exits.read_last_exits())
-        assert exits.overflows == 0
     assert len(found) == 3
     for ended in found:
-        assert ended.tgid == os.getpid()
         assert ended.time.cpu_ns > 0
-        assert ended.started_ns is not None
         assert before_ns < ended.started_ns < time.monotonic_ns()
 
 
-def test_ends_without_room_are_counted() -> None:
+def test_ends_without_room_are_left_out() -> None:
     sizes = {"TARGET_TGID": os.getpid(), "EXIT_RING_PAGES": 1}
     with BpfModule(("exits.bpf.c",), {**sizes, **definitions()}) as module:
-        exits = ThreadExits(module, os.getpid())
+        exits = ThreadExits(module)
         end_threads(200)
         found = list(exits.read_last_exits())
         assert 0 < len(found) < 200
-        assert 200 - len(found) <= exits.overflows <= 400 - len(found)  # at the end, or freed
         exits.close()
 
 
@@ -65,7 +60,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ThreadExits, lis
 
     monkeypatch.setattr(thread_exits, "_CALLBACKS_S", 0)
     with BpfModule(("exits.bpf.c",), {"TARGET_TGID": 1, **definitions()}) as module:
-        exits = ThreadExits(module, 1)
+        exits = ThreadExits(module)
         exits._ring = Ring()  # type: ignore[assignment]
         yield exits, records
         exits.close()

@@ -9,7 +9,6 @@ import pytest
 
 from profiler.linux.bcc import BpfModule
 from profiler.model.observed import ThreadAccount
-from profiler.process import threads
 from profiler.process.target import TargetProcess
 from profiler.process.thread_exits import ThreadExits, definitions
 from profiler.process.threads import ThreadUses, read_schedstat
@@ -139,7 +138,7 @@ def exits(running: Running) -> Iterator[ThreadExits]:
     """What the kernel tells of threads that it frees."""
     macros = {"TARGET_TGID": running.process.pid, **definitions()}
     with BpfModule(("exits.bpf.c",), macros) as module:
-        exits = ThreadExits(module, running.process.pid)
+        exits = ThreadExits(module)
         yield exits
         exits.close()
 
@@ -162,19 +161,14 @@ def measure(running: Running, uses: ThreadUses) -> tuple[ThreadAccount, dict[int
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("source", ["taskstats", "exits"])
 def test_five_hundred_short_threads_and_three_long_ones(
-    running: Running, source: str, request: pytest.FixtureRequest
+    running: Running, exits: ThreadExits
 ) -> None:
-    exits = request.getfixturevalue("exits") if source == "exits" else None
     uses = ThreadUses(TargetProcess.open(running.process.pid, 0), exits)
-    assert uses.warning is None
     before_s = process_cpu_s(running.process.pid)
     account, truth = measure(running, uses)
     after_s = process_cpu_s(running.process.pid)
-    uses.close()
 
-    assert uses.overflows() == 0
     found = {thread.tid: thread for thread in account.threads}
     assert found.keys() == truth.keys()
     assert sum(thread.exited for thread in account.threads) == 500
@@ -183,35 +177,26 @@ def test_five_hundred_short_threads_and_three_long_ones(
         assert cpu_ns <= found[tid].cpu_ns + UNSAID_NS
         assert found[tid].cpu_ns <= cpu_ns * 1.02 + 1_000_000
     total_ns = sum(thread.cpu_ns for thread in account.threads)
-    # What each thread used last is in none of taskstats' answers.
-    unsaid_ns = 500 * UNSAID_NS if source == "taskstats" else 0
     whole_ns = account.process_cpu_ns
-    assert 0.98 * whole_ns - unsaid_ns <= total_ns <= 1.02 * whole_ns
+    assert 0.98 * whole_ns <= total_ns <= 1.02 * whole_ns
     assert total_ns / 1e9 <= 1.02 * (after_s - before_s) + 0.02
-    assert account.unattributed_ns <= 0.02 * whole_ns + unsaid_ns
+    assert account.unattributed_ns <= 0.02 * whole_ns
 
 
 @pytest.mark.root
 def test_what_a_thread_used_without_ever_leaving_its_cpu_is_reported(
     running: Running, exits: ThreadExits
 ) -> None:
-    reported, by_taskstats = (
-        ThreadUses(TargetProcess.open(running.process.pid, 0), exits),
-        ThreadUses(TargetProcess.open(running.process.pid, 0)),
-    )
-    reported.start()
-    by_taskstats.start()
+    uses = ThreadUses(TargetProcess.open(running.process.pid, 0), exits)
+    uses.start()
     before_s = process_cpu_s(running.process.pid)
     running.do("q 1000 200000")
     used_s = process_cpu_s(running.process.pid) - before_s
-    for uses in (reported, by_taskstats):
-        account = finished(uses)
-        uses.close()
-        assert sum(thread.exited for thread in account.threads) == 1000
-        assert account.process_cpu_ns / 1e9 == pytest.approx(used_s, rel=0.05, abs=0.02)
-        if uses is reported:
-            assert account.unattributed_ns == 0
-            assert {thread.name for thread in account.threads} == {"burn"}
+    account = finished(uses)
+    assert sum(thread.exited for thread in account.threads) == 1000
+    assert account.process_cpu_ns / 1e9 == pytest.approx(used_s, rel=0.05, abs=0.02)
+    assert account.unattributed_ns == 0
+    assert {thread.name for thread in account.threads} == {"burn"}
 
 
 @pytest.mark.root
@@ -222,7 +207,6 @@ def test_ends_before_the_window_that_are_reported_late_are_not_in_it(
     running.do("q 50 1000")
     uses.start()
     account = finished(uses)
-    uses.close()
     assert [thread.exited for thread in account.threads] == [False]
 
 
@@ -231,15 +215,8 @@ def process_cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_without_taskstats_short_threads_are_unattributed(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(pid: int) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(threads, "TaskTimes", refuse)
-    uses = ThreadUses(TargetProcess.open(running.process.pid, 0))
-    assert uses.warning == ("ends of threads are not reported: [Errno 1] Operation not permitted")
+def test_where_ends_are_not_reported_short_threads_are_unattributed(running: Running) -> None:
+    uses = ThreadUses(TargetProcess.open(running.process.pid, 0), None)
     account, truth = measure(running, uses)
 
     long_ones = {thread.tid for thread in account.threads}
@@ -251,16 +228,16 @@ def test_without_taskstats_short_threads_are_unattributed(
 
 
 @pytest.mark.root
-def test_a_target_that_exits_in_the_window_is_accounted_for(program: Path) -> None:
-    running = Running(program)
-    uses = ThreadUses(TargetProcess.open(running.process.pid, 0))
+def test_a_target_that_exits_in_the_window_is_accounted_for(
+    running: Running, exits: ThreadExits
+) -> None:
+    uses = ThreadUses(TargetProcess.open(running.process.pid, 0), exits)
     ((main, before_ns),) = running.do("m 0 1000", reports=1).items()
     uses.start()
     truth = running.do("b 7 2000", reports=7) | running.do("m 0 20000", reports=1)
     truth[main] -= before_ns
     running.end()
     account = finished(uses)
-    uses.close()
 
     assert {thread.tid for thread in account.threads} == truth.keys()
     assert all(thread.exited for thread in account.threads)
