@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import socket
 import struct
 import threading
@@ -20,7 +19,6 @@ from pyroute2 import netns
 from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
 from pyroute2.netlink.diag import SOCK_DIAG_BY_FAMILY, SS_ALL, inet_diag_req
 
-from profiler.linux.netlink import KernelSocket
 from profiler.model import recording
 from profiler.process.procfs import PROC
 
@@ -28,7 +26,7 @@ MAX_DESCRIPTORS = 1 << 17
 MAX_SOCKETS = 1 << 17
 LISTED_SOCKETS = 1000  # the worst; a busy PBX opens two for each call
 _NETLINK_SOCK_DIAG = 4  # linux/netlink.h
-_BUFFER_BYTES = 4 << 20
+_MOST_ANSWER_BYTES = 1 << 16
 _ANSWER_S = 1.0
 _MESSAGE_ERROR, _MESSAGE_DONE = 2, 3  # linux/netlink.h
 _HEADER = struct.Struct("=IHHII")
@@ -147,7 +145,7 @@ class UdpSockets:
         self._histories: dict[int, SocketHistory] = {}
         self._foreign: set[int] = set()  # keys of other processes' sockets
         self._sampled = False
-        self._diag: KernelSocket | None = None
+        self._diag: socket.socket | None = None
         try:
             self._diag = open_in_namespace(f"/proc/{pid}/ns/net")
             self._query()
@@ -212,12 +210,12 @@ class UdpSockets:
         return states[:MAX_SOCKETS]
 
 
-def open_in_namespace(path: str) -> KernelSocket:
+def open_in_namespace(path: str) -> socket.socket:
     """Return a sock_diag connection in the network namespace at `path`; OSError if not permitted.
 
     A thread of its own enters the namespace and ends there: the socket stays in it, we do not.
     """
-    opened: list[KernelSocket] = []
+    opened: list[socket.socket] = []
     errors: list[OSError] = []
 
     def enter() -> None:
@@ -226,7 +224,7 @@ def open_in_namespace(path: str) -> KernelSocket:
             try:
                 if os.fstat(descriptor).st_ino != os.stat("/proc/self/ns/net").st_ino:  # noqa: PTH116
                     netns.setns(descriptor)
-                opened.append(KernelSocket(_NETLINK_SOCK_DIAG, 0, _BUFFER_BYTES))
+                opened.append(_connect())
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -240,20 +238,31 @@ def open_in_namespace(path: str) -> KernelSocket:
     return opened[0]
 
 
-def query_sockets(connection: KernelSocket, family: int) -> list[SocketState]:
+def _connect() -> socket.socket:
+    connection = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+    try:
+        connection.connect((0, 0))  # the kernel; so processes cannot send to it
+        connection.settimeout(_ANSWER_S)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def query_sockets(connection: socket.socket, family: int) -> list[SocketState]:
     """Return all UDP sockets of a family in the connection's namespace; OSError when refused."""
     request = inet_diag_req()
+    request["header"]["type"] = SOCK_DIAG_BY_FAMILY
+    request["header"]["flags"] = NLM_F_REQUEST | NLM_F_DUMP
     request["sdiag_family"] = family
     request["sdiag_protocol"] = socket.IPPROTO_UDP
     request["idiag_ext"] = 1 << (_INET_DIAG_SKMEMINFO - 1)
     request["idiag_states"] = SS_ALL
-    connection.send(request, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP)
+    request.encode()
+    connection.send(request.data)
     states: list[SocketState] = []
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
     while True:
-        if not poll.poll(_ANSWER_S * 1000) or (data := connection.receive()) is None:
-            raise TimeoutError("sock_diag does not answer")
+        data = connection.recv(_MOST_ANSWER_BYTES)
         if len(states) < MAX_SOCKETS:
             states += decode_sockets(data)
         for kind, body in _messages(data):

@@ -182,6 +182,16 @@ def test_only_sockets_of_the_target_in_its_own_namespace(
     assert threading.active_count() == 1
 
 
+@pytest.mark.root
+def test_nobody_but_the_kernel_can_answer() -> None:
+    connection = udp_sockets.open_in_namespace("/proc/self/ns/net")
+    sender = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4)  # NETLINK_SOCK_DIAG
+    with pytest.raises(ConnectionRefusedError):
+        sender.sendto(struct.pack("=IHHII", 16, 3, 0, 0, 0), connection.getsockname())
+    sender.close()
+    connection.close()
+
+
 def test_of_more_sockets_than_are_listed_it_is_said_how_many_there_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
