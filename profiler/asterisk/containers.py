@@ -29,6 +29,7 @@ _ROOT_OFFSETS = (40, 48)
 _NODE_CONTAINER_OFFSET = 8
 _NODE = struct.Struct("<QQQQ")  # obj, my_container, is_linked, next: struct hash_bucket_node
 MAX_NODES = 500_000
+_MOST_CHAINS = 1 << 20
 _MAX_SECONDS = 1.0
 
 IsCode = Callable[[int], bool]
@@ -108,24 +109,23 @@ def read_chain_lengths(
 
     Emptied nodes, which no lookup compares, are not counted.
     """
-    if state.layout.kind is not Kind.HASH or state.buckets is None:
+    layout, buckets = state.layout, state.buckets
+    if layout.kind is not Kind.HASH or buckets is None:
         return ()
-    layout = state.layout
-    size = layout.bucket_bytes * state.buckets
-    raw = memory.read(address + layout.buckets_offset, size)
-    if raw is None or state.elements > MAX_NODES:
+    if buckets > _MOST_CHAINS or state.elements > MAX_NODES:
         return ()
-    standing = {
-        bucket: int.from_bytes(raw[at : at + 8], "little")
-        for bucket, at in enumerate(range(0, size, layout.bucket_bytes))
-    }
-    lengths = [0] * state.buckets
+    raw = memory.read(address + layout.buckets_offset, layout.bucket_bytes * buckets)
+    if raw is None:
+        return ()
+    heads = range(0, len(raw), layout.bucket_bytes)
+    nodes_at = (int.from_bytes(raw[at : at + 8], "little") for at in heads)
+    standing = {bucket: node for bucket, node in enumerate(nodes_at) if node}
+    lengths = [0] * buckets
     deadline = time.monotonic() + _MAX_SECONDS
     visited = 0
-    standing = {bucket: node for bucket, node in standing.items() if node}
     while standing:
         visited += len(standing)
-        if visited > MAX_NODES + state.buckets or time.monotonic() > deadline:
+        if visited > MAX_NODES + buckets or time.monotonic() > deadline:
             return ()
         nodes = memory.read_many(list(standing.values()), _NODE.size)
         following = {}

@@ -302,10 +302,13 @@ def test_trees_have_no_chains() -> None:
     assert lengths_of(pieces, None) == ()
 
 
-def test_more_elements_than_may_be_visited_are_not_begun_with() -> None:
+def test_more_elements_or_buckets_than_may_be_read_are_not_begun_with() -> None:
     pieces = chained([[OURS]])
     assert lengths_of(pieces, 1, elements=500_000) == ((1, 1),)
+    pieces.lengths.clear()
     assert lengths_of(pieces, 1, elements=500_001) == ()
+    assert lengths_of(pieces, (1 << 20) + 1) == ()
+    assert pieces.lengths == []
 
 
 @pytest.fixture
