@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 
 from profiler.libc import LIBC
+
+_MOST_PARTS = 1024  # of one call: UIO_MAXIOV in include/uapi/linux/uio.h
 
 
 class TargetMemory:
@@ -16,43 +17,31 @@ class TargetMemory:
 
     def read(self, address: int, length: int) -> bytes | None:
         """Return `length` bytes at `address`, None unless all of them can be read."""
-        if address <= 0 or address >> 47:
-            return None
-        buffer = ctypes.create_string_buffer(length)
-        local = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), length)
-        remote = (ctypes.c_uint64 * 2)(address, length)
-        count = LIBC.process_vm_readv(
-            self._pid, local, ctypes.c_ulong(1), remote, ctypes.c_ulong(1), ctypes.c_ulong(0)
-        )
-        return buffer.raw if count == length else None
+        return self._read_all([address], length) if _may_be_mapped(address) else None
 
     def read_many(self, addresses: list[int], length: int) -> list[bytes | None]:
         """Return `length` bytes at each address; few system calls when all can be read."""
-        if any(address <= 0 or address >> 47 for address in addresses):
+        if not all(map(_may_be_mapped, addresses)):
             return [self.read(address, length) for address in addresses]
         found: list[bytes | None] = []
-        step = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 1024
-        for at in range(0, len(addresses), step):
-            part = addresses[at : at + step]
-            buffer = ctypes.create_string_buffer(length * len(part))
-            local = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), length * len(part))
-            remote = (ctypes.c_uint64 * (2 * len(part)))()
-            for index, address in enumerate(part):
-                remote[2 * index], remote[2 * index + 1] = address, length
-            count = LIBC.process_vm_readv(
-                self._pid,
-                local,
-                ctypes.c_ulong(1),
-                remote,
-                ctypes.c_ulong(len(part)),
-                ctypes.c_ulong(0),
-            )
-            if count == length * len(part):
-                raw = buffer.raw
-                found += [raw[length * i : length * (i + 1)] for i in range(len(part))]
-            else:
+        for at in range(0, len(addresses), _MOST_PARTS):
+            part = addresses[at : at + _MOST_PARTS]
+            raw = self._read_all(part, length)
+            if raw is None:
                 found += [self.read(address, length) for address in part]
+            else:
+                found += [raw[start : start + length] for start in range(0, len(raw), length)]
         return found
+
+    def _read_all(self, addresses: list[int], length: int) -> bytes | None:
+        size = length * len(addresses)
+        buffer = ctypes.create_string_buffer(size)
+        local = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), size)
+        parts = [word for address in addresses for word in (address, length)]
+        remote = (ctypes.c_uint64 * len(parts))(*parts)
+        one, many, flags = (ctypes.c_ulong(number) for number in (1, len(addresses), 0))
+        count = LIBC.process_vm_readv(self._pid, local, one, remote, many, flags)
+        return buffer.raw if count == size else None
 
     def text(self, address: int, limit: int = 256) -> str | None:
         """Return the C string at `address`, cut at `limit` bytes; None when unreadable."""
@@ -68,3 +57,8 @@ class TargetMemory:
                 return (collected + part[:end]).decode(errors="replace")
             collected += part
         return collected.decode(errors="replace")
+
+
+def _may_be_mapped(address: int) -> bool:
+    """Return whether a process can have this address: the lower half of 48 bits is its own."""
+    return 0 < address < 1 << 47
