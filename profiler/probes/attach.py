@@ -142,57 +142,38 @@ class UprobePrograms:
         links: list[ProbeLink] = []
         for is_busy, path in sorted({(point.is_busy, point.path) for point in points}):
             here = [p for p in points if p.path == path and p.is_busy == is_busy]
-            if self.variant.links is ProbeLinkKind.SINGLE:
-                links += self._single_links(path, here, pid, counting)
-            elif counting:
-                links.append(self._link(self._entry_count, path, here, pid, is_return=False))
-            else:
-                links += self._file_links(path, here, pid)
+            links += self._file_links(path, here, pid, counting)
         self._keeper.attach(links)
         self.attached = True
 
-    def _file_links(self, path: str, points: Sequence[AttachPoint], pid: int) -> list[ProbeLink]:
+    def _file_links(
+        self, path: str, points: Sequence[AttachPoint], pid: int, counting: bool
+    ) -> list[ProbeLink]:
+        if self.variant.links is ProbeLinkKind.SINGLE:
+            cookies = self.module.map("cookies")
+            for point in points:
+                cookies.set(struct.pack("<Q", point.address), struct.pack("<Q", point.cookie))
+        if counting:
+            return self._links(self._entry_count, path, points, pid, is_return=False)
         # The functions with a return come last, so that a lookup is never entered before the
         # sites inside it are.
         ordered = sorted(points, key=lambda point: point.with_return)
+        links: list[ProbeLink] = []
         returns = [point for point in ordered if point.with_return]
-        links: list[ProbeLink] = []
         if self._returns is not None and returns:
-            links.append(self._link(self._returns, path, returns, pid, is_return=True))
-        links.append(self._link(self._entries, path, ordered, pid, is_return=False))
-        return links
+            links += self._links(self._returns, path, returns, pid, is_return=True)
+        return links + self._links(self._entries, path, ordered, pid, is_return=False)
 
-    def _link(
+    def _links(
         self, program: Program, path: str, points: Sequence[AttachPoint], pid: int, is_return: bool
-    ) -> MultiProbeLink:
-        return MultiProbeLink(
-            program.descriptor,
-            self.variant.links.attach_type,
-            path,
-            tuple(UprobeSite(point.file_offset, point.cookie) for point in points),
-            pid,
-            is_return,
-        )
-
-    def _single_links(
-        self, path: str, points: Sequence[AttachPoint], pid: int, counting: bool
     ) -> list[ProbeLink]:
-        links: list[ProbeLink] = []
-        for point in points:
-            self._report_cookie(point)
-            entered = self._entry_count if counting else self._entries
-            if point.with_return and not counting and self._returns is not None:
-                returned = self._returns.descriptor
-                links.append(
-                    SingleProbeLink(returned, path, point.file_offset, pid, is_return=True)
-                )
-            links.append(SingleProbeLink(entered.descriptor, path, point.file_offset, pid, False))
-        return links
-
-    def _report_cookie(self, point: AttachPoint) -> None:
-        self.module.map("cookies").set(
-            struct.pack("<Q", point.address), struct.pack("<Q", point.cookie)
-        )
+        """Return what lets a program run at points of a file: one link, or one for each point."""
+        descriptor, kind = program.descriptor, self.variant.links
+        if kind is ProbeLinkKind.SINGLE:
+            offsets = (point.file_offset for point in points)
+            return [SingleProbeLink(descriptor, path, at, pid, is_return) for at in offsets]
+        sites = tuple(UprobeSite(point.file_offset, point.cookie) for point in points)
+        return [MultiProbeLink(descriptor, kind.attach_type, path, sites, pid, is_return)]
 
     def detach(self) -> None:
         """Take all probes away; returns when none is left."""
@@ -205,24 +186,17 @@ class UprobePrograms:
         self._keeper.close()
         self.module.close()
 
-    def link_idle_return(self, path: str, file_offset: int, pid: int) -> list[int]:
-        """Attach a program that does nothing to a function's return in a process of ours."""
-        return self.link_idle(path, file_offset, True, pid)
-
     def link_idle(
         self, path: str, file_offset: int, with_return: bool, pid: int | None = None
     ) -> list[int]:
-        """Attach a program that does nothing to a site of our own process; for the calibration."""
+        """Attach a program that does nothing to a site of a process of ours, for a trial."""
+        points = [AttachPoint(path, file_offset, 0, 0, with_return)]
         pid = pid or os.getpid()
+        links: list[ProbeLink] = []
+        if with_return and self._returns is not None:
+            links += self._links(self._idle, path, points, pid, is_return=True)
         entry = self._idle if with_return else self._idle_entry
-        point = AttachPoint(path, file_offset, 0, 0, with_return)
-        if self.variant.links is ProbeLinkKind.SINGLE:
-            kinds = (True, False) if with_return else (False,)
-            idle = self._idle.descriptor
-            return [SingleProbeLink(idle, path, file_offset, pid, kind).open() for kind in kinds]
-        links = [self._link(entry, path, [point], pid, is_return=False)]
-        if with_return and self.variant.links is ProbeLinkKind.MULTI:
-            links.insert(0, self._link(self._idle, path, [point], pid, is_return=True))
+        links += self._links(entry, path, points, pid, is_return=False)
         return [link.open() for link in links]
 
 

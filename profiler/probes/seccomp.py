@@ -12,10 +12,10 @@ import ctypes
 import os
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 from profiler.libc import LIBC
 from profiler.probes.trap_cost import ProbedCode
+from profiler.process.procfs import read_process
 
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
@@ -28,15 +28,7 @@ _LOAD_NUMBER = (0x20, 0, 0, 0)  # BPF_LD | BPF_W | BPF_ABS, offset of seccomp_da
 _IS_URETPROBE = (0x15, 0, 1, _SYS_URETPROBE)  # BPF_JMP | BPF_JEQ
 _RETURN = 0x06
 
-Attach = Callable[[str, int, int], list[int]]  # path, offset, pid: descriptors
-
-
-def read_own_mode() -> int | None:
-    """Return this process's seccomp mode, None when the kernel does not say."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("Seccomp:"):
-            return int(line.split()[1])
-    return None
+Attach = Callable[[str, int, bool, int], list[int]]  # path, offset, with return, pid: descriptors
 
 
 def returns_are_safe(seccomp_mode: int | None, attach: Attach) -> bool:
@@ -44,8 +36,9 @@ def returns_are_safe(seccomp_mode: int | None, attach: Attach) -> bool:
 
     `attach` places a return probe in one process. Raises OSError when it cannot.
     """
-    filtered = _FILTERED_MODE in (seccomp_mode, read_own_mode())
-    return not filtered or _child_survives(attach)
+    own = read_process(os.getpid())
+    modes = (seccomp_mode, own.seccomp_mode if own else None)
+    return _FILTERED_MODE not in modes or _child_survives(attach)
 
 
 def _child_survives(attach: Attach) -> bool:
@@ -57,7 +50,7 @@ def _child_survives(attach: Attach) -> bool:
     os.close(ready)
     descriptors: list[int] = []
     try:
-        descriptors = attach(code.path, code.places["push"][1], child)
+        descriptors = attach(code.path, code.places["push"][1], True, child)
     finally:
         os.close(go)  # the child goes on when nobody can write any more
         _, status = os.waitpid(child, 0)

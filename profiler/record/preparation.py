@@ -149,7 +149,7 @@ def _load_lookups(
 ) -> tuple[UprobePrograms, ProbePlan]:
     """Load the programs of a plan, or of what can be had of it without return probes."""
     programs = load_programs({**definitions, **plan.definitions()}, options.variants)
-    if returns_are_safe(target.process.seccomp_mode, programs.link_idle_return):
+    if returns_are_safe(target.process.seccomp_mode, programs.link_idle):
         return programs, plan
     programs.close()
     plan = plan.without_returns()

@@ -43,13 +43,13 @@ def plan() -> ProbePlan:
 def test_a_filtered_child_is_tried_with_a_real_probe(
     own: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seccomp, "read_own_mode", lambda: own)
+    monkeypatch.setattr(seccomp, "read_process", lambda _pid: SimpleNamespace(seccomp_mode=own))
     programs: UprobePrograms = load_programs({**DEFINITIONS, **plan().definitions()})
     hits = SimpleNamespace(count=0)
 
-    def attach(path: str, offset: int, pid: int) -> list[int]:
+    def attach(path: str, offset: int, with_return: bool, pid: int) -> list[int]:
         hits.count += 1
-        return programs.link_idle_return(path, offset, pid)
+        return programs.link_idle(path, offset, with_return, pid)
 
     try:
         safe = returns_are_safe(2 if own == 0 else 0, attach)

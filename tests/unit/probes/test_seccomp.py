@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from profiler.probes import seccomp
-from profiler.probes.seccomp import read_own_mode, returns_are_safe
+from profiler.probes.seccomp import returns_are_safe
 
 
 def open_files() -> set[str]:
@@ -20,20 +21,9 @@ def never(*_: object) -> list[int]:
     raise AssertionError("no probe was to be placed")
 
 
-@pytest.mark.parametrize(
-    ("status", "mode"),
-    [
-        ("Name:\tx\nSeccomp:\t2\nSeccomp_filters:\t1\n", 2),
-        ("Seccomp:\t0\n", 0),
-        ("Name:\tSeccomp:\n", None),
-        ("", None),
-    ],
-)
-def test_the_kernel_says_our_own_mode(
-    status: str, mode: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Path, "read_text", lambda _path: status)
-    assert read_own_mode() == mode
+def have_mode(own: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    us = SimpleNamespace(seccomp_mode=own)
+    monkeypatch.setattr(seccomp, "read_process", lambda _pid: us)
 
 
 @pytest.mark.parametrize("own", [None, 0, 1])
@@ -41,7 +31,7 @@ def test_the_kernel_says_our_own_mode(
 def test_an_unfiltered_target_needs_no_trial(
     own: int | None, target: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seccomp, "read_own_mode", lambda: own)
+    have_mode(own, monkeypatch)
     assert returns_are_safe(target, never)
 
 
@@ -50,7 +40,7 @@ def test_an_unfiltered_target_needs_no_trial(
 def test_a_filtered_one_is_as_safe_as_a_child_that_tries(
     own: int, target: int | None, survives: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seccomp, "read_own_mode", lambda: own)
+    have_mode(own, monkeypatch)
     monkeypatch.setattr(seccomp, "_child_survives", lambda _attach: survives)
     assert returns_are_safe(target, never) is survives
 
@@ -70,7 +60,7 @@ def test_without_a_probe_the_child_survives_and_nothing_stays_open() -> None:
 def test_a_probe_that_cannot_be_placed_ends_the_child_too() -> None:
     children: list[int] = []
 
-    def refuse(_path: str, _offset: int, pid: int) -> list[int]:
+    def refuse(_path: str, _offset: int, _with_return: bool, pid: int) -> list[int]:
         children.append(pid)
         raise PermissionError(1, "refused")
 
