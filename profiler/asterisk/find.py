@@ -18,12 +18,11 @@ from profiler.binary.elf import Elf, ElfError
 from profiler.errors import PrivilegeError, TargetError, refused
 from profiler.model import recording
 from profiler.process.procfs import (
-    INITIAL_PID_NAMESPACE,
     PROC,
     Process,
+    in_initial_pid_namespace,
     read_exe,
     read_name,
-    read_namespace,
     read_pids,
     read_process,
     read_text,
@@ -196,8 +195,7 @@ def _has_name(pid: int, proc: Path) -> bool:
 
 
 def _require_initial_pid_namespace(proc: Path) -> None:
-    own = read_namespace("self", "pid", proc)
-    if own is not None and own != INITIAL_PID_NAMESPACE:
+    if not in_initial_pid_namespace(proc):
         raise PrivilegeError(
             "ebpf-prof runs in a container with process ids of its own; BPF sees the host's",
             "run it on the host, or start this container with --pid=host --privileged",

@@ -35,11 +35,6 @@ class Check:
     hint: str = ""
     error: type[ProfilerError] | None = None
 
-    @property
-    def exit_code(self) -> int:
-        """The exit code that its failure leads to, 0 when it did not fail."""
-        return 0 if self.error is None else self.error.exit_code
-
 
 def checks(facts: HostFacts) -> tuple[Check, ...]:
     """Judge the facts: what is required first, in the order that explains what follows from it."""
@@ -71,7 +66,7 @@ def require(found: Iterable[Check]) -> None:
 
 def exit_code(found: Iterable[Check]) -> int:
     """Return the exit code of the first failed check, 0 when all is well."""
-    return next((check.exit_code for check in found if check.exit_code), 0)
+    return next((check.error.exit_code for check in found if check.error is not None), 0)
 
 
 def _machine(facts: HostFacts) -> Check:

@@ -27,7 +27,7 @@ from profiler.linux.probe_link_kinds import (
     open_own_probe,
 )
 from profiler.process import thread_exits
-from profiler.process.procfs import INITIAL_PID_NAMESPACE, parse_status, read_namespace, read_text
+from profiler.process.procfs import in_initial_pid_namespace, parse_status, read_text
 from profiler.process.udp_sockets import UdpSockets
 
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -76,7 +76,7 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         euid=os.geteuid(),
         capabilities=int(status["CapEff"][0], 16),
         seccomp_mode=int(status.get("Seccomp", ("0",))[0]),
-        initial_pid_namespace=read_namespace("self", "pid") in (None, INITIAL_PID_NAMESPACE),
+        initial_pid_namespace=in_initial_pid_namespace(),
         lockdown=read_lockdown(),
         perf_event_paranoid=_read_number("/proc/sys/kernel/perf_event_paranoid"),
         kptr_restrict=_read_number("/proc/sys/kernel/kptr_restrict"),

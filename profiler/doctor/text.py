@@ -31,7 +31,6 @@ def _wrap(text: str, indent: str) -> str:
             text,
             _COLUMNS,
             subsequent_indent=indent,
-            drop_whitespace=True,
             replace_whitespace=False,
             break_long_words=False,
             break_on_hyphens=False,

@@ -209,21 +209,14 @@ def with_kernel_functions(code: bytes) -> bytes:
 
     Raises KernelError when this kernel has no such function.
     """
-    wanted = {
-        _KERNEL_FUNCTIONS[number]
-        for at in range(0, len(code), 8)
-        if code[at] == _CALL
-        and (number := struct.unpack_from("<I", code, at + 4)[0]) in _KERNEL_FUNCTIONS
-    }
-    if not wanted:
-        return code
-    ids = kernel_functions()
-    if missing := wanted - ids.keys():
-        raise KernelError(f"this kernel has no {', '.join(sorted(missing))}", "ebpf-prof doctor")
     patched = bytearray(code)
     for at in range(0, len(code), 8):
-        if code[at] == _CALL:
-            name = _KERNEL_FUNCTIONS.get(struct.unpack_from("<I", code, at + 4)[0])
-            if name:
-                struct.pack_into("<BBhi", patched, at, _CALL, _PSEUDO_KFUNC_CALL << 4, 0, ids[name])
+        (number,) = struct.unpack_from("<I", code, at + 4)
+        if code[at] != _CALL or number not in _KERNEL_FUNCTIONS:
+            continue
+        name = _KERNEL_FUNCTIONS[number]
+        function_id = kernel_functions().get(name)
+        if function_id is None:
+            raise KernelError(f"this kernel has no {name}", "ebpf-prof doctor")
+        struct.pack_into("<BBhi", patched, at, _CALL, _PSEUDO_KFUNC_CALL << 4, 0, function_id)
     return bytes(patched)

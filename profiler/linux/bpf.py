@@ -44,6 +44,7 @@ _UPROBE_MULTI_RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
 
 # What the verifier answers to a program that it does not like; EFAULT: too many pending branches.
 _REJECTIONS = (errno.EACCES, errno.EINVAL, errno.E2BIG, errno.EFAULT, errno.ENOMEM)
+_LOG_BYTES = 1 << 20
 _TRIES = 50  # Python runs a signal's handler between two of them
 
 
@@ -69,18 +70,11 @@ def _bpf(command: int, attributes: bytes) -> int:
     raise OSError(number, os.strerror(number))
 
 
-def load_program(
-    instructions: bytes,
-    program_type: int,
-    attach_type: int,
-    name: str,
-    licence: str = "Dual MIT/GPL",
-    log_bytes: int = 1 << 20,
-) -> int:
+def load_program(instructions: bytes, program_type: int, attach_type: int, name: str) -> int:
     """Load a program and return its descriptor; raises VerifierError or OSError."""
     code = ctypes.create_string_buffer(instructions, len(instructions))
-    licence_text = ctypes.create_string_buffer(licence.encode())
-    log = ctypes.create_string_buffer(log_bytes)
+    licence = ctypes.create_string_buffer(b"Dual MIT/GPL")
+    log = ctypes.create_string_buffer(_LOG_BYTES)
 
     def attributes(log_level: int) -> bytes:
         return struct.pack(
@@ -88,9 +82,9 @@ def load_program(
             program_type,
             len(instructions) // 8,
             ctypes.addressof(code),
-            ctypes.addressof(licence_text),
+            ctypes.addressof(licence),
             log_level,
-            log_bytes if log_level else 0,
+            _LOG_BYTES if log_level else 0,
             ctypes.addressof(log) if log_level else 0,
             0,  # kern_version: not checked since Linux 5.0
             0,

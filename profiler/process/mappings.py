@@ -18,8 +18,8 @@ from pathlib import Path
 from profiler.binary.debug_files import OpenFile, open_in_root
 from profiler.binary.elf import PF_X, Elf, ElfError
 from profiler.errors import TargetError, refused
+from profiler.process.procfs import PROC
 
-PROC = Path("/proc")
 MAX_MAPS_BYTES = 64 << 20  # a million mappings
 MAX_PAST = 1 << 12
 MAX_VDSO_BYTES = 1 << 20
@@ -120,10 +120,6 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _start(code: LoadedCode) -> int:
-    return code.mapping.start
-
-
 class TargetCode:
     """The code of one process; `refresh` reads what is mapped now."""
 
@@ -160,7 +156,7 @@ class TargetCode:
 
     def at(self, address: int) -> LoadedCode | None:
         """Return the code mapped at an address, or what was last mapped there."""
-        index = bisect_right(self.current, address, key=_start) - 1
+        index = bisect_right(self.current, address, key=lambda code: code.mapping.start) - 1
         if index >= 0 and address < self.current[index].mapping.end:
             return self.current[index]
         for code in reversed(self._past):

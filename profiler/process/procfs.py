@@ -49,7 +49,6 @@ class Process:
     stat: Stat
     thread_group: int  # the pid of the process that this id belongs to
     namespace_pids: tuple[int, ...]  # outermost visible first, the process's own view last
-    uid: int | None
     seccomp_mode: int | None  # 0 none, 1 strict, 2 filter
     exe: str | None  # as the process sees it; None: kernel thread, zombie or not permitted
     exe_deleted: bool
@@ -115,8 +114,7 @@ def parse_container_id(cgroup: str) -> str | None:
 
 def read_text(path: Path) -> str:
     """Return the first 64 KiB of a small file, undecodable bytes replaced."""
-    with path.open("rb") as file:
-        return file.read(READ_LIMIT_BYTES).decode(errors="replace")
+    return _read_bytes(path).decode(errors="replace")
 
 
 def read_pids(proc: Path = PROC) -> Iterator[int]:
@@ -155,13 +153,12 @@ def read_process(pid: int, proc: Path = PROC) -> Process | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     exe, exe_deleted = read_exe(pid, proc)
-    uids, seccomp = status.get("Uid", ()), status.get("Seccomp", ())
+    seccomp = status.get("Seccomp", ())
     return Process(
         pid=pid,
         stat=stat,
         thread_group=int(status["Tgid"][0]),
         namespace_pids=tuple(int(inner) for inner in status.get("NSpid", (str(pid),))),
-        uid=int(uids[1]) if len(uids) > 1 else None,  # the effective one
         seccomp_mode=int(seccomp[0]) if seccomp else None,
         exe=exe,
         exe_deleted=exe_deleted,
@@ -201,12 +198,12 @@ def read_image(pid: int, proc: Path = PROC) -> tuple[int, ...] | None:
         return None
 
 
-def read_namespace(pid: int | str, kind: str, proc: Path = PROC) -> str | None:
-    """Return the name of a namespace of a process, "mnt:[4026531841]"; None if not permitted."""
+def in_initial_pid_namespace(proc: Path = PROC) -> bool:
+    """Return whether our process ids are the host's own; True where /proc does not say."""
     try:
-        return str((proc / str(pid) / "ns" / kind).readlink())
+        return str((proc / "self/ns/pid").readlink()) == INITIAL_PID_NAMESPACE
     except OSError:
-        return None
+        return True
 
 
 def _read_bytes(path: Path) -> bytes:

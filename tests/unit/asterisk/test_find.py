@@ -30,7 +30,6 @@ class FakeProc:
         (root / "stat").write_text("cpu 1 2 3\nbtime 1700000000\n")
         (root / "self/ns").mkdir(parents=True)
         (root / "self/ns/pid").symlink_to(pid_namespace)
-        (root / "self/ns/mnt").symlink_to("mnt:[1]")
 
     def add(
         self,
@@ -44,11 +43,9 @@ class FakeProc:
         thread_group: int | None = None,
         inner: str = "",
         cgroup: str = "0::/\n",
-        mount_namespace: str = "mnt:[1]",
     ) -> None:
         folder = self.root / str(pid)
-        (folder / "ns").mkdir(parents=True)
-        (folder / "ns/mnt").symlink_to(mount_namespace)
+        folder.mkdir()
         (folder / "root").symlink_to("/")
         (folder / "comm").write_text(name + "\n")
         (folder / "stat").write_text(
@@ -102,7 +99,7 @@ def test_a_renamed_copy_is_found(proc: FakeProc, asterisk: Path, tmp_path: Path)
 
 
 def test_namespaces_of_a_container(proc: FakeProc, asterisk: Path) -> None:
-    proc.add(11, asterisk, "asterisk", inner="\t7", mount_namespace="mnt:[2]")
+    proc.add(11, asterisk, "asterisk", inner="\t7")
 
     found = find_asterisk(None, proc.root)
 
