@@ -11,17 +11,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Positions of the caller's file, line and function name; None where none is passed."""
+    """Positions of the caller's file, line and function name."""
 
-    file: int | None
-    line: int | None
+    file: int
+    line: int
     function: int
 
     @property
     def positions(self) -> tuple[int, ...]:
         """All of them, ascending."""
-        known = (self.file, self.line, self.function)
-        return tuple(sorted(position for position in known if position is not None))
+        return tuple(sorted((self.file, self.line, self.function)))
 
 
 # By the position of the function name, which follows file and line.

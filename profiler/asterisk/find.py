@@ -202,11 +202,15 @@ def _require_initial_pid_namespace(proc: Path) -> None:
         )
 
 
-def _hint_at_servers(proc: Path) -> str:
+def _candidates_to_name(proc: Path) -> tuple[Process, ...]:
     try:
-        pids = [process.pid for process in find_candidates(proc)]
+        return find_candidates(proc)
     except PrivilegeError:
-        pids = []
+        return ()
+
+
+def _hint_at_servers(proc: Path) -> str:
+    pids = [process.pid for process in _candidates_to_name(proc)]
     if not pids:
         return "find the process: pgrep -a asterisk"
     return " or ".join(f"ebpf-prof asterisk --pid {pid}" for pid in pids)
@@ -214,11 +218,7 @@ def _hint_at_servers(proc: Path) -> str:
 
 def _hint_at_inner_pid(pid: int, proc: Path) -> str:
     """Name the server that knows itself by this pid inside its container."""
-    try:
-        candidates = find_candidates(proc)
-    except PrivilegeError:
-        candidates = ()
-    for process in candidates:
+    for process in _candidates_to_name(proc):
         if pid in process.namespace_pids[1:]:
             return (
                 f"{pid} is the pid inside the container of process {process.pid}: "

@@ -113,8 +113,8 @@ class InferredNames:
             entry = evidence[text]
             entry.strings.add(call.values[signature.function])
             entry.places.append(call.address)
-            line = call.values.get(signature.line) if signature.line is not None else None
-            file = call.values.get(signature.file) if signature.file is not None else None
+            line = call.values.get(signature.line)
+            file = call.values.get(signature.file)
             entry.lines |= {line} if line else set()
             path = string_text(self._image.elf, file) if file is not None else None
             entry.files |= {path} if path else set()

@@ -17,7 +17,3 @@ def test_well_known_prototypes() -> None:
     assert CALLER_SIGNATURES["__ao2_find"] == Signature(4, 5, 6)
     # __ao2_container_alloc_hash(..., tag, file, line, function)
     assert CALLER_SIGNATURES["__ao2_container_alloc_hash"] == Signature(7, 8, 9)
-
-
-def test_position_that_is_not_passed_is_left_out() -> None:
-    assert Signature(None, 1, 0).positions == (0, 1)
