@@ -10,6 +10,7 @@ import pytest
 
 from profiler.errors import TargetError
 from profiler.process.events import ProcessEvents
+from tests.compiled import build
 
 SOURCE = r"""
 #include <pthread.h>
@@ -51,11 +52,7 @@ int main(void)
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("threads")
-    (folder / "threads.c").write_text(SOURCE)
-    command = ["gcc", "-O1", "-pthread", "-o", str(folder / "threads"), str(folder / "threads.c")]
-    subprocess.run(command, check=True)
-    return folder / "threads"
+    return build(tmp_path_factory.mktemp("threads"), SOURCE, "-O1", "-pthread")
 
 
 class Running:

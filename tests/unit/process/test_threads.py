@@ -12,6 +12,7 @@ from profiler.model.observed import ThreadAccount
 from profiler.process.target import TargetProcess
 from profiler.process.thread_exits import ThreadExits, definitions
 from profiler.process.threads import ThreadUses, read_schedstat
+from tests.compiled import build
 
 UNSAID_NS = 100_000  # a thread uses some before it says what it used, and after
 SOURCE = r"""
@@ -84,11 +85,7 @@ int main(void)
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("burn")
-    (folder / "burn.c").write_text(SOURCE)
-    command = ["gcc", "-O1", "-w", "-pthread", "-o", str(folder / "burn"), str(folder / "burn.c")]
-    subprocess.run(command, check=True)
-    return folder / "burn"
+    return build(tmp_path_factory.mktemp("burn"), SOURCE, "-O1", "-w", "-pthread")
 
 
 class Running:
@@ -172,7 +169,7 @@ def test_five_hundred_short_threads_and_three_long_ones(
     found = {thread.tid: thread for thread in account.threads}
     assert found.keys() == truth.keys()
     assert sum(thread.exited for thread in account.threads) == 500
-    assert {thread.name for thread in account.threads} == {"b\ufffd", "steady", "burn"}
+    assert {thread.name for thread in account.threads} == {"b\ufffd", "steady", "program"}
     for tid, cpu_ns in truth.items():
         assert cpu_ns <= found[tid].cpu_ns + UNSAID_NS
         assert found[tid].cpu_ns <= cpu_ns * 1.02 + 1_000_000
@@ -196,7 +193,7 @@ def test_what_a_thread_used_without_ever_leaving_its_cpu_is_reported(
     assert sum(thread.exited for thread in account.threads) == 1000
     assert account.process_cpu_ns / 1e9 == pytest.approx(used_s, rel=0.05, abs=0.02)
     assert account.unattributed_ns == 0
-    assert {thread.name for thread in account.threads} == {"burn"}
+    assert {thread.name for thread in account.threads} == {"program"}
 
 
 @pytest.mark.root
