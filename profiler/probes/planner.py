@@ -59,10 +59,6 @@ class ProbePlan:
 
     probes: tuple[PlannedProbe, ...]
     call_site_arguments: bool  # callers pass file, line and function (Asterisk 14 and later)
-    end_sites: bool  # the places where a traversal gives up its last node are known
-    exhausted_sites: bool  # those that it passes when it has visited every node have probes
-    unlock_sites: bool  # if not, the places where it unlocks the container have
-    insert_sites: bool  # the places where elements come into hash containers are known
     warnings: tuple[str, ...]
     returns: bool = True  # the returns of the entry functions can be trapped
     code: tuple[int, int] = (0, 1 << FUNCTION_BITS)  # where in the target containers' code is
@@ -70,18 +66,22 @@ class ProbePlan:
     tree_insert: tuple[int, int] = (0, 0)  # and into trees
     verify: bool = False  # every step of a traversal is trapped too, and the counts are compared
 
+    def has(self, place: Place) -> bool:
+        """Return whether a probe marks this place."""
+        return any(place_of(probe.point.cookie) is place for probe in self.probes)
+
     @property
-    def attach_points(self) -> tuple[AttachPoint, ...]:
-        """Where the probes go."""
-        return tuple(probe.point for probe in self.probes)
+    def exhausted_sites(self) -> bool:
+        """Whether traversals are seen where they have visited every node, not at the unlocking."""
+        return self.has(Place.TRAVERSAL_EXHAUSTED)
 
     def definitions(self) -> dict[str, int]:
         """Return the C macros by which the programs are built for this plan."""
         return {
-            "UNLOCK_SITES": int(self.unlock_sites),
+            "UNLOCK_SITES": int(self.has(Place.TRAVERSAL_UNLOCK)),
             "EXHAUSTED_SITES": int(self.exhausted_sites),
-            "END_SITES": int(self.end_sites),
-            "INSERT_SITES": int(self.insert_sites),
+            "END_SITES": int(self.has(Place.TRAVERSAL_END)),
+            "INSERT_SITES": int(self.has(Place.INSERT)),
             "CALL_SITE_ARGUMENTS": int(self.call_site_arguments),
             "RETURNS": int(self.returns),
             "VERIFY": int(self.verify),
@@ -163,21 +163,15 @@ class ProbePlanner:
         ]
         if verify:
             probes += self._nexts(loaded, image, ao2, warnings)
-        inserts = self._inserts(loaded, image, ao2)
-        probes += inserts
+        probes += self._inserts(loaded, image, ao2)
         places = {place_of(probe.point.cookie) for probe in probes}
         if Place.FIND not in places:
             raise ProbeError("no probe can be placed on __ao2_find: " + "; ".join(warnings))
-        complete = Place.TRAVERSAL_END in places
-        if not complete:
+        if Place.TRAVERSAL_END not in places:
             warnings.append("the end of a traversal was not found in the code: counts unverified")
         return ProbePlan(
             tuple(probes),
             ao2.family.call_site_arguments,
-            complete,
-            Place.TRAVERSAL_EXHAUSTED in places,
-            Place.TRAVERSAL_UNLOCK in places,
-            bool(inserts),
             tuple(warnings),
             code=_code_of_containers(loaded, image, ao2),
             hash_insert=_code_of_insert(loaded, image, ao2, "hash"),

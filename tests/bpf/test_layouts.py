@@ -44,7 +44,7 @@ def test_the_end_of_every_traversal_is_seen_without_returns(
         running(build_program(tmp_path, f"{flags} {family}")) as program,
         Counting(program.process.pid, change_plan=lambda p: p.plan().without_returns()) as counting,
     ):
-        assert counting.plan.exhausted_sites and not counting.plan.unlock_sites
+        assert counting.plan.exhausted_sites and not counting.plan.has(Place.TRAVERSAL_UNLOCK)
         searched_once = 0
         for truth, count in counted(program, counting):
             # Whether it has searched again is only told by what it returns.

@@ -27,15 +27,7 @@ DEFINITIONS = {
 def plan() -> ProbePlan:
     site = Site("__ao2_find", 0x10, 0x10, "push %rbp", True, 0, "")
     probes = (PlannedProbe(site, AttachPoint("/bin/true", 0x10, 0x5010, 0, True), frozenset()),)
-    return ProbePlan(
-        probes,
-        call_site_arguments=True,
-        end_sites=True,
-        exhausted_sites=True,
-        unlock_sites=False,
-        insert_sites=True,
-        warnings=(),
-    )
+    return ProbePlan(probes, call_site_arguments=True, warnings=())
 
 
 @pytest.mark.root

@@ -12,6 +12,7 @@ import pytest
 
 from lab import instance
 from lab.instance import Instance, Options
+from profiler.wire.lookups import Place
 from tests.counting import Counting
 from tests.live.outside import changed_code, leftovers, shown
 
@@ -63,7 +64,7 @@ def asterisk(request: pytest.FixtureRequest) -> Iterator[Instance]:
 def ways(asterisk: Instance) -> Iterator[dict[bool, Counting]]:
     """All lookups of a module's Asterisk are measured in the best way, predicted or not."""
     with Counting(asterisk.pid) as probed, Counting(asterisk.pid, predicts=True) as predicted:
-        assert probed.plan.exhausted_sites and not probed.plan.unlock_sites
+        assert probed.plan.exhausted_sites and not probed.plan.has(Place.TRAVERSAL_UNLOCK)
         yield {False: probed, True: predicted}
 
 

@@ -14,7 +14,7 @@ from profiler.binary.code_image import CodeImage
 from profiler.linux.probe_link_kinds import ProbeLinkKind
 from profiler.probes import planner
 from profiler.probes.attach import VARIANTS, Variant
-from profiler.wire.lookups import LookupCounter, Verdict
+from profiler.wire.lookups import LookupCounter, Place, Verdict
 from tests.counting import Counting, in_slots
 from tests.groundtruth import (
     KINDS,
@@ -99,7 +99,7 @@ def test_ends_seen_by_the_unlocking_count_the_same(
 ) -> None:
     monkeypatch.setattr(planner, "analyse", by_the_unlocking)
     with Counting(asterisk.pid) as counting:
-        assert counting.plan.unlock_sites and not counting.plan.exhausted_sites
+        assert counting.plan.has(Place.TRAVERSAL_UNLOCK) and not counting.plan.exhausted_sites
         for kind in ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies"):
             with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
                 searches = [search for search in SEARCHES if possible(search, kind, False)]

@@ -18,15 +18,7 @@ def probe(function: str, emulated: bool, with_return: bool) -> PlannedProbe:
 def test_each_probe_has_its_place_its_cost_and_the_reason() -> None:
     probes = (probe("__ao2_find", True, True), probe("first", False, False))
     out = io.StringIO()
-    plan = ProbePlan(
-        probes=probes,
-        call_site_arguments=True,
-        end_sites=True,
-        exhausted_sites=True,
-        unlock_sites=False,
-        insert_sites=True,
-        warnings=("no release",),
-    )
+    plan = ProbePlan(probes, call_site_arguments=True, warnings=("no release",))
     render(plan, "/usr/sbin/asterisk", out)
     assert (
         out.getvalue()

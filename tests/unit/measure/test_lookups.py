@@ -15,7 +15,7 @@ from profiler.model.observed import Calibration
 from profiler.probes.planner import ProbePlan
 from profiler.process.target import TargetProcess
 
-PLAN = ProbePlan((), True, True, True, False, True, ())
+PLAN = ProbePlan((), True, ())
 
 
 class Map:

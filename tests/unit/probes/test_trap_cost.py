@@ -23,7 +23,7 @@ def descriptors() -> set[str]:
 
 @pytest.fixture
 def programs() -> Iterator[UprobePrograms]:
-    plan = ProbePlan((), True, True, True, False, True, ())
+    plan = ProbePlan((), True, ())
     loaded = load_programs(
         {
             **TableLibrary(TableCache.open(default_directory())).definitions(),
