@@ -18,7 +18,6 @@ from profiler.probes.planner import PlannedProbe, ProbePlan, ProbePlanner
 from profiler.process.mappings import TargetCode
 from profiler.process.memory import TargetMemory
 from profiler.unwind.kernel_tables import TableLibrary
-from profiler.unwind.table_cache import TableCache, default_directory
 from profiler.wire.lookups import (
     NO_WINDOW,
     Control,
@@ -111,7 +110,7 @@ class Counting:
         self.comparisons: dict[int, PlannedProbe] = {}
         self.refused: set[int] = set()
         self._stack = ExitStack()
-        library = TableLibrary(TableCache.open(default_directory()))
+        library = TableLibrary()
         self.programs: UprobePrograms = load_programs(
             {
                 **library.definitions(),

@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 
 from profiler.binary.call_frames import (
     CallFrameSection,
@@ -58,15 +59,19 @@ def call_frame_sections(elf: Elf) -> tuple[CallFrameSection, ...]:
 
 def functions(elf: Elf) -> FunctionTable:
     """Return the function boundaries of a file without compiling its rules."""
-    ranges = [entry[:2] for entry in _entries(call_frame_sections(elf), elf.code_ranges)]
-    return _function_table(ranges)
+    entries = code_entries(call_frame_sections(elf), elf.code_ranges)
+    starts, ends = [entry[0] for entry in entries], [entry[1] for entry in entries]
+    return FunctionTable(array("Q", starts), array("Q", ends))
 
 
-def _entries(
+def code_entries(
     sections: Iterable[CallFrameSection], code_ranges: tuple[tuple[int, int], ...]
 ) -> list[Entry]:
-    # Sorted, disjoint, not empty, inside the code. Where sections describe a place twice the
-    # earlier section's entry stays; where entries overlap, the one that starts later begins anew.
+    """Return the entries that describe code: sorted, disjoint, not empty.
+
+    Where sections describe a place twice the earlier section's entry stays; where entries overlap,
+    the one that starts later begins anew.
+    """
     found: dict[int, Entry] = {}
     for section in sections:
         for entry in read_entries(section):
@@ -76,7 +81,7 @@ def _entries(
     disjoint: list[Entry] = []
     spans = iter(code_ranges)
     low, high = next(spans, (0, 0))
-    ordered = sorted(found.values(), key=_start)
+    ordered = sorted(found.values(), key=itemgetter(0))
     for index, (start, end, cie, program) in enumerate(ordered):
         while start >= high and high:
             low, high = next(spans, (0, 0))
@@ -85,13 +90,3 @@ def _entries(
         if low <= start < end <= high:
             disjoint.append((start, end, cie, program))
     return disjoint
-
-
-def _start(entry: Entry) -> int:
-    return entry[0]
-
-
-def _function_table(ranges: list[tuple[int, int]]) -> FunctionTable:
-    return FunctionTable(
-        array("Q", [start for start, _ in ranges]), array("Q", [end for _, end in ranges])
-    )

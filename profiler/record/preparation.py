@@ -27,7 +27,6 @@ from profiler.process.procfs import Process, read_tids
 from profiler.process.target import TargetProcess
 from profiler.process.thread_exits import ThreadExits
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
-from profiler.unwind.table_cache import TableCache, default_directory
 
 GROUPS = 16_384
 HISTOGRAMS = 262_144
@@ -69,7 +68,7 @@ class Loaded:
 def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: Options) -> Loaded:
     """Load all that the options ask for; the stack unloads it. Raises ProfilerError."""
     interrupt_ns = calibrate_interrupt()
-    library = TableLibrary(TableCache.open(default_directory()))
+    library = TableLibrary()
     library.prepare(target.code.current)
     planner = ProbePlanner(target.code)
     plan = _plan(planner, options) if options.lookups else None

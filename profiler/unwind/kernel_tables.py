@@ -17,7 +17,6 @@ from profiler.binary.functions import call_frame_sections
 from profiler.model.observed import UnwindCoverage, UnwindStack
 from profiler.process.mappings import TRAMPOLINES, CodeFile, LoadedCode
 from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table
-from profiler.unwind.table_cache import TableCache, table_key
 from profiler.wire.unwind import (
     ACTIVE,
     BLOCK,
@@ -36,10 +35,9 @@ GRACE_S = 0.05  # a program that still reads the other half of the mappings has 
 
 
 class TableLibrary:
-    """The tables of files, each compiled once, by way of the cache."""
+    """The tables of files, each compiled once."""
 
-    def __init__(self, cache: TableCache) -> None:
-        self._cache = cache
+    def __init__(self) -> None:
         self._tables: dict[int, UnwindTable] = {}
         self._files: list[CodeFile] = []  # keeps them alive: we know them by identity
         self.problems: dict[int, str] = {}
@@ -61,18 +59,12 @@ class TableLibrary:
         for code in loaded:
             if code.file is not None:
                 self.table(code.file)
-        self._cache.trim()
 
     def _make(self, file: CodeFile) -> UnwindTable:
         try:
+            is_vdso = file.handle is None
             sections = call_frame_sections(file.elf)
-            ranges = file.elf.code_ranges
-            ends_in_leaves = file.handle is None  # the vdso
-            key = table_key(sections, ranges, ends_in_leaves)
-            table = self._cache.get(key)
-            if table is None:
-                table = compile_table(sections, ranges, ends_in_leaves)
-                self._cache.put(key, table)
+            table = compile_table(sections, file.elf.code_ranges, ends_in_leaves=is_vdso)
         except (MalformedCallFramesError, ElfError) as error:
             self.problems[id(file)] = f"malformed call frame information: {error}"
             return EMPTY_TABLE

@@ -7,7 +7,6 @@ rbp. The word's layout is bpf/unwind_wire.h's.
 from __future__ import annotations
 
 import struct
-from collections import Counter
 
 from profiler.binary.call_frames import Cie, read_uleb
 from profiler.unwind.machine import (
@@ -42,19 +41,19 @@ from profiler.wire.unwind import (
 MAX_WIDE_RULES = 1 << 12  # libcrypto has 39
 MAX_PROGRAM_BYTES = 1 << 15  # the longest that we met has 9971 (libepoxy)
 RA_USUAL = -8
-TOO_MANY = "too many unusual rules"
+BAD = word(KIND_BAD)
 
 # rt_sigframe: rsp points at ucontext, whose uc_mcontext.gregs start at 40 (glibc sys/ucontext.h).
 _SIGNAL = (("deref", RSP, 160, 0), (RSP, 120), (RSP, 168))
 
 
 class RuleWords:
-    """Packs states into 32-bit words; what does not fit goes into `wide`, or is BAD and counted."""
+    """Packs states into 32-bit words; what does not fit goes into `wide`, or is BAD."""
 
     def __init__(self) -> None:
         self.words: dict[State, int] = {}
         self.wide: list[bytes] = []
-        self.bad: Counter[str] = Counter()
+        self.is_full = False  # a rule is BAD only because `wide` has no room for it
         self.uses_rbx = False  # some CFA is found by it
 
     def pack(self, state: State) -> int:
@@ -69,7 +68,7 @@ class RuleWords:
         if (cfa, rbp, ra) == _SIGNAL:
             return word(KIND_SIGNAL)
         if ra != RA_USUAL:
-            return self._reject("return address not below the CFA")
+            return BAD
         if isinstance(cfa, tuple) and cfa[0] == "plt" and rbp is None and not bx:
             return word(KIND_PLT, cfa[3], cfa[2] >> 3)
         if isinstance(rbp, tuple) and cfa == RSP:
@@ -88,24 +87,21 @@ class RuleWords:
         added, is_memory = 0, 0
         if isinstance(cfa, tuple):
             if cfa[0] != "deref":
-                return self._reject("CFA expression")
+                return BAD
             _, cfa, offset, added = cfa
             is_memory = 1
         if not isinstance(cfa, int) or cfa >= 16:
-            return self._reject("CFA expression")
+            return BAD
         how, where = _wide_place(rbp)
         if max(abs(offset), abs(added), abs(where)) >= 1 << 31:
-            return self._reject("offset too large")
+            return BAD
         packed = WIDE_RULE.pack(cfa, is_memory, how, bx, offset, added, where)
         if len(self.wide) >= MAX_WIDE_RULES:
-            return self._reject(TOO_MANY)
+            self.is_full = True
+            return BAD
         self.wide.append(packed)
         self.uses_rbx = self.uses_rbx or cfa == RBX
         return word(KIND_WIDE, 0, len(self.wide) - 1)
-
-    def _reject(self, reason: str) -> int:
-        self.bad[reason] += 1
-        return word(KIND_BAD)
 
 
 def register_slot(place: Place) -> int | None:

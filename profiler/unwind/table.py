@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import struct
-import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from profiler.binary.call_frames import CallFrameSection, Entry, MalformedCallFramesError
-from profiler.binary.functions import (
-    EMPTY_FUNCTIONS,
-    FunctionTable,
-    _entries,
-    _function_table,
-)
-from profiler.unwind.rules import TOO_MANY, Programs, RuleWords
+from profiler.binary.functions import code_entries
+from profiler.unwind.rules import Programs, RuleWords
 from profiler.unwind.rules_with_rbx import MAX_FOLLOWED_BYTES, RbxPrograms, RbxWords
 from profiler.wire.unwind import (
     BLOCK_SHIFT,
-    KIND_BAD,
     KIND_CLONE,
     KIND_END,
     KIND_RSP,
@@ -37,9 +29,6 @@ _LOW = 0xFFFFFFFF
 _SIGNAL = word(KIND_SIGNAL)
 _CLONE_GAP_BYTES = 32  # glibc's are 13 to 16
 
-if sys.byteorder != "little":
-    raise ImportError("the tables are those of a little-endian machine")
-
 
 @dataclass(frozen=True, slots=True)
 class UnwindTable:
@@ -54,12 +43,10 @@ class UnwindTable:
     rows: array[int]
     blocks: array[int]
     rules: bytes
-    functions: FunctionTable
-    bad_rows: int
     follows_bx: bool = False
 
 
-EMPTY_TABLE = UnwindTable(0, array("Q"), array("I"), b"", EMPTY_FUNCTIONS, 0)
+EMPTY_TABLE = UnwindTable(0, array("Q"), array("I"), b"")
 
 
 def compile_table(
@@ -73,7 +60,7 @@ def compile_table(
     (arch/x86/entry/vdso/vgetrandom-chacha.S, Linux 6.11, which no entry describes).
     MalformedCallFramesError when a section breaks the format or exceeds our bounds.
     """
-    entries = _entries(sections, code_ranges)
+    entries = code_entries(sections, code_ranges)
     if not entries:
         return EMPTY_TABLE
     _, described, cie, _ = entries[-1]
@@ -88,11 +75,8 @@ def compile_table(
     followed = _rows_with_rbx(entries, base) if rules.uses_rbx else None
     if followed is not None:
         rules, rows = followed
-    bad = sum(1 for row in rows if row >> KIND_SHIFT & 0xF == KIND_BAD) if rules.bad else 0
     blocks = _blocks(rows, (span >> BLOCK_SHIFT) + 1)
-    table = _function_table([entry[:2] for entry in entries])
-    wide = b"".join(rules.wide)
-    return UnwindTable(base, rows, blocks, wide, table, bad, followed is not None)
+    return UnwindTable(base, rows, blocks, b"".join(rules.wide), followed is not None)
 
 
 def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
@@ -127,7 +111,7 @@ def _rows_with_rbx(entries: list[Entry], base: int) -> tuple[RuleWords, array[in
         return None
     rules = RbxWords()
     rows = array("Q", _rows(entries, base, RbxPrograms(rules)))
-    return None if rules.bad[TOO_MANY] else (rules, rows)
+    return None if rules.is_full else (rules, rows)
 
 
 def _is_clone(word_before: int, gap_bytes: int, word_after: int) -> bool:
@@ -154,34 +138,3 @@ def _blocks(rows: array[int], count: int) -> array[int]:
         blocks.extend((first, after - first))
         first = after
     return blocks
-
-
-def encode_table(table: UnwindTable) -> bytes:
-    """Return the table as bytes, for the cache."""
-    starts = table.functions.starts
-    sizes = (len(table.rows), len(table.blocks), len(table.rules), len(starts))
-    parts = (table.rows, starts, table.functions.ends, table.blocks)
-    head = _HEAD.pack(table.base, *sizes, table.bad_rows, table.follows_bx)
-    return b"".join((head, *(part.tobytes() for part in parts), table.rules))
-
-
-_HEAD = struct.Struct("<QQQQQQQ")
-
-
-def decode_table(data: bytes) -> UnwindTable | None:
-    """Return the table that encode_table gave these bytes for, None when they are no such bytes."""
-    if len(data) < _HEAD.size:
-        return None
-    base, rows, blocks, rules, functions_, bad, follows_bx = _HEAD.unpack_from(data)
-    sizes = (8 * rows, 8 * functions_, 8 * functions_, 4 * blocks, rules)
-    if len(data) != _HEAD.size + sum(sizes):
-        return None
-    parts: list[bytes] = []
-    at = _HEAD.size
-    for size in sizes:
-        parts.append(data[at : at + size])
-        at += size
-    starts, ends = array("Q", parts[1]), array("Q", parts[2])
-    table = FunctionTable(starts, ends)
-    rows_, blocks_ = array("Q", parts[0]), array("I", parts[3])
-    return UnwindTable(base, rows_, blocks_, parts[4], table, bad, bool(follows_bx))

@@ -8,7 +8,6 @@ import pytest
 
 from profiler.probes.attach import VARIANTS, Variant, load_programs
 from profiler.unwind.kernel_tables import TableLibrary
-from profiler.unwind.table_cache import TableCache, default_directory
 
 pytestmark = pytest.mark.root
 
@@ -48,7 +47,7 @@ RANGE = {
 )
 def test_programs_load(variant: Variant, known: dict[str, int]) -> None:
     definitions = {
-        **TableLibrary(TableCache.open(default_directory())).definitions(),
+        **TableLibrary().definitions(),
         "TARGET_TGID": os.getpid(),
         "CPU_KERNEL_FRAMES": 1,
         "THREADS": 16,

@@ -20,7 +20,6 @@ from profiler.linux.cpus import online_cpus
 from profiler.model.observed import UnwindCoverage, UnwindStack
 from profiler.process.mappings import TargetCode
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
-from profiler.unwind.table_cache import TableCache
 from profiler.wire.unwind import CPU_COUNTERS, SAMPLE
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -133,7 +132,7 @@ class Unwinding:
     def __init__(self, pid: int, *sources: str, **definitions: int) -> None:
         self.code = TargetCode(pid)
         self.code.refresh()
-        self.library = TableLibrary(TableCache(None))
+        self.library = TableLibrary()
         self.library.prepare(self.code.current)
         sizes = {**self.library.definitions(), "TARGET_TGID": pid, **definitions}
         self.module = BpfModule(sources or ("cpu.bpf.c",), sizes)

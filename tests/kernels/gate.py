@@ -16,7 +16,6 @@ from profiler.probes.attach import VARIANTS, Variant
 from profiler.process import thread_exits
 from profiler.process.thread_exits import ThreadExits
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
-from profiler.unwind.table_cache import TableCache, default_directory
 from profiler.wire.unwind import CAUSES
 from tests.counted import Program, check, counted, running
 from tests.counting import Counting
@@ -40,7 +39,7 @@ def check_way(program: Program, way: Variant) -> None:
 
 def check_stacks(program: Program, counting: Counting) -> None:
     """Sample the program by its CPU time, also in the kernel: all stacks are whole."""
-    library = TableLibrary(TableCache.open(default_directory()))
+    library = TableLibrary()
     UnwindTables(counting.programs.module, library).update(counting.code.current)
     sampler = CpuSampler(counting.programs.module, _FREQUENCY_HZ)
     sampler.attach()

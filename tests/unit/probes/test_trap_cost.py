@@ -14,7 +14,6 @@ from profiler.probes.attach import UprobePrograms, load_programs
 from profiler.probes.planner import ProbePlan
 from profiler.probes.trap_cost import ProbedCode, calibrate, call_target
 from profiler.unwind.kernel_tables import TableLibrary
-from profiler.unwind.table_cache import TableCache, default_directory
 
 
 def descriptors() -> set[str]:
@@ -26,7 +25,7 @@ def programs() -> Iterator[UprobePrograms]:
     plan = ProbePlan((), True, ())
     loaded = load_programs(
         {
-            **TableLibrary(TableCache.open(default_directory())).definitions(),
+            **TableLibrary().definitions(),
             **plan.definitions(),
             "TARGET_TGID": os.getpid(),
             "CPU_KERNEL_FRAMES": 1,

@@ -6,14 +6,12 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from profiler.binary.functions import call_frame_sections
 from profiler.process.mappings import LoadedCode, Mapping, TargetCode
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
-from profiler.unwind.table_cache import TableCache
 from profiler.wire.unwind import (
     ACTIVE,
     BLOCK,
@@ -98,7 +96,7 @@ def mapped(pid: int) -> TargetCode:
 
 @pytest.fixture
 def library(code: TargetCode) -> TableLibrary:
-    one = TableLibrary(TableCache(None))
+    one = TableLibrary()
     one.prepare(code.current)
     return one
 
@@ -209,27 +207,11 @@ def test_a_file_with_malformed_frames_is_without_table(code: TargetCode) -> None
     assert file is not None
     address, data = file.elf.eh_frame or (0, b"")
     file.elf.eh_frame = address, data + b"\xf0\xff\xff\xff" + bytes(8)
-    library = TableLibrary(TableCache(None))
+    library = TableLibrary()
     assert not library.table(file).rows
     assert str(library.problem(file)).startswith("malformed call frame information")
     coverage = UnwindTables(FakeMaps(10, 10, 10), library).update(code.current[:1])
     assert coverage.skipped[0][1].startswith("malformed")
-
-
-def test_tables_come_from_the_cache(
-    code: TargetCode, library: TableLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    TableLibrary(TableCache.open(tmp_path / "cache")).prepare(code.current)
-
-    def never(*_: object) -> None:
-        raise AssertionError("compiled although it is cached")
-
-    monkeypatch.setattr("profiler.unwind.kernel_tables.compile_table", never)
-    warm = TableLibrary(TableCache.open(tmp_path / "cache"))
-    warm.prepare(code.current)
-    for one in code.current:
-        assert one.file is not None
-        assert warm.table(one.file) == library.table(one.file)
 
 
 def test_definitions_leave_room_but_have_a_bound(

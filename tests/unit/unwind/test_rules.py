@@ -60,7 +60,6 @@ def test_usual_rules_fit_a_word(state: State, expected: int) -> None:
     words = RuleWords()
     assert words.pack(state) == expected
     assert not words.wide
-    assert not words.bad
 
 
 @pytest.mark.parametrize(
@@ -100,10 +99,9 @@ def test_unusual_rules_are_kept_beside(state: State, rule: tuple[int, ...]) -> N
         (("deref", 20, 0, 0), 0, None, -8),
     ],
 )
-def test_what_has_no_rule_is_bad_and_counted(state: State) -> None:
+def test_what_has_no_rule_is_bad(state: State) -> None:
     words = RuleWords()
     assert words.pack(state) == BAD
-    assert words.bad.total() == 1
     assert not words.wide
 
 
@@ -111,7 +109,9 @@ def test_unusual_rules_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("profiler.unwind.rules.MAX_WIDE_RULES", 1)
     words = RuleWords()
     assert words.pack((R10, 0, None, -8)) == word(KIND_WIDE)
+    assert not words.is_full
     assert words.pack((R10, 8, None, -8)) == BAD
+    assert words.is_full
 
 
 def test_a_program_gives_a_row_where_the_rule_changes() -> None:

@@ -4,7 +4,6 @@ import io
 import subprocess
 from array import array
 from bisect import bisect_right
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,8 @@ from elftools.elf.sections import SymbolTableSection
 
 from profiler.binary.call_frames import CallFrameSection, MalformedCallFramesError
 from profiler.binary.elf import Elf
-from profiler.binary.functions import FunctionTable, call_frame_sections, functions
-from profiler.unwind.table import (
-    EMPTY_TABLE,
-    UnwindTable,
-    compile_table,
-    decode_table,
-    encode_table,
-)
+from profiler.binary.functions import call_frame_sections
+from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table
 from profiler.wire.unwind import (
     BP_SAME,
     KIND_BAD,
@@ -83,7 +76,6 @@ def test_rows_are_sorted_and_gaps_are_marked() -> None:
 def test_a_rule_that_goes_on_in_the_next_function_has_one_row() -> None:
     table = table_of((0x2000, 0x10, b""), (0x2010, 0x10, b""))
     assert rows_of(table) == [(0x2000, AT_8), (0x2020, NOTHING)]
-    assert len(table.functions) == 2
 
 
 def test_rows_beyond_the_entry_are_dropped() -> None:
@@ -99,25 +91,6 @@ def test_where_entries_overlap_the_later_one_begins_anew() -> None:
         (0x2010, AT_8),
         (0x2020, NOTHING),
     ]
-    assert list(table.functions.ends) == [0x2010, 0x2020]
-
-
-def test_entries_outside_the_code_are_ignored() -> None:
-    ranges = ((0x2000, 0x3000), (0x5000, 0x6000))
-    table = table_of(
-        (0x1FFF, 2, b""),
-        (0x2000, 4, b""),
-        (0x2FFF, 2, b""),
-        (0x4000, 4, b""),
-        (0x5FFF, 1, b""),
-        (0x7000, 4, b""),
-        ranges=ranges,
-    )
-    assert list(table.functions.starts) == [0x2000, 0x5FFF]
-
-
-def test_an_entry_of_no_size_is_ignored() -> None:
-    assert table_of((0x2000, 0, b"")) == EMPTY_TABLE
 
 
 def test_the_first_section_wins() -> None:
@@ -131,9 +104,8 @@ def test_the_first_section_wins() -> None:
     assert word_at(table, 0x3008) == AT_8
 
 
-def test_rules_that_cannot_be_followed_are_counted() -> None:
+def test_rules_that_cannot_be_followed_are_bad() -> None:
     table = table_of((0x2000, 0x10, b"\x3f"), (0x3000, 0x10, OFFSET_16 + b"\x41\x3f"))
-    assert table.bad_rows == 2
     assert word_at(table, 0x2001) == word_at(table, 0x3002) == BAD
     assert word_at(table, 0x3001) == AT_16
 
@@ -148,42 +120,11 @@ def test_the_index_finds_what_a_search_over_all_rows_finds() -> None:
         assert word_at(table, address) == expected, hex(address)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("binary.functions.MAX_ENTRIES", 1),
-        ("unwind.table.MAX_ROWS", 2),
-        ("unwind.table.MAX_CODE_BYTES", 0x800),
-    ],
-)
+@pytest.mark.parametrize(("name", "value"), [("MAX_ROWS", 2), ("MAX_CODE_BYTES", 0x800)])
 def test_bounds_are_kept(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
-    monkeypatch.setattr(f"profiler.{name}", value)
+    monkeypatch.setattr(f"profiler.unwind.table.{name}", value)
     with pytest.raises(MalformedCallFramesError):
         table_of((0x2000, 0x10, OFFSET_16), (0x3000, 0x10, OFFSET_16))
-
-
-def test_functions_are_found_by_address() -> None:
-    table = FunctionTable(
-        array("Q", (0x1000, 0x1010, 0x2000)), array("Q", (0x1010, 0x1018, 0x2001))
-    )
-    assert table.containing(0xFFF) is None
-    assert table.containing(0x1000) == table.containing(0x100F) == (0x1000, 0x1010)
-    assert table.containing(0x1010) == (0x1010, 0x1018)
-    assert table.containing(0x1018) is None
-    assert table.containing(0x2000) == (0x2000, 0x2001)
-    assert table.containing(1 << 63) is None
-
-
-def test_a_table_survives_encoding() -> None:
-    rules = WIDE_RULE.pack(10, 0, 0, 0, 0, 0, 0)
-    table = replace(table_of((0x2000, 0x10, OFFSET_16)), rules=rules, follows_bx=True)
-    assert decode_table(encode_table(table)) == table
-    assert decode_table(encode_table(EMPTY_TABLE)) == EMPTY_TABLE
-
-
-@pytest.mark.parametrize("size", [0, 55, 56, 68])
-def test_bytes_of_another_length_are_no_table(size: int) -> None:
-    assert decode_table(encode_table(table_of((0x2000, 0x10, OFFSET_16)))[:size]) is None
 
 
 # -- real files, against an independent decoder
@@ -284,7 +225,7 @@ def test_rbx_is_followed_within_bounds(
 ) -> None:
     monkeypatch.setattr(f"profiler.{name}", value)
     table = table_of((0x2000, 0x10, IN_RBX), (0x3000, 0x10, PUSHED_RBX))
-    assert (table.follows_bx, table.bad_rows, word_at(table, 0x3001)) == (False, 0, AT_16)
+    assert (table.follows_bx, word_at(table, 0x3001)) == (False, AT_16)
     assert rule_of(table, 0x2002) == (3, 0, BP_SAME, 0, 32, 0, 0)
 
 
@@ -318,11 +259,6 @@ def test_rows_of_our_program_equal_an_independent_decoder(tmp_path: Path, flags:
     rows = _decoded(path, 4 if "-static" in flags else 1)
     assert len(rows) > 50
     assert [hex(at) for at, row in rows if not _agrees(table, at, row)] == []
-
-
-def test_function_boundaries_need_no_rules() -> None:
-    elf = Elf.from_bytes(Path("/usr/lib/x86_64-linux-gnu/libm.so.6").read_bytes())
-    assert functions(elf) == compile_table(call_frame_sections(elf), elf.code_ranges).functions
 
 
 def test_without_section_headers_the_table_is_the_same(tmp_path: Path) -> None:
