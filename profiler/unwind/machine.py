@@ -1,7 +1,7 @@
 """Executes call frame instructions one at a time.
 
-Followed are the canonical frame address (CFA), rbp and the return address; rules_with_rbx.py adds
-rbx. Sources: DWARF 4 section 6.4.2, the GNU extensions as binutils writes them.
+Followed are the canonical frame address (CFA), rbp, the return address, and rbx where some CFA is
+found by it. Sources: DWARF 4 section 6.4.2, the GNU extensions as binutils writes them.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ OTHER = "other"  # a rule that we cannot follow; (register, offset) is memory at
 
 # What the CFA is: a register (plus the offset beside it), or an expression.
 Cfa = int | str | tuple[str, int, int, int]  # ("deref", register, offset, added), ("plt", 7, 8, n)
-State = tuple[Cfa, int, Place, Place]  # CFA, offset, place of rbp, place of the return address
-START: State = (OTHER, 0, None, None)
+State = tuple[Cfa, int, Place, Place, Place]  # CFA, offset; places of rbp, return address, rbx
+START: State = (OTHER, 0, None, None, None)
 
 
 class Machine:
     """Executes one call frame instruction at a time."""
 
-    __slots__ = ("_cie", "_initial", "advance", "state")
+    __slots__ = ("_cie", "_follows_rbx", "_initial", "advance", "state")
 
-    def __init__(self, cie: Cie, initial: State, state: State) -> None:
+    def __init__(self, cie: Cie, initial: State, state: State, follows_rbx: bool) -> None:
         self._cie = cie
         self._initial = initial
+        self._follows_rbx = follows_rbx
         self.state = state
         self.advance = 0  # bytes of code that the instructions advanced by
 
@@ -58,7 +59,7 @@ class Machine:
         return at
 
     def _cfa(self, op: int, program: bytes, at: int) -> int:
-        cfa, offset, rbp, ra = self.state
+        cfa, offset, rbp, ra, rbx = self.state
         if op == 0x0F:  # def_cfa_expression
             size, at = read_uleb(program, at)
             cfa = _cfa_expression(program[at : at + size])
@@ -72,7 +73,7 @@ class Machine:
         if op in (0x12, 0x13):  # def_cfa_sf, def_cfa_offset_sf
             offset, at = read_sleb(program, at)
             offset *= self._cie.data_align
-        self.state = (cfa, offset, rbp, ra)
+        self.state = (cfa, offset, rbp, ra, rbx)
         return at
 
     def _register(self, op: int, program: bytes, at: int) -> int:
@@ -106,14 +107,17 @@ class Machine:
         return at
 
     def _initially(self, register: int) -> Place:
-        return self._initial[2] if register == RBP else self._initial[3]
+        _, _, rbp, ra, rbx = self._initial
+        return {RBP: rbp, RBX: rbx}.get(register, ra)
 
     def _set(self, register: int, place: Place) -> None:
-        cfa, offset, rbp, ra = self.state
+        cfa, offset, rbp, ra, rbx = self.state
         if register == RBP:
-            self.state = (cfa, offset, place, ra)
+            self.state = (cfa, offset, place, ra, rbx)
         elif register == RIP:
-            self.state = (cfa, offset, rbp, place)
+            self.state = (cfa, offset, rbp, place, rbx)
+        elif register == RBX and self._follows_rbx:
+            self.state = (cfa, offset, rbp, ra, place)
 
 
 # advance_loc1, 2, 4, MIPS_advance_loc8

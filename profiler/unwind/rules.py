@@ -2,6 +2,10 @@
 
 A rule says where the caller's frame is: the canonical frame address (CFA), the return address and
 rbp. The word's layout is bpf/unwind_wire.h's.
+
+A few files keep a frame in rbx; their rules say where rbx is, too. Such are the dynamic linker's
+entries from code that calls what is not yet bound, and from accesses to thread-local storage
+(glibc, sysdeps/x86_64/dl-trampoline.h and dl-tlsdesc-dynamic.h).
 """
 
 from __future__ import annotations
@@ -50,7 +54,8 @@ _SIGNAL = (("deref", RSP, 160, 0), (RSP, 120), (RSP, 168))
 class RuleWords:
     """Packs states into 32-bit words; what does not fit goes into `wide`, or is BAD."""
 
-    def __init__(self) -> None:
+    def __init__(self, follows_rbx: bool = False) -> None:
+        self.follows_rbx = follows_rbx
         self.words: dict[State, int] = {}
         self.wide: list[bytes] = []
         self.is_full = False  # a rule is BAD only because `wide` has no room for it
@@ -61,21 +66,22 @@ class RuleWords:
         packed = self.words[state] = self._pack(state)
         return packed
 
-    def _pack(self, state: State, bx: int = 0) -> int:
-        cfa, offset, rbp, ra = state
+    def _pack(self, state: State) -> int:
+        cfa, offset, rbp, ra, rbx = state
         if ra == UNDEFINED:
             return word(KIND_END)
         if (cfa, rbp, ra) == _SIGNAL:
             return word(KIND_SIGNAL)
         if ra != RA_USUAL:
             return BAD
+        bx = _rbx_slot(cfa, rbx) if self.follows_rbx else 0
         if isinstance(cfa, tuple) and cfa[0] == "plt" and rbp is None and not bx:
             return word(KIND_PLT, cfa[3], cfa[2] >> 3)
         if isinstance(rbp, tuple) and cfa == RSP:
             # Saved where rbp points, but the frame is rsp's again: GCC forgets to say that rbp
             # is back, at the end of functions that realign their stack.
             rbp = None
-        slot = register_slot(rbp)
+        slot = _slot(rbp)
         fits = not bx and offset >= 0 and not offset & 7 and offset >> 3 < 1 << 20
         if slot is not None and fits and cfa == RSP:
             return word(KIND_RSP, slot, offset >> 3)
@@ -104,13 +110,21 @@ class RuleWords:
         return word(KIND_WIDE, 0, len(self.wide) - 1)
 
 
-def register_slot(place: Place) -> int | None:
+def _slot(place: Place) -> int | None:
     """Return a slot: 0 kept, n < 0 saved at CFA + 8 n, SLOT_LOST; None when it has no form."""
     if place is None:
         return 0
     if isinstance(place, int):
         return place >> 3 if not place & 7 and -127 <= place >> 3 < 0 else None
     return SLOT_LOST if isinstance(place, str) else None
+
+
+def _rbx_slot(cfa: Cfa, rbx: Place) -> int:
+    slot = _slot(rbx)
+    finds_cfa = (cfa[1] if isinstance(cfa, tuple) else cfa) == RBX
+    # What holds a frame's address is not the caller's value any more. The entries for thread-local
+    # storage do not say where they saved that.
+    return SLOT_LOST if slot is None or (slot == 0 and finds_cfa) else slot
 
 
 def _wide_place(rbp: Place) -> tuple[int, int]:
@@ -128,9 +142,9 @@ class Programs:
 
     def __init__(self, rules: RuleWords) -> None:
         self.rules = rules
-        self._starts: dict[int, State | None] = {}
+        # By the CIE's identity, which is kept alive here.
+        self._starts: dict[int, tuple[Cie, State | None]] = {}
         self.done: dict[tuple[int, bytes], tuple[int, ...]] = {}
-        self._cies: list[Cie] = []  # keeps them alive: we know them by identity
 
     def rows(self, cie: Cie | None, program: bytes) -> tuple[int, ...]:
         """Return an entry's rows, offset from its start << 32 | word, ascending."""
@@ -139,26 +153,15 @@ class Programs:
         key = (id(cie), program)
         rows = self.done.get(key)
         if rows is None:
-            start = self._starts[key[0]] if key[0] in self._starts else self._start(cie)
-            rows = self.done[key] = self._execute(program, cie, start)
+            if key[0] not in self._starts:
+                self._starts[key[0]] = cie, initial_state(cie, self.rules.follows_rbx)
+            rows = self.done[key] = execute(program, *self._starts[key[0]], self.rules)
         return rows
 
-    def _execute(self, program: bytes, cie: Cie, start: State | None) -> tuple[int, ...]:
-        return execute(program, cie, start, self.rules)
 
-    def _start(self, cie: Cie) -> State | None:
-        self._cies.append(cie)
-        self._starts[id(cie)] = start = initial_state(cie)
-        return start
-
-
-def initial_state(cie: Cie) -> State | None:
+def initial_state(cie: Cie, follows_rbx: bool = False) -> State | None:
     """Return the state that a CIE's own instructions set up, None when they cannot be followed."""
-    return set_up(Machine(cie, START, START), cie)
-
-
-def set_up(machine: Machine, cie: Cie) -> State | None:
-    """Execute a CIE's own instructions; initial_state with a machine of one's own."""
+    machine = Machine(cie, START, START, follows_rbx)
     at, program = 0, cie.program
     try:
         while at < len(program):
@@ -177,7 +180,7 @@ def execute(program: bytes, cie: Cie, start: State | None, rules: RuleWords) -> 
     if start is None or len(program) > MAX_PROGRAM_BYTES:
         return (rules.pack(START),)
     words, code_align, data_align = rules.words, cie.code_align, cie.data_align
-    cfa, offset, rbp, ra = start
+    cfa, offset, rbp, ra, rbx = start
     rows: list[int] = []
     saved: list[State] = []
     at, end, place, dirty = 0, len(program), 0, True
@@ -191,27 +194,27 @@ def execute(program: bytes, cie: Cie, start: State | None, rules: RuleWords) -> 
                     at += 1
                     dirty = True
                 elif op == 0x0A:  # DW_CFA_remember_state
-                    saved.append((cfa, offset, rbp, ra))
+                    saved.append((cfa, offset, rbp, ra, rbx))
                 elif op == 0x0B:  # DW_CFA_restore_state
-                    cfa, offset, rbp, ra = saved.pop()
+                    cfa, offset, rbp, ra, rbx = saved.pop()
                     dirty = True
                 elif op == 0x0D and program[at] < 0x80:  # DW_CFA_def_cfa_register
                     cfa = program[at]
                     at += 1
                     dirty = True
                 elif op:
-                    state = (cfa, offset, rbp, ra)
-                    machine = Machine(cie, start, state)
+                    state = (cfa, offset, rbp, ra, rbx)
+                    machine = Machine(cie, start, state, rules.follows_rbx)
                     at = machine.step(program, at - 1)
                     if machine.advance and dirty:
                         rows.append(place << 32 | (words.get(state) or rules.pack(state)))
                         dirty = False
                     place += machine.advance
-                    cfa, offset, rbp, ra = machine.state
+                    cfa, offset, rbp, ra, rbx = machine.state
                     dirty = dirty or machine.state != state
             elif op < 0x80:  # DW_CFA_advance_loc
                 if dirty and op > 0x40:
-                    state = (cfa, offset, rbp, ra)
+                    state = (cfa, offset, rbp, ra, rbx)
                     rows.append(place << 32 | (words.get(state) or rules.pack(state)))
                     dirty = False
                 place += (op & 0x3F) * code_align
@@ -224,14 +227,18 @@ def execute(program: bytes, cie: Cie, start: State | None, rules: RuleWords) -> 
                     rbp, dirty = value * data_align, True
                 elif op == 0x80 | RIP:
                     ra, dirty = value * data_align, True
+                elif op == 0x80 | RBX and rules.follows_rbx:
+                    rbx, dirty = value * data_align, True
             elif op == 0xC0 | RBP:  # DW_CFA_restore
                 rbp, dirty = start[2], True
             elif op == 0xC0 | RIP:
                 ra, dirty = start[3], True
+            elif op == 0xC0 | RBX:
+                rbx, dirty = start[4], dirty or rbx != start[4]
     except (IndexError, struct.error):
-        cfa, offset, rbp, ra = START
+        cfa, offset, rbp, ra, rbx = START
         dirty = True
     if dirty:
-        state = (cfa, offset, rbp, ra)
+        state = (cfa, offset, rbp, ra, rbx)
         rows.append(place << 32 | (words.get(state) or rules.pack(state)))
     return tuple(rows)

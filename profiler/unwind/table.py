@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from profiler.binary.call_frames import CallFrameSection, Entry, MalformedCallFramesError
 from profiler.binary.functions import code_entries
 from profiler.unwind.rules import Programs, RuleWords
-from profiler.unwind.rules_with_rbx import MAX_FOLLOWED_BYTES, RbxPrograms, RbxWords
 from profiler.wire.unwind import (
     BLOCK_SHIFT,
     KIND_CLONE,
@@ -23,6 +22,7 @@ from profiler.wire.unwind import (
 
 MAX_ROWS = 1 << 22  # rows of one file, 32 MB; libclang-cpp has a million
 MAX_CODE_BYTES = 1 << 30
+MAX_FOLLOWED_BYTES = 1 << 20  # of programs of a file with frames in rbx; ld.so 9 KB, libtsan 80
 
 _BLOCK_BYTES = 1 << BLOCK_SHIFT
 _LOW = 0xFFFFFFFF
@@ -109,8 +109,8 @@ def _rows_with_rbx(entries: list[Entry], base: int) -> tuple[RuleWords, array[in
     # None where that would take too long, or has no room, so that other rules would be lost.
     if sum(len(program) for *_, program in entries) > MAX_FOLLOWED_BYTES:
         return None
-    rules = RbxWords()
-    rows = array("Q", _rows(entries, base, RbxPrograms(rules)))
+    rules = RuleWords(follows_rbx=True)
+    rows = array("Q", _rows(entries, base, Programs(rules)))
     return None if rules.is_full else (rules, rows)
 
 

@@ -5,17 +5,17 @@ import struct
 import pytest
 
 from profiler.binary.call_frames import PCREL_SDATA4, Cie
-from profiler.unwind.machine import OTHER, RBP, RIP, RSP, UNDEFINED, Machine, State
+from profiler.unwind.machine import OTHER, RBP, RBX, RIP, RSP, UNDEFINED, Machine, State
 from tests.call_frames import sleb, uleb
 
 CIE = Cie(1, -8, RIP, PCREL_SDATA4, True, b"")
-INITIAL: State = (RSP, 8, None, -8)
-INSIDE: State = (RSP, 32, -16, -8)
+INITIAL: State = (RSP, 8, None, -8, None)
+INSIDE: State = (RSP, 32, -16, -8, -24)
 
 
-def after(program: bytes, cie: Cie = CIE) -> tuple[State, int]:
+def after(program: bytes, cie: Cie = CIE, follows_rbx: bool = True) -> tuple[State, int]:
     """The state that instructions lead to from INSIDE, and what they advanced by."""
-    machine = Machine(cie, INITIAL, INSIDE)
+    machine = Machine(cie, INITIAL, INSIDE, follows_rbx)
     at = 0
     while at < len(program):
         at = machine.step(program, at)
@@ -61,7 +61,7 @@ def test_advances(program: bytes, advance: int) -> None:
     ],
 )  # fmt: skip
 def test_where_the_cfa_is(program: bytes, cfa: object, offset: int) -> None:
-    assert after(program) == ((cfa, offset, -16, -8), 0)
+    assert after(program) == ((cfa, offset, -16, -8, -24), 0)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,16 @@ def test_where_registers_are(program: bytes, place: object) -> None:
             return bytes((0x80 | register, program[1]))
         return bytes((program[0], register)) + program[2:]
 
-    assert after(of(RBP)) == ((RSP, 32, place, -8), 0)
-    assert after(of(RIP)) == ((RSP, 32, -16, place), 0)
-    assert after(of(3)) == (INSIDE, 0)
+    assert after(of(RBP)) == ((RSP, 32, place, -8, -24), 0)
+    assert after(of(RIP)) == ((RSP, 32, -16, place, -24), 0)
+    assert after(of(RBX)) == ((RSP, 32, -16, -8, place), 0)
+    assert after(of(RBX), follows_rbx=False) == after(of(12)) == (INSIDE, 0)
 
 
 def test_restoring_gives_back_what_the_cie_said() -> None:
     moved = bytes((0x80 | RIP, 5))
-    assert after(bytes((0xC0 | RBP,)))[0] == (RSP, 32, None, -8)
+    assert after(bytes((0xC0 | RBP,)))[0] == (RSP, 32, None, -8, -24)
+    assert after(bytes((0xC0 | RBX,)))[0] == (RSP, 32, -16, -8, None)
     assert after(moved + bytes((0xC0 | RIP,)))[0] == INSIDE
     assert after(moved + bytes((0x06, RIP)))[0] == INSIDE
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from profiler.binary.call_frames import PCREL_SDATA4, Cie
-from profiler.unwind.machine import OTHER, RBP, RIP, RSP, UNDEFINED, State
+from profiler.unwind.machine import OTHER, RBP, RBX, RIP, RSP, UNDEFINED, Cfa, Place
 from profiler.unwind.rules import Programs, RuleWords, initial_state
 from profiler.wire.unwind import (
     BP_AT_BP,
@@ -24,6 +24,7 @@ from profiler.wire.unwind import (
 from tests.call_frames import USUAL_INIT, uleb
 
 BAD = word(KIND_BAD)
+AT_8 = word(KIND_RSP, 0, 1)
 R10 = 10
 
 
@@ -56,9 +57,9 @@ def rsp(offset: int, slot: int = 0) -> int:
         ((("deref", RSP, 160, 0), 0, (RSP, 120), (RSP, 168)), word(KIND_SIGNAL)),
     ],
 )
-def test_usual_rules_fit_a_word(state: State, expected: int) -> None:
+def test_usual_rules_fit_a_word(state: tuple[Cfa, int, Place, Place], expected: int) -> None:
     words = RuleWords()
-    assert words.pack(state) == expected
+    assert words.pack((*state, None)) == expected
     assert not words.wide
 
 
@@ -77,10 +78,12 @@ def test_usual_rules_fit_a_word(state: State, expected: int) -> None:
         ((("deref", RSP, 200, 8), 0, OTHER, -8), (RSP, 1, BP_LOST, 200, 8, 0)),
     ],
 )
-def test_unusual_rules_are_kept_beside(state: State, rule: tuple[int, ...]) -> None:
+def test_unusual_rules_are_kept_beside(
+    state: tuple[Cfa, int, Place, Place], rule: tuple[int, ...]
+) -> None:
     words = RuleWords()
     words.wide.append(b"another rule")
-    assert words.pack(state) == word(KIND_WIDE, 0, 1)
+    assert words.pack((*state, None)) == word(KIND_WIDE, 0, 1)
     reg, is_memory, how, *numbers = rule
     assert WIDE_RULE.unpack(words.wide[1]) == (reg, is_memory, how, 0, *numbers)
     assert not words.uses_rbx
@@ -99,18 +102,18 @@ def test_unusual_rules_are_kept_beside(state: State, rule: tuple[int, ...]) -> N
         (("deref", 20, 0, 0), 0, None, -8),
     ],
 )
-def test_what_has_no_rule_is_bad(state: State) -> None:
+def test_what_has_no_rule_is_bad(state: tuple[Cfa, int, Place, Place]) -> None:
     words = RuleWords()
-    assert words.pack(state) == BAD
+    assert words.pack((*state, None)) == BAD
     assert not words.wide
 
 
 def test_unusual_rules_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("profiler.unwind.rules.MAX_WIDE_RULES", 1)
     words = RuleWords()
-    assert words.pack((R10, 0, None, -8)) == word(KIND_WIDE)
+    assert words.pack((R10, 0, None, -8, None)) == word(KIND_WIDE)
     assert not words.is_full
-    assert words.pack((R10, 8, None, -8)) == BAD
+    assert words.pack((R10, 8, None, -8, None)) == BAD
     assert words.is_full
 
 
@@ -171,7 +174,7 @@ def test_an_unreadable_cie_makes_its_entries_bad() -> None:
 
 
 def test_the_initial_state() -> None:
-    assert initial_state(cie()) == (RSP, 8, None, -8)
+    assert initial_state(cie()) == (RSP, 8, None, -8, None)
 
 
 def test_equal_programs_are_executed_once() -> None:
@@ -179,3 +182,75 @@ def test_equal_programs_are_executed_once() -> None:
     one, other = cie(), cie(bytes((0x0C, 7, 16, 0x90, 1)))
     assert programs.rows(one, b"\0") is programs.rows(one, b"\0")
     assert programs.rows(one, b"\0") != programs.rows(other, b"\0")
+
+
+# -- with frames in rbx
+
+
+def rules(program: bytes, init: bytes = b"") -> list[tuple[int, int | tuple[int, ...]]]:
+    """(offset, word), or (offset, rule) where the rule is a wide one."""
+    words = RuleWords(follows_rbx=True)
+    found: list[tuple[int, int | tuple[int, ...]]] = []
+    for row in Programs(words).rows(cie(USUAL_INIT + init), program):
+        packed = row & 0xFFFFFFFF
+        is_wide = packed >> 28 == KIND_WIDE
+        rule = WIDE_RULE.unpack(words.wide[packed & 0xFFFFF]) if is_wide else packed
+        found.append((row >> 32, rule))
+    return found
+
+
+def test_rules_that_save_rbx_say_where() -> None:
+    program = b"\x41\x0e\x10\x86\x02" + b"\x41\x0e\x18\x83\x03" + b"\x49\x0a\xc3\x0e\x10"
+    program += b"\x41\xc6\x0e\x08" + b"\x41\x0b"
+    assert rules(program) == [
+        (0, AT_8),
+        (1, word(KIND_RSP, -2, 2)),
+        (2, (RSP, 0, BP_AT_CFA, -3, 24, 0, -16)),
+        (11, word(KIND_RSP, -2, 2)),
+        (12, AT_8),
+        (13, (RSP, 0, BP_AT_CFA, -3, 24, 0, -16)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        b"\x07\x03",  # undefined
+        b"\x10\x03\x02\x77\x08",  # at rsp + 8
+        b"\x09\x03\x0c",  # in another register
+        b"\x83" + uleb(128),  # too far away for a slot
+    ],
+)
+def test_what_has_no_slot_is_lost(place: bytes) -> None:
+    assert rules(place) == [(0, (RSP, 0, BP_SAME, SLOT_LOST, 8, 0, 0))]
+
+
+@pytest.mark.parametrize(
+    ("cfa", "rule"),
+    [
+        (b"\x0c\x03\x08", (RBX, 0, BP_SAME, SLOT_LOST, 8, 0, 0)),
+        (b"\x0f\x03\x73\x08\x06", (RBX, 1, BP_SAME, SLOT_LOST, 8, 0, 0)),
+        (b"\x0c\x03\x20\x83\x04", (RBX, 0, BP_SAME, -4, 32, 0, 0)),
+        (b"\x0c\x03\x20\x83\x04\x10\x06\x02\x76\x00", (RBX, 0, BP_AT_BP, -4, 32, 0, 0)),
+        (b"\x0c\x03\x20\x83\x04\x07\x06", (RBX, 0, BP_LOST, -4, 32, 0, 0)),
+    ],
+)
+def test_a_register_that_finds_the_frame_is_not_the_callers(
+    cfa: bytes, rule: tuple[int, ...]
+) -> None:
+    assert rules(cfa) == [(0, rule)]
+
+
+def test_restoring_rbx_gives_back_what_the_cie_said() -> None:
+    saved = (RSP, 0, BP_SAME, -2, 8, 0, 0)
+    assert rules(b"\x41\x08\x03\x41\xc3", init=b"\x83\x02") == [(0, saved), (1, AT_8), (2, saved)]
+
+
+def test_the_end_of_a_thread_is_one_wherever_rbx_is() -> None:
+    assert rules(b"\x07\x10\x83\x02") == [(0, word(KIND_END))]
+
+
+def test_a_plt_that_saved_rbx_is_not_followed() -> None:
+    plt = b"\x0f\x0b\x77\x08\x80\x00\x3f\x1a\x3b\x2a\x33\x24\x22"
+    assert [kind >> 28 for _, kind in rules(plt) if isinstance(kind, int)] == [3]
+    assert rules(plt + b"\x83\x02") == [(0, BAD)]
