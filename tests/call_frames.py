@@ -1,4 +1,4 @@
-"""Builds `.eh_frame` and `.debug_frame` contents for tests, byte by byte."""
+"""Builds `.eh_frame` contents for tests, byte by byte."""
 
 from __future__ import annotations
 
@@ -30,12 +30,11 @@ def sleb(value: int) -> bytes:
 class Section:
     """Collects entries; `cie` returns the place that `fde` refers to."""
 
-    def __init__(self, is_debug: bool = False) -> None:
+    def __init__(self) -> None:
         self.data = b""
-        self.is_debug = is_debug
 
     def built(self, ends_at_zero: bool = False) -> CallFrameSection:
-        return CallFrameSection(self.data, ADDRESS, self.is_debug, ends_at_zero)
+        return CallFrameSection(self.data, ADDRESS, ends_at_zero)
 
     def cie(
         self,
@@ -45,41 +44,25 @@ class Section:
         version: int = 1,
         data_align: int = -8,
         return_register: int = 16,
-        wide: bool = False,
     ) -> int:
         place = len(self.data)
         body = bytes((version,)) + augmentation + b"\0"
-        body += b"\x08\0" if version == 4 else b""
         body += uleb(1) + sleb(data_align) + uleb(return_register)
         body += uleb(len(values)) + values if augmentation[:1] == b"z" else b""
-        self._add(self._identifier(wide) + body + init, wide)
+        self._add(bytes(4) + body + init)
         return place
 
-    def fde(
-        self, cie: int, start: int, size: int, program: bytes = b"", wide: bool = False
-    ) -> None:
+    def fde(self, cie: int, start: int, size: int, program: bytes = b"") -> None:
         """One with pcrel sdata4 addresses and empty augmentation data."""
-        at = len(self.data) + (12 if wide else 4) + 4
-        body = struct.pack("<iI", start - ADDRESS - at, size) + b"\0" + program
-        self.raw_fde(cie, body, wide)
+        at = len(self.data) + 8
+        self.raw_fde(cie, struct.pack("<iI", start - ADDRESS - at, size) + b"\0" + program)
 
-    def raw_fde(self, cie: int, body: bytes, wide: bool = False) -> None:
-        at = len(self.data) + (12 if wide else 4)
-        if self.is_debug:
-            pointer = struct.pack("<Q" if wide else "<I", cie)
-        else:
-            pointer = struct.pack("<I", at - cie)
-        self._add(pointer + body, wide)
+    def raw_fde(self, cie: int, body: bytes) -> None:
+        self._add(struct.pack("<I", len(self.data) + 4 - cie) + body)
 
     def terminator(self) -> None:
         self.data += bytes(4)
 
-    def _identifier(self, wide: bool) -> bytes:
-        if not self.is_debug:
-            return bytes(4)
-        return b"\xff" * (8 if wide else 4)
-
-    def _add(self, contents: bytes, wide: bool) -> None:
+    def _add(self, contents: bytes) -> None:
         contents += bytes(-len(contents) % 8)
-        length = struct.pack("<IQ", 0xFFFFFFFF, len(contents)) if wide else b""
-        self.data += (length or struct.pack("<I", len(contents))) + contents
+        self.data += struct.pack("<I", len(contents)) + contents

@@ -1,8 +1,7 @@
-"""Reads call frame information, `.eh_frame` and `.debug_frame`, into frame description entries.
+"""Reads call frame information, `.eh_frame`, into frame description entries.
 
-Sources: LSB Core 5.0 "Exception Frames" for `.eh_frame`, DWARF 4 section 6.4.1 for `.debug_frame`.
-The bytes may be hostile: work and memory grow with the section's size only. What the instructions
-of an entry mean is in unwind/rules.py.
+Source: LSB Core 5.0 "Exception Frames". The bytes may be hostile: work and memory grow with the
+section's size only. What the instructions of an entry mean is in unwind/rules.py.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ _FIXED = {
     PE_SDATA4: struct.Struct("<i"),
     PE_SDATA8: struct.Struct("<q"),
 }
-_U32 = struct.Struct("<I")
-_U64 = struct.Struct("<Q")
 _HEAD = struct.Struct("<II")  # length, CIE pointer
 _RANGE = struct.Struct("<iI")  # start relative to its own address, size
 
@@ -57,14 +54,13 @@ class Cie:
 
 @dataclass(frozen=True, slots=True)
 class CallFrameSection:
-    """Contents of a section and its virtual address.
+    """Contents of `.eh_frame` and its virtual address.
 
     `ends_at_zero`: the end of the contents is not the section's, so that a zero length ends it.
     """
 
     data: bytes
     address: int
-    is_debug: bool = False
     ends_at_zero: bool = False
 
 
@@ -100,22 +96,24 @@ def read_entries(section: CallFrameSection) -> Iterator[Entry]:
     data, address = section.data, section.address
     if len(data) > MAX_SECTION_BYTES:
         raise MalformedCallFramesError(f"{len(data)} bytes of frame information")
-    cies: dict[int, Cie | None] = {}
+    cies: dict[int, Cie | None] = {}  # with failures, so that a bad one is tried once
     at, end = 0, len(data) - 8
     while at <= end:
         length, pointer = _HEAD.unpack_from(data, at)
         following = at + 4 + length
-        if section.is_debug or not 13 <= length < 0xFFFFFFF0 or following > len(data):
-            if length == 0 and section.ends_at_zero:
+        if length == 0:
+            if section.ends_at_zero:
                 return
-            following, entry = _read_unusual(section, cies, at)
-            if entry is not None:
-                yield entry
+        elif length < 4 or following > len(data):  # 64-bit lengths, too: no section is so large
+            raise MalformedCallFramesError(f"entry at {at:#x} has {length} bytes")
         elif pointer:
             place = at + 4 - pointer
-            cie = cies[place] if place in cies else _cie_at(section, cies, place)
-            program = at + 17 + data[at + 16]
-            if cie is not None and cie.usual and data[at + 16] < 0x80 and program <= following:
+            if place not in cies:
+                cies[place] = _cie_at(data, place)
+            cie = cies[place]
+            is_usual = cie is not None and cie.usual and length >= 13 and data[at + 16] < 0x80
+            program = at + 17 + data[at + 16] if is_usual else 0
+            if is_usual and program <= following:
                 start, size = _RANGE.unpack_from(data, at + 8)
                 start += address + at + 8
                 yield start, start + size, cie, data[program:following]
@@ -124,61 +122,17 @@ def read_entries(section: CallFrameSection) -> Iterator[Entry]:
         at = following
 
 
-def _read_unusual(
-    section: CallFrameSection, cies: dict[int, Cie | None], at: int
-) -> tuple[int, Entry | None]:
-    # Terminators, 64-bit lengths, `.debug_frame`.
-    start = at
-    (length,) = _U32.unpack_from(section.data, at)
-    at += 4
-    if length == 0:
-        return at, None
-    wide = length == 0xFFFFFFFF
-    if wide:
-        if at + 8 > len(section.data):
-            raise MalformedCallFramesError(f"entry at {start:#x} ends with the section")
-        (length,) = _U64.unpack_from(section.data, at)
-        at += 8
-    following = at + length
-    # LSB: the CIE pointer of .eh_frame has 4 bytes even then; that of .debug_frame grows.
-    field = _U64 if wide and section.is_debug else _U32
-    if length < field.size or following > len(section.data):
-        raise MalformedCallFramesError(f"entry at {start:#x} has {length} bytes")
-    (pointer,) = field.unpack_from(section.data, at)
-    if pointer == ((1 << 8 * field.size) - 1 if section.is_debug else 0):
-        return following, None
-    place = pointer if section.is_debug else at - pointer
-    cie = cies[place] if place in cies else _cie_at(section, cies, place)
-    return following, _entry(section, cie, at + field.size, following)
-
-
-def _cie_at(section: CallFrameSection, cies: dict[int, Cie | None], place: int) -> Cie | None:
-    # Remembers failures too, so that a bad one is tried once.
-    try:
-        cie = _parse_cie(section, place)
-    except (IndexError, struct.error, ValueError):
-        cie = None
-    cies[place] = cie
-    return cie
-
-
-def _parse_cie(section: CallFrameSection, at: int) -> Cie | None:
-    data = section.data
+def _cie_at(data: bytes, at: int) -> Cie | None:
     if at < 0:
         return None
-    (length,) = _U32.unpack_from(data, at)
-    at += 4
-    wide = length == 0xFFFFFFFF
-    if wide:
-        (length,) = _U64.unpack_from(data, at)
-        at += 8
-    end = at + length
-    field = _U64 if wide and section.is_debug else _U32
-    (identifier,) = field.unpack_from(data, at)
-    expected = (1 << 8 * field.size) - 1 if section.is_debug else 0
-    if identifier != expected or end > len(data) or length > MAX_CIE_BYTES:
+    try:
+        length, identifier = _HEAD.unpack_from(data, at)
+        end = at + 4 + length
+        if identifier or end > len(data) or length > MAX_CIE_BYTES:
+            return None
+        return _parse_cie_body(data[:end] if end < len(data) else data, at + 8, end)
+    except (IndexError, struct.error, ValueError):
         return None
-    return _parse_cie_body(data[:end] if end < len(data) else data, at + field.size, end)
 
 
 def _parse_cie_body(data: bytes, at: int, end: int) -> Cie | None:
@@ -186,12 +140,8 @@ def _parse_cie_body(data: bytes, at: int, end: int) -> Cie | None:
     zero = data.index(0, at + 1, end)
     augmentation = data[at + 1 : zero]
     at = zero + 1
-    if version not in (1, 3, 4) or (augmentation and augmentation[:1] != b"z"):
+    if version not in (1, 3) or (augmentation and augmentation[:1] != b"z"):
         return None
-    if version == 4:
-        if data[at] != 8 or data[at + 1] != 0:  # address and segment selector size
-            return None
-        at += 2
     code_align, at = read_uleb(data, at)
     data_align, at = read_sleb(data, at)
     return_register, at = (data[at], at + 1) if version == 1 else read_uleb(data, at)
@@ -230,8 +180,6 @@ def _pointer_bytes(encoding: int) -> int:
 def _entry(section: CallFrameSection, cie: Cie | None, at: int, end: int) -> Entry | None:
     # None when not even the address range can be read.
     encoding = PCREL_SDATA4 if cie is None else cie.encoding
-    if cie is None and section.is_debug:
-        encoding = PE_ABSPTR
     try:
         start, at = _pointer(section, encoding, at, end)
         size, at = _pointer(section, encoding & 0x0F, at, end)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import stat
 import struct
-import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,16 +31,14 @@ PT_LOAD, PT_DYNAMIC, PT_NOTE = 1, 2, 4
 PT_GNU_EH_FRAME = 0x6474E550
 PF_X = 1
 SHT_NOTE, SHT_NOBITS = 7, 8
-SHF_EXECINSTR, SHF_COMPRESSED = 4, 0x800
+SHF_EXECINSTR = 4
 SHN_XINDEX, PN_XNUM = 0xFFFF, 0xFFFF
-ELFCOMPRESS_ZLIB = 1
 DT_NULL = 0
 
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _DYNAMIC = struct.Struct("<qQ")
-_COMPRESSED = struct.Struct("<IIQQ")
 
 Reader = Callable[[int, int], bytes]  # (offset, size) -> at most size bytes
 
@@ -175,11 +172,11 @@ class Elf:
         return self._by_name.get(name)
 
     def data(self, section: Section) -> bytes:
-        """Return a section's contents, inflated when compressed; b"" for one without (NOBITS)."""
-        if section.type == SHT_NOBITS:
-            return b""
-        data = self.read(section.offset, section.size)
-        return _inflate(data) if section.flags & SHF_COMPRESSED else data
+        """Return a section's contents, b"" for one without (NOBITS).
+
+        Nothing that we read is ever compressed (SHF_COMPRESSED is for .debug_*).
+        """
+        return b"" if section.type == SHT_NOBITS else self.read(section.offset, section.size)
 
     @cached_property
     def eh_frame_hdr(self) -> tuple[int, bytes] | None:
@@ -309,18 +306,3 @@ def string_at(table: bytes, offset: int) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _inflate(data: bytes) -> bytes:
-    if len(data) < _COMPRESSED.size:
-        raise ElfError("a compressed section without its header")
-    kind, _, size, _ = _COMPRESSED.unpack_from(data)
-    if kind != ELFCOMPRESS_ZLIB or size > MAX_READ_BYTES:
-        raise ElfError(f"a compressed section of kind {kind} and {size} bytes")
-    try:
-        inflated = zlib.decompressobj().decompress(data[_COMPRESSED.size :], size)
-    except zlib.error as error:
-        raise ElfError(f"a compressed section: {error}") from error
-    if len(inflated) != size:
-        raise ElfError("a compressed section of another size than it says")
-    return inflated

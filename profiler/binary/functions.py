@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -44,40 +43,32 @@ class FunctionTable:
 EMPTY_FUNCTIONS = FunctionTable(array("Q"), array("Q"))
 
 
-def call_frame_sections(elf: Elf) -> tuple[CallFrameSection, ...]:
-    """Return the file's call frame information; ElfError where it cannot be read."""
-    sections = []
-    if elf.eh_frame is not None:
-        address, data = elf.eh_frame
-        unsure = elf.section(".eh_frame") is None
-        sections.append(CallFrameSection(data, address, ends_at_zero=unsure))
-    debug = elf.section(".debug_frame")
-    if debug is not None:
-        sections.append(CallFrameSection(elf.data(debug), debug.address, is_debug=True))
-    return tuple(sections)
+def call_frames(elf: Elf) -> CallFrameSection:
+    """Return the file's call frame information, empty if it has none; ElfError if unreadable."""
+    address, data = elf.eh_frame or (0, b"")
+    return CallFrameSection(data, address, ends_at_zero=elf.section(".eh_frame") is None)
 
 
 def functions(elf: Elf) -> FunctionTable:
     """Return the function boundaries of a file without compiling its rules."""
-    entries = code_entries(call_frame_sections(elf), elf.code_ranges)
+    entries = code_entries(call_frames(elf), elf.code_ranges)
     starts, ends = [entry[0] for entry in entries], [entry[1] for entry in entries]
     return FunctionTable(array("Q", starts), array("Q", ends))
 
 
 def code_entries(
-    sections: Iterable[CallFrameSection], code_ranges: tuple[tuple[int, int], ...]
+    section: CallFrameSection, code_ranges: tuple[tuple[int, int], ...]
 ) -> list[Entry]:
     """Return the entries that describe code: sorted, disjoint, not empty.
 
-    Where sections describe a place twice the earlier section's entry stays; where entries overlap,
-    the one that starts later begins anew.
+    Of two that start at the same place the first one stays; where entries overlap, the one that
+    starts later begins anew.
     """
     found: dict[int, Entry] = {}
-    for section in sections:
-        for entry in read_entries(section):
-            found.setdefault(entry[0], entry)
-            if len(found) > MAX_ENTRIES:
-                raise MalformedCallFramesError(f"more than {MAX_ENTRIES} entries")
+    for entry in read_entries(section):
+        found.setdefault(entry[0], entry)
+        if len(found) > MAX_ENTRIES:
+            raise MalformedCallFramesError(f"more than {MAX_ENTRIES} entries")
     disjoint: list[Entry] = []
     spans = iter(code_ranges)
     low, high = next(spans, (0, 0))

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.elf import ElfError
-from profiler.binary.functions import call_frame_sections
+from profiler.binary.functions import call_frames
 from profiler.model.observed import UnwindCoverage, UnwindStack
 from profiler.process.mappings import TRAMPOLINES, CodeFile, LoadedCode
 from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table
@@ -63,8 +63,8 @@ class TableLibrary:
     def _make(self, file: CodeFile) -> UnwindTable:
         try:
             is_vdso = file.handle is None
-            sections = call_frame_sections(file.elf)
-            table = compile_table(sections, file.elf.code_ranges, ends_in_leaves=is_vdso)
+            frames = call_frames(file.elf)
+            table = compile_table(frames, file.elf.code_ranges, ends_in_leaves=is_vdso)
         except (MalformedCallFramesError, ElfError) as error:
             self.problems[id(file)] = f"malformed call frame information: {error}"
             return EMPTY_TABLE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from profiler.binary.call_frames import CallFrameSection, Entry, MalformedCallFramesError
@@ -50,7 +49,7 @@ EMPTY_TABLE = UnwindTable(0, array("Q"), array("I"), b"")
 
 
 def compile_table(
-    sections: Iterable[CallFrameSection],
+    section: CallFrameSection,
     code_ranges: tuple[tuple[int, int], ...],
     ends_in_leaves: bool = False,
 ) -> UnwindTable:
@@ -58,9 +57,9 @@ def compile_table(
 
     With `ends_in_leaves`, code behind the last entry leaves the stack alone, as the vdso's does
     (arch/x86/entry/vdso/vgetrandom-chacha.S, Linux 6.11, which no entry describes).
-    MalformedCallFramesError when a section breaks the format or exceeds our bounds.
+    MalformedCallFramesError when the section breaks the format or exceeds our bounds.
     """
-    entries = code_entries(sections, code_ranges)
+    entries = code_entries(section, code_ranges)
     if not entries:
         return EMPTY_TABLE
     _, described, cie, _ = entries[-1]

@@ -96,25 +96,6 @@ def test_other_encodings_are_left_out(encoding: int) -> None:
     assert ranges(section.built()) == [(0x3000, 0x3004)]
 
 
-def test_64_bit_lengths() -> None:
-    section = Section()
-    section.fde(section.cie(wide=True), 0x2000, 0x10, OFFSET_16, wide=True)
-    section.fde(section.cie(), 0x3000, 0x10)
-    assert ranges(section.built()) == [(0x2000, 0x2010), (0x3000, 0x3010)]
-
-
-@pytest.mark.parametrize("wide", [False, True])
-@pytest.mark.parametrize("version", [1, 3, 4])
-def test_debug_frame(version: int, wide: bool) -> None:
-    section = Section(is_debug=True)
-    first = section.cie(b"", b"", version=version, wide=wide)
-    section.raw_fde(first, ABSOLUTE.pack(0x2000, 0x10) + OFFSET_16, wide)
-    other = section.cie(b"", b"", version=version, wide=wide, data_align=-4)
-    section.raw_fde(other, ABSOLUTE.pack(0x3000, 0x10), wide)
-    found = [(start, cie and cie.data_align) for start, _, cie, _ in read_entries(section.built())]
-    assert found == [(0x2000, -8), (0x3000, -4)]
-
-
 def test_a_zero_length_ends_contents_of_unknown_size_only() -> None:
     section = Section()
     cie = section.cie()

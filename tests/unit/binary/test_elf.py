@@ -159,30 +159,6 @@ def test_debug_link_that_leads_to_another_directory_is_ignored(
     assert Elf.from_bytes(hostile).debuglink is None
 
 
-def test_compressed_sections_are_inflated(program: Path, tmp_path: Path) -> None:
-    packed = tmp_path / "packed"
-    subprocess.run(["objcopy", "--compress-debug-sections=zlib", program, packed], check=True)
-    plain, small = (Elf.from_bytes(path.read_bytes()) for path in (program, packed))
-    section, inflated = plain.section(".debug_str"), small.section(".debug_str")
-    assert section is not None and inflated is not None
-    assert inflated.size < section.size
-    assert small.data(inflated) == plain.data(section)
-
-
-def test_compressed_section_that_lies_about_its_size_is_an_error(
-    program: Path, tmp_path: Path
-) -> None:
-    packed = tmp_path / "packed"
-    subprocess.run(["objcopy", "--compress-debug-sections=zlib", program, packed], check=True)
-    data = bytearray(packed.read_bytes())
-    section = Elf.from_bytes(bytes(data)).section(".debug_str")
-    assert section is not None
-    for size in (1 << 40, section.size * 1000):
-        struct.pack_into("<Q", data, section.offset + 8, size)
-        with pytest.raises(ElfError, match="compressed"):
-            Elf.from_bytes(bytes(data)).data(section)
-
-
 def test_more_headers_than_16_bits_count_are_found_in_the_first_section(program: Path) -> None:
     data = bytearray(program.read_bytes())
     plain = Elf.from_bytes(bytes(data))

@@ -16,24 +16,14 @@ from tests.compiled import assemble
 CODE = ((0x1000, 0x2000), (0x3000, 0x4000))
 
 
-def table(*ranges: tuple[int, int], debug: tuple[tuple[int, int], ...] = ()) -> FunctionTable:
-    """Return the functions of a file whose two sections describe (start, size)."""
-    sections = []
-    for is_debug, entries in ((False, ranges), (True, debug)):
-        section = Section(is_debug)
-        cie = section.cie()
-        for start, size in entries:
-            section.fde(cie, start, size)
-        sections.append(section.data)
-    named = {
-        ".eh_frame": SimpleNamespace(address=ADDRESS, contents=sections[0]),
-        ".debug_frame": SimpleNamespace(address=ADDRESS, contents=sections[1]) if debug else None,
-    }
+def table(*ranges: tuple[int, int]) -> FunctionTable:
+    """Return the functions of a file whose entries describe (start, size)."""
+    section = Section()
+    cie = section.cie()
+    for start, size in ranges:
+        section.fde(cie, start, size)
     elf: Any = SimpleNamespace(
-        eh_frame=(ADDRESS, sections[0]),
-        section=named.get,
-        data=lambda section: section.contents,
-        code_ranges=CODE,
+        eh_frame=(ADDRESS, section.data), section=lambda _: None, code_ranges=CODE
     )
     return functions(elf)
 
@@ -76,10 +66,6 @@ def test_of_two_that_overlap_the_first_ends_where_the_second_begins() -> None:
 
 def test_of_two_that_begin_together_the_first_one_stays() -> None:
     assert spans(table((0x1000, 0x10), (0x1000, 0x20))) == [(0x1000, 0x1010)]
-    assert spans(table((0x1000, 0x10), debug=((0x1000, 0x20), (0x1100, 4)))) == [
-        (0x1000, 0x1010),
-        (0x1100, 0x1104),
-    ]
 
 
 @pytest.mark.parametrize(

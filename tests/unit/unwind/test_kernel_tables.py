@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from profiler.binary.functions import call_frame_sections
+from profiler.binary.functions import call_frames
 from profiler.process.mappings import LoadedCode, Mapping, TargetCode
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
 from profiler.wire.unwind import (
@@ -226,9 +226,7 @@ def test_definitions_leave_room_but_have_a_bound(
 
 def test_sections_come_from_the_file(code: TargetCode) -> None:
     assert code.current[0].file is not None
-    (section,) = call_frame_sections(code.current[0].file.elf)
-    assert not section.is_debug
-    assert not section.ends_at_zero
+    assert not call_frames(code.current[0].file.elf).ends_at_zero
 
 
 def test_a_stored_stack_is_decoded() -> None:

@@ -13,7 +13,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from profiler.binary.call_frames import CallFrameSection, MalformedCallFramesError
 from profiler.binary.elf import Elf
-from profiler.binary.functions import call_frame_sections
+from profiler.binary.functions import call_frames
 from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table
 from profiler.wire.unwind import (
     BP_SAME,
@@ -40,7 +40,7 @@ def table_of(*entries: tuple[int, int, bytes], ranges: object = EVERYTHING) -> U
     cie = section.cie()
     for start, size, program in entries:
         section.fde(cie, start, size, program)
-    return compile_table((section.built(),), ranges)  # type: ignore[arg-type]
+    return compile_table(section.built(), ranges)  # type: ignore[arg-type]
 
 
 def rows_of(table: UnwindTable) -> list[tuple[int, int]]:
@@ -91,17 +91,6 @@ def test_where_entries_overlap_the_later_one_begins_anew() -> None:
         (0x2010, AT_8),
         (0x2020, NOTHING),
     ]
-
-
-def test_the_first_section_wins() -> None:
-    section, debug = Section(), Section(is_debug=True)
-    section.fde(section.cie(), 0x2000, 0x10, OFFSET_16)
-    cie = debug.cie(b"", b"")
-    for start in (0x2000, 0x3000):
-        debug.raw_fde(cie, start.to_bytes(8, "little") + (0x10).to_bytes(8, "little"))
-    table = compile_table((section.built(), debug.built()), EVERYTHING)
-    assert word_at(table, 0x2008) == AT_16
-    assert word_at(table, 0x3008) == AT_8
 
 
 def test_rules_that_cannot_be_followed_are_bad() -> None:
@@ -189,7 +178,7 @@ def _rbx_agrees(table: UnwindTable, packed: int, row: object) -> bool:
 
 def _table(path: Path) -> UnwindTable:
     elf = Elf.from_bytes(path.read_bytes())
-    return compile_table(call_frame_sections(elf), elf.code_ranges)
+    return compile_table(call_frames(elf), elf.code_ranges)
 
 
 IN_RBX = b"\x41\x0e\x20\x83\x04\x41\x0d\x03"  # rbx saved at CFA - 32, then CFA rbx + 32
@@ -270,14 +259,13 @@ def test_without_section_headers_the_table_is_the_same(tmp_path: Path) -> None:
     data[60:62] = bytes(2)  # e_shnum
     bare = Elf.from_bytes(bytes(data))
     assert not bare.sections
-    assert compile_table(call_frame_sections(bare), bare.code_ranges) == compile_table(
-        call_frame_sections(whole), whole.code_ranges
+    assert compile_table(call_frames(bare), bare.code_ranges) == compile_table(
+        call_frames(whole), whole.code_ranges
     )
 
 
 def test_no_frame_information_gives_an_empty_table() -> None:
-    assert compile_table((), EVERYTHING) == EMPTY_TABLE
-    assert compile_table((CallFrameSection(b"", 0),), EVERYTHING) == EMPTY_TABLE
+    assert compile_table(CallFrameSection(b"", 0), EVERYTHING) == EMPTY_TABLE
 
 
 UNDEFINED_RETURN = b"\x07\x10"  # DW_CFA_undefined of the return address
@@ -317,7 +305,7 @@ def test_the_place_behind_a_signals_trampoline_is_still_its_own() -> None:
 def test_code_behind_the_last_entry_is_a_leafs_where_that_is_known() -> None:
     section = Section()
     section.fde(section.cie(), 0x2000, 0x20, OFFSET_16)
-    sections, ranges = (section.built(),), ((0x1000, 0x2100),)
+    sections, ranges = section.built(), ((0x1000, 0x2100),)
     unknown = compile_table(sections, ranges)
     known = compile_table(sections, ranges, ends_in_leaves=True)
     assert [word_at(unknown, at) for at in (0x201F, 0x2020)] == [word_at(known, 0x201F), NOTHING]
@@ -342,5 +330,5 @@ def test_the_c_library_can_be_left_where_it_starts_threads() -> None:
     offset = elf.offset_of(address)
     assert offset is not None
     behind = data.index(b"\x0f\x05", offset, offset + 128) + 2 - offset + address
-    table = compile_table(call_frame_sections(elf), elf.code_ranges)
+    table = compile_table(call_frames(elf), elf.code_ranges)
     assert word_at(table, behind) == word(KIND_CLONE)
