@@ -15,12 +15,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 from profiler.binary.build_id import DebugLink, parse_build_id, parse_debuglink
 from profiler.errors import ProbeError
 
 MAX_READ_BYTES = 256 << 20  # the largest section that we load; libc's .symtab has 0.1 MB
-MAX_SECTIONS = 1 << 16  # more need SHN_XINDEX tables, which linked files do not have
 MAX_SEGMENTS = 1 << 12
 MAX_DYNAMIC = 1 << 12
 MAX_NAME_BYTES = 4096
@@ -32,12 +32,12 @@ PT_GNU_EH_FRAME = 0x6474E550
 PF_X = 1
 SHT_NOTE, SHT_NOBITS = 7, 8
 SHF_EXECINSTR = 4
-SHN_XINDEX, PN_XNUM = 0xFFFF, 0xFFFF
 DT_NULL = 0
 
-_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
-_SEGMENT = struct.Struct("<IIQQQQQQ")
-_SECTION = struct.Struct("<IIQQQQIIQQ")
+# Fields that nothing needs are padding.
+_HEADER = struct.Struct("<16sHH12xQQ6xHHHHH")
+_SEGMENT = struct.Struct("<IIQQ8xQ8xQ")
+_SECTION = struct.Struct("<IIQQQQI4xQQ")
 _DYNAMIC = struct.Struct("<qQ")
 
 Reader = Callable[[int, int], bytes]  # (offset, size) -> at most size bytes
@@ -56,12 +56,7 @@ class Segment:
     offset: int
     address: int
     file_bytes: int
-    memory_bytes: int
     align: int
-
-    def holds(self, address: int) -> bool:
-        """Return whether the file has a byte for this virtual address."""
-        return self.address <= address < self.address + self.file_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +70,6 @@ class Section:
     offset: int
     size: int
     link: int
-    info: int
     align: int
     entry_bytes: int
 
@@ -90,19 +84,15 @@ class Elf:
         self._read = read
         self.size = size
         header = _HEADER.unpack(self.read(0, _HEADER.size))
-        ident, self.type, machine, _, self.entry, phoff, shoff = header[:7]
-        phentsize, phnum, shentsize, shnum, shstrndx = header[9:]
+        ident, self.type, machine, phoff, shoff = header[:5]
+        phentsize, phnum, shentsize, shnum, shstrndx = header[5:]
         if ident[:7] != b"\x7fELF\x02\x01\x01":
             raise ElfError("not an ELF64 little-endian file")
         if machine != EM_X86_64:
             raise ElfError(f"made for another machine (e_machine {machine}, not x86-64)")
-        first = self._first_section(shoff, shentsize)
-        if first is not None:
-            shnum = shnum or first[5]
-            shstrndx = first[6] if shstrndx == SHN_XINDEX else shstrndx
-            phnum = first[7] if phnum == PN_XNUM else phnum
+        # No linked file has so many headers that their number does not fit there (SHN_XINDEX).
         self.segments = self._read_segments(phoff, phentsize, phnum)
-        self.sections = self._read_sections(shoff, shnum, shstrndx) if first is not None else ()
+        self.sections = self._read_sections(shoff, shentsize, shnum, shstrndx)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Elf:
@@ -157,7 +147,7 @@ class Elf:
     def loads(self) -> tuple[Segment, ...]:
         """The PT_LOAD segments by address."""
         found = [segment for segment in self.segments if segment.type == PT_LOAD]
-        return tuple(sorted(found, key=lambda segment: segment.address))
+        return tuple(sorted(found, key=attrgetter("address")))
 
     @cached_property
     def code_ranges(self) -> tuple[tuple[int, int], ...]:
@@ -241,29 +231,20 @@ class Elf:
 
     # -- parts of the above
 
-    def _first_section(self, shoff: int, shentsize: int) -> tuple[int, ...] | None:
-        # A file whose headers were cut off (sstrip) is still useful, so this is no error.
-        if not shoff or shentsize != _SECTION.size or shoff + _SECTION.size > self.size:
-            return None
-        return _SECTION.unpack(self.read(shoff, _SECTION.size))
-
     def _read_segments(self, phoff: int, phentsize: int, phnum: int) -> tuple[Segment, ...]:
         if not phnum:
             return ()
         if phentsize != _SEGMENT.size or phnum > MAX_SEGMENTS:
             raise ElfError(f"{phnum} program headers of {phentsize} bytes")
         table = self.read(phoff, phnum * _SEGMENT.size)
-        return tuple(
-            Segment(kind, flags, offset, address, file_bytes, memory_bytes, align)
-            for kind, flags, offset, address, _, file_bytes, memory_bytes, align in (
-                _SEGMENT.iter_unpack(table)
-            )
-        )
+        return tuple(Segment(*row) for row in _SEGMENT.iter_unpack(table))
 
-    def _read_sections(self, shoff: int, shnum: int, shstrndx: int) -> tuple[Section, ...]:
-        if shnum > MAX_SECTIONS:
-            raise ElfError(f"{shnum} section headers")
-        if shoff + shnum * _SECTION.size > self.size:
+    def _read_sections(
+        self, shoff: int, shentsize: int, shnum: int, shstrndx: int
+    ) -> tuple[Section, ...]:
+        # A file whose headers were cut off (sstrip) is still useful, so this is no error.
+        fits = shoff + shnum * _SECTION.size <= self.size
+        if not shoff or shentsize != _SECTION.size or not fits:
             return ()
         rows = list(_SECTION.iter_unpack(self.read(shoff, shnum * _SECTION.size)))
         names = b""
@@ -279,14 +260,11 @@ class Elf:
         section = self.section(name)
         return None if section is None or section.type == SHT_NOBITS else section
 
-    @cached_property
-    def _load_starts(self) -> list[int]:
-        return [load.address for load in self.loads]
-
     def _segment(self, address: int) -> Segment | None:
-        index = bisect_right(self._load_starts, address) - 1
-        found = index >= 0 and self.loads[index].holds(address)
-        return self.loads[index] if found else None
+        index = bisect_right(self.loads, address, key=attrgetter("address")) - 1
+        if index < 0 or address >= self.loads[index].address + self.loads[index].file_bytes:
+            return None
+        return self.loads[index]
 
     def _note_areas(self) -> Iterator[tuple[bytes, int]]:
         # Debug files keep their notes' sections, but their program headers point at nothing.

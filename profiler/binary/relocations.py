@@ -13,7 +13,7 @@ from itertools import islice
 from profiler.binary.elf import Elf
 from profiler.binary.symtab import ElfSymbol, SymbolTable, read_dynsym
 
-R_64, R_GLOB_DAT, R_JUMP_SLOT, R_RELATIVE, R_IRELATIVE = 1, 6, 7, 8, 37
+R_64, R_GLOB_DAT, R_JUMP_SLOT, R_RELATIVE = 1, 6, 7, 8
 DT_PLTRELSZ, DT_RELA, DT_RELASZ, DT_JMPREL = 2, 7, 8, 23
 DT_RELRSZ, DT_RELR = 35, 36
 MAX_RELOCATIONS = 1 << 20  # asterisk 22 has 20 thousand
@@ -28,29 +28,25 @@ class Imports:
     """What the loader writes into the slots (addresses inside the file) of one ELF file.
 
     `symbols`: slot to the symbol whose address it gets. `pointers`: slot to the address, inside
-    the same file, that it gets. `resolvers`: slot to the IFUNC resolver inside the same file.
+    the same file, that it gets.
     """
 
     symbols: dict[int, ElfSymbol]
     pointers: dict[int, int]
-    resolvers: dict[int, int]
 
 
 def read_imports(elf: Elf, dynsym: SymbolTable | None = None) -> Imports:
     """Return the file's dynamic relocations; `dynsym` saves reading the table again."""
     table = dynsym if dynsym is not None else read_dynsym(elf)
     symbols: dict[int, ElfSymbol] = {}
-    resolvers: dict[int, int] = {}
     pointers = dict(islice(_packed_pointers(elf), MAX_RELOCATIONS))
     for slot, info, addend in _entries(elf):
         kind, index = info & 0xFFFFFFFF, info >> 32
         if kind == R_RELATIVE:
             pointers[slot] = addend & 0xFFFFFFFFFFFFFFFF
-        elif kind == R_IRELATIVE:
-            resolvers[slot] = addend & 0xFFFFFFFFFFFFFFFF
         elif kind in _BY_SYMBOL and not addend and table and 0 < index < len(table):
             symbols[slot] = table.symbol(index)
-    return Imports(symbols, pointers, resolvers)
+    return Imports(symbols, pointers)
 
 
 def slot_of_stub(elf: Elf, address: int) -> int | None:

@@ -31,14 +31,7 @@ class ElfSymbol:
     name: str
     value: int
     size: int
-    type: int
-    bind: int
-    section: int
-
-    @property
-    def defined(self) -> bool:
-        """Return whether this file holds what the symbol names."""
-        return self.section != SHN_UNDEF
+    defined: bool  # this file holds what the symbol names
 
 
 class SymbolTable:
@@ -76,9 +69,8 @@ class SymbolTable:
 
     def symbol(self, index: int) -> ElfSymbol:
         """Return symbol `index`, IndexError beyond the table."""
-        value, size = self.values[index], self.sizes[index]
-        section = self.section(index)
-        return ElfSymbol(self.name(index), value, size, self.type(index), self.bind(index), section)
+        defined = self.section(index) != SHN_UNDEF
+        return ElfSymbol(self.name(index), self.values[index], self.sizes[index], defined)
 
     def functions(self) -> Iterator[int]:
         """Yield the indices of the functions that this file defines."""

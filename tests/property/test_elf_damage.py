@@ -48,7 +48,7 @@ def read_everything(data: bytes) -> None:
         lambda: [list(table.functions()) for table in [read_dynsym(elf)] if table],
         lambda: read_imports(elf),
         lambda: read_debugdata(elf),
-        lambda: Symbolizer(elf).lookup(elf.entry),
+        lambda: Symbolizer(elf).lookup(0x1000),
         lambda: CodeImage(elf, EMPTY_FUNCTIONS).exported("main"),
     ):
         try:
