@@ -163,7 +163,7 @@ def _release_calls(
     drops = [
         (call, target)
         for call, target in flow.direct_calls()
-        if delta.at(call.address) == -1
+        if delta.get(call.address) == -1
         and call.end in before_unlock
         and not flow.repeats(call.address, begins)
     ]

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from profiler.binary.code_image import CodeImage
-from profiler.binary.control_flow import CALLER_SAVED, CodeFlow, moves_pointer
-from profiler.binary.instructions import RAX, RBP, RSP, Flow, Instruction
+from profiler.binary.control_flow import CodeFlow, moves_pointer
+from profiler.binary.instructions import CALLER_SAVED, RAX, RBP, RSP, Flow, Instruction
 from profiler.binary.probe_sites import is_emulated
 
 # Where a thread can be. OTHER: before the traversal, or it has a node; PENDING: a method has

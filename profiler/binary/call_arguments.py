@@ -9,23 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from profiler.binary.instructions import (
-    R8,
-    R9,
-    R10,
-    R11,
-    RAX,
-    RCX,
-    RDI,
-    RDX,
-    RSI,
-    RSP,
-    Flow,
-    Instruction,
-)
+from profiler.binary.instructions import ARGUMENTS, RSP, Flow, Instruction
 
-ARGUMENT_REGISTERS = (RDI, RSI, RDX, RCX, R8, R9)
-_CALLER_SAVED = (RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11)
 _STORES = ("mov", "movd", "movq")
 _LEAVES = (Flow.JUMP, Flow.INDIRECT_JUMP, Flow.RETURN, Flow.TRAP)
 
@@ -89,11 +74,11 @@ class _State:
 
     def argument(self, position: int, pushed: int) -> int | None:
         """Return an argument, None when unknown; `pushed`: bytes between rsp and the first."""
-        if position < len(ARGUMENT_REGISTERS):
-            return self._registers.get(ARGUMENT_REGISTERS[position])
+        if position < len(ARGUMENTS):
+            return self._registers.get(ARGUMENTS[position])
         if self._depth is None:
             return None
-        return self._slots.get(self._depth + pushed + 8 * (position - len(ARGUMENT_REGISTERS)))
+        return self._slots.get(self._depth + pushed + 8 * (position - len(ARGUMENTS)))
 
     def forget_values(self) -> None:
         self._registers.clear()
@@ -104,10 +89,6 @@ class _State:
 
     def step(self, instruction: Instruction) -> None:
         flow, target = instruction.flow, instruction.target
-        if flow in (Flow.CALL, Flow.INDIRECT_CALL):
-            for register in _CALLER_SAVED:
-                self._registers.pop(register, None)
-            return
         if flow in (Flow.JUMP, Flow.BRANCH) and target is not None and self._depth is not None:
             self._depths.setdefault(target, self._depth)
         if flow in _LEAVES:
@@ -136,9 +117,8 @@ class _State:
             self._depth = None
         elif self._depth is not None:
             self._depth += instruction.stack_delta
-        for register in list(self._registers):
-            if instruction.may_write(register):
-                del self._registers[register]
+        known, changes = self._registers, instruction.changes
+        self._registers = {key: known[key] for key in known if not changes >> key & 1}
         if value is not None and instruction.first is not None:
             self._registers[instruction.first] = value
 

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
 
 from profiler.binary.code_image import CodeImage
 from profiler.binary.instructions import (
-    R8,
-    R9,
-    R10,
-    R11,
     RAX,
     RBP,
-    RCX,
-    RDI,
-    RDX,
-    RSI,
     RSP,
     DecodeError,
     Flow,
@@ -26,21 +17,9 @@ from profiler.binary.instructions import (
 )
 from profiler.binary.relocations import STUB_BYTES
 
-CALLER_SAVED = sum(1 << register for register in (RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11))
 _MAX_PARTS = 8
 _THUNK_BYTES = 48
 _ENDS = (Flow.JUMP, Flow.INDIRECT_JUMP, Flow.RETURN, Flow.TRAP)
-
-
-@dataclass(frozen=True, slots=True)
-class Constants:
-    """The known 32-bit values of one register before each instruction, by address."""
-
-    values: dict[int, int]
-
-    def at(self, address: int) -> int | None:
-        """Return the value, sign-extended from 32 bits; None when it is not known."""
-        return self.values.get(address)
 
 
 class CodeFlow:
@@ -115,8 +94,11 @@ class CodeFlow:
             return thunk_register(self._image, instruction.target)
         return None
 
-    def constants(self, register: int) -> Constants:
-        """Return what is known of a register's value in straight-line code."""
+    def constants(self, register: int) -> dict[int, int]:
+        """Return the known values of a register in straight-line code, by instruction's address.
+
+        They are those before the instruction, sign-extended from 32 bits.
+        """
         known: dict[int, int] = {}
         values: dict[int, int] = {}
         pushed: int | None = None
@@ -127,19 +109,20 @@ class CodeFlow:
                 values[instruction.address] = known[register]
             value = _constant(instruction, known, pushed)
             pushed = instruction.immediate if instruction.mnemonic == "push" else None
-            _forget(known, instruction)
+            changes = instruction.changes
+            known = {key: known[key] for key in known if not changes >> key & 1}
             if value is not None and instruction.first is not None:
                 known[instruction.first] = value
             if instruction.flow in _ENDS:
                 known.clear()
-        return Constants(values)
+        return values
 
     def constant_result(self) -> int | None:
         """Return what the function returns if that is one constant, without jumps or calls."""
         values, results = self.constants(RAX), set[int | None]()
         for instruction in self._code.values():
             if instruction.flow is Flow.RETURN:
-                results.add(values.at(instruction.address))
+                results.add(values.get(instruction.address))
             elif instruction.flow is not Flow.STRAIGHT:
                 return None
         return results.pop() if len(results) == 1 else None
@@ -240,18 +223,6 @@ def thunk_register(image: CodeImage, address: int) -> int | None:
             return None
         offset += instruction.length
     return None
-
-
-def _forget(values: dict[int, int], instruction: Instruction) -> None:
-    """Remove what the instruction may change; a call changes the caller-saved registers."""
-    if instruction.writes is None:
-        values.clear()
-        return
-    writes = instruction.writes
-    if instruction.flow in (Flow.CALL, Flow.INDIRECT_CALL):
-        writes |= CALLER_SAVED
-    for register in [register for register in values if writes >> register & 1]:
-        del values[register]
 
 
 def _closure(start: set[int], edges: dict[int, set[int]]) -> set[int]:

@@ -28,6 +28,10 @@ from iced_x86 import (
 from iced_x86 import Instruction as Decoded
 
 RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 = range(16)
+# System V psABI 3.2.3
+ARGUMENTS = (RDI, RSI, RDX, RCX, R8, R9)
+CALLER_SAVED = sum(1 << register for register in (RAX, R10, R11, *ARGUMENTS))
+CALLEE_SAVED = 0xFFFF & ~CALLER_SAVED & ~(1 << RSP)
 _MAX_BYTES = 15
 _PAUSE = b"\xf3\x90"
 _OPERAND_SIZE, _REX_W = 0x66, 0x48
@@ -108,9 +112,13 @@ class Instruction:
         """The instruction in AT&T syntax, for example "push %rbp"."""
         return _FORMATTER.format(Decoder(64, self.code, ip=self.address).decode())
 
-    def may_write(self, register: int) -> bool:
-        """Return whether the register may be changed; true when what is written is not known."""
-        return self.writes is None or bool(self.writes >> register & 1)
+    @property
+    def changes(self) -> int:
+        """Mask of the registers that may have other values behind it, where calls have returned."""
+        if self.writes is None:
+            return 0xFFFF
+        is_call = self.flow in (Flow.CALL, Flow.INDIRECT_CALL)
+        return self.writes | CALLER_SAVED if is_call else self.writes
 
 
 def decode(code: bytes, offset: int = 0, address: int = 0) -> Instruction:

@@ -17,34 +17,21 @@ Two kinds of place make the kernel change what the target computes, and are refu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from profiler.binary.code_image import CodeImage, Function
-from profiler.binary.instructions import (
-    R8,
-    R9,
-    R12,
-    R13,
-    R14,
-    R15,
-    RBP,
-    RBX,
-    RCX,
-    RDI,
-    RDX,
-    RSI,
-    Flow,
-    Instruction,
-)
+from profiler.binary.instructions import ARGUMENTS, CALLEE_SAVED, Flow, Instruction
 from profiler.errors import ProbeError
 
-ARGUMENTS = (RDI, RSI, RDX, RCX, R8, R9)  # System V psABI 3.2.3
-_CALLEE_SAVED = frozenset((RBX, RBP, R12, R13, R14, R15))
+# push %r64; nop; jcc and jmp rel8; jcc rel32; call and jmp rel32; none with a prefix
+_EMULATED = re.compile(
+    rb"\x41?[\x50-\x57]|\x90|[\x70-\x7f\xeb].|\x0f[\x80-\x8f].{4}|[\xe8\xe9].{4}", re.DOTALL
+)
 _OPTIMISED_NOP = bytes.fromhex("0f1f440000")
-# is_prefix_bad() in arch/x86/kernel/uprobes.c: attaching fails there.
-_REFUSED_PREFIXES = frozenset((0x26, 0x2E, 0x36, 0x3E, 0xF0))
-_OTHER_PREFIXES = frozenset((0x64, 0x65, 0x66, 0x67, 0xF2, 0xF3))
+# is_prefix_bad() in arch/x86/kernel/uprobes.c, among any others: attaching fails there.
+_REFUSED_PREFIX = re.compile(rb"[\x64-\x67\xf2\xf3]*[\x26\x2e\x36\x3e\xf0]")
 # What good_insns_64 there leaves out is among these, or does not decode.
 _REFUSED = (Flow.SYSTEM, Flow.TRAP)
 
@@ -82,25 +69,7 @@ class _Step:
 
 def is_emulated(instruction: Instruction) -> bool:
     """Return whether every supported kernel emulates the instruction under a probe."""
-    if instruction.mnemonic == "push":
-        code = instruction.code
-        return (
-            len(code) == 1
-            and code[0] & 0xF8 == 0x50
-            or (len(code) == 2 and code[0] == 0x41 and code[1] & 0xF8 == 0x50)
-        )
-    if instruction.code == b"\x90":
-        return True
-    if instruction.flow not in (Flow.JUMP, Flow.BRANCH, Flow.CALL):
-        return False
-    return _is_plain_branch(instruction.code)
-
-
-def _is_plain_branch(code: bytes) -> bool:
-    """Return whether it is a jmp, jcc or call with a relative target and no prefix; loop is not."""
-    if code[0] == 0x0F:
-        return code[1] & 0xF0 == 0x80
-    return code[0] in (0xE8, 0xE9, 0xEB) or code[0] & 0xF0 == 0x70
+    return _EMULATED.fullmatch(instruction.code) is not None
 
 
 def choose_site(
@@ -164,11 +133,8 @@ def _refuse_unprobeable(instruction: Instruction, name: str, at_entry: bool) -> 
     where = f"{name}: {instruction.text} at {instruction.address:#x}"
     if instruction.code == _OPTIMISED_NOP and not at_entry:
         raise SiteRefusedError(f"{where} would be overwritten by a call that spoils the red zone")
-    for byte in instruction.code:
-        if byte in _REFUSED_PREFIXES:
-            raise SiteRefusedError(f"{where} has a prefix that the kernel refuses")
-        if byte not in _OTHER_PREFIXES:
-            break
+    if _REFUSED_PREFIX.match(instruction.code):
+        raise SiteRefusedError(f"{where} has a prefix that the kernel refuses")
     if not instruction.legacy:
         raise SiteRefusedError(f"{where} may be taken for another instruction by the kernel")
     if instruction.flow in _REFUSED:
@@ -217,8 +183,8 @@ def _safe_line(
         index
         for index, step in enumerate(line)
         if step.instruction.mnemonic == "push"
-        and step.instruction.first in _CALLEE_SAVED
-        and not step.written >> step.instruction.first & 1
+        and step.instruction.first is not None
+        and CALLEE_SAVED & ~step.written & 1 << step.instruction.first
     ]
     return line[: saves[-1] + 1] if saves else []
 

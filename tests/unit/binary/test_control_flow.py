@@ -43,7 +43,7 @@ def test_constants_in_straight_lines(tmp_path: Path, before: str, value: int | N
     function = image.function(start)
     assert function is not None
     last_call = [i for i in image.instructions(function) or () if i.mnemonic == "call"][-1]
-    assert found.constants(RSI).at(last_call.address) == value
+    assert found.constants(RSI).get(last_call.address) == value
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from profiler.binary.instructions import (
     R8,
     R12,
     R13,
+    R14,
     R15,
     RAX,
     RBP,
@@ -141,7 +142,13 @@ def test_unknown_effects_may_write_anything(code: str) -> None:
     instruction = one(code)
     assert instruction.writes is None
     assert instruction.stack_delta is None
-    assert all(instruction.may_write(register) for register in range(16))
+    assert instruction.changes == 0xFFFF
+
+
+def test_calls_change_what_callers_save() -> None:
+    for code in ("e800000000", "ffd0"):
+        left = {register for register in range(16) if not one(code).changes >> register & 1}
+        assert left == {RBX, RBP, R12, R13, R14, R15}
 
 
 @pytest.mark.parametrize(
