@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.elf import ElfError
 from profiler.binary.functions import call_frames
+from profiler.linux.bcc import BpfModule
 from profiler.model.observed import UnwindCoverage, UnwindStack
 from profiler.process.mappings import TRAMPOLINES, CodeFile, LoadedCode
 from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table
@@ -86,36 +85,11 @@ class TableLibrary:
         }
 
 
-class WritableMemory(Protocol):
-    """A BPF array mapped into our memory (or a bytearray)."""
-
-    def __len__(self) -> int: ...
-    def __setitem__(self, where: slice, data: bytes, /) -> None: ...
-
-
-class MemoryMap(Protocol):
-    """What we need of kernel.BpfMap."""
-
-    @property
-    def max_entries(self) -> int:
-        """Entries of the array."""
-
-    def memory(self, length: int, /) -> WritableMemory:
-        """Map its first bytes."""
-
-
-class MapSource(Protocol):
-    """What we need of kernel.BpfModule."""
-
-    def map(self, name: str, /) -> MemoryMap:
-        """Return a map by its name in the sources."""
-
-
 class _Area:
     """An array that is filled from its start."""
 
-    def __init__(self, maps: MapSource, name: str, entry_bytes: int) -> None:
-        array = maps.map(name)
+    def __init__(self, module: BpfModule, name: str, entry_bytes: int) -> None:
+        array = module.map(name)
         self.capacity = array.max_entries
         self.used = 0
         self._entry_bytes = entry_bytes
@@ -136,24 +110,18 @@ class _Area:
         self._memory[at : at + len(data)] = data
 
 
-@dataclass(frozen=True, slots=True)
-class _Position:
-    rows: int
-    blocks: int
-    rules: int
-
-
 class UnwindTables:
     """Owner of the BPF maps unwind_rows, _blocks, _rules, _mappings and _active."""
 
-    def __init__(self, maps: MapSource, library: TableLibrary) -> None:
+    def __init__(self, module: BpfModule, library: TableLibrary) -> None:
         self._library = library
-        self._rows = _Area(maps, "unwind_rows", ROW.size)
-        self._blocks = _Area(maps, "unwind_blocks", BLOCK.size)
-        self._rules = _Area(maps, "unwind_rules", WIDE_RULE.size)
-        self._mappings = _Area(maps, "unwind_mappings", MAPPING.size)
-        self._active = _Area(maps, "unwind_active", ACTIVE.size)
-        self._positions: dict[int, _Position | None] = {}  # by table; None: it did not fit
+        self._rows = _Area(module, "unwind_rows", ROW.size)
+        self._blocks = _Area(module, "unwind_blocks", BLOCK.size)
+        self._rules = _Area(module, "unwind_rules", WIDE_RULE.size)
+        self._mappings = _Area(module, "unwind_mappings", MAPPING.size)
+        self._active = _Area(module, "unwind_active", ACTIVE.size)
+        # By table, the first row, block and rule; None: it did not fit.
+        self._positions: dict[int, tuple[int, int, int] | None] = {}
         self._half = 1
         self._switched_at = 0.0
 
@@ -189,11 +157,11 @@ class UnwindTables:
         if position is None:
             return nothing, "no room in the kernel's tables"
         base = table.base + code.bias & (1 << 64) - 1
-        blocks = len(table.blocks) // 2
-        where = (position.rows, position.blocks, blocks, position.rules)
+        row, block, rule = position
+        where = (row, block, len(table.blocks) // 2, rule)
         return MAPPING.pack(start, end, base, *where, table.follows_bx, 0), None
 
-    def _position(self, table: UnwindTable) -> _Position | None:
+    def _position(self, table: UnwindTable) -> tuple[int, int, int] | None:
         if id(table) not in self._positions:
             rules = len(table.rules) // WIDE_RULE.size
             fits = (
@@ -204,8 +172,8 @@ class UnwindTables:
             self._positions[id(table)] = self._write(table) if fits else None
         return self._positions[id(table)]
 
-    def _write(self, table: UnwindTable) -> _Position:
-        return _Position(
+    def _write(self, table: UnwindTable) -> tuple[int, int, int]:
+        return (
             self._rows.append(table.rows.tobytes()),
             self._blocks.append(table.blocks.tobytes()),
             self._rules.append(table.rules),

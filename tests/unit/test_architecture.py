@@ -31,7 +31,7 @@ ROOMS = {
     "linux": "",
     "binary": "",
     "process": "linux binary model",
-    "unwind": "process binary wire model",
+    "unwind": "process linux binary wire model",
     "asterisk": "process binary model wire",
     "names": "asterisk process binary model",
     "probes": "asterisk process binary linux wire model",

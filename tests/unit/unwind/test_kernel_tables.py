@@ -6,6 +6,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -106,6 +107,10 @@ def maps_for(library: TableLibrary) -> FakeMaps:
     return FakeMaps(sizes["UNWIND_ROWS"], sizes["UNWIND_BLOCKS"], sizes["UNWIND_RULES"])
 
 
+def tables_in(maps: Any, library: TableLibrary) -> UnwindTables:
+    return UnwindTables(maps, library)
+
+
 def expected_word(library: TableLibrary, one: LoadedCode, address: int) -> int:
     assert one.file is not None
     assert one.bias is not None
@@ -130,7 +135,7 @@ def assert_searchable(maps: FakeMaps, library: TableLibrary, loaded: tuple[Loade
 
 def test_the_kernel_finds_every_rule(code: TargetCode, library: TableLibrary) -> None:
     maps = maps_for(library)
-    coverage = UnwindTables(maps, library).update(code.current)
+    coverage = tables_in(maps, library).update(code.current)
     assert assert_searchable(maps, library, code.current) > 1000
     assert coverage.skipped == ()
     assert ACTIVE.unpack(maps.map("unwind_active").data)[1] == len(code.current)
@@ -142,7 +147,7 @@ def test_an_update_switches_halves_and_keeps_tables(
     code: TargetCode, library: TableLibrary
 ) -> None:
     maps = maps_for(library)
-    tables = UnwindTables(maps, library)
+    tables = tables_in(maps, library)
     tables.update(code.current)
     first_half = ACTIVE.unpack(maps.map("unwind_active").data)[0]
     written = bytes(maps.map("unwind_rows").data)
@@ -158,7 +163,7 @@ def test_an_update_switches_halves_and_keeps_tables(
 def test_what_does_not_fit_is_said(code: TargetCode, library: TableLibrary) -> None:
     sizes = sorted(len(library.table(one.file).rows) for one in code.current if one.file)
     maps = FakeMaps(sizes[-1] - 1, 1 << 16, 1 << 12)
-    coverage = UnwindTables(maps, library).update(code.current)
+    coverage = tables_in(maps, library).update(code.current)
     assert coverage.skipped
     assert {reason for _, reason in coverage.skipped} == {"no room in the kernel's tables"}
     placed = sum(entry[5] != 0 for entry in maps.mappings())
@@ -173,7 +178,7 @@ def test_too_many_mappings_are_said(code: TargetCode, library: TableLibrary) -> 
         for at in range(1, MAX_MAPPINGS + 4)
     ]
     maps = maps_for(library)
-    coverage = UnwindTables(maps, library).update(many)
+    coverage = tables_in(maps, library).update(many)
     assert ACTIVE.unpack(maps.map("unwind_active").data)[1] == MAX_MAPPINGS
     assert [reason for _, reason in coverage.skipped] == ["too many mappings"] * 3
 
@@ -186,7 +191,7 @@ def test_trampolines_stay_unknown_and_other_code_has_no_table(
         return LoadedCode(mapping, None, None, "not backed by a file")
 
     maps = maps_for(library)
-    coverage = UnwindTables(maps, library).update((bare(0x1000, ""), bare(0x5000, "[uprobes]")))
+    coverage = tables_in(maps, library).update((bare(0x1000, ""), bare(0x5000, "[uprobes]")))
     assert [entry[:2] for entry in maps.mappings()] == [(0x1000, 0x2000)]
     assert coverage.skipped == (("", "not backed by a file"),)
 
@@ -197,7 +202,7 @@ def test_the_same_mapping_twice_shares_its_table(code: TargetCode, library: Tabl
         one, mapping=replace(one.mapping, start=one.mapping.end, end=one.mapping.end + 1)
     )
     maps = maps_for(library)
-    UnwindTables(maps, library).update((one, again))
+    tables_in(maps, library).update((one, again))
     first, second = maps.mappings()
     assert first[2:] == second[2:]
 
@@ -210,7 +215,7 @@ def test_a_file_with_malformed_frames_is_without_table(code: TargetCode) -> None
     library = TableLibrary()
     assert not library.table(file).rows
     assert str(library.problem(file)).startswith("malformed call frame information")
-    coverage = UnwindTables(FakeMaps(10, 10, 10), library).update(code.current[:1])
+    coverage = tables_in(FakeMaps(10, 10, 10), library).update(code.current[:1])
     assert coverage.skipped[0][1].startswith("malformed")
 
 
