@@ -29,7 +29,7 @@ class Function:
 
 
 class CodeImage:
-    """Functions, instructions and call targets of one ELF file; remembers what it decoded."""
+    """Functions, instructions and call targets of one ELF file."""
 
     def __init__(self, elf: Elf, functions: FunctionTable) -> None:
         self.elf = elf
@@ -57,12 +57,13 @@ class CodeImage:
         return None if code is None else Function(start, end, offset, code)
 
     def instructions(self, function: Function) -> tuple[Instruction, ...] | None:
-        """Return all instructions from start to end, None if some bytes are no instruction."""
+        """Return all instructions, kept; None for bytes that are none, or too much code."""
         if function.start not in self._decoded:
-            self._decoded[function.start] = self._decode(function)
+            self._decoded[function.start] = self.decode(function)
         return self._decoded[function.start]
 
-    def _decode(self, function: Function) -> tuple[Instruction, ...] | None:
+    def decode(self, function: Function) -> tuple[Instruction, ...] | None:
+        """Return the same and forget it: all of asterisk's would take hundreds of megabytes."""
         self._left_bytes -= len(function.code)
         if self._left_bytes < 0:
             return None

@@ -108,7 +108,7 @@ class SymbolDirectory:
         except OSError:
             return
         for path in entries[:MAX_DIRECTORY_ENTRIES]:
-            build_id = _build_id(path)
+            _, build_id = _open_elf(path)
             if build_id is not None:
                 yield build_id, path
 
@@ -149,16 +149,13 @@ def file_crc(fd: int) -> int:
 
 def open_with_build_id(path: Path, build_id: str) -> OpenFile | None:
     """Return the file, open, when it is an ELF file with that build id; else None."""
-    try:
-        file = OpenFile(os.open(path, OPEN_FLAGS))
-        return file if Elf.from_fd(file.fd).build_id == build_id else None
-    except (ElfError, OSError):
-        return None
+    file, found = _open_elf(path)
+    return file if found == build_id else None
 
 
-def _build_id(path: Path) -> str | None:
+def _open_elf(path: Path) -> tuple[OpenFile | None, str | None]:
     try:
         file = OpenFile(os.open(path, OPEN_FLAGS))
-        return Elf.from_fd(file.fd).build_id
+        return file, Elf.from_fd(file.fd).build_id
     except (ElfError, OSError):
-        return None
+        return None, None

@@ -13,9 +13,8 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Protocol
 
 from profiler.binary.debug_files import OpenFile, open_with_build_id
 
@@ -24,10 +23,6 @@ TOTAL_TIMEOUT_S = 60.0
 MAX_FILE_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 18
 _BUILD_ID = re.compile(r"[0-9a-f]{8,128}")
-
-
-class _Response(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 class Debuginfod:
@@ -80,7 +75,7 @@ class Debuginfod:
                 raise
 
 
-def _chunks(response: _Response) -> Iterator[bytes]:
+def _chunks(response: HTTPResponse) -> Iterator[bytes]:
     deadline = time.monotonic() + TOTAL_TIMEOUT_S
     size = 0
     while chunk := response.read(CHUNK_BYTES):

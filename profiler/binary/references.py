@@ -13,9 +13,9 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
-from profiler.binary.code_image import CodeImage, Function
+from profiler.binary.code_image import CodeImage
 from profiler.binary.elf import ET_EXEC, MAX_READ_BYTES, PF_X, Elf, Section
-from profiler.binary.instructions import DecodeError, Flow, Instruction, decode_all
+from profiler.binary.instructions import Flow, Instruction
 from profiler.binary.relocations import slot_of_stub
 from profiler.binary.symtab import STUB_SECTIONS, read_dynsym
 
@@ -32,8 +32,6 @@ _ADDRESS = re.compile(
 _CALL = re.compile(rb"(?:[\xe8\xe9]|\xff[\x15\x25])(?=(.{4}))", re.DOTALL)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_IDENTIFIER = 120
-MAX_FUNCTION_BYTES = 1 << 16  # asterisk's largest function has 25 KB
-MAX_DECODED_BYTES = 8 << 20  # per file; asterisk has 2 MB of code
 MAX_TEXT = 256
 
 
@@ -43,7 +41,6 @@ class CodeReferences:
     def __init__(self, image: CodeImage) -> None:
         self._image = image
         self._elf = image.elf
-        self._decoded_bytes = 0
         self._identifiers: dict[int, str | None] = {}
         self._callees: dict[int, str | None] = {}
 
@@ -66,20 +63,6 @@ class CodeReferences:
                 name = self._slot_name(slot_of_stub(self._elf, address))
             self._callees[address] = name
         return self._callees[address]
-
-    def instructions(self, function: Function) -> tuple[Instruction, ...]:
-        """Return a function's instructions; () for bad or too much code, of it or in all so far.
-
-        They are not kept: all of asterisk's would take hundreds of megabytes.
-        """
-        self._decoded_bytes += len(function.code)
-        too_much = self._decoded_bytes > MAX_DECODED_BYTES
-        if too_much or len(function.code) > MAX_FUNCTION_BYTES:
-            return ()
-        try:
-            return tuple(decode_all(function.code, function.start))
-        except DecodeError:
-            return ()
 
     def callers(self, names: Collection[str]) -> list[int]:
         """Return the starts of the functions that seem to call or jump to one of `names`."""

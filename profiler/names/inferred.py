@@ -89,7 +89,7 @@ class InferredNames:
         texts = self._references.inside(function.start, function.end)
         if not any(self._references.identifier(target) for _, target in texts):
             return None
-        code = self._references.instructions(function)
+        code = self._image.decode(function)
         if not code:
             return None
         found = calls(code, self._references.callee, _positions)

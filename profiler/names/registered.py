@@ -68,8 +68,8 @@ class RegisteredNames:
         """Return the calls of interest in the function that starts there."""
         if start not in self._found:
             function = self._image.function(start)
-            code = self._references.instructions(function) if function is not None else ()
-            found = calls(code, self._references.callee, _positions, strict=True)
+            code = self._image.decode(function) if function is not None else None
+            found = calls(code or (), self._references.callee, _positions, strict=True)
             self._found[start] = tuple(call for call in found if _positions(call.callee))
         return self._found[start]
 

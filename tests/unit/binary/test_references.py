@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from profiler.binary import references
 from profiler.binary.elf import Elf
 from profiler.binary.references import CodeReferences, string_text
 from tests.compiled import build, image_of, symbols_of
@@ -88,17 +87,3 @@ def test_text_without_an_end_is_none() -> None:
     last = elf.loads[-1]
     assert string_text(elf, last.address + last.file_bytes) is None
     assert string_text(elf, 0) is not None  # the header's bytes up to the first zero
-
-
-def test_too_much_code_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = image_of(build(tmp_path, SOURCE, *BUILDS["PIE"]))
-    function = image.function(symbols_of(tmp_path / "program")["user"])
-    assert function is not None
-    assert CodeReferences(image).instructions(function) == image.instructions(function)
-    monkeypatch.setattr(references, "MAX_FUNCTION_BYTES", len(function.code) - 1)
-    assert CodeReferences(image).instructions(function) == ()
-    monkeypatch.undo()
-    monkeypatch.setattr(references, "MAX_DECODED_BYTES", len(function.code))
-    reader = CodeReferences(image)
-    assert reader.instructions(function) != ()
-    assert reader.instructions(function) == ()
