@@ -26,7 +26,7 @@ from profiler.errors import UsageError
 from profiler.files.output_folder import find_owner, output_folder
 from profiler.files.recording_file import read_recording
 from profiler.model.recording import Recording
-from profiler.names.frames import rename
+from profiler.names.rename import rename
 from profiler.probes.planner import ProbePlanner
 from profiler.process.mappings import TargetCode
 from profiler.record.preparation import Options

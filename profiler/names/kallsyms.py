@@ -8,8 +8,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
-from profiler.names.symbolizer import Symbol
-
 KALLSYMS = Path("/proc/kallsyms")
 MAX_BYTES = 256 << 20  # Linux 6.18 of Debian has 15 MB
 # kallsyms gives no sizes; what lies further behind a symbol than this belongs to no function.
@@ -27,12 +25,12 @@ class Kallsyms:
     def __len__(self) -> int:
         return len(self._starts)
 
-    def lookup(self, address: int) -> Symbol | None:
-        """Return the function that holds a kernel address, None when none does."""
+    def lookup(self, address: int) -> str | None:
+        """Return the name of the function that holds a kernel address, None when none does."""
         index = bisect_right(self._starts, address) - 1
         if index < 0 or address - self._starts[index] >= MAX_FUNCTION_BYTES:
             return None
-        return Symbol(self._names[index].decode("ascii"), self._starts[index], "kallsyms")
+        return self._names[index].decode("ascii")
 
 
 def parse_kallsyms(text: bytes) -> Kallsyms | None:

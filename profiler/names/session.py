@@ -12,12 +12,14 @@ from profiler.binary.debug_files import OpenFile, SymbolDirectory
 from profiler.binary.debuginfod import Debuginfod
 from profiler.binary.functions import functions
 from profiler.model.recording import Frame, MappedFile
-from profiler.names.frames import FIRST_KERNEL_ADDRESS, FileAddress, FileNames, name_frames
 from profiler.names.kallsyms import Kallsyms, read_kallsyms
-from profiler.process.mappings import CodeFile, LoadedCode
+from profiler.names.symbolizer import Symbolizer
+from profiler.names.tables import table_sources
+from profiler.process.mappings import VDSO, CodeFile
 from profiler.process.target import TargetProcess
 
 KERNEL = "[kernel]"
+FIRST_KERNEL_ADDRESS = 1 << 63
 
 
 class NamingSession:
@@ -36,26 +38,22 @@ class NamingSession:
                 self._roots.append(
                     OpenFile(os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY))
                 )
-        self._names: dict[int, FileNames] = {}
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}  # in the following, by the file's identity
         self._files: list[CodeFile] = []
-        self._ranges: dict[tuple[int, int], LoadedCode] = {}
+        self._names: list[Symbolizer] = []
 
     def pin(self) -> None:
         """Open the debug files of everything that is mapped now."""
+        roots = [root.fd for root in self._roots]
         for loaded in self._code.current:
-            self._ranges[loaded.mapping.start, loaded.mapping.end] = loaded
-            if loaded.file is not None and id(loaded.file) not in self._numbers:
-                self._numbers[id(loaded.file)] = len(self._files)
-                self._files.append(loaded.file)
-                self._names[id(loaded.file)] = FileNames(
-                    loaded.file.elf,
-                    loaded.file.path,
-                    functions(loaded.file.elf),
-                    [root.fd for root in self._roots],
-                    self._directory,
-                    self._debuginfod,
+            file = loaded.file
+            if file is not None and id(file) not in self._numbers:
+                self._numbers[id(file)] = len(self._files)
+                self._files.append(file)
+                sources = table_sources(
+                    file.elf, file.path, roots, self._directory, self._debuginfod
                 )
+                self._names.append(Symbolizer(file.elf, functions(file.elf), sources))
 
     def files(self) -> tuple[MappedFile, ...]:
         """Return the recording's files; the kernel is the last one."""
@@ -63,45 +61,41 @@ class NamingSession:
         return (*user, MappedFile(KERNEL, None))
 
     def frames(self, addresses: Iterable[int]) -> tuple[Frame, ...]:
-        """Return a frame for each address, in order."""
-        addresses = tuple(addresses)
-        has_kernel = any(address >= FIRST_KERNEL_ADDRESS for address in addresses)
-        return name_frames(
-            addresses,
-            self._locate,
-            [self._names[id(file)] for file in self._files],
-            self._kernel if has_kernel else None,
-            len(self._files),
-        )
+        """Return a frame for each address, in order.
+
+        A return address must come as an address inside the call that it returns from (minus one):
+        the call may be the last instruction of its function.
+        """
+        return tuple(self._frame(address) for address in addresses)
 
     def path(self, address: int) -> str | None:
         """Return the path of what is, or was, mapped at an address."""
-        loaded = self._code.at(address) or self._gone(address)
+        loaded = self._code.at(address)
         return None if loaded is None else loaded.mapping.path
 
     def kernel_function(self, address: int) -> str | None:
         """Return the name of the kernel's function at an address, None when it shows no names."""
-        symbol = None if self._kernel is None else self._kernel.lookup(address)
-        return None if symbol is None else symbol.name
+        return None if self._kernel is None else self._kernel.lookup(address)
 
     def problems(self) -> tuple[str, ...]:
         """Return what could not be read while naming."""
-        return tuple(problem for names in self._names.values() for problem in names.problems)
+        return tuple(problem for names in self._names for problem in sorted(names.problems))
 
     @cached_property
     def _kernel(self) -> Kallsyms | None:
         return read_kallsyms()
 
-    def _locate(self, address: int) -> FileAddress | None:
-        loaded = self._code.at(address) or self._gone(address)
-        if loaded is None or loaded.file is None or loaded.bias is None:
-            return None
-        number = self._numbers.get(id(loaded.file))
-        return None if number is None else (number, address - loaded.bias)
-
-    def _gone(self, address: int) -> LoadedCode | None:
-        """Find code that was mapped earlier in the recording."""
-        for (start, end), loaded in self._ranges.items():
-            if start <= address < end:
-                return loaded
-        return None
+    def _frame(self, address: int) -> Frame:
+        if address >= FIRST_KERNEL_ADDRESS:
+            name = self.kernel_function(address)
+            return Frame(address, len(self._files), None, None, name, name and "kallsyms")
+        loaded = self._code.at(address)
+        number = None if loaded is None else self._numbers.get(id(loaded.file))
+        if loaded is None or loaded.bias is None or number is None:
+            return Frame(address, None, None, None, None, None)
+        names, offset = self._names[number], address - loaded.bias
+        symbol = names.lookup(offset)
+        if symbol is None:
+            return Frame(address, number, offset, names.start(offset), None, None)
+        origin = "vdso" if loaded.mapping.path == VDSO else symbol.origin
+        return Frame(address, number, offset, symbol.start, symbol.name, origin)

@@ -1,7 +1,8 @@
 """Names addresses of one ELF file from its symbol tables.
 
-Tables are asked in this order, and a later one only where an earlier one is silent: a file from
-the user's symbol directory, .symtab, a separate debug file, debuginfod, .gnu_debugdata, .dynsym.
+They are asked in this order, and a later one only where an earlier one is silent: a file from the
+user's symbol directory, .symtab, a separate debug file, debuginfod, .gnu_debugdata (tables.py),
+.dynsym. What none of them names may have an inferred name (inferred.py).
 
 Exported names (.dynsym) name only the function whose frame description they start. In a stripped
 file the static functions behind an exported one have no symbol; to show them under the name of
@@ -12,14 +13,14 @@ than the frame description that it lies in.
 
 from __future__ import annotations
 
-import lzma
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from profiler.binary.elf import MAX_READ_BYTES, SHF_EXECINSTR, Elf, ElfError, Section
+from profiler.binary.code_image import CodeImage
+from profiler.binary.elf import SHF_EXECINSTR, Elf, ElfError, Section
 from profiler.binary.functions import FunctionTable
 from profiler.binary.relocations import Imports, read_imports, slot_of_stub
 from profiler.binary.symtab import (
@@ -31,12 +32,14 @@ from profiler.binary.symtab import (
     STUB_SECTIONS,
     SymbolTable,
     read_dynsym,
-    read_symtab,
 )
 from profiler.names.demangle import demangle
+from profiler.names.inferred import InferredNames
+from profiler.names.tables import TableSource
 
 MAX_ENCLOSING = 32  # symbols inside a symbol that are stepped over
 MAX_SHOWN_NAME = 512
+INFERRED = "inferred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,6 @@ class Symbol:
     name: str
     start: int
     origin: str  # as in recording.Frame.origin
-
-
-TableSource = tuple[str, Callable[[], SymbolTable | None]]  # (origin, reads the table)
 
 
 class SymbolIndex:
@@ -108,39 +108,32 @@ class Symbolizer:
     """Names addresses of one file. Every table is read when it is first needed, at most once."""
 
     def __init__(
-        self,
-        elf: Elf,
-        functions: FunctionTable | None = None,
-        sources: Iterable[TableSource] = (),
-        preferred: Iterable[TableSource] = (),
+        self, elf: Elf, functions: FunctionTable, sources: Iterable[TableSource] = ()
     ) -> None:
-        """Name `elf` by `preferred` tables, its own .symtab, `sources`, and what else it has."""
+        """Name `elf` by `sources`, and by what it exports and passes."""
         self._elf = elf
         self._functions = functions
-        self._pending: Iterator[TableSource] = iter(
-            [
-                *preferred,
-                ("symtab", lambda: read_symtab(elf)),
-                *sources,
-                ("debugdata", lambda: read_debugdata(elf)),
-            ]
-        )
+        self._pending = iter(sources)
         self._indices: list[tuple[str, SymbolIndex]] = []
-        self.problems: list[str] = []
+        self.problems: set[str] = set()  # what could not be read, so far
 
     def start(self, address: int) -> int | None:
         """Return the start of the function around `address` by its frame description."""
-        bounds = self._functions.containing(address) if self._functions else None
+        bounds = self._functions.containing(address)
         return None if bounds is None else bounds[0]
 
     def lookup(self, address: int) -> Symbol | None:
         """Return the symbol of the function that holds `address`, None when nothing names it."""
         start = self.start(address)
-        for origin, index in self._tables():
-            found = index.covering(address, start)
-            if found is not None:
-                return Symbol(found[0], found[1], origin)
-        return self._exported(address, start) or self._stub(address)
+        try:
+            for origin, index in self._tables():
+                found = index.covering(address, start)
+                if found is not None:
+                    return Symbol(found[0], found[1], origin)
+            return self._exported(address, start) or self._stub(address) or self._infer(start)
+        except ElfError as error:
+            self.problems.add(error.message)
+            return None
 
     def _tables(self) -> Iterator[tuple[str, SymbolIndex]]:
         yield from self._indices
@@ -148,7 +141,7 @@ class Symbolizer:
             try:
                 table = read()
             except ElfError as error:
-                self.problems.append(f"{origin}: {error.message}")
+                self.problems.add(f"{origin}: {error.message}")
                 continue
             if table is not None:
                 self._indices.append((origin, SymbolIndex(table, self._elf)))
@@ -174,12 +167,20 @@ class Symbolizer:
                 return None if target is None else Symbol(f"{target.name}@plt", start, "dynsym")
         return None
 
+    def _infer(self, start: int | None) -> Symbol | None:
+        name = None if start is None else self._inferred.name(start)
+        return None if start is None or name is None else Symbol(name, start, INFERRED)
+
+    @cached_property
+    def _inferred(self) -> InferredNames:
+        return InferredNames(CodeImage(self._elf, self._functions))
+
     @cached_property
     def _exports(self) -> SymbolIndex | None:
         try:
             table = read_dynsym(self._elf)
         except ElfError as error:
-            self.problems.append(f"dynsym: {error.message}")
+            self.problems.add(f"dynsym: {error.message}")
             return None
         return None if table is None else SymbolIndex(table, self._elf)
 
@@ -191,21 +192,6 @@ class Symbolizer:
     def _stub_sections(self) -> tuple[Section, ...]:
         found = (self._elf.section(name) for name in STUB_SECTIONS)
         return tuple(section for section in found if section is not None)
-
-
-def read_debugdata(elf: Elf) -> SymbolTable | None:
-    """Return the symbol table inside .gnu_debugdata ("MiniDebugInfo": an ELF file in XZ)."""
-    section = elf.section(".gnu_debugdata")
-    if section is None:
-        return None
-    unpacker = lzma.LZMADecompressor(memlimit=MAX_READ_BYTES)
-    try:
-        data = unpacker.decompress(elf.data(section), MAX_READ_BYTES)
-    except lzma.LZMAError as error:
-        raise ElfError(f"it cannot be unpacked: {error}") from error
-    if not unpacker.eof:
-        raise ElfError("it ends too early, or is too large")
-    return read_symtab(Elf.from_bytes(data))
 
 
 def _functions(table: SymbolTable, elf: Elf) -> Iterator[int]:

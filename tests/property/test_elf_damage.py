@@ -13,7 +13,8 @@ from profiler.binary.elf import Elf, ElfError
 from profiler.binary.functions import EMPTY_FUNCTIONS
 from profiler.binary.relocations import read_imports
 from profiler.binary.symtab import read_dynsym, read_symtab
-from profiler.names.symbolizer import Symbolizer, read_debugdata
+from profiler.names.symbolizer import Symbolizer
+from profiler.names.tables import read_debugdata, table_sources
 from tests.compiled import build
 
 SOURCE = """
@@ -48,7 +49,7 @@ def read_everything(data: bytes) -> None:
         lambda: [list(table.functions()) for table in [read_dynsym(elf)] if table],
         lambda: read_imports(elf),
         lambda: read_debugdata(elf),
-        lambda: Symbolizer(elf).lookup(0x1000),
+        lambda: Symbolizer(elf, EMPTY_FUNCTIONS, table_sources(elf, "/x")).lookup(0x1000),
         lambda: CodeImage(elf, EMPTY_FUNCTIONS).exported("main"),
     ):
         try:

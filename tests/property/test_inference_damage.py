@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.elf import Elf, ElfError
 from profiler.binary.functions import functions
-from profiler.names.frames import FileNames
+from profiler.names.symbolizer import Symbolizer
 
 SOURCE = Path(__file__).parent.parent / "unit" / "inference" / "module.c"
 NAME = re.compile(r"~?[A-Za-z_][\w.@]*")
@@ -50,7 +50,7 @@ def test_damage_is_survived(contents: bytes, damage: list[tuple[int, bytes]]) ->
         table = functions(elf)
     except (ElfError, MalformedCallFramesError):
         return
-    names = FileNames(elf, "/module.so", table)
+    names = Symbolizer(elf, table)
     for start in list(table.starts)[:200]:
         found = names.lookup(start)
         if found is not None and found.origin == "inferred":

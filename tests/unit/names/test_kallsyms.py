@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.names.kallsyms import MAX_FUNCTION_BYTES, Kallsyms, parse_kallsyms, read_kallsyms
-from profiler.names.symbolizer import Symbol
 
 TEXT = b"""\
 ffffffff81000000 T _stext
@@ -28,20 +27,14 @@ def parsed() -> Kallsyms:
 
 def test_address_belongs_to_the_function_before_it() -> None:
     names = parsed()
-    assert names.lookup(0xFFFFFFFF81000041) == Symbol(
-        "__startup_64", 0xFFFFFFFF81000040, "kallsyms"
-    )
-    assert names.lookup(0xFFFFFFFF81000250) == Symbol(
-        "__startup_64", 0xFFFFFFFF81000040, "kallsyms"
-    )
-    assert names.lookup(0xFFFFFFFF81000300) == Symbol("weak_one", 0xFFFFFFFF81000300, "kallsyms")
-    found = names.lookup(0xFFFFFFFFC0000008)
-    assert found is not None and found.name == "inside_module"
+    assert names.lookup(0xFFFFFFFF81000041) == "__startup_64"
+    assert names.lookup(0xFFFFFFFF81000250) == "__startup_64"
+    assert names.lookup(0xFFFFFFFF81000300) == "weak_one"
+    assert names.lookup(0xFFFFFFFFC0000008) == "inside_module"
 
 
 def test_alias_with_fewest_underscores_is_shown() -> None:
-    found = parsed().lookup(0xFFFFFFFF81000000)
-    assert found is not None and found.name == "startup_64"
+    assert parsed().lookup(0xFFFFFFFF81000000) == "startup_64"
 
 
 def test_address_far_from_any_function_has_no_name() -> None:

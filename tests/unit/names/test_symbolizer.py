@@ -9,6 +9,7 @@ import pytest
 from profiler.binary.elf import Elf
 from profiler.binary.functions import functions
 from profiler.names.symbolizer import Symbol, Symbolizer
+from profiler.names.tables import table_sources
 from tests.compiled import build, symbols_of
 
 LIBRARY = """
@@ -32,7 +33,7 @@ second:
 
 def symbolizer(path: Path) -> Symbolizer:
     elf = Elf.from_bytes(path.read_bytes())
-    return Symbolizer(elf, functions(elf))
+    return Symbolizer(elf, functions(elf), table_sources(elf, "/usr/lib/library.so"))
 
 
 @pytest.fixture
@@ -139,20 +140,44 @@ def test_damaged_gnu_debugdata_is_told_and_passed_over(library: Path, tmp_path: 
     assert names.lookup(symbols_of(library)["hidden"]) is None
     shown = symbols_of(library)["shown"]
     assert names.lookup(shown) == Symbol("shown", shown, "dynsym")
-    assert len(names.problems) == 1 and names.problems[0].startswith("debugdata: ")
+    (problem,) = names.problems
+    assert problem.startswith("debugdata: ")
 
 
 def test_tables_are_asked_in_order_and_read_once(library: Path) -> None:
     elf = Elf.from_bytes(stripped(library).read_bytes())
     asked: list[str] = []
     sources = [(name, lambda name=name: asked.append(name)) for name in ("one", "two")]
-    names = Symbolizer(elf, functions(elf), sources, [("zero", lambda: asked.append("zero"))])
+    names = Symbolizer(elf, functions(elf), sources)
     for _ in range(2):
         names.lookup(symbols_of(library)["hidden"])
-    assert asked == ["zero", "one", "two"]
+    assert asked == ["one", "two"]
 
 
 def test_address_outside_the_code_has_no_name(library: Path) -> None:
     names = symbolizer(library)
     assert names.lookup(0) is None
     assert names.lookup((1 << 64) - 1) is None
+
+
+def test_symbols_go_before_inferred_names(module: Path) -> None:
+    start = symbols_of(module)["request_cb"]
+    shown = symbolizer(module.with_suffix(".stripped")).lookup(start + 2)
+    assert symbolizer(module).lookup(start + 2) == Symbol("request_cb", start, "symtab")
+    assert shown == Symbol("~request_cb", start, "inferred")
+
+
+def test_file_that_shrinks_is_a_problem_and_no_crash(module: Path) -> None:
+    stripped = module.with_suffix(".stripped")
+    with stripped.open("rb") as file:
+        elf = Elf.from_fd(file.fileno())
+        names = Symbolizer(elf, functions(elf), table_sources(elf, "/x"))
+        stripped.write_bytes(stripped.read_bytes()[:4096])
+        assert names.lookup(symbols_of(module)["silent_outer"]) is None
+        assert names.problems
+
+
+def test_static_program_is_named_by_its_symbols(tmp_path: Path) -> None:
+    path = build(tmp_path, "int main(void) { return 0; }", "-static")
+    start = symbols_of(path)["main"]
+    assert symbolizer(path).lookup(start) == Symbol("main", start, "symtab")
