@@ -142,19 +142,13 @@ class CodeFlow:
 
     def reaching(self, goals: Set[int], but_for: Set[int] = frozenset()) -> set[int]:
         """Return the addresses from which control can go to one of `goals`, not by `but_for`."""
-        sources: dict[int, list[int]] = {}
+        sources: dict[int, set[int]] = {}
         for instruction in self._code.values():
             if instruction.flow in (Flow.JUMP, Flow.BRANCH) and instruction.target is not None:
-                sources.setdefault(instruction.target, []).append(instruction.address)
+                sources.setdefault(instruction.target, set()).add(instruction.address)
             if instruction.flow not in _ENDS:
-                sources.setdefault(instruction.end, []).append(instruction.address)
-        reached, pending = set(goals), list(goals)
-        while pending:
-            before = sources.get(pending.pop(), ())
-            new = [at for at in before if at not in reached and at not in but_for]
-            reached.update(new)
-            pending += new
-        return reached
+                sources.setdefault(instruction.end, set()).add(instruction.address)
+        return _closure(goals, sources, but_for)
 
     def data_addresses(self) -> Iterator[int]:
         """Yield addresses that the code takes: `lea x(%rip)`, and immediates of 4 bytes or more."""
@@ -225,11 +219,13 @@ def thunk_register(image: CodeImage, address: int) -> int | None:
     return None
 
 
-def _closure(start: set[int], edges: dict[int, set[int]]) -> set[int]:
-    """Return what can be reached from `start`, itself included."""
+def _closure(
+    start: Set[int], edges: dict[int, set[int]], but_for: Set[int] = frozenset()
+) -> set[int]:
+    """Return what can be reached from `start`, itself included, not by `but_for`."""
     reached, pending = set(start), list(start)
     while pending:
-        new = edges.get(pending.pop(), set()) - reached
+        new = edges.get(pending.pop(), set()) - reached - but_for
         reached |= new
         pending += new
     return reached

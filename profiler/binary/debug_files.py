@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -24,17 +25,10 @@ MAX_DIRECTORY_ENTRIES = 1 << 14
 CHUNK_BYTES = 1 << 20
 MAX_CRC_BYTES = 1 << 31  # a larger debug file is not read through for its CRC
 SYS_OPENAT2 = 437
+OPEN_HOW = struct.Struct("<QQQ")  # flags, mode, resolve
 RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 0x02, 0x10
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 RETRIES = 8  # openat2 answers EAGAIN when a rename went on beneath it
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (
-        ("flags", ctypes.c_uint64),
-        ("mode", ctypes.c_uint64),
-        ("resolve", ctypes.c_uint64),
-    )
 
 
 class OpenFile:
@@ -49,12 +43,10 @@ class OpenFile:
 
 def open_in_root(root_fd: int, path: str) -> OpenFile:
     """Open a file for reading as a process with that root directory would; OSError if absent."""
-    how = _OpenHow(OPEN_FLAGS, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+    how = OPEN_HOW.pack(OPEN_FLAGS, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
     number = errno.EAGAIN
     for _ in range(RETRIES):
-        fd = LIBC.syscall(
-            SYS_OPENAT2, root_fd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how)
-        )
+        fd = LIBC.syscall(SYS_OPENAT2, root_fd, os.fsencode(path), how, len(how))
         if fd >= 0:
             return OpenFile(fd)
         number = ctypes.get_errno()

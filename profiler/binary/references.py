@@ -41,8 +41,6 @@ class CodeReferences:
     def __init__(self, image: CodeImage) -> None:
         self._image = image
         self._elf = image.elf
-        self._identifiers: dict[int, str | None] = {}
-        self._callees: dict[int, str | None] = {}
 
     def uses(self, name: str) -> bool:
         """Return whether the file imports or exports the function."""
@@ -57,12 +55,7 @@ class CodeReferences:
 
     def function_name(self, address: int) -> str | None:
         """Return the exported or, behind a linkage stub, imported name of what lies there."""
-        if address not in self._callees:
-            name = self._exports.get(address)
-            if name is None:
-                name = self._slot_name(slot_of_stub(self._elf, address))
-            self._callees[address] = name
-        return self._callees[address]
+        return self._exports.get(address) or self._slot_name(slot_of_stub(self._elf, address))
 
     def callers(self, names: Collection[str]) -> list[int]:
         """Return the starts of the functions that seem to call or jump to one of `names`."""
@@ -82,11 +75,8 @@ class CodeReferences:
         """Return the C identifier that is stored at a data address, None if none is."""
         if address is None:
             return None
-        if address not in self._identifiers:
-            text = string_text(self._elf, address) or ""
-            valid = len(text) <= MAX_IDENTIFIER and _IDENTIFIER.fullmatch(text)
-            self._identifiers[address] = text if valid else None
-        return self._identifiers[address]
+        text = string_text(self._elf, address) or ""
+        return text if len(text) <= MAX_IDENTIFIER and _IDENTIFIER.fullmatch(text) else None
 
     def to(self, address: int) -> list[int]:
         """Return the code addresses that refer to `address`, ascending."""
