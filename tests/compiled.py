@@ -8,6 +8,7 @@ from pathlib import Path
 from profiler.binary.code_image import CodeImage
 from profiler.binary.elf import Elf
 from profiler.binary.functions import functions
+from profiler.binary.instructions import Instruction
 from profiler.binary.symtab import read_symtab
 
 
@@ -38,6 +39,22 @@ def assemble(folder: Path, body: str, *flags: str) -> CodeImage:
     source = "\n".join(lines) + '\n.section .note.GNU-stack,"",@progbits\n'
     program = build(folder, source, "-shared", "-nostdlib", "-Wl,-Bsymbolic", *flags, suffix=".s")
     return image_of(program)
+
+
+def start_of(image: CodeImage, name: str = "f") -> int:
+    """Return the address of an exported function."""
+    address = image.exported(name)
+    assert address is not None
+    return address
+
+
+def code_of(image: CodeImage, name: str = "f") -> tuple[Instruction, ...]:
+    """Return the instructions of an exported function."""
+    function = image.function(start_of(image, name))
+    assert function is not None
+    code = image.instructions(function)
+    assert code is not None
+    return code
 
 
 def image_of(path: Path) -> CodeImage:

@@ -89,9 +89,7 @@ def test_callers_of_a_leaf_that_calls_out_equal_gdb(tmp_path: Path, mode: str) -
                 return path != str(target.path) and (path == VDSO) == (mode == "vm")
 
             stacks = sample_until(one, target.pid, lambda all: sum(map(is_outside, all)) >= 50)
-        names = [name for _, name in target.gdb_frames()]
-        outside = names[names.index("leaf") + 1 :]
-        callers = tuple(address for address, _ in target.gdb_frames()[-len(outside) :])
+        callers = outside_of_leaf(target)
     assert {CAUSES[stack.cause] for stack in stacks} == {"whole"}
     assert {stack.frames[-len(callers) :] for stack in stacks} == {callers}
     assert max(len(stack.frames) for stack in stacks) <= len(callers) + 8
@@ -273,9 +271,7 @@ def test_registers_are_found_by_the_stack_where_the_kernel_does_not_tell_them(
     with running(compile_program(tmp_path, "-O2"), "sm") as target:
         with unwinding(target.pid, **definitions) as one:
             taken = sample(one, (target.pid,), 200)
-        names = [name for _, name in target.gdb_frames()]
-        outside = names[names.index("leaf") + 1 :]
-        callers = tuple(address for address, _ in target.gdb_frames()[-len(outside) :])
+        callers = outside_of_leaf(target)
     assert len([stack for stack in taken.stacks if stack.kernel]) > 20
     assert {CAUSES[stack.cause] for stack in taken.stacks} == {"whole"}
     assert {stack.frames[-len(callers) :] for stack in taken.stacks} == {callers}

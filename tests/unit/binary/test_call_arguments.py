@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from profiler.binary.call_arguments import Call, calls
-from profiler.binary.code_image import CodeImage
 from profiler.binary.instructions import Instruction
-from tests.compiled import assemble
+from tests.compiled import assemble, code_of, start_of
 
 ALL = (0, 1, 2, 3, 4, 5, 6, 7, 8)
 
@@ -24,16 +23,6 @@ def found(folder: Path, body: str, strict: bool = False) -> list[dict[int, int]]
         return "callee" if instruction.target == callee else None
 
     return [call.values for call in calls(code_of(image), name_of, lambda _: ALL, strict)]
-
-
-def code_of(image: CodeImage) -> tuple[Instruction, ...]:
-    start = image.exported("f")
-    assert start is not None
-    function = image.function(start)
-    assert function is not None
-    code = image.instructions(function)
-    assert code is not None
-    return code
 
 
 def test_registers_hold_the_first_six(tmp_path: Path) -> None:
@@ -128,7 +117,5 @@ def test_no_code_has_no_calls() -> None:
 
 def test_call_tells_where_it_is(tmp_path: Path) -> None:
     image = assemble(tmp_path, "FUNCTION f\nnop\ncall callee\nret\nEND\nFUNCTION callee\nret\nEND")
-    start = image.exported("f")
-    assert start is not None
     named = calls(code_of(image), lambda i: "callee" if i.target else None, lambda _: ())
-    assert list(named) == [Call(start + 1, "callee", {})]
+    assert list(named) == [Call(start_of(image) + 1, "callee", {})]

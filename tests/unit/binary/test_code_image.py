@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from profiler.binary import code_image
-from tests.compiled import assemble, build, image_of, symbols_of
+from profiler.binary.symtab import read_symtab
+from tests.compiled import assemble, build, code_of, image_of, start_of, symbols_of
 
 CODE = """
 FUNCTION f
@@ -23,14 +23,13 @@ END
 
 def test_a_function_is_found_from_any_address_in_it(tmp_path: Path) -> None:
     image = assemble(tmp_path, CODE)
-    start = image.exported("f")
-    assert start is not None
+    start = start_of(image)
     function = image.function(start + 3)
     assert function is not None
     assert (function.start, function.end) == (start, start + 8)
     assert function.code == image.elf.read(function.file_offset, 8)
     assert image.function(start + 8) is None
-    assert [i.mnemonic for i in image.instructions(function) or ()] == ["call", "jmp", "ret"]
+    assert [i.mnemonic for i in code_of(image)] == ["call", "jmp", "ret"]
 
 
 def test_bytes_that_are_no_instruction_make_a_function_unknown(tmp_path: Path) -> None:
@@ -63,15 +62,11 @@ def test_linkage_stubs_are_seen_through(tmp_path: Path) -> None:
     """
     program = build(tmp_path, source, "-shared", "-fPIC", "-O1")
     image = image_of(program)
-    use = image.function(symbols_of(program)["use"])
-    assert use is not None
-    calls = [i.target for i in image.instructions(use) or () if i.mnemonic == "call"]
+    calls = [i.target for i in code_of(image, "use") if i.mnemonic == "call"]
     assert len(calls) == 2
     assert all(image.is_stub(target) for target in calls if target is not None)
     assert [image.destination(target or 0) for target in calls] == [image.exported("own")] * 2
-    own = image.function(image.exported("own") or 0)
-    assert own is not None
-    (outside,) = [i.target for i in image.instructions(own) or () if i.mnemonic == "call"]
+    (outside,) = [i.target for i in code_of(image, "own") if i.mnemonic == "call"]
     assert image.destination(outside or 0) is None
 
 
@@ -83,11 +78,11 @@ def test_pointers_in_data_with_and_without_relocation(tmp_path: Path) -> None:
     """
     for flags in (("-pie", "-fPIE"), ("-no-pie", "-fno-pie")):
         program = build(tmp_path, source, *flags)
-        nm = subprocess.run(["nm", program], check=True, capture_output=True, text=True).stdout
-        table = next(
-            int(line.split()[0], 16) for line in nm.splitlines() if line.endswith(" table")
-        )
         image = image_of(program)
+        symbols = read_symtab(image.elf)
+        symbol = symbols.find("table") if symbols is not None else None
+        assert symbol is not None
+        table = symbol.value
         assert image.pointer_at(table) == symbols_of(program)["f"]
         assert not image.pointer_at(table + 8)
         assert image.pointer_at(1 << 40) is None

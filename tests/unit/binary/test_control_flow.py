@@ -7,16 +7,14 @@ import pytest
 from profiler.binary.code_image import CodeImage
 from profiler.binary.control_flow import CodeFlow, flow_of, thunk_register
 from profiler.binary.instructions import R11, RAX, RBX, RSI
-from tests.compiled import assemble, build, image_of, symbols_of
+from tests.compiled import assemble, build, code_of, image_of, start_of, symbols_of
 
 
 def flow(folder: Path, body: str) -> tuple[CodeImage, CodeFlow, int]:
     image = assemble(folder, body)
-    start = image.exported("f")
-    assert start is not None
-    found = flow_of(image, start)
+    found = flow_of(image, start_of(image))
     assert found is not None
-    return image, found, start
+    return image, found, start_of(image)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +35,10 @@ def flow(folder: Path, body: str) -> tuple[CodeImage, CodeFlow, int]:
     ],
 )
 def test_constants_in_straight_lines(tmp_path: Path, before: str, value: int | None) -> None:
-    image, found, start = flow(
+    image, found, _ = flow(
         tmp_path, f"FUNCTION f\n{before}\ncall g\nret\nEND\nFUNCTION g\nret\nEND"
     )
-    function = image.function(start)
-    assert function is not None
-    last_call = [i for i in image.instructions(function) or () if i.mnemonic == "call"][-1]
+    last_call = [i for i in code_of(image) if i.mnemonic == "call"][-1]
     assert found.constants(RSI).get(last_call.address) == value
 
 

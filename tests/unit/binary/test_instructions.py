@@ -248,11 +248,6 @@ def test_prefixes_of_vector_instructions(code: str, legacy: bool) -> None:
         "ff18",  # far call
         "48cf",  # return from an interrupt
         "f34190",  # an exchange that iced-x86 takes for a pause
-        "48667400",  # the prefix makes the REX before it void
-        "ff28",  # far jump
-        "ff18",  # far call
-        "48cf",  # return from an interrupt
-        "f34190",  # an exchange that iced-x86 takes for a pause
         "8d",
         "8dc0",  # lea of a register
         "0f04",

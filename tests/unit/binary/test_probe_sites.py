@@ -4,16 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from profiler.binary.code_image import CodeImage
 from profiler.binary.instructions import RCX, RDI, RSI, decode
 from profiler.binary.probe_sites import Site, SiteRefusedError, choose_site, is_emulated, site_at
-from tests.compiled import assemble
-
-
-def address_of(image: CodeImage, name: str) -> int:
-    address = image.exported(name)
-    assert address is not None
-    return address
+from tests.compiled import assemble, start_of
 
 
 def place(
@@ -21,7 +14,7 @@ def place(
 ) -> tuple[int, Site]:
     """Choose the site in the function `f` of `body`; return its offset from the entry too."""
     image = assemble(folder, body)
-    address = address_of(image, "f")
+    address = start_of(image)
     site = choose_site(image, address, "f", needed, returns)
     return site.vaddr - address, site
 
@@ -74,7 +67,7 @@ def test_file_offset_and_address_differ_by_the_segment(tmp_path: Path) -> None:
     image = assemble(
         tmp_path, "FUNCTION f\nendbr64\npush %rbx\npop %rbx\nret\nEND", "-Wl,-Ttext=0x123040"
     )
-    site = choose_site(image, address_of(image, "f"), "f")
+    site = choose_site(image, start_of(image), "f")
     assert site.vaddr == 0x123044
     assert image.elf.read(site.file_offset, 2) == b"\x53\x5b"
 
@@ -196,7 +189,7 @@ def test_bytes_that_are_no_instruction(tmp_path: Path) -> None:
 def test_an_address_that_starts_no_function(tmp_path: Path) -> None:
     image = assemble(tmp_path, "FUNCTION f\npush %rbx\npop %rbx\nret\nEND")
     with pytest.raises(SiteRefusedError, match="no frame description starts"):
-        choose_site(image, address_of(image, "f") + 1, "f")
+        choose_site(image, start_of(image) + 1, "f")
 
 
 NOP5 = ".byte 0x0f,0x1f,0x44,0x00,0x00"
@@ -205,7 +198,7 @@ NOP5 = ".byte 0x0f,0x1f,0x44,0x00,0x00"
 def test_a_long_nop_inside_a_function_is_refused(tmp_path: Path) -> None:
     body = f"FUNCTION f\nmov %rdi,-8(%rsp)\n{NOP5}\nmov -8(%rsp),%rax\nret\nEND"
     image = assemble(tmp_path, body)
-    address = address_of(image, "f")
+    address = start_of(image)
     assert choose_site(image, address, "f").vaddr == address
     with pytest.raises(SiteRefusedError, match="red zone"):
         site_at(image, address + 5, "f", "test")
@@ -238,7 +231,7 @@ def test_instructions_that_the_kernel_gets_wrong_or_refuses(
 
 def test_a_place_in_the_middle(tmp_path: Path) -> None:
     image = assemble(tmp_path, "FUNCTION f\nmov $-1,%esi\ncall f\nret\nEND")
-    address = address_of(image, "f")
+    address = start_of(image)
     site = site_at(image, address + 5, "the call", "why")
     assert site == Site(
         "the call", address + 5, site.file_offset, f"call {address:#x}", True, None, "why"

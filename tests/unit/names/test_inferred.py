@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,9 @@ from profiler.binary.elf import Elf
 from profiler.binary.functions import functions
 from profiler.binary.symtab import read_symtab
 from profiler.names.inferred import InferredNames
-from tests.compiled import symbols_of
+from tests.compiled import build, image_of, symbols_of
+from tests.unit.names.conftest import SOURCES
 
-SOURCES = Path(__file__).parents[1] / "inference"
 SHARED = ("-shared", "-fPIC")
 BUILDS = {
     "module -O2": (*SHARED, "-O2"),
@@ -27,15 +26,11 @@ BUILDS = {
 }
 
 
-@dataclass(frozen=True)
-class Module:
-    """The inferred names of a stripped file, by the true name of each function."""
-
-    names: dict[str, str | None]
-
-
 @pytest.fixture(scope="module", params=list(BUILDS))
-def module(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Module:
+def names(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str | None]:
+    """The inferred names of a stripped file, by the true name of each function."""
     folder = tmp_path_factory.mktemp("inference")
     program, stripped = folder / "program", folder / "stripped"
     flags = BUILDS[request.param]
@@ -47,31 +42,31 @@ def module(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     subprocess.run(["strip", "-o", stripped, program], check=True)
     elf = Elf.from_bytes(stripped.read_bytes())
     assert read_symtab(elf) is None
-    names = InferredNames(CodeImage(elf, functions(elf)))
-    return Module({name: names.name(at) for name, at in symbols_of(program).items()})
+    inferred = InferredNames(CodeImage(elf, functions(elf)))
+    return {name: inferred.name(at) for name, at in symbols_of(program).items()}
 
 
 @pytest.mark.parametrize(
     "name",
     ["request_cb", "second_user_cb", "outer_handler", "plain_helper", "header_first_cb"],
 )
-def test_function_that_passes_its_own_name_has_it(module: Module, name: str) -> None:
-    assert module.names[name] == f"~{name}"
+def test_function_that_passes_its_own_name_has_it(names: dict[str, str | None], name: str) -> None:
+    assert names[name] == f"~{name}"
 
 
-def test_thread_start_has_the_name_that_was_registered(module: Module) -> None:
-    assert module.names["do_monitor"] == "~do_monitor"
+def test_thread_start_has_the_name_that_was_registered(names: dict[str, str | None]) -> None:
+    assert names["do_monitor"] == "~do_monitor"
 
 
-def test_module_entries_are_named_by_their_table(module: Module) -> None:
-    assert module.names["load_module"] == "~load_module"
-    assert module.names["unload_module"] == "~unload_module"
+def test_module_entries_are_named_by_their_table(names: dict[str, str | None]) -> None:
+    assert names["load_module"] == "~load_module"
+    assert names["unload_module"] == "~unload_module"
 
 
-def test_callbacks_of_a_container_are_named_by_their_role(module: Module) -> None:
-    assert module.names["peer_hash_cb"] == "~hash_fn@load_module"
-    assert module.names["peer_sort_cb"] == "~sort_fn@load_module"
-    assert module.names["peer_cmp_cb"] == "~cmp_fn@load_module"
+def test_callbacks_of_a_container_are_named_by_their_role(names: dict[str, str | None]) -> None:
+    assert names["peer_hash_cb"] == "~hash_fn@load_module"
+    assert names["peer_sort_cb"] == "~sort_fn@load_module"
+    assert names["peer_cmp_cb"] == "~cmp_fn@load_module"
 
 
 @pytest.mark.parametrize(
@@ -91,37 +86,22 @@ def test_callbacks_of_a_container_are_named_by_their_role(module: Module) -> Non
         "register_module",  # shows nothing
     ],
 )
-def test_function_whose_name_is_not_sure_has_none(module: Module, name: str) -> None:
-    assert module.names[name] is None
+def test_function_whose_name_is_not_sure_has_none(names: dict[str, str | None], name: str) -> None:
+    assert names[name] is None
 
 
-def test_address_inside_a_function_has_its_name(tmp_path: Path) -> None:
-    program = tmp_path / "module.so"
-    subprocess.run(["gcc", "-o", program, SOURCES / "module.c", *SHARED, "-O2"], check=True)
-    elf = Elf.from_bytes(program.read_bytes())
-    table = functions(elf)
-    names = InferredNames(CodeImage(elf, table))
-    bounds = table.containing(symbols_of(program)["request_cb"])
-    assert bounds is not None
-    assert {names.name(address) for address in range(*bounds)} == {"~request_cb"}
+def test_address_inside_a_function_has_its_name(module: Path) -> None:
+    image = image_of(module)
+    names = InferredNames(image)
+    function = image.function(symbols_of(module)["request_cb"])
+    assert function is not None
+    inside = range(function.start, function.end)
+    assert {names.name(address) for address in inside} == {"~request_cb"}
     assert names.name(0) is None
 
 
 def test_file_that_is_no_part_of_asterisk_gets_no_names(tmp_path: Path) -> None:
-    program = tmp_path / "other.so"
     source = (SOURCES / "module.c").read_text().replace("ast_module_register(&info)", "count++")
-    (tmp_path / "module.c").write_text(source)
-    command: list[str | Path] = [
-        "gcc",
-        "-o",
-        program,
-        tmp_path / "module.c",
-        "-I",
-        SOURCES,
-        *SHARED,
-        "-O2",
-    ]
-    subprocess.run(command, check=True)
-    elf = Elf.from_bytes(program.read_bytes())
-    names = InferredNames(CodeImage(elf, functions(elf)))
+    program = build(tmp_path, source, *SHARED, "-O2", f"-I{SOURCES}")
+    names = InferredNames(image_of(program))
     assert {names.name(address) for address in symbols_of(program).values()} == {None}

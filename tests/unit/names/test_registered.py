@@ -21,6 +21,12 @@ METHODS = {
 SHARED_METHODS = ("hash_create", "hash_destroy")  # the program uses them twice
 
 
+def names_when_stripped(program: Path) -> RegisteredNames:
+    subprocess.run(["strip", program], check=True)
+    image = image_of(program)
+    return RegisteredNames(image, CodeReferences(image))
+
+
 @pytest.mark.parametrize("flags", ["-O2 -fPIE -pie", "-O2 -fno-pie -no-pie"])
 @pytest.mark.parametrize("family", ["-DASTERISK_13", "-DASTERISK_22"])
 def test_container_methods_are_named_by_their_place_in_the_table(
@@ -28,10 +34,7 @@ def test_container_methods_are_named_by_their_place_in_the_table(
 ) -> None:
     options = [*flags.split(), family, "-w", "-rdynamic", "-pthread", "-fno-ipa-icf"]
     program = build(tmp_path, SOURCE, *options)
-    symbols = symbols_of(program)
-    subprocess.run(["strip", program], check=True)
-    image = image_of(program)
-    names = RegisteredNames(image, CodeReferences(image))
+    symbols, names = symbols_of(program), names_when_stripped(program)
     assert {name: names.name(symbols[name]) for name in METHODS} == METHODS
     assert {names.name(symbols[name]) for name in SHARED_METHODS} == {None}
     assert names.name(symbols["__ao2_find"]) is None
@@ -39,10 +42,7 @@ def test_container_methods_are_named_by_their_place_in_the_table(
 
 def test_method_that_one_kind_has_alone_is_named(tmp_path: Path) -> None:
     program = build(tmp_path, SOURCE, "-O2", "-w", "-rdynamic", "-pthread", "-fno-ipa-icf")
-    symbols = symbols_of(program)
-    subprocess.run(["strip", program], check=True)
-    image = image_of(program)
-    names = RegisteredNames(image, CodeReferences(image))
+    symbols, names = symbols_of(program), names_when_stripped(program)
     assert names.name(symbols["hash_insert"]) == "hash_ao2_insert_node"
     assert names.name(symbols["tree_insert"]) == "rb_ao2_insert_node"
 
@@ -55,7 +55,5 @@ def test_traversal_has_its_name_whatever_its_clone_is_called(tmp_path: Path) -> 
         if name.startswith("internal_ao2_traverse") and ".cold" not in name
     ]
     assert traversals
-    subprocess.run(["strip", program], check=True)
-    image = image_of(program)
-    names = RegisteredNames(image, CodeReferences(image))
+    names = names_when_stripped(program)
     assert {names.name(start) for start in traversals} == {"internal_ao2_traverse"}
