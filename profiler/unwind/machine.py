@@ -26,13 +26,14 @@ START: State = (OTHER, 0, None, None, None)
 class Machine:
     """Executes one call frame instruction at a time."""
 
-    __slots__ = ("_cie", "_follows_rbx", "_initial", "advance", "state")
+    __slots__ = ("_cie", "_follows_rbx", "_initial", "_saved", "advance", "state")
 
     def __init__(self, cie: Cie, initial: State, state: State, follows_rbx: bool) -> None:
         self._cie = cie
         self._initial = initial
         self._follows_rbx = follows_rbx
         self.state = state
+        self._saved: list[State] = []
         self.advance = 0  # bytes of code that the instructions advanced by
 
     def step(self, program: bytes, at: int) -> int:
@@ -52,6 +53,10 @@ class Machine:
             at += field.size
         elif op in _CFA_OPS:
             at = self._cfa(op, program, at)
+        elif op == 0x0A:  # DW_CFA_remember_state
+            self._saved.append(self.state)
+        elif op == 0x0B:  # DW_CFA_restore_state
+            self.state = self._saved.pop()
         elif op == 0x2E:  # DW_CFA_GNU_args_size
             at = read_uleb(program, at)[1]
         elif op:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 
-from profiler.binary.call_frames import Cie, read_uleb
+from profiler.binary.call_frames import Cie
 from profiler.unwind.machine import (
     RBP,
     RBX,
@@ -56,15 +56,16 @@ class RuleWords:
 
     def __init__(self, follows_rbx: bool = False) -> None:
         self.follows_rbx = follows_rbx
-        self.words: dict[State, int] = {}
+        self._words: dict[State, int] = {}
         self.wide: list[bytes] = []
         self.is_full = False  # a rule is BAD only because `wide` has no room for it
         self.uses_rbx = False  # some CFA is found by it
 
     def pack(self, state: State) -> int:
-        """Return the word for a state; `words` is its cache."""
-        packed = self.words[state] = self._pack(state)
-        return packed
+        """Return the word for a state."""
+        if state not in self._words:
+            self._words[state] = self._pack(state)
+        return self._words[state]
 
     def _pack(self, state: State) -> int:
         cfa, offset, rbp, ra, rbx = state
@@ -144,18 +145,18 @@ class Programs:
         self.rules = rules
         # By the CIE's identity, which is kept alive here.
         self._starts: dict[int, tuple[Cie, State | None]] = {}
-        self.done: dict[tuple[int, bytes], tuple[int, ...]] = {}
+        self._done: dict[tuple[int, bytes], tuple[int, ...]] = {}
 
     def rows(self, cie: Cie | None, program: bytes) -> tuple[int, ...]:
         """Return an entry's rows, offset from its start << 32 | word, ascending."""
         if cie is None:
             return (self.rules.pack(START),)
         key = (id(cie), program)
-        rows = self.done.get(key)
+        rows = self._done.get(key)
         if rows is None:
             if key[0] not in self._starts:
                 self._starts[key[0]] = cie, initial_state(cie, self.rules.follows_rbx)
-            rows = self.done[key] = execute(program, *self._starts[key[0]], self.rules)
+            rows = self._done[key] = execute(program, *self._starts[key[0]], self.rules)
         return rows
 
 
@@ -172,73 +173,22 @@ def initial_state(cie: Cie, follows_rbx: bool = False) -> State | None:
 
 
 def execute(program: bytes, cie: Cie, start: State | None, rules: RuleWords) -> tuple[int, ...]:
-    """Return the rows of one program; from where it cannot be followed its rule is BAD.
-
-    One long loop, because asterisk and its modules have half a million instructions: the ones
-    that compilers emit all the time are executed here, the others in Machine.
-    """
+    """Return the rows of one program; from where it cannot be followed its rule is BAD."""
     if start is None or len(program) > MAX_PROGRAM_BYTES:
         return (rules.pack(START),)
-    words, code_align, data_align = rules.words, cie.code_align, cie.data_align
-    cfa, offset, rbp, ra, rbx = start
+    machine = Machine(cie, start, start, rules.follows_rbx)
     rows: list[int] = []
-    saved: list[State] = []
-    at, end, place, dirty = 0, len(program), 0, True
+    shown: State | None = None  # by the last row
+    at = 0
     try:
-        while at < end:
-            op = program[at]
-            at += 1
-            if op < 0x40:
-                if op == 0x0E and program[at] < 0x80:  # DW_CFA_def_cfa_offset
-                    offset = program[at]
-                    at += 1
-                    dirty = True
-                elif op == 0x0A:  # DW_CFA_remember_state
-                    saved.append((cfa, offset, rbp, ra, rbx))
-                elif op == 0x0B:  # DW_CFA_restore_state
-                    cfa, offset, rbp, ra, rbx = saved.pop()
-                    dirty = True
-                elif op == 0x0D and program[at] < 0x80:  # DW_CFA_def_cfa_register
-                    cfa = program[at]
-                    at += 1
-                    dirty = True
-                elif op:
-                    state = (cfa, offset, rbp, ra, rbx)
-                    machine = Machine(cie, start, state, rules.follows_rbx)
-                    at = machine.step(program, at - 1)
-                    if machine.advance and dirty:
-                        rows.append(place << 32 | (words.get(state) or rules.pack(state)))
-                        dirty = False
-                    place += machine.advance
-                    cfa, offset, rbp, ra, rbx = machine.state
-                    dirty = dirty or machine.state != state
-            elif op < 0x80:  # DW_CFA_advance_loc
-                if dirty and op > 0x40:
-                    state = (cfa, offset, rbp, ra, rbx)
-                    rows.append(place << 32 | (words.get(state) or rules.pack(state)))
-                    dirty = False
-                place += (op & 0x3F) * code_align
-            elif op < 0xC0:  # DW_CFA_offset
-                value = program[at]
-                at += 1
-                if value >= 0x80:
-                    value, at = read_uleb(program, at - 1)
-                if op == 0x80 | RBP:
-                    rbp, dirty = value * data_align, True
-                elif op == 0x80 | RIP:
-                    ra, dirty = value * data_align, True
-                elif op == 0x80 | RBX and rules.follows_rbx:
-                    rbx, dirty = value * data_align, True
-            elif op == 0xC0 | RBP:  # DW_CFA_restore
-                rbp, dirty = start[2], True
-            elif op == 0xC0 | RIP:
-                ra, dirty = start[3], True
-            elif op == 0xC0 | RBX:
-                rbx, dirty = start[4], dirty or rbx != start[4]
+        while at < len(program):
+            state, place = machine.state, machine.advance
+            at = machine.step(program, at)
+            if machine.advance != place and state != shown:
+                rows.append(place << 32 | rules.pack(state))
+                shown = state
     except (IndexError, struct.error):
-        cfa, offset, rbp, ra, rbx = START
-        dirty = True
-    if dirty:
-        state = (cfa, offset, rbp, ra, rbx)
-        rows.append(place << 32 | (words.get(state) or rules.pack(state)))
+        machine.state = START
+    if machine.state != shown:
+        rows.append(machine.advance << 32 | rules.pack(machine.state))
     return tuple(rows)

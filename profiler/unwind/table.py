@@ -81,10 +81,9 @@ def compile_table(
 def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
     # A word 0 row marks code that no entry describes.
     rows: list[int] = []
-    known = programs.done
     covered, last = base, 0
     for start, end, cie, program in entries:
-        own = known.get((id(cie), program)) or programs.rows(cie, program)
+        own = programs.rows(cie, program)
         if start > covered and last:
             is_clone = _is_clone(last, start - covered, own[0] & _LOW)
             # A signal's trampoline ends with its system call, during which ip is behind that

@@ -141,15 +141,6 @@ def test_an_advance_by_nothing_replaces_no_rule() -> None:
     ]
 
 
-def test_long_operands() -> None:
-    program = (
-        b"\x41\x0e" + uleb(70000) + b"\x86" + uleb(200) + b"\x83" + uleb(300) + b"\x44\x0e\x08"
-    )
-    (_, first), (_, second), (at, last) = rows(program)
-    assert (first, at, last >> 28) == (rsp(8), 5, KIND_WIDE)
-    assert second >> 28 == KIND_WIDE
-
-
 def test_a_broken_program_is_bad_from_where_it_breaks() -> None:
     assert rows(bytes((0x41, 0x0E, 16, 0x44, 0x3F))) == [(0, rsp(8)), (1, rsp(16)), (5, BAD)]
     assert rows(bytes((0x44, 0x0B))) == [(0, rsp(8)), (4, BAD)]
