@@ -28,7 +28,6 @@ _FIXED = {
     PE_SDATA8: struct.Struct("<q"),
 }
 _HEAD = struct.Struct("<II")  # length, CIE pointer
-_RANGE = struct.Struct("<iI")  # start relative to its own address, size
 
 
 class MalformedCallFramesError(ValueError):
@@ -45,11 +44,6 @@ class Cie:
     encoding: int  # of addresses (DW_EH_PE_*)
     augmented: bool  # its entries carry augmentation data
     program: bytes
-
-    @property
-    def usual(self) -> bool:
-        """Return whether its entries look as GCC and Clang make them."""
-        return self.augmented and self.encoding == PCREL_SDATA4
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +87,7 @@ def read_sleb(data: bytes, at: int) -> tuple[int, int]:
 
 def read_entries(section: CallFrameSection) -> Iterator[Entry]:
     """Yield the frame description entries in order; MalformedCallFramesError where they break."""
-    data, address = section.data, section.address
+    data = section.data
     if len(data) > MAX_SECTION_BYTES:
         raise MalformedCallFramesError(f"{len(data)} bytes of frame information")
     cies: dict[int, Cie | None] = {}  # with failures, so that a bad one is tried once
@@ -110,14 +104,8 @@ def read_entries(section: CallFrameSection) -> Iterator[Entry]:
             place = at + 4 - pointer
             if place not in cies:
                 cies[place] = _cie_at(data, place)
-            cie = cies[place]
-            is_usual = cie is not None and cie.usual and length >= 13 and data[at + 16] < 0x80
-            program = at + 17 + data[at + 16] if is_usual else 0
-            if is_usual and program <= following:
-                start, size = _RANGE.unpack_from(data, at + 8)
-                start += address + at + 8
-                yield start, start + size, cie, data[program:following]
-            elif (entry := _entry(section, cie, at + 8, following)) is not None:
+            entry = _entry(section, cies[place], at + 8, following)
+            if entry is not None:
                 yield entry
         at = following
 
@@ -130,19 +118,18 @@ def _cie_at(data: bytes, at: int) -> Cie | None:
         end = at + 4 + length
         if identifier or end > len(data) or length > MAX_CIE_BYTES:
             return None
-        return _parse_cie_body(data[:end] if end < len(data) else data, at + 8, end)
+        return _parse_cie(data[at + 8 : end])
     except (IndexError, struct.error, ValueError):
         return None
 
 
-def _parse_cie_body(data: bytes, at: int, end: int) -> Cie | None:
-    version = data[at]
-    zero = data.index(0, at + 1, end)
-    augmentation = data[at + 1 : zero]
-    at = zero + 1
+def _parse_cie(data: bytes) -> Cie | None:
+    version = data[0]
+    zero = data.index(0, 1)
+    augmentation = data[1:zero]
     if version not in (1, 3) or (augmentation and augmentation[:1] != b"z"):
         return None
-    code_align, at = read_uleb(data, at)
+    code_align, at = read_uleb(data, zero + 1)
     data_align, at = read_sleb(data, at)
     return_register, at = (data[at], at + 1) if version == 1 else read_uleb(data, at)
     encoding = PE_ABSPTR
@@ -150,9 +137,9 @@ def _parse_cie_body(data: bytes, at: int, end: int) -> Cie | None:
         size, at = read_uleb(data, at)
         encoding = _augmented_encoding(data[at : at + size], augmentation[1:])
         at += size
-    if at > end:
+    if at > len(data):
         return None
-    return Cie(code_align, data_align, return_register, encoding, bool(augmentation), data[at:end])
+    return Cie(code_align, data_align, return_register, encoding, bool(augmentation), data[at:])
 
 
 def _augmented_encoding(values: bytes, letters: bytes) -> int:

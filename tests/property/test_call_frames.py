@@ -90,7 +90,7 @@ def test_real_frames_with_damage(chance: random.Random, damages: int) -> None:
 
 
 def test_the_worst_contents_take_bounded_time() -> None:
-    """A program of nothing but changes; a section of nothing but the shortest entries."""
+    """A program of nothing but changes; nothing but the shortest entries; each with its own CIE."""
     dense = Section()
     cie = dense.cie()
     change = bytes((0x41, 0x0E, 8, 0x41, 0x0E, 16)) * 5000
@@ -104,7 +104,9 @@ def test_the_worst_contents_take_bounded_time() -> None:
         one.data = bytes(0)
         one.fde(cie, 0x1000 + number * 4, 4)
         parts.append(one.data)
-    for data in (dense.data, short.data + b"".join(parts)):
+    own_cie = Section()
+    own_cie.fde(own_cie.cie(), 0x1000, 4)
+    for data in (dense.data, short.data + b"".join(parts), own_cie.data * 100_000):
         started = time.process_time()
         compile_any(CallFrameSection(data, 0x10000), ((0, 1 << 30),))
         seconds_a_megabyte = (time.process_time() - started) / (len(data) / 1e6)
