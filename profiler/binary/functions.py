@@ -40,9 +40,6 @@ class FunctionTable:
         return len(self.starts)
 
 
-EMPTY_FUNCTIONS = FunctionTable(array("Q"), array("Q"))
-
-
 def call_frames(elf: Elf) -> CallFrameSection:
     """Return the file's call frame information, empty if it has none; ElfError if unreadable."""
     address, data = elf.eh_frame or (0, b"")

@@ -14,10 +14,10 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 
 from profiler.binary.code_image import CodeImage
-from profiler.binary.elf import ET_EXEC, MAX_READ_BYTES, PF_X, Elf, Section
+from profiler.binary.elf import ET_EXEC, MAX_READ_BYTES, PF_X, Elf
 from profiler.binary.instructions import Flow, Instruction
-from profiler.binary.relocations import slot_of_stub
-from profiler.binary.symtab import STUB_SECTIONS, read_dynsym
+from profiler.binary.relocations import slot_of_stub, stub_section
+from profiler.binary.symtab import read_dynsym
 
 # lea disp32(%rip), %r64: REX.W (and R), 8D, ModRM with mod 00 and r/m 101.
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(.{4}))", re.DOTALL)
@@ -67,7 +67,7 @@ class CodeReferences:
                 name = self.function_name(target) if direct else self._slot_name(target)
                 place = address + match.start()
                 function = self._image.function(place) if name in names else None
-                if function is not None and not self._in_stubs(place):
+                if function is not None and stub_section(self._elf, place) is None:
                     starts.add(function.start)
         return sorted(starts)
 
@@ -93,14 +93,6 @@ class CodeReferences:
     def taken(self, address: int) -> bool:
         """Return whether code or data hold the address, other than to call it directly."""
         return address in self._pointers or address in self._by_target
-
-    def _in_stubs(self, address: int) -> bool:
-        return any(s.address <= address < s.address + s.size for s in self._stubs)
-
-    @cached_property
-    def _stubs(self) -> tuple[Section, ...]:
-        found = (self._elf.section(name) for name in STUB_SECTIONS)
-        return tuple(section for section in found if section is not None)
 
     def _slot_name(self, slot: int | None) -> str | None:
         symbol = None if slot is None else self._image.imports.symbols.get(slot)

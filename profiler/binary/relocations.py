@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from profiler.binary.elf import Elf
+from profiler.binary.elf import Elf, Section
 from profiler.binary.symtab import ElfSymbol, SymbolTable, read_dynsym
 
 R_64, R_GLOB_DAT, R_JUMP_SLOT, R_RELATIVE = 1, 6, 7, 8
@@ -64,6 +64,15 @@ def slot_of_stub(elf: Elf, address: int) -> int | None:
         return None
     distance = int(struct.unpack_from("<i", code, position + 2)[0])
     return address + position + 6 + distance
+
+
+def stub_section(elf: Elf, address: int) -> Section | None:
+    """Return the section of procedure linkage stubs that holds the address."""
+    for name in (".plt", ".plt.sec", ".plt.got"):
+        section = elf.section(name)
+        if section is not None and section.address <= address < section.address + section.size:
+            return section
+    return None
 
 
 def _entries(elf: Elf) -> Iterator[tuple[int, int, int]]:

@@ -17,7 +17,7 @@ from profiler.binary.elf import MAX_READ_BYTES, Elf, ElfError, string_at
 
 MAX_SYMBOLS = MAX_READ_BYTES // 24
 SYMBOL_BYTES = 24
-SHT_SYMTAB, SHT_DYNSYM, SHT_NOBITS = 2, 11, 8
+SHT_SYMTAB, SHT_DYNSYM = 2, 11
 STT_NOTYPE, STT_FUNC, STT_GNU_IFUNC = 0, 2, 10
 STB_LOCAL, STB_WEAK = 0, 2
 SHN_UNDEF = 0
@@ -145,6 +145,3 @@ def _count_by_hash(elf: Elf) -> int:
         if value & 1:  # the lowest bit ends a chain
             return int(last + position + 1)
     return 0
-
-
-STUB_SECTIONS = (".plt", ".plt.sec", ".plt.got")

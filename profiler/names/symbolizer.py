@@ -20,16 +20,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from profiler.binary.code_image import CodeImage
-from profiler.binary.elf import SHF_EXECINSTR, Elf, ElfError, Section
+from profiler.binary.elf import SHF_EXECINSTR, Elf, ElfError
 from profiler.binary.functions import FunctionTable
-from profiler.binary.relocations import Imports, read_imports, slot_of_stub
+from profiler.binary.relocations import Imports, read_imports, slot_of_stub, stub_section
 from profiler.binary.symtab import (
     STB_LOCAL,
     STB_WEAK,
     STT_FUNC,
     STT_GNU_IFUNC,
     STT_NOTYPE,
-    STUB_SECTIONS,
     SymbolTable,
     read_dynsym,
 )
@@ -158,14 +157,13 @@ class Symbolizer:
 
     def _stub(self, address: int) -> Symbol | None:
         """Name a procedure linkage stub after the function that it jumps to, as objdump does."""
-        for section in self._stub_sections:
-            if section.address <= address < section.address + section.size:
-                size = max(section.entry_bytes, 8)
-                start = address - (address - section.address) % size
-                slot = slot_of_stub(self._elf, start)
-                target = None if slot is None else self._imports.symbols.get(slot)
-                return None if target is None else Symbol(f"{target.name}@plt", start, "dynsym")
-        return None
+        section = stub_section(self._elf, address)
+        if section is None:
+            return None
+        start = address - (address - section.address) % max(section.entry_bytes, 8)
+        slot = slot_of_stub(self._elf, start)
+        target = None if slot is None else self._imports.symbols.get(slot)
+        return None if target is None else Symbol(f"{target.name}@plt", start, "dynsym")
 
     def _infer(self, start: int | None) -> Symbol | None:
         name = None if start is None else self._inferred.name(start)
@@ -187,11 +185,6 @@ class Symbolizer:
     @cached_property
     def _imports(self) -> Imports:
         return read_imports(self._elf)
-
-    @cached_property
-    def _stub_sections(self) -> tuple[Section, ...]:
-        found = (self._elf.section(name) for name in STUB_SECTIONS)
-        return tuple(section for section in found if section is not None)
 
 
 def _functions(table: SymbolTable, elf: Elf) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from profiler.binary.code_image import CodeImage
 from profiler.binary.elf import Elf, ElfError
-from profiler.binary.functions import EMPTY_FUNCTIONS
+from profiler.binary.functions import FunctionTable
 from profiler.binary.relocations import read_imports
 from profiler.binary.symtab import read_dynsym, read_symtab
 from profiler.names.symbolizer import Symbolizer
@@ -24,6 +25,7 @@ int (*volatile pointer)(int) = twice;
 int main(void) { puts("hello"); return pointer(0); }
 """
 HEADER_BYTES = 64
+NO_FUNCTIONS = FunctionTable(array("Q"), array("Q"))
 RELAXED = settings(
     max_examples=300,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -49,8 +51,8 @@ def read_everything(data: bytes) -> None:
         lambda: [list(table.functions()) for table in [read_dynsym(elf)] if table],
         lambda: read_imports(elf),
         lambda: read_debugdata(elf),
-        lambda: Symbolizer(elf, EMPTY_FUNCTIONS, table_sources(elf, "/x")).lookup(0x1000),
-        lambda: CodeImage(elf, EMPTY_FUNCTIONS).exported("main"),
+        lambda: Symbolizer(elf, NO_FUNCTIONS, table_sources(elf, "/x")).lookup(0x1000),
+        lambda: CodeImage(elf, NO_FUNCTIONS).exported("main"),
     ):
         try:
             read()

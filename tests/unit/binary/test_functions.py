@@ -9,7 +9,7 @@ import pytest
 
 from profiler.binary import functions as module
 from profiler.binary.call_frames import MalformedCallFramesError
-from profiler.binary.functions import EMPTY_FUNCTIONS, FunctionTable, functions
+from profiler.binary.functions import FunctionTable, functions
 from tests.call_frames import ADDRESS, Section
 from tests.compiled import assemble
 
@@ -45,8 +45,8 @@ def test_an_address_is_in_the_function_that_begins_before_and_ends_behind_it() -
 
 
 def test_without_functions_none_has_an_address() -> None:
-    assert EMPTY_FUNCTIONS.containing(0) is None
-    assert len(EMPTY_FUNCTIONS) == 0
+    assert table().containing(0) is None
+    assert len(table()) == 0
 
 
 def test_functions_of_a_real_library_end_where_the_assembler_said(tmp_path: Path) -> None:
