@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,28 +16,7 @@ from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe, ProbePlanner
 from profiler.wire.lookups import Kind, Layout
 from profiler.wire.unwind import push_site
-
-
-class Map(dict[bytes, bytes]):
-    """A BPF map in memory."""
-
-    set = dict.__setitem__
-
-    def delete(self, key: bytes) -> bool:
-        return self.pop(key, None) is not None
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:  # type: ignore[override]
-        yield from list(super().items())  # as the kernel does, whatever is deleted meanwhile
-
-
-class Module:
-    """The maps that the programs share with us."""
-
-    def __init__(self) -> None:
-        self.maps: dict[str, Map] = {}
-
-    def map(self, name: str) -> Map:
-        return self.maps.setdefault(name, Map())
+from tests.unit.fake_maps import Map, Module
 
 
 class Planner:
@@ -79,12 +58,9 @@ Make = Callable[[Planner], Discovery]
 
 
 @pytest.fixture
-def make(module: Module) -> Iterator[Make]:
-    def discovery(planner: Planner) -> Discovery:
-        target: Any = SimpleNamespace(memory=None, is_code=is_code)  # no container is met here
-        return Discovery(cast(BpfModule, module), cast(ProbePlanner, planner), target)
-
-    yield discovery
+def make(module: Module) -> Make:
+    target: Any = SimpleNamespace(memory=None, is_code=is_code)  # no container is met here
+    return lambda planner: Discovery(cast(BpfModule, module), cast(ProbePlanner, planner), target)
 
 
 def want(module: Module, callback: int, sort_function: int) -> None:

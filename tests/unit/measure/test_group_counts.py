@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import struct
-from types import SimpleNamespace
 from typing import Any
 
 from profiler.binary.probe_sites import Site
@@ -11,6 +10,7 @@ from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe
 from profiler.wire import lookups
 from profiler.wire.lookups import GroupKey, Place
+from tests.unit.fake_maps import Module
 
 HASH, TREE = 0x1000, 0x2000
 FIND, UNLINK = Place.FIND, Place.UNLINK
@@ -29,19 +29,16 @@ class Maps:
     """The programs' maps as the test fills them."""
 
     def __init__(self) -> None:
-        self.groups: dict[bytes, bytes] = {}
-        self.entry_counts: dict[bytes, bytes] = {}
-        module: Any = SimpleNamespace
-        self.module = module(map=lambda name: getattr(self, name))
+        self.module: Any = Module()
         self.noted: list[GroupKey] = []
         self.counts = GroupCounts(self.module, self.noted.append)
 
     def measure(self, one: GroupKey, v_table: int, count: int) -> None:
         head = struct.pack("<QQQ", 1, v_table, count)  # id, v_table, verified
-        self.groups[encoded(one)] = head.ljust(lookups._GROUP.size, b"\0")
+        self.module.map("groups")[encoded(one)] = head.ljust(lookups._GROUP.size, b"\0")
 
     def count_entries(self, one: GroupKey, count: int) -> None:
-        self.entry_counts[encoded(one)] = struct.pack("<Q", count)
+        self.module.map("entry_counts")[encoded(one)] = struct.pack("<Q", count)
 
 
 def probe(*entries: int, v_table: int | None = None) -> PlannedProbe:

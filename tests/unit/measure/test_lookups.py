@@ -14,22 +14,9 @@ from profiler.measure.lookups import LookupMeasurement
 from profiler.model.observed import Calibration
 from profiler.probes.planner import ProbePlan
 from profiler.process.target import TargetProcess
+from tests.unit.fake_maps import Module
 
 PLAN = ProbePlan((), True, ())
-
-
-class Map:
-    descriptor = 0
-    max_entries = 16
-
-    def get(self, _key: bytes) -> None:
-        return None
-
-    def set(self, _key: bytes, _value: bytes) -> None:
-        pass
-
-    def items(self) -> tuple[()]:
-        return ()
 
 
 class Refusing:
@@ -37,7 +24,7 @@ class Refusing:
 
     def __init__(self, number: int) -> None:
         ring = SimpleNamespace(drain=lambda: [])
-        self.module = SimpleNamespace(map=lambda _name: Map(), ring_buffer=lambda _name: ring)
+        self.module = SimpleNamespace(map=Module().map, ring_buffer=lambda _name: ring)
         self.number = number
         self.asked = 0
 

@@ -9,27 +9,27 @@ import pytest
 from profiler.linux.bpf import ProgramStatistics
 from profiler.measure.window_snapshots import WindowSnapshot, WindowSnapshots
 from profiler.wire.lookups import NO_WINDOW, WindowState
+from tests.unit.fake_maps import Map, Module
 
 SPENT = WindowState(17, 23, 3, 1, 700, 5, 2, 1, 11, 4)
 KEY = bytes(4)
 
 
-class Map(dict[bytes, bytes]):
-    """A BPF map in memory."""
-
-    set = dict.__setitem__
+@pytest.fixture
+def module() -> Module:
+    return Module()
 
 
 @pytest.fixture
-def states() -> Map:
-    return Map()
+def states(module: Module) -> Map:
+    return module.map("window_state")
 
 
 @pytest.fixture
-def snapshots(states: Map) -> WindowSnapshots:
+def snapshots(module: Module) -> WindowSnapshots:
     runs = (ProgramStatistics(900, 6), ProgramStatistics(100, 1))
     programs: Any = SimpleNamespace(
-        module=SimpleNamespace(map=lambda name: {"window_state": states}[name]),
+        module=module,
         entry_programs=lambda: [SimpleNamespace(statistics=lambda run=run: run) for run in runs],
     )
     clock: Any = SimpleNamespace(read_ns=lambda: 4_000, read_exactly_ns=lambda: 4_250)
