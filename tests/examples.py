@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 
+from profiler.files.recording_file import read_recording
 from profiler.model import profile as p
 from profiler.model import recording as r
 from profiler.report import distributions
+from profiler.report.aggregate import aggregate
 from profiler.report.findings import find
 
 SECOND_NS = 1_000_000_000
 START_NS = 7_200 * SECOND_NS
-
-FIELD_STACK = (
-    "__clone3",
-    "start_thread",
-    "dummy_start",
-    "do_monitor",
-    "~sipsock_read",
-    "handle_request_do",
-    "handle_incoming",
-    "~handle_request_register",
-    "~register_verify",
-    "sip_find_peer",
-    "~realtime_peer",
-    "~build_peer",
-    "ast_endpoint_create",
-    "ast_sip_create_serializer",
-    "ast_threadpool_serializer",
-    "ast_taskprocessor_create_with_listener",
-    "__ao2_find",
-    "internal_ao2_traverse",
-)
+RECORDING = Path(__file__).parent / "golden" / "recording-1" / "recording"
 
 
-def quantiles(values: dict[tuple[int, int], int], total: int | None = None) -> p.Quantiles:
+def quantiles(values: dict[tuple[int, int], int]) -> p.Quantiles:
     """Build a distribution from {(low, high): count}."""
     slots = tuple((low, high, count) for (low, high), count in sorted(values.items()))
-    if total is None:
-        total = sum((low + high - 1) * count // 2 for low, high, count in slots)
-    largest = slots[-1][1] - 1 if slots else None
-    return distributions.quantiles(r.Distribution(sum(values.values()), total, largest, slots))
+    total = sum((low + high - 1) * count // 2 for low, high, count in slots)
+    return distributions.quantiles(
+        r.Distribution(sum(values.values()), total, slots[-1][1] - 1 if slots else None, slots)
+    )
 
 
 NOTHING = quantiles({})
@@ -89,65 +73,48 @@ def empty() -> p.Profile:
 
 
 def field_story() -> p.Profile:
-    """55,585 taskprocessors in 7 buckets, and a REGISTER storm that walks them."""
-    stacks = _field_stacks()
+    """55,585 taskprocessors in 7 buckets, and a REGISTER storm that walks them.
+
+    The stored recording, with the samples of a whole minute and some lookups that were lost.
+    """
+    stored = aggregate(read_recording(RECORDING))
     samples = _field_samples()
+    counts = Counter(sample.tid for sample in samples)
     story = replace(
-        empty(),
-        command=("ebpf-prof", "asterisk", "--duration", "60"),
-        target=target(),
-        window=r.Window(START_NS, START_NS + 60 * SECOND_NS),
-        cost=p.CostReport(0.01, 0.0042, 0.0011, 0.0031, 0.031, 720, 1024),
+        stored,
+        frequency_hz=99.0,
+        cost=replace(stored.cost, open_ratio=0.031),
         sample_accounting=r.Accounting(len(samples) + 3, len(samples), 1, 2, 0, 0),
         lookup_accounting=r.Accounting(41_530, 41_214, 280, 22, 0, 14),
         stack_quality=p.StackQuality(len(samples), len(samples), ()),
         lookup_stack_quality=p.StackQuality(41_214, 41_213, (("unreadable stack", 1),)),
         unnamed_frames_ratio=0.021,
-        stacks=stacks,
         samples=samples,
-        lookup_stacks=(
-            p.WeightedStack(6, 0, 20_911.0, 166_031_412.5),
-            p.WeightedStack(7, 0, 2_304.0, 9_147_033.25),
-            p.WeightedStack(8, 1, 17_989.0, 31_203.25),
-        ),
-        threads=(
-            p.Thread(4733, "asterisk", "chan_sip do_monitor", 0.9789, 0.0021, 5_814),
-            p.Thread(4711, "asterisk", "console and signals", 0.0153, 0.0004, 91),
-            p.Thread(4720, "asterisk", None, 0.0051, None, 30),
-        ),
-        sockets=(
-            r.Socket("0.0.0.0:5060", 212_992, 198_144.5, 1_204),
-            r.Socket("127.0.0.1:38211", 0, 0.0, 0),
-        ),
-        containers=_field_containers(),
-        probe_windows=(
-            r.ProbeWindow(START_NS, START_NS + 20_000_000, 620, 2_210_000),
-            r.ProbeWindow(START_NS + SECOND_NS, START_NS + SECOND_NS + 31_000_000, 840, 3_020_000),
-        ),
+        threads=tuple(replace(one, samples=counts[one.tid]) for one in stored.threads),
+        containers=_field_containers(*stored.containers),
+        warnings=(),
     )
     return replace(story, findings=find(story))
 
 
-def _field_stacks() -> tuple[p.NamedStack, ...]:
-    kernel = (
-        "entry_SYSCALL_64_after_hwframe",
-        "do_syscall_64",
-        "__x64_sys_recvfrom",
-        "udp_recvmsg",
-    )
-    head = FIELD_STACK[:5]
+def _field_containers(worst: p.ContainerUse, dialogs: p.ContainerUse) -> tuple[p.ContainerUse, ...]:
+    (site,) = dialogs.call_sites
     return (
-        p.NamedStack((*FIELD_STACK, "tps_cmp_cb"), 0, None),
-        p.NamedStack((*FIELD_STACK, "tps_cmp_cb", "__strcasecmp_l_avx2"), 0, None),
-        p.NamedStack((*FIELD_STACK, "~hash_ao2_find_next"), 0, None),
-        p.NamedStack((*head, "__libc_recvfrom", *kernel), 4, None),
-        p.NamedStack(("_start", "__libc_start_main", "main", "poll"), 0, None),
-        p.NamedStack(
-            ("__clone3", "start_thread", "asterisk+0x1c3a40", "asterisk+0x6db40"), 0, None
+        replace(
+            worst,
+            chain=p.Chain(7_949.1, 8_104, 8_104),
+            lookups=p.LookupCounts(23_225, 23_215, 8, 0, 2, 738_412.0, 723_644.0, 753_180.0, 0.031),
+            comparisons=worst.call_sites[0].comparisons,
+            estimated_comparisons=5.57e9,
+            estimated_duration_ns=52.43e9,
         ),
-        p.NamedStack(FIELD_STACK[:-1], 0, None),
-        p.NamedStack((*FIELD_STACK[:10], "ast_taskprocessor_get", "__ao2_find"), 0, None),
-        p.NamedStack((*FIELD_STACK[:7], "sip_find_call", "__ao2_find"), 0, None),
+        replace(
+            dialogs,
+            name="dialogs (dialog_cmp_cb)",
+            lookups=p.LookupCounts(17_989, 17_989, 0, 0, 0, 571_320.0, 560_022.0, 582_618.0, 0.78),
+            estimated_duration_ns=4.2e8,
+            call_sites=(replace(site, estimated_total=571_320.0, estimated_low=560_022.0),),
+        ),
     )
 
 
@@ -159,118 +126,6 @@ def _field_samples() -> tuple[r.Sample, ...]:
     rows += [(4720, 5, 500 + index * 1_900_000_000) for index in range(30)]
     rows.sort(key=lambda row: (row[2], row[0]))
     return tuple(r.Sample(START_NS + at, tid, stack) for tid, stack, at in rows)
-
-
-def _field_containers() -> tuple[p.ContainerUse, ...]:
-    chain = quantiles(
-        {
-            (0, 1): 311,
-            (3, 4): 5,
-            (896, 1024): 804,
-            (2048, 2304): 2_010,
-            (3968, 4096): 4_211,
-            (7680, 7936): 7_204,
-            (7936, 8192): 8_670,
-        },
-        total=175_178_445,
-    )
-    times = quantiles(
-        {
-            (768, 1024): 316,
-            (15_360, 16_384): 2_814,
-            (32_768, 36_864): 4_211,
-            (65_536, 73_728): 9_884,
-            (98_304, 114_688): 5_979,
-            (294_912, 327_680): 21,
-        },
-        total=1_649_000_000,
-    )
-    small = quantiles({(0, 1): 4_000, (1, 2): 11_989, (2, 3): 1_600, (3, 4): 400})
-    small_times = quantiles({(512, 768): 12_000, (768, 1024): 5_900, (12_288, 14_336): 89})
-    return (
-        p.ContainerUse(
-            address=0x7F3A5C0012A8,
-            kind="hash",
-            name="taskprocessors (tps_cmp_cb)",
-            buckets=7,
-            elements_start=55_585,
-            elements_end=55_702,
-            chain=p.Chain(7_949.1, 8_104, 8_104),
-            hash_function="tps_hash_cb",
-            sort_function=None,
-            comparator="tps_cmp_cb",
-            lookups=p.LookupCounts(23_225, 23_215, 8, 0, 2, 738_412.0, 723_644.0, 753_180.0, 0.031),
-            comparisons=chain,
-            sort_calls=NOTHING,
-            duration_ns=times,
-            estimated_comparisons=5.57e9,
-            estimated_duration_ns=52.43e9,
-            call_sites=(
-                p.CallSiteUse(
-                    "taskprocessor.c",
-                    776,
-                    "ast_taskprocessor_create_with_listener",
-                    "__ao2_find",
-                    p.Search.KEY,
-                    20_921,
-                    665_141.0,
-                    651_839.0,
-                    0.0,
-                    chain,
-                    NOTHING,
-                    times,
-                ),
-                p.CallSiteUse(
-                    "taskprocessor.c",
-                    741,
-                    "ast_taskprocessor_get",
-                    "__ao2_find",
-                    p.Search.KEY,
-                    2_304,
-                    73_271.0,
-                    71_806.0,
-                    0.31,
-                    chain,
-                    NOTHING,
-                    times,
-                ),
-            ),
-        ),
-        p.ContainerUse(
-            address=0x7F3A5C0480C8,
-            kind="hash",
-            name="dialogs (dialog_cmp_cb)",
-            buckets=563,
-            elements_start=812,
-            elements_end=809,
-            chain=p.Chain(1.44, 5, 6),
-            hash_function="dialog_hash_cb",
-            sort_function=None,
-            comparator="dialog_cmp_cb",
-            lookups=p.LookupCounts(17_989, 17_989, 0, 0, 0, 571_320.0, 560_022.0, 582_618.0, 0.78),
-            comparisons=small,
-            sort_calls=NOTHING,
-            duration_ns=small_times,
-            estimated_comparisons=532_200.0,
-            estimated_duration_ns=4.2e8,
-            call_sites=(
-                p.CallSiteUse(
-                    None,
-                    None,
-                    "sip_find_call",
-                    "__ao2_callback",
-                    p.Search.SCAN,
-                    17_989,
-                    571_320.0,
-                    560_022.0,
-                    0.78,
-                    small,
-                    NOTHING,
-                    small_times,
-                ),
-            ),
-        ),
-    )
 
 
 HOSTILE_NAME = "<script>alert('x')</script>;\"&amp;\n\r\t\x00\x1b[31m\u202e\udc80]]>"

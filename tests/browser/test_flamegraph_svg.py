@@ -59,7 +59,7 @@ def test_it_draws_every_frame_and_asks_for_nothing(browser, tmp_path) -> None:
     shown = browser.run(SHOWN)
     assert len(shown) == browser.run('return document.querySelectorAll("g.frame rect").length')
     assert shown[0] == ["all threads", 0, 1_280]
-    assert shown[1] == ["chan_sip do_monitor (4733)", 0, 1_254]  # 5,814 of 5,935 samples
+    assert shown[1] == ["do_monitor (chan_sip.so) (4733)", 0, 1_254]  # 5,814 of 5,935 samples
     labels = browser.run(
         'return Array.from(document.querySelectorAll("g.frame text"), (node) => node.textContent)'
     )
@@ -91,10 +91,10 @@ def test_zoomed_frames_show_names_that_had_no_room(browser, tmp_path) -> None:
 
 def test_the_menu_shows_one_thread(browser, tmp_path) -> None:
     show(browser, tmp_path, "field_story")
-    browser.type("select", "console")
+    browser.type("select", "main")
     shown = widths(browser)
     assert set(shown) == {
-        *("all threads", "console and signals (4711)"),
+        *("all threads", "main (4711)"),
         *("_start", "__libc_start_main", "main", "poll"),
     }
     assert set(shown.values()) == {(0, 1_280)}

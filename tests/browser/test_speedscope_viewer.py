@@ -57,7 +57,7 @@ def wait_until_it_says(browser: Browser, *wanted: str) -> list[str]:
     [
         (
             "field_story",
-            "chan_sip do_monitor (4733) (1/4)",
+            "do_monitor (chan_sip.so) (4733) (1/4)",
             ["tps_cmp_cb", "ast_endpoint_create", "~build_peer", "udp_recvmsg"],
         ),
         ("hostile", "(1/4)", ["leaf;with;semicolons", "[stack truncated: no table]"]),
@@ -78,9 +78,9 @@ def test_the_other_threads_and_the_comparisons_are_a_key_away(
     browser, serve, speedscope, tmp_path
 ) -> None:
     show(browser, serve, speedscope, tmp_path, written("field_story"))
-    wait_until_it_says(browser, "chan_sip do_monitor (4733) (1/4)")
+    wait_until_it_says(browser, "do_monitor (chan_sip.so) (4733) (1/4)")
     for name in (
-        "console and signals (4711) (2/4)",
+        "main (4711) (2/4)",
         "asterisk (4720) (3/4)",
         "comparisons in lookups (4/4)",
     ):

@@ -29,16 +29,17 @@ class Maps:
     """The programs' maps as the test fills them."""
 
     def __init__(self) -> None:
-        self.module: Any = Module()
+        module: Any = Module()
+        self.map = module.map
         self.noted: list[GroupKey] = []
-        self.counts = GroupCounts(self.module, self.noted.append)
+        self.counts = GroupCounts(module, self.noted.append)
 
     def measure(self, one: GroupKey, v_table: int, count: int) -> None:
         head = struct.pack("<QQQ", 1, v_table, count)  # id, v_table, verified
-        self.module.map("groups")[encoded(one)] = head.ljust(lookups._GROUP.size, b"\0")
+        self.map("groups")[encoded(one)] = head.ljust(lookups._GROUP.size, b"\0")
 
     def count_entries(self, one: GroupKey, count: int) -> None:
-        self.module.map("entry_counts")[encoded(one)] = struct.pack("<Q", count)
+        self.map("entry_counts")[encoded(one)] = struct.pack("<Q", count)
 
 
 def probe(*entries: int, v_table: int | None = None) -> PlannedProbe:

@@ -42,7 +42,7 @@ def test_a_repair_is_shown_with_the_thread_and_the_container_first() -> None:
     assert lines[2:9] == [
         "THREADS",
         "                                                         before   after   change",
-        "  chan_sip do_monitor                                    97.9 %  11.0 %  -86.9 %",
+        "  do_monitor (chan_sip.so)                               97.9 %  11.0 %  -86.9 %",
         "",
         "CONTAINERS  (time of lookups, of the window)",
         "                           before  after   change        lookups/s      elements",

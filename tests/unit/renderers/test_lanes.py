@@ -24,8 +24,8 @@ def test_the_largest_remainders_are_rounded_up() -> None:
 def test_the_busiest_thread_comes_first() -> None:
     lanes = sample_lanes(examples.field_story())
     assert [(lane.label, lane.weight) for lane in lanes] == [
-        ("chan_sip do_monitor (4733)", 5_814),
-        ("console and signals (4711)", 91),
+        ("do_monitor (chan_sip.so) (4733)", 5_814),
+        ("main (4711)", 91),
         ("asterisk (4720)", 30),
     ]
 

@@ -51,8 +51,8 @@ def test_every_thread_is_a_profile_and_comparisons_are_the_last() -> None:
     assert [
         (item["name"], item["unit"], len(item["samples"])) for item in document["profiles"]
     ] == [
-        ("chan_sip do_monitor (4733)", "nanoseconds", 5_814),
-        ("console and signals (4711)", "nanoseconds", 91),
+        ("do_monitor (chan_sip.so) (4733)", "nanoseconds", 5_814),
+        ("main (4711)", "nanoseconds", 91),
         ("asterisk (4720)", "nanoseconds", 30),
         ("comparisons in lookups", "none", 3),
     ]
