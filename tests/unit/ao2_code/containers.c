@@ -100,14 +100,12 @@ struct container {
 
 /* What stands before every object. */
 struct header {
-#ifndef ASTERISK_13
     void *destructor;
+#ifndef ASTERISK_13
     void *weak;
 #ifdef AO2_DEBUG
     long data_size;
 #endif
-#else
-    void *destructor;
 #endif
     int references;
     unsigned magic;
@@ -119,20 +117,19 @@ struct allocated {
     struct container container;
 };
 
+/* SITE: the parameters by which a call tells its place, HERE and PASS: arguments for them. */
 #ifdef ASTERISK_13
 enum { MAGIC_SHIFT = 2 };
-#else
-enum { MAGIC_SHIFT = 4 };
-#endif
-
-#ifdef ASTERISK_13
 #define SITE
 #define HERE
 #define PASS
+#define USE_SITE 0
 #else
-#define SITE , const char *tag, const char *file, int line, const char *function
-#define HERE , NULL, __FILE__, __LINE__, __func__
-#define PASS , tag, file, line, function
+enum { MAGIC_SHIFT = 4 };
+#define SITE     , const char *tag, const char *file, int line, const char *function
+#define HERE     , NULL, __FILE__, __LINE__, __func__
+#define PASS     , tag, file, line, function
+#define USE_SITE (line + (tag != NULL) + (file == function))
 #endif
 
 extern char __executable_start[];
@@ -156,40 +153,15 @@ static void tell(const char *what, void *from)
 #define API __attribute__((noinline, visibility("default")))
 #define FAR __attribute__((noipa))
 
-#ifdef ASTERISK_13
-FAR API int __ao2_ref(void *object, int delta)
-{
-    struct node *node = object;
-    if (delta < 0 && node->links != 77) {
-        tell("release", __builtin_return_address(0));
-    }
-    return sink += delta;
-}
-
-FAR API int __ao2_lock(void *object, int how, const char *file, const char *function, int line,
-                       const char *name)
-{
-    sink += how + line + (file == function) + (name != NULL);
-    return pthread_mutex_lock(lock_of(object));
-}
-
-FAR API int __ao2_unlock(void *object, const char *file, const char *function, int line,
-                         const char *name)
-{
-    tell("unlock", __builtin_return_address(0));
-    sink += line + (file == function) + (name != NULL);
-    return pthread_mutex_unlock(lock_of(object));
-}
-#define REF(o, d) __ao2_ref(o, d)
-#else
 FAR API int __ao2_ref(void *object, int delta SITE)
 {
     struct node *node = object;
     if (delta < 0 && node->links != 77) {
         tell("release", __builtin_return_address(0));
     }
-    return sink += delta + line + (tag != NULL) + (file == function);
+    return sink += delta + USE_SITE;
 }
+#define REF(o, d) __ao2_ref(o, d HERE)
 
 FAR API int __ao2_lock(void *object, int how, const char *file, const char *function, int line,
                        const char *name)
@@ -205,8 +177,6 @@ FAR API int __ao2_unlock(void *object, const char *file, const char *function, i
     sink += line + (file == function) + (name != NULL);
     return pthread_mutex_unlock(lock_of(object));
 }
-#define REF(o, d) __ao2_ref(o, d, NULL, __FILE__, __LINE__, __func__)
-#endif
 
 FAR static int is_object(void *object)
 {
@@ -271,8 +241,7 @@ static void *internal_ao2_traverse(struct container *self, unsigned flags, void 
     struct walk *walk = NULL;
     struct node *node;
     struct state *state;
-    callback plain = NULL, sort;
-    callback_data rich = NULL;
+    callback sort;
     int how;
 
     if (!is_object(self)) {
@@ -293,15 +262,7 @@ static void *internal_ao2_traverse(struct container *self, unsigned flags, void 
         }
     }
     if (!with) {
-        if (has_data) {
-            rich = match_all_data;
-        } else {
-            plain = match_all;
-        }
-    } else if (has_data) {
-        rich = (callback_data)with;
-    } else {
-        plain = (callback)with;
+        with = has_data ? (void *)match_all_data : (void *)match_all;
     }
     if (flags & NOLOCK) {
         how = adjust_lock(self, flags & UNLINK ? LOCK_WRITE : LOCK_MUTEX, 1);
@@ -314,8 +275,8 @@ static void *internal_ao2_traverse(struct container *self, unsigned flags, void 
     state = alloca(sizeof(*state));
     node = self->v_table->first(self, flags, argument, state);
     for (; node; node = self->v_table->next(self, state, node)) {
-        int match = has_data ? rich(node->object, argument, data, (int)flags)
-                             : plain(node->object, argument, (int)flags);
+        int match = has_data ? ((callback_data)with)(node->object, argument, data, (int)flags)
+                             : ((callback)with)(node->object, argument, (int)flags);
         match &= MATCH | STOP;
         if (match == 0) {
             continue;
@@ -362,9 +323,7 @@ static void *internal_ao2_traverse(struct container *self, unsigned flags, void 
         REF(list, -1);
         return walk;
     }
-#ifndef ASTERISK_13
-    sink += line + (tag == file) + (function != NULL);
-#endif
+    sink += USE_SITE;
     return found;
 }
 
@@ -390,14 +349,7 @@ API void *__ao2_find_debug(struct container *c, void *argument, unsigned flags, 
 
 API void *__ao2_find(struct container *c, void *argument, unsigned flags SITE)
 {
-    void *arguments = argument;
-    callback with;
-
-    if (!c) {
-        return NULL;
-    }
-    with = c->compare;
-    return __ao2_callback(c, flags, with, arguments PASS);
+    return c ? __ao2_callback(c, flags, c->compare, argument PASS) : NULL;
 }
 
 API void *__ao2_unlink(struct container *c, void *object, unsigned flags SITE)
@@ -557,25 +509,13 @@ static struct container *clone_debug(struct container *self, const char *tag)
 #define DEBUG_CLONE
 #endif
 
-static const struct methods v_table_hash = {
-    .destroy = hash_destroy,
-    .clone = hash_clone,
-    DEBUG_CLONE.create = hash_create,
-    .insert = hash_insert,
-    .first = hash_first,
-    .next = hash_next,
-    .step = hash_step,
-};
-
-static const struct methods v_table_rbtree = {
-    .destroy = hash_destroy,
-    .clone = hash_clone,
-    DEBUG_CLONE.create = hash_create,
-    .insert = tree_insert,
-    .first = tree_first,
-    .next = tree_next,
-    .step = hash_step,
-};
+#define METHODS(kind)                                                                           \
+    {                                                                                           \
+        .destroy = hash_destroy, .clone = hash_clone, DEBUG_CLONE.create = hash_create,         \
+        .insert = kind##_insert, .first = kind##_first, .next = kind##_next, .step = hash_step, \
+    }
+static const struct methods v_table_hash = METHODS(hash);
+static const struct methods v_table_rbtree = METHODS(tree);
 
 static int hash_of(const void *object, int flags)
 {
@@ -589,29 +529,21 @@ static int hash_zero(const void *object, int flags)
     return 0;
 }
 
-static struct container *prepare(struct container *c, const struct methods *methods,
-                                 callback compare)
-{
-    if (c) {
-        c->v_table = methods;
-        c->compare = compare;
-        pthread_mutex_init(lock_of(c), NULL);
-    }
-    return c;
-}
-
-static struct container *alloc_container(void)
+static struct container *alloc_container(const struct methods *methods, callback compare)
 {
     struct allocated *made = calloc(1, sizeof(*made));
 
     made->header.references = 1;
     made->header.magic = 0xa70b123u << MAGIC_SHIFT;
+    made->container.v_table = methods;
+    made->container.compare = compare;
+    pthread_mutex_init(&made->lock, NULL);
     return &made->container;
 }
 
 API struct container *__ao2_container_alloc_hash(callback compare)
 {
-    struct container *c = prepare(alloc_container(), &v_table_hash, compare);
+    struct container *c = alloc_container(&v_table_hash, compare);
 
     c->hash = hash_of;
     c->n_buckets = 7;
@@ -629,7 +561,7 @@ API struct container *__ao2_container_alloc_list(callback compare)
 
 API struct container *__ao2_container_alloc_rbtree(callback compare)
 {
-    return prepare(alloc_container(), &v_table_rbtree, compare);
+    return alloc_container(&v_table_rbtree, compare);
 }
 
 #ifdef COUNTED
@@ -643,6 +575,13 @@ static int compare(void *object, void *argument, int flags)
 static int compare_data(void *object, void *argument, void *data, int flags)
 {
     return sink += data != NULL, compare(object, argument, flags);
+}
+
+static void look_up(struct container *c, callback with, void *wanted, unsigned mode)
+{
+    __ao2_find(c, wanted, mode HERE);
+    __ao2_callback(c, mode, with, wanted HERE);
+    __ao2_callback_data(c, mode, compare_data, wanted, c HERE);
 }
 
 /* With an argument: after a byte was read, so that probes can be placed before. */
@@ -660,19 +599,14 @@ int main(int argc, char **argv)
         sink += getchar() + argv[1][0];
     }
     for (i = 0; i < 5; i++) {
-        struct node *node = c->v_table->create(c, &objects[i]);
-        c->v_table->insert(c, node);
+        c->v_table->insert(c, c->v_table->create(c, &objects[i]));
     }
     for (i = 0; i < 10; i++) {
         void *wanted = i < 5 ? &objects[2] : NULL;
-        unsigned mode = modes[i % 5];
-        __ao2_find(c, wanted, mode HERE);
-        __ao2_callback(c, mode, i & 1 ? compare : NULL, wanted HERE);
-        __ao2_callback_data(c, mode, compare_data, wanted, c HERE);
-        __ao2_weakproxy_find(c, wanted, mode HERE);
-        __ao2_find(tree, wanted, mode HERE);
-        __ao2_callback(tree, mode, i & 1 ? compare : NULL, wanted HERE);
-        __ao2_callback_data(tree, mode, compare_data, wanted, tree HERE);
+        callback with = i & 1 ? compare : NULL;
+        look_up(c, with, wanted, modes[i % 5]);
+        __ao2_weakproxy_find(c, wanted, modes[i % 5] HERE);
+        look_up(tree, with, wanted, modes[i % 5]);
     }
     __ao2_find(c, &objects[1], KEY | UNLINK HERE);
     __ao2_callback_data(c, KEY | UNLINK, NULL, &objects[4], c HERE);
@@ -680,11 +614,7 @@ int main(int argc, char **argv)
     __ao2_unlink(c, &objects[0], NOLOCK HERE);
     tree->v_table->insert(tree, tree->v_table->create(tree, &objects[3]));
     for (i = 0; i < 10; i++) {
-        void *wanted = i < 5 ? &objects[3] : NULL;
-        unsigned mode = modes[i % 5];
-        __ao2_find(tree, wanted, mode HERE);
-        __ao2_callback(tree, mode, compare, wanted HERE);
-        __ao2_callback_data(tree, mode, compare_data, wanted, tree HERE);
+        look_up(tree, compare, i < 5 ? &objects[3] : NULL, modes[i % 5]);
     }
     return 0;
 }

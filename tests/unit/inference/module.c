@@ -4,6 +4,17 @@
 static volatile int count;
 static void *state;
 
+/* Takes room, so that what follows is late in its function. */
+ALWAYS_INLINE void take_room(int value)
+{
+    for (int i = 0; i < 100; i++) {
+        count += value;
+        count ^= i;
+        count *= 7;
+        count -= count >> 3;
+    }
+}
+
 /* Its name is passed from here alone, and early. */
 static int request_cb(void *object, void *argument)
 {
@@ -20,12 +31,7 @@ ALWAYS_INLINE void late_report(void)
 
 static int silent_outer(void *object, void *argument)
 {
-    for (int i = 0; i < 100; i++) {
-        count += object == argument;
-        count ^= i;
-        count *= 7;
-        count -= count >> 3;
-    }
+    take_room(object == argument);
     if (count & 1) {
         late_report();
     }
@@ -121,19 +127,9 @@ static int show_peers(void *object, void *argument)
 /* Shows a callback's name, but at its very end. */
 static int late_callback(void *object, void *argument)
 {
-    for (int i = 0; i < 100; i++) {
-        count += object == argument;
-        count ^= i;
-        count *= 7;
-        count -= count >> 3;
-        count += count << 5;
-        count ^= count >> 7;
-        count *= 11;
-        count -= count >> 4;
-        count += count << 2;
-        count ^= count >> 9;
-        count *= 19;
-    }
+    take_room(object == argument);
+    take_room(object != argument);
+    take_room(count);
     ast_log(1, "module.c", 30, "inlined_at_the_end_cb", "x");
     return 0;
 }
@@ -166,35 +162,19 @@ static int busy_callback(void *object, void *argument)
 /* Not taken, and its name comes in its second half. */
 static NEVER_INLINE int plain_and_late(int value)
 {
-    for (int i = 0; i < value; i++) {
-        count ^= i;
-        count *= 7;
-        count -= count >> 3;
-        count += count << 5;
-        count ^= count >> 7;
-    }
+    take_room(value);
+    take_room(-value);
     log("late");
-    for (int i = 0; i < value; i++) {
-        count ^= i;
-    }
+    take_room(value);
     return count;
 }
 
 /* Address taken, no callback by its name, and named late. */
 static int surprising(void *object, void *argument)
 {
-    for (int i = 0; i < 100; i++) {
-        count += object == argument;
-        count ^= i;
-        count *= 7;
-        count -= count >> 3;
-    }
+    take_room(object == argument);
     log("surprise");
-    for (int i = 0; i < 100; i++) {
-        count ^= i;
-        count *= 13;
-        count -= count >> 6;
-    }
+    take_room(object != argument);
     return count;
 }
 
