@@ -99,7 +99,7 @@ class Box:
     ) -> dict[str, Any]:
         """Search and change, for as long as so many lookups and changes take on this machine."""
         run = self.begin(search, **options)
-        self._wait(run, lambda truth: truth["lookups"] >= lookups and truth["changes"] >= changes)
+        self.wait(run, lambda truth: truth["lookups"] >= lookups and truth["changes"] >= changes)
         return self.end(run)
 
     def begin(self, search: str, **options: object) -> int:
@@ -110,14 +110,18 @@ class Box:
 
     def end(self, run: int) -> dict[str, Any]:
         self.instance.groundtruth(f"stop {run}")
-        return self._wait(run, lambda truth: truth["state"] == "done")
+        return self.wait(run, is_done)
 
-    def _wait(self, run: int, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    def wait(self, run: int, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         deadline = time.monotonic() + 240
         while not is_so(truth := self.instance.groundtruth(f"result {run}")):
             assert time.monotonic() < deadline, truth
             time.sleep(0.02)
         return truth
+
+
+def is_done(truth: dict[str, Any]) -> bool:
+    return bool(truth["state"] == "done")
 
 
 @contextmanager

@@ -59,6 +59,15 @@ def check_accounting(counting: Counting) -> dict[LookupCounter, int]:
     return counters
 
 
+def check_kinds(asterisk: Instance, counting: Counting) -> None:
+    """Run every search in containers of all kinds."""
+    for kind in ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies"):
+        with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
+            searches = [search for search in SEARCHES if possible(search, kind, False)]
+            assert (kind, check(counting, target, searches)) == (kind, {})
+            check_accounting(counting)
+
+
 @pytest.mark.parametrize("hollow", [0, 9], ids=["", "hollow"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_search_is_counted_exactly(
@@ -80,11 +89,7 @@ def test_every_search_is_counted_exactly(
 @pytest.mark.parametrize("variant", VARIANTS[1:], ids=lambda v: f"{v.links.value}-{v.iterator}")
 def test_every_way_to_attach_counts_the_same(asterisk: Instance, variant: Variant) -> None:
     with Counting(asterisk.pid, variant) as counting:
-        for kind in ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies"):
-            with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
-                searches = [search for search in SEARCHES if possible(search, kind, False)]
-                assert (kind, check(counting, target, searches)) == (kind, {})
-                check_accounting(counting)
+        check_kinds(asterisk, counting)
 
 
 def by_the_unlocking(image: CodeImage) -> ao2_code.Ao2Code:
@@ -100,11 +105,7 @@ def test_ends_seen_by_the_unlocking_count_the_same(
     monkeypatch.setattr(planner, "analyse", by_the_unlocking)
     with Counting(asterisk.pid) as counting:
         assert counting.plan.has(Place.TRAVERSAL_UNLOCK) and not counting.plan.exhausted_sites
-        for kind in ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies"):
-            with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
-                searches = [search for search in SEARCHES if possible(search, kind, False)]
-                assert (kind, check(counting, target, searches)) == (kind, {})
-                check_accounting(counting)
+        check_kinds(asterisk, counting)
 
 
 def test_a_million_lookups_of_eight_threads_and_not_one_wrong(asterisk: Instance) -> None:

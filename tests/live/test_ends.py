@@ -42,31 +42,26 @@ def still_computes(asterisk: Instance) -> None:
     assert "System uptime" in asterisk.cli("core show uptime")
 
 
-def test_an_interrupt_ends_early_and_writes_all(busy: Instance, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "reason"), [(signal.SIGINT, "interrupt"), (signal.SIGTERM, "termination")]
+)
+def test_a_signal_ends_early_and_writes_all(
+    busy: Instance, tmp_path: Path, number: signal.Signals, reason: str
+) -> None:
     with started(busy.pid, tmp_path / "result", seconds=LONG_S) as running:
         running.wait_recording(2, lookups=1)
-        running.send(signal.SIGINT)
+        running.send(number)
         result = running.finish()
     assert result.code == 0, result.errors
     assert_written(result)
     report = result.profile()
-    assert report["stopped_by"] == "interrupt"
+    assert report["stopped_by"] == reason
     assert 1.5 < report["window"]["duration_s"] < LONG_S
     assert report["accounting"]["samples"]["kept"] > 0
     assert report["containers"]
-    assert "Ended early: interrupt" in result.out
+    assert f"Ended early: {reason}" in result.out
     assert changed_code(busy.pid) == []
     still_computes(busy)
-
-
-def test_termination_writes_all_too(busy: Instance, tmp_path: Path) -> None:
-    with started(busy.pid, tmp_path / "result", seconds=LONG_S) as running:
-        running.wait_recording(1)
-        running.send(signal.SIGTERM)
-        result = running.finish()
-    assert result.code == 0, result.errors
-    assert_written(result)
-    assert result.profile()["stopped_by"] == "termination"
 
 
 def test_the_end_of_the_connection_writes_all_too(busy: Instance, tmp_path: Path) -> None:
@@ -143,12 +138,19 @@ def test_the_target_dies_in_the_middle(
     asterisk.groundtruth("make end hash 7 70")
     asterisk.groundtruth("storm end 1 600")
     folder = tmp_path / "result"
-    options = ("-F", "499", "--budget", "20%")  # so many samples take the default budget alone
+    options = (
+        "-F",
+        "499",
+        "--budget",
+        "20%",
+        "--strict",
+    )  # so many samples take the default budget alone
     with started(asterisk.pid, folder, *options, seconds=LONG_S) as running:
         running.wait_recording(3, lookups=1)
         os.kill(asterisk.pid, signal.SIGKILL)
         result = running.finish()
-    assert result.code == 0, result.errors
+    assert result.code == 7, result.errors
+    assert "the target ended before the time was over" in result.errors
     assert_written(result)
     report = result.profile()
     assert report["target"]["exited"] is True
@@ -160,19 +162,6 @@ def test_the_target_dies_in_the_middle(
     assert {"__ao2_find", "start_thread"} <= frames
     assert report["threads"][0]["samples"] > 0
     assert any(site["file"] for c in report["containers"] for site in c["call_sites"])
-
-
-def test_strict_makes_an_early_death_an_error(
-    short_lived: Callable[..., Instance], tmp_path: Path
-) -> None:
-    asterisk = short_lived("16")
-    with started(asterisk.pid, tmp_path / "result", "--strict", seconds=LONG_S) as running:
-        running.wait_recording(1)
-        os.kill(asterisk.pid, signal.SIGKILL)
-        result = running.finish()
-    assert result.code == 7, result.errors
-    assert_written(result)
-    assert "the target ended before the time was over" in result.errors
 
 
 def test_the_target_restarts_itself(short_lived: Callable[..., Instance], tmp_path: Path) -> None:

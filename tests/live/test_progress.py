@@ -34,23 +34,6 @@ def test_a_terminal_shows_one_line_that_moves(sip: Instance, tmp_path: Path) -> 
     assert result.out.startswith("asterisk ")
 
 
-def test_a_pipe_gets_a_line_after_ten_seconds(sip: Instance, tmp_path: Path) -> None:
-    words = command("asterisk", "-p", str(sip.pid), "-d", "12s", "-o", str(tmp_path / "r"))
-    with subprocess.Popen(
-        words,
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as tool:
-        assert tool.stderr is not None
-        lines = [line.rstrip("\n") for line in tool.stderr]
-        assert tool.wait(LIMIT_S) == 0
-    assert [bool(LINE.fullmatch(line)) for line in lines] == [True, False]
-    assert lines[1].startswith("results: ")
-
-
 def test_a_pipe_that_nobody_reads_ends_nothing(sip: Instance, tmp_path: Path) -> None:
     folder = tmp_path / "result"
     words = " ".join(command("asterisk", "-p", str(sip.pid), "-d", "12s", "-o", str(folder)))

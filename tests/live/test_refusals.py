@@ -50,15 +50,6 @@ def refusal(result: Result) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def test_no_such_process(tmp_path: Path) -> None:
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    result = profile(gone.pid, tmp_path / "result", expect=3)
-    line, _ = refusal(result)
-    assert line == f"no process has the pid {gone.pid}"
-    assert not result.folder.exists()
-
-
 def test_not_an_asterisk(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "100"]) as other:
         try:
@@ -66,17 +57,6 @@ def test_not_an_asterisk(tmp_path: Path) -> None:
         finally:
             other.kill()
     assert line.startswith(f"process {other.pid} (sleep) is not an Asterisk: ")
-
-
-def test_several_are_listed(sip: Instance, pjsip: Instance, tmp_path: Path) -> None:
-    result = run(["asterisk", "-d", "1s", "-o", str(tmp_path / "result")], tmp_path / "result")
-    assert result.code == 3
-    lines = result.errors.splitlines()
-    assert re.fullmatch(r"ebpf-prof: \d+ Asterisk processes are running:", lines[0])
-    for asterisk in (sip, pjsip):
-        (row,) = (line for line in lines if line.split()[0] == str(asterisk.pid))
-        assert "asterisk.conf" in row
-    assert re.fullmatch(r"  try: pick one: ebpf-prof asterisk --pid \d+", lines[-1])
 
 
 def test_not_root(sip: Instance) -> None:
@@ -149,60 +129,6 @@ def test_another_package_called_bcc(sip: Instance, tmp_path: Path) -> None:
     (hidden / "__init__.py").write_text("")
     path = f"{hidden.parent}:{REPOSITORY}"
     result = profile(sip.pid, tmp_path / "result", expect=6, PYTHONPATH=path)
-    refusal(result)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["-d", "0s"],
-        ["-d", "soon"],
-        ["-F", "0"],
-        ["--budget", "101%"],
-        ["--budget", "0.01%"],
-        ["-U", "-K"],
-        ["--frequently"],
-    ],
-)
-def test_senseless_options(sip: Instance, tmp_path: Path, words: list[str]) -> None:
-    result = run(["asterisk", "-p", str(sip.pid), *words], tmp_path / "result")
-    assert result.code == 2
-    refusal(result)
-
-
-def test_a_link_instead_of_a_folder(sip: Instance, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    folder = tmp_path / "result"
-    folder.symlink_to(tmp_path / "elsewhere")
-    line, _ = refusal(profile(sip.pid, folder, expect=2))
-    assert "is not a folder (or is a symlink)" in line
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def test_a_link_instead_of_a_file(sip: Instance, tmp_path: Path) -> None:
-    folder = tmp_path / "result"
-    folder.mkdir()
-    (tmp_path / "precious").write_text("precious")
-    (folder / "recording").symlink_to(tmp_path / "precious")
-    line, _ = refusal(profile(sip.pid, folder, "-q", seconds=1, expect=2))
-    assert "is not a file (or is a symlink)" in line
-    assert (tmp_path / "precious").read_text() == "precious"
-
-
-def test_a_folder_that_is_there_is_written_into(sip: Instance, tmp_path: Path) -> None:
-    folder = tmp_path / "result"
-    folder.mkdir()
-    (folder / "notes").write_text("mine")
-    for _ in range(2):
-        profile(sip.pid, folder, "-q", "--cpu-only", seconds=1)
-    assert (folder / "notes").read_text() == "mine"
-    assert (folder / "profile.json").exists()
-
-
-def test_a_recording_that_is_none(tmp_path: Path) -> None:
-    (tmp_path / "recording").write_bytes(b"no recording")
-    result = run(["report", str(tmp_path / "recording")], tmp_path / "result")
-    assert result.code == 2
     refusal(result)
 
 

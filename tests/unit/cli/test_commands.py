@@ -159,9 +159,20 @@ def test_help_fits_into_eighty_columns(words: list[str]) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("words", [("-U", "-K"), ("--verify", "--cpu-only")])
-def test_options_that_leave_nothing_are_refused(words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("-U", "-K"), "nothing to"),
+        (("--verify", "--cpu-only"), "nothing to"),
+        (("-d", "soon"), "is no duration"),
+        (("-F", "0"), "'-F'"),
+        (("--budget", "0.01%"), "is no budget"),
+        (("--frequently",), "No such option"),
+    ],
+)
+def test_senseless_options_are_refused_with_a_hint(words: tuple[str, ...], reason: str) -> None:
     result = run("asterisk", *words)
-    assert result.returncode == 2
-    assert "nothing to" in result.stderr
-    assert "try: use one of them, or none" in result.stderr
+    assert (result.returncode, result.stdout) == (2, "")
+    refusal, hint = result.stderr.splitlines()
+    assert reason in refusal
+    assert hint.startswith("  try: ")
