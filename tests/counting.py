@@ -8,15 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from types import TracebackType
 
-from profiler.asterisk.containers import read_container
+from profiler.measure.discovery import Discovery
 from profiler.measure.lookup_counters import LookupCounters
 from profiler.measure.thread_states import ThreadStates
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
-from profiler.probes.planner import PlannedProbe, ProbePlan, ProbePlanner
-from profiler.process.mappings import TargetCode
-from profiler.process.memory import TargetMemory
+from profiler.probes.planner import ProbePlan, ProbePlanner
+from profiler.process.target import TargetProcess
 from profiler.unwind.kernel_tables import TableLibrary
 from profiler.wire.lookups import (
     NO_WINDOW,
@@ -101,14 +99,12 @@ class Counting:
         **definitions: int,
     ) -> None:
         self.predicts = predicts
-        self.code = TargetCode(pid)
+        target = TargetProcess.open(pid, start_ticks=0)
+        self.code = target.code
         self.code.refresh()
         self.planner = ProbePlanner(self.code)
         self.plan = change_plan(self.planner)
         self.pid = pid
-        self.memory = TargetMemory(pid)
-        self.comparisons: dict[int, PlannedProbe] = {}
-        self.refused: set[int] = set()
         self._stack = ExitStack()
         library = TableLibrary()
         self.programs: UprobePrograms = load_programs(
@@ -126,17 +122,13 @@ class Counting:
         )
         self._stack.callback(self.programs.close)
         self._stack.callback(self.close)
+        self._discovery = Discovery(self.programs.module, self.planner, target)
         self._window = 0
 
     def __enter__(self) -> Counting:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stack.close()
 
     def open(self, control: Control = OPEN) -> None:
@@ -146,13 +138,12 @@ class Counting:
             threads.clear()
         self._window += 1
         self._control(replace(control, window=0))
-        probes = [probe.point for probe in self.probes()]
+        planned = (*self.plan.probes, *self._discovery.comparisons.values())
+        probes = [probe.point for probe in planned]
         if control.predicts:
             probes = [p for p in probes if place_of(p.cookie) != Place.TRAVERSAL_FIRST]
         self.programs.attach(probes, self.pid)
-        trapped = self.programs.module.map("trapped_functions")
-        for function in self.comparisons:
-            trapped.set(struct.pack("<Q", function), struct.pack("<I", 1))
+        self._discovery.placed()
         self._control(replace(control, window=self._window))
 
     @contextmanager
@@ -171,9 +162,6 @@ class Counting:
             assert frame is not None and not decode_traversal_frame(frame).differed
         self.close()
         self.open(replace(OPEN, return_share=PREDICTED_RETURN_SHARE, predicts=True))
-
-    def probes(self) -> tuple[PlannedProbe, ...]:
-        return (*self.plan.probes, *self.comparisons.values())
 
     def close(self) -> None:
         """Admit no more, wait for those in flight, and take the probes away."""
@@ -195,36 +183,12 @@ class Counting:
         assert state is not None
         return decode_window_state(state).in_flight
 
-    def learn(self, is_open: bool = True) -> None:
+    def learn(self) -> None:
         """Learn the containers and functions that were met; probes are placed anew if need be."""
         self.code.refresh()
-        module = self.programs.module
-        for key, value in list(module.map("unknown_v_tables").items()):
-            container = struct.unpack("<Q", value)[0]
-            state = read_container(self.memory, container, self.is_code)
-            if state is not None:
-                v_table = struct.pack("<Q", state.v_table)
-                module.map("layouts").set(v_table, state.layout.encode())
-            module.map("unknown_v_tables").delete(key)
-        known = len(self.comparisons)
-        for pair in list(module.map("wanted_functions").items()):
-            for function in (struct.unpack("<Q", part)[0] for part in pair):
-                self._want(function)
-        if len(self.comparisons) != known and is_open:
+        if self._discovery.look():
             self.close()
             self.open()
-
-    def is_code(self, address: int) -> bool:
-        return self.code.at(address) is not None
-
-    def _want(self, function: int) -> None:
-        if function in self.comparisons or function in self.refused:
-            return
-        probe = self.planner.comparison(function)
-        if probe is None:
-            self.refused.add(function)
-        else:
-            self.comparisons[function] = probe
 
     def _control(self, control: Control) -> None:
         self.programs.module.map("control").set(_ZERO, control.encode())

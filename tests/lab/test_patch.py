@@ -1,13 +1,13 @@
 """The patched binary, on an ELF file that a compiler made."""
 
 import struct
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from lab import patch
 from lab.errors import LabError
+from tests import compiled
 
 SOURCE = """
 int seen;
@@ -18,11 +18,8 @@ LOAD = "movl $1567, %%edx\\n"
 
 
 def build(tmp_path: Path, name: str, code: str) -> bytes:
-    source = tmp_path / "a.c"
-    source.write_text(SOURCE.format(name=name, code=code))
-    library = tmp_path / "a.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
-    return library.read_bytes()
+    source = SOURCE.format(name=name, code=code)
+    return compiled.build(tmp_path, source, "-shared", "-fPIC").read_bytes()
 
 
 def test_only_the_immediate_changes(tmp_path: Path) -> None:

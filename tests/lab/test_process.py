@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab import process
+from tests.compiled import build
 
 # The first thread ends at once; the other lives on with everything that the process has open.
 LEADER_ENDS = """
@@ -28,12 +29,7 @@ int main(void)
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("root")
-    source = directory / "a.c"
-    source.write_text(LEADER_ENDS)
-    command = ["gcc", "-static", "-pthread", "-o", str(directory / "program"), str(source)]
-    subprocess.run(command, check=True)
-    return directory / "program"
+    return build(tmp_path_factory.mktemp("root"), LEADER_ENDS, "-static", "-pthread")
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from tests import compiled
+
 SOURCE = r"""
 #include <unistd.h>
 void *__ao2_find(void *self, const void *arg, int flags) { return self; }
@@ -22,11 +24,7 @@ int main(int argc, char **argv)
 
 def build(folder: Path, name: str = "asterisk", *flags: str) -> Path:
     """Compile the program into `folder` and return it."""
-    source = folder / "fake.c"
-    source.write_text(SOURCE)
-    output = folder / name
-    subprocess.run(["gcc", *(flags or ("-O2",)), "-rdynamic", "-o", output, source], check=True)
-    return output
+    return compiled.build(folder, SOURCE, *(flags or ("-O2",)), "-rdynamic").rename(folder / name)
 
 
 def start(*command: str | Path) -> subprocess.Popen[bytes]:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from profiler.asterisk.build import parse_options, read_build
 from profiler.binary.elf import Elf
+from tests import compiled
 from tests.unit.fake_asterisk import build
 
 FLAGS = [
@@ -35,13 +35,12 @@ def test_another_program_is_no_asterisk() -> None:
 
 
 def test_a_version_that_is_computed_is_unknown(tmp_path: Path) -> None:
-    source = tmp_path / "odd.c"
-    source.write_text(
+    source = (
         "int x; void __ao2_find(void) {} void ast_taskprocessor_get(void) {}\n"
         'const char *ast_get_version(void) { return x ? "1" : "2"; } int main(void) {}\n'
     )
-    subprocess.run(["gcc", "-O2", "-rdynamic", "-o", tmp_path / "odd", source], check=True)
-    found = read_build(Elf.from_bytes((tmp_path / "odd").read_bytes()))
+    program = compiled.build(tmp_path, source, "-O2", "-rdynamic")
+    found = read_build(Elf.from_bytes(program.read_bytes()))
 
     assert found is not None
     assert found.version is None
