@@ -86,6 +86,7 @@ class Box:
 
     instance: Instance
     name: str
+    words: str  # that it was made by
     address: int
     is_sorted: bool
     elements: int
@@ -129,7 +130,7 @@ def box(instance: Instance, name: str, words: str) -> Iterator[Box]:
     made = instance.groundtruth(f"make {name} {words}", 300)
     is_sorted = made["sorted"] or made["kind"] == "rbtree"
     try:
-        yield Box(instance, name, int(made["address"], 16), is_sorted, made["elements"])
+        yield Box(instance, name, words, int(made["address"], 16), is_sorted, made["elements"])
     finally:
         instance.groundtruth(f"free {name}", 300)
 
@@ -161,6 +162,24 @@ def overcounted(count: Count, truth: dict[str, Any]) -> dict[int, tuple[int, int
         for slot, counted in count.comparison_slots.items()
         if counted > right.get(slot, 0)
     }
+
+
+def check_while_changing(
+    counting: Counting, target: Box, search: str, lookups: int, changes: int, churn: int
+) -> None:
+    """Search while elements come and go; assert that no count is wrong."""
+    learn(counting, target, [search])
+    # Without a pause, readers keep writers waiting where they share a lock.
+    options = {"rate": 1_000} if "rwlock" in target.words else {}
+    truth = target.run_changing(
+        search, lookups, changes, threads=4, churners=2, churn=churn, **options
+    )
+    counted = counting.count(target.address, truth["line"])
+    assert counted.lookups == truth["lookups"]
+    if not counting.predicts:  # such windows end when elements come and go: see test_every_lookup
+        assert counted.verified == counted.lookups
+    assert not [verdict for verdict in counted.verdicts if verdict.name.startswith("CONTRA")]
+    assert overcounted(counted, truth) == {}
 
 
 def possible(search: str, kind: str, is_hollow: bool) -> bool:

@@ -3,46 +3,37 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lab.errors import LabError
 from lab.instance import Instance
-
-_SECONDS = 600  # until a storm ends by itself
+from tests.groundtruth import box
 
 
 @contextmanager
 def storm(asterisk: Instance, name: str, elements: int, threads: int) -> Iterator[None]:
     """Let threads look up at full speed in a container of 7 buckets, all of them hits."""
-    asterisk.groundtruth(f"make {name} hash 7 {elements}")
-    run = asterisk.groundtruth(f"storm {name} {threads} {_SECONDS}")["run"]
-    try:
-        yield
-    finally:
-        asterisk.groundtruth(f"stop {run}")
-        _free(asterisk, name)
-
-
-def _free(asterisk: Instance, name: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
+    with box(asterisk, name, f"hash 7 {elements}") as target:
+        run = target.begin("hit", threads=threads)
         try:
-            asterisk.groundtruth(f"free {name}")
-            return
-        except LabError:  # its threads have not ended yet
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+            yield
+        finally:
+            target.end(run)
 
 
 @contextmanager
 def meanwhile(work: Callable[[], object]) -> Iterator[None]:
-    """Let something be done on a thread of its own, and wait for its end."""
-    worker = threading.Thread(target=work)
+    """Let something be done again and again on a thread of its own until the block ends."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.is_set():
+            work()
+
+    worker = threading.Thread(target=repeat)
     worker.start()
     try:
         yield
     finally:
+        over.set()
         worker.join()

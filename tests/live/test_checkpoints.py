@@ -7,7 +7,7 @@ import pytest
 from lab.instance import Instance
 from profiler.wire.lookups import NO_WINDOW, decode_window_state
 from tests.counting import Counting
-from tests.groundtruth import Box, box, differences, learn, overcounted
+from tests.groundtruth import Box, box, check_while_changing, differences, learn
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
@@ -68,17 +68,7 @@ def test_no_count_is_wrong_while_elements_come_and_go(
 ) -> None:
     counting = ways[predicts]
     with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
-        learn(counting, target, [search])
-        options = {"rate": 1_000} if "rwlock" in KINDS[kind] else {}
-        truth = target.run_changing(
-            search, 1_000, 50, threads=4, churners=2, churn=churn, **options
-        )
-        counted = counting.count(target.address, truth["line"])
-        assert counted.lookups == truth["lookups"]
-        if not counting.predicts:
-            assert counted.verified == counted.lookups
-        assert not [verdict for verdict in counted.verdicts if verdict.name.startswith("CONTRA")]
-        assert overcounted(counted, truth) == {}
+        check_while_changing(counting, target, search, 1_000, 50, churn)
 
 
 def test_nothing_is_cached_from_one_window_to_the_next(

@@ -23,9 +23,9 @@ from tests.groundtruth import (
     UNPREDICTED,
     Box,
     box,
+    check_while_changing,
     differences,
     learn,
-    overcounted,
     possible,
 )
 
@@ -208,19 +208,7 @@ def test_changes_meanwhile_leave_verified_counts_right(
 ) -> None:
     counting = ways[predicts]
     with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
-        learn(counting, target, [search])
-        # Without a pause, readers keep writers waiting where they share a lock.
-        options = {"rate": 1_000} if "rwlock" in KINDS[kind] else {}
-        truth = target.run_changing(
-            search, 2_000, 100, threads=4, churners=2, churn=churn, **options
-        )
-        counted = counting.count(target.address, truth["line"])
-        assert counted.lookups == truth["lookups"]
-        if not counting.predicts:  # such windows end when elements come and go: see test_windows
-            assert counted.verified == counted.lookups
-        contradicted = {verdict for verdict in counted.verdicts if verdict.name[0] == "C"}
-        assert not contradicted
-        assert overcounted(counted, truth) == {}
+        check_while_changing(counting, target, search, 2_000, 100, churn)
         counting.close()
         check_accounting(counting)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -92,16 +91,11 @@ def test_there_is_room_for_more_threads_than_places(
         lookups = session.run.lookups
         assert lookups is not None
         places = lookups._module.map("thread_states").max_entries
-        over = threading.Event()
 
         def work() -> None:
-            while not over.is_set():
-                target.run("hit", threads=threads, count=each)
-                time.sleep(0.1)
+            target.run("hit", threads=threads, count=each)
+            time.sleep(0.1)
 
         with meanwhile(work):
-            try:
-                # Every thread makes `each` lookups, so these are of more threads than places.
-                profile_until(session, lambda m: m.counters()[LookupCounter.KEPT] > places * each)
-            finally:
-                over.set()
+            # Every thread makes `each` lookups, so these are of more threads than places.
+            profile_until(session, lambda m: m.counters()[LookupCounter.KEPT] > places * each)

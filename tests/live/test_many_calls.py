@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,25 +33,12 @@ def busy() -> Iterator[Instance]:
         yield asterisk
 
 
-@contextmanager
-def channels_are_listed(asterisk: Instance) -> Iterator[None]:
-    """List all channels again and again, each time on a connection and a thread of its own."""
-    over = threading.Event()
-
-    def run() -> None:
-        while not over.is_set():
-            asterisk.cli("core show channels concise")
-
-    with meanwhile(run):
-        try:
-            yield
-        finally:
-            over.set()
-
-
 def test_hundreds_of_calls_are_profiled_as_one_group(busy: Instance, tmp_path: Path) -> None:
+    def list_channels() -> None:
+        busy.cli("core show channels concise")  # on a connection and a thread of its own
+
     watch = CpuWatch(busy.pid, with_threads=False)
-    with channels_are_listed(busy), watch.running():
+    with meanwhile(list_channels), watch.running():
         result = profile(busy.pid, tmp_path / "result", seconds=10)
     found = result.profile()
     assert len(found["threads"]) > CHANNELS
