@@ -112,24 +112,24 @@ def test_a_disk_without_room_takes_no_results_from_the_screen(
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
-def test_a_python_without_bcc(sip: Instance, tmp_path: Path) -> None:
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    (hidden / "sitecustomize.py").write_text(WITHOUT_BCC)
-    path = f"{hidden}:{REPOSITORY}"
-    result = profile(sip.pid, tmp_path / "result", expect=6, PYTHONPATH=path)
-    line, hint = refusal(result)
-    assert "BCC is there for /usr/bin/python3, but not for" in line
-    assert "--system-site-packages" in hint
-
-
-def test_another_package_called_bcc(sip: Instance, tmp_path: Path) -> None:
-    hidden = tmp_path / "hidden" / "bcc"
-    hidden.mkdir(parents=True)
-    (hidden / "__init__.py").write_text("")
-    path = f"{hidden.parent}:{REPOSITORY}"
-    result = profile(sip.pid, tmp_path / "result", expect=6, PYTHONPATH=path)
-    refusal(result)
+@pytest.mark.parametrize(
+    ("file", "text", "said", "hint"),
+    [
+        ("sitecustomize.py", WITHOUT_BCC, "not for", "--system-site-packages"),
+        ("bcc/__init__.py", "", "is another project", "pip uninstall bcc"),
+    ],
+)
+def test_a_python_without_bcc(
+    sip: Instance, tmp_path: Path, file: str, text: str, said: str, hint: str
+) -> None:
+    path = tmp_path / "hidden" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    hidden = f"{tmp_path / 'hidden'}:{REPOSITORY}"
+    result = profile(sip.pid, tmp_path / "result", expect=6, PYTHONPATH=hidden)
+    line, offered = refusal(result)
+    assert said in line
+    assert hint in offered
 
 
 def test_doctor_finds_nothing_wrong_here(tmp_path: Path) -> None:

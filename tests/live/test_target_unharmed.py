@@ -6,11 +6,13 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab import traffic
 from lab.instance import Instance
+from tests.groundtruth import box
 from tests.live.load import storm
 from tests.live.outside import changed_code
 from tests.live.running import profile_traffic, started
@@ -86,19 +88,19 @@ def test_only_the_target_is_trapped(
 
 def test_counts_of_the_target_are_right_while_it_is_profiled(sip: Instance, tmp_path: Path) -> None:
     """Lookups hit and compare as often as they would without probes."""
+
+    def hits() -> dict[str, Any]:
+        with box(sip, "exact", "hash 7 1001") as target:
+            return target.run("hit", count=100_100, threads=2)
+
     with started(sip.pid, tmp_path / "result", "--budget", "50%", seconds=600) as running:
         running.wait_recording(0.3)
-        sip.groundtruth("make exact hash 7 1001")
-        counted = sip.groundtruth("run exact hit count=100100 threads=2")
+        counted = hits()
         running.send(signal.SIGINT)
         report = running.finish().profile()
-    sip.groundtruth("free exact")
     assert report["stopped_by"] == "interrupt"
     assert sum(container["lookups"]["measured"] for container in report["containers"]) > 0
-    plain = sip.groundtruth("make exact hash 7 1001") and sip.groundtruth(
-        "run exact hit count=100100 threads=2"
-    )
-    sip.groundtruth("free exact")
+    plain = hits()
     for key in ("lookups", "hits", "comparisons", "histogram"):
         assert counted[key] == plain[key], key
 
@@ -129,8 +131,13 @@ def test_modules_loaded_meanwhile_are_unwound(sip: Instance, tmp_path: Path) -> 
     assert later
 
 
-def test_in_namespaces_of_its_own(short_lived: Callable[..., Instance], tmp_path: Path) -> None:
-    asterisk = short_lived("16", namespaces=True)
+@pytest.mark.parametrize("is_upgraded", [False, True], ids=["namespaces", "upgraded"])
+def test_in_namespaces_of_its_own_or_after_its_binary_was_replaced(
+    short_lived: Callable[..., Instance], tmp_path: Path, is_upgraded: bool
+) -> None:
+    asterisk = short_lived("16", namespaces=not is_upgraded)
+    if is_upgraded:
+        asterisk.upgrade()
     result, sent = profile_traffic(
         asterisk, tmp_path / "result", "register", 30, "-F", "499", seconds=8
     )
@@ -138,25 +145,9 @@ def test_in_namespaces_of_its_own(short_lived: Callable[..., Instance], tmp_path
     report = result.profile()
     assert report["target"]["pid"] == asterisk.pid
     assert report["target"]["exe"] == "/usr/sbin/asterisk"
-    assert report["containers"]
-    assert report["stacks"]["samples"] > 20
-    frames = {frame for stack, _ in result.folded("cpu.folded") for frame in stack}
-    assert {"start_thread", "ast_io_wait"} <= frames
-    assert changed_code(asterisk.pid) == []
-
-
-def test_after_its_binary_was_replaced(
-    short_lived: Callable[..., Instance], tmp_path: Path
-) -> None:
-    asterisk = short_lived("16")
-    asterisk.upgrade()
-    result, sent = profile_traffic(
-        asterisk, tmp_path / "result", "register", 30, "-F", "499", seconds=8
-    )
-    assert sent.complete
-    report = result.profile()
     assert report["target"]["version"].startswith("16.28")
     assert report["containers"]
+    assert report["stacks"]["samples"] > 20
     frames = {frame for stack, _ in result.folded("cpu.folded") for frame in stack}
     assert {"start_thread", "ast_io_wait"} <= frames
     assert result.explained("stacks") >= 0.99 * report["stacks"]["samples"]

@@ -151,16 +151,10 @@ def test_the_first_window_opens_within_the_first_half_second_and_is_small() -> N
     governor = Governor(0.01, 0)
     wait = governor.wait_ns(0)
     assert wait < SECOND_NS / 2
+    assert governor.grant(wait - MS, is_open=False) is None  # it is no longer than it must be
     grant = governor.grant(wait, is_open=False)
     assert grant is not None
     assert grant.allowance_ns == MIN_ALLOWANCE_NS
-
-
-def test_waiting_as_told_is_just_enough() -> None:
-    governor = Governor(0.01, 0)
-    wait = governor.wait_ns(0)
-    assert governor.grant(wait - MS, is_open=False) is None
-    assert governor.grant(wait, is_open=False) is not None
 
 
 def test_nothing_is_saved_beyond_the_depth() -> None:
@@ -203,18 +197,13 @@ def test_the_promise_is_by_the_second_from_two_per_cent_on() -> None:
     assert Governor(0.001, 0).horizon_ns == pytest.approx(20 * SECOND_NS)
 
 
-def test_samples_within_their_share_leave_windows_theirs() -> None:
+@pytest.mark.parametrize(("spent_ms", "beyond_ms"), [(3, 0), (5, 2)])
+def test_samples_cost_windows_what_is_beyond_their_share(spent_ms: int, beyond_ms: int) -> None:
     governor, undisturbed = Governor(0.01, 0), Governor(0.01, 0)
-    governor.charge_sampling(3 * MS, SECOND_NS)
-    assert governor.level_ns(SECOND_NS) == pytest.approx(undisturbed.level_ns(SECOND_NS))
-    assert governor.spent_ns == 3 * MS
-
-
-def test_samples_beyond_their_share_cost_windows() -> None:
-    governor, undisturbed = Governor(0.01, 0), Governor(0.01, 0)
-    governor.charge_sampling(5 * MS, SECOND_NS)
-    expected = undisturbed.level_ns(SECOND_NS) - 2 * MS
+    governor.charge_sampling(spent_ms * MS, SECOND_NS)
+    expected = undisturbed.level_ns(SECOND_NS) - beyond_ms * MS
     assert governor.level_ns(SECOND_NS) == pytest.approx(expected)
+    assert governor.spent_ns == spent_ms * MS
 
 
 def test_where_placing_probes_is_expensive_windows_measure_enough() -> None:
