@@ -74,10 +74,10 @@ class Result:
         return [(stack.split(";"), int(weight)) for stack, weight in split]
 
 
-def run(words: Sequence[str], folder: Path, seconds: float = 0.0, **changes: str) -> Result:
-    """Run one command to its end."""
+def finished(words: Sequence[str], folder: Path, seconds: float = 0.0, **changes: str) -> Result:
+    """Run a command to its end, beside the folder of its results."""
     done = subprocess.run(
-        command(*words),
+        words,
         cwd=folder.parent,
         env=environment(**changes),
         stdin=subprocess.DEVNULL,
@@ -86,6 +86,11 @@ def run(words: Sequence[str], folder: Path, seconds: float = 0.0, **changes: str
         timeout=seconds + LIMIT_S,
     )
     return Result(done.returncode, done.stdout, done.stderr, folder)
+
+
+def run(words: Sequence[str], folder: Path, seconds: float = 0.0, **changes: str) -> Result:
+    """Run one command of the profiler to its end."""
+    return finished(command(*words), folder, seconds, **changes)
 
 
 @contextmanager
@@ -107,16 +112,8 @@ def run_as_nobody(words: Sequence[str], tree: Path | None = None) -> Result:
         with public_tree() as fresh:
             return run_as_nobody(words, fresh)
     nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    done = subprocess.run(
-        [*nobody, *command(*words)],
-        cwd=tree,
-        env=environment(PYTHONPATH=str(tree), HOME="/nonexistent"),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
-    return Result(done.returncode, done.stdout, done.stderr, tree)
+    words = [*nobody, *command(*words)]
+    return finished(words, tree / "result", PYTHONPATH=str(tree), HOME="/nonexistent")
 
 
 def profile(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from lab.instance import Instance
 from tests.live.load import storm
-from tests.live.running import LIMIT_S, command, environment, profile, started
+from tests.live.running import command, finished, profile, started
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
@@ -37,16 +36,10 @@ def test_a_terminal_shows_one_line_that_moves(sip: Instance, tmp_path: Path) -> 
 def test_a_pipe_that_nobody_reads_ends_nothing(sip: Instance, tmp_path: Path) -> None:
     folder = tmp_path / "result"
     words = " ".join(command("asterisk", "-p", str(sip.pid), "-d", "12s", "-o", str(folder)))
-    done = subprocess.run(
-        ["bash", "-c", f"{words} 2>&1 >/dev/null | head -1; exit ${{PIPESTATUS[0]}}"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=12 + LIMIT_S,
-    )
-    assert done.returncode == 0
-    assert LINE.fullmatch(done.stdout.rstrip("\n"))
+    script = f"{words} 2>&1 >/dev/null | head -1; exit ${{PIPESTATUS[0]}}"
+    result = finished(["bash", "-c", script], folder, seconds=12)
+    assert result.code == 0
+    assert LINE.fullmatch(result.out.rstrip("\n"))
     assert (folder / "report.html").exists()
 
 

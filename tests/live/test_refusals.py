@@ -20,6 +20,7 @@ from tests.live.running import (
     Result,
     command,
     environment,
+    finished,
     profile,
     run,
     run_as_nobody,
@@ -65,25 +66,12 @@ def test_not_root(sip: Instance) -> None:
     assert refusal(result)[1].startswith("sudo ")
 
 
-def run_under(folder: Path, *words: str) -> Result:
-    """Run another command, which runs the profiler."""
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
-    return Result(done.returncode, done.stdout, done.stderr, folder)
-
-
 @pytest.mark.parametrize("call", [321, 298], ids=["bpf", "perf_event_open"])
 def test_seccomp_in_the_way(sip: Instance, tmp_path: Path, call: int) -> None:
     script = str(REPOSITORY / "tests" / "unit" / "deny_syscall.py")
     denied = [sys.executable, script, str(call), str(errno.EPERM)]
     words = command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(tmp_path / "result"))
-    result = run_under(tmp_path, *denied, *words)
+    result = finished([*denied, *words], tmp_path / "result")
     assert result.code in (5, 6), result.errors
     refusal(result)
 
@@ -95,7 +83,7 @@ def test_a_process_that_may_not_have_what_it_needs(
     sip: Instance, tmp_path: Path, limit: str, hint: str
 ) -> None:
     words = command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(tmp_path / "result"))
-    result = run_under(tmp_path, "prlimit", limit, *words)
+    result = finished(["prlimit", limit, *words], tmp_path / "result")
     assert result.code == 6
     assert hint in refusal(result)[1]
 
@@ -105,7 +93,7 @@ def test_a_disk_without_room_takes_no_results_from_the_screen(
 ) -> None:
     folder = tmp_path / "result"
     words = " ".join(command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(folder)))
-    result = run_under(tmp_path, "prlimit", "--fsize=4096", "bash", "-c", words)
+    result = finished(["prlimit", "--fsize=4096", "bash", "-c", words], tmp_path / "result")
     assert result.code == 2
     assert result.out.startswith("asterisk 16.28")
     assert re.fullmatch(r"ebpf-prof: cannot write .*: File too large\n  try: .*\n", result.errors)

@@ -25,14 +25,18 @@ def saved(tmp_path: Path) -> Path:
     return path
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "profiler", *words],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def finished(*command: str, path: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": f"{path}:{REPOSITORY}"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def run(*words: str, path: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    return finished(sys.executable, "-m", "profiler", *words, path=path)
+
+
+def shell(words: str) -> subprocess.CompletedProcess[str]:
+    words = words.replace("ebpf-prof", f"{sys.executable} -m profiler")
+    return finished("bash", "-o", "pipefail", "-c", words)
 
 
 def test_a_recording_is_shown_again_from_its_file_or_its_folder(saved: Path) -> None:
@@ -74,25 +78,8 @@ def test_a_recording_does_not_differ_from_itself(saved: Path) -> None:
 
 
 def test_whoever_stops_reading_is_no_error(saved: Path) -> None:
-    words = f"{sys.executable} -m profiler report {saved} | head -c 10"
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", words],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = shell(f"ebpf-prof report {saved} | head -c 10")
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def shell(words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", words.replace("ebpf-prof", f"{sys.executable} -m profiler")],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def test_output_that_cannot_be_written_is_an_error_of_one_line(saved: Path) -> None:
@@ -135,13 +122,7 @@ def test_an_interrupt_while_modules_are_loaded_is_told_in_one_line(tmp_path: Pat
         "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it\n"
         "os.kill(os.getpid(), signal.SIGINT)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "profiler", "--help"],
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run("--help", path=tmp_path)
     assert done.returncode == 130
     assert done.stderr == "ebpf-prof: aborted; no probe is left\n"
 
