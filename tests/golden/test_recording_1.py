@@ -1,24 +1,21 @@
 """A recording of format version 1, as 0.1.0 wrote it. Every later version must read and show it.
 
 Never write `recording-1/recording` anew; what is shown of it may change, as every golden output.
+tests/examples.py makes every output of it.
 """
 
 from __future__ import annotations
 
 import io
 import math
-from pathlib import Path
 
 import pytest
 
 from profiler.files.recording_file import read_recording
 from profiler.model.profile import Profile
 from profiler.renderers import text
-from profiler.renderers.outputs import OUTPUTS
 from profiler.report.aggregate import aggregate
-from profiler.report.difference import diff
-
-RECORDING = Path(__file__).parent / "recording-1" / "recording"
+from tests.examples import RECORDING
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +37,7 @@ def test_its_numbers_are_read(profile: Profile) -> None:
     assert math.fsum(stack.lookups for stack in profile.lookup_stacks) == 41_204
 
 
-def test_what_it_shows_is_found(profile: Profile) -> None:
-    assert [finding.id for finding in profile.findings][:2] == ["busy-thread", "long-chain"]
-
-
-@pytest.mark.parametrize("name", OUTPUTS)
-def test_every_output_can_be_made_of_it(profile: Profile, name: str) -> None:
-    out = io.StringIO()
-    OUTPUTS[name](profile, out)
-    assert "__ao2_find" in out.getvalue() or "ast_taskprocessor_get" in out.getvalue()
-
-
 def test_it_is_shown_in_a_terminal(golden, profile: Profile) -> None:
     out = io.StringIO()
     text.render(profile, out)
     golden("recording-1/terminal.txt", out.getvalue())
-
-
-def test_it_does_not_differ_from_itself(profile: Profile) -> None:
-    assert diff(profile, profile).is_empty()

@@ -61,15 +61,10 @@ def test_static_function_is_never_shown_under_its_neighbours_name(library: Path)
     truth = symbols_of(library)
     names = symbolizer(stripped(library))
     table = functions(Elf.from_bytes(library.read_bytes()))
-    for name, start in truth.items():
+    for name, exported in {"hidden": False, "shown": True, "behind": False, "entry": True}.items():
+        start = truth[name]
         bounds = table.containing(start)
-        if (
-            bounds is None
-            or bounds[0] != start
-            or name not in ("hidden", "shown", "behind", "entry")
-        ):
-            continue
-        exported = name in ("shown", "entry")
+        assert bounds is not None and bounds[0] == start
         for address in range(start, bounds[1]):
             found = names.lookup(address)
             assert found == (Symbol(name, start, "dynsym") if exported else None)
