@@ -59,6 +59,13 @@ def program() -> Iterator[int]:
     os.close(descriptor)
 
 
+@pytest.fixture
+def keeper(program: int) -> Iterator[Keeper]:
+    one = Keeper([program])
+    yield one
+    one.close()
+
+
 def everywhere(path: Path, program: int, pid: int) -> MultiProbeLink:
     image = image_of(path)
     table = read_symtab(image.elf)
@@ -123,18 +130,15 @@ def test_a_kill_while_probes_come_and_go_leaves_none(
 
 
 def test_probes_stay_as_long_as_they_are_wanted(
-    path: Path, program: int, target: subprocess.Popen[bytes]
+    path: Path, program: int, target: subprocess.Popen[bytes], keeper: Keeper
 ) -> None:
     link = everywhere(path, program, target.pid)
-    keeper = Keeper([program])
-    try:
-        keeper.attach([link])
-        assert len(changed_code(target.pid)) == FUNCTIONS
-        keeper.detach()
-        assert changed_code(target.pid) == []
-        keeper.attach([link])
-    finally:
-        keeper.close()
+    keeper.attach([link])
+    assert len(changed_code(target.pid)) == FUNCTIONS
+    keeper.detach()
+    assert changed_code(target.pid) == []
+    keeper.attach([link])
+    keeper.close()
     assert changed_code(target.pid) == []
     with pytest.raises(OSError, match="closed"):
         keeper.attach([link])
@@ -142,26 +146,20 @@ def test_probes_stay_as_long_as_they_are_wanted(
 
 
 def test_what_the_kernel_refuses_is_told(
-    path: Path, program: int, target: subprocess.Popen[bytes]
+    path: Path, program: int, target: subprocess.Popen[bytes], keeper: Keeper
 ) -> None:
     wrong = MultiProbeLink(program, ATTACH_UPROBE_MULTI, "/nowhere", (UprobeSite(0, 0),), 1, False)
-    keeper = Keeper([program])
-    try:
-        with pytest.raises(FileNotFoundError):
-            keeper.attach([everywhere(path, program, target.pid), wrong])
-        assert changed_code(target.pid) == []
-    finally:
-        keeper.close()
+    with pytest.raises(FileNotFoundError):
+        keeper.attach([everywhere(path, program, target.pid), wrong])
+    assert changed_code(target.pid) == []
 
 
-def test_a_keeper_that_was_killed_is_an_error(program: int) -> None:
-    keeper = Keeper([program])
+def test_a_keeper_that_was_killed_is_an_error(keeper: Keeper) -> None:
     os.kill(keeper._pid, signal.SIGKILL)
     with pytest.raises(OSError) as caught:
         keeper.attach([])
     assert caught.value.errno in (errno.EPIPE, errno.ECONNRESET)
     keeper.detach()
-    keeper.close()
 
 
 def test_the_keeper_holds_nothing_but_programs(program: int) -> None:
@@ -182,7 +180,7 @@ def test_the_keeper_holds_nothing_but_programs(program: int) -> None:
 
 
 def test_what_a_killed_process_has_left_goes_with_the_next_probes(
-    path: Path, program: int, target: subprocess.Popen[bytes]
+    path: Path, program: int, target: subprocess.Popen[bytes], keeper: Keeper
 ) -> None:
     link = everywhere(path, program, target.pid)
 
@@ -197,8 +195,6 @@ def test_what_a_killed_process_has_left_goes_with_the_next_probes(
             await_change(target.pid, link)
         if left(target.pid, seconds=0.2):
             break
-    keeper = Keeper([program])
     keeper.attach([link])
     keeper.detach()
-    keeper.close()
     assert changed_code(target.pid) == []

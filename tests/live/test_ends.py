@@ -29,7 +29,8 @@ def busy(sip: Instance) -> Iterator[Instance]:
         yield sip
 
 
-def assert_written(result: Result) -> None:
+def assert_written(result: Result, code: int = 0) -> None:
+    assert result.code == code, result.errors
     assert {path.name for path in result.folder.iterdir()} == set(FILES)
 
 
@@ -52,7 +53,6 @@ def test_a_signal_ends_early_and_writes_all(
         running.wait_recording(2, lookups=1)
         running.send(number)
         result = running.finish()
-    assert result.code == 0, result.errors
     assert_written(result)
     report = result.profile()
     assert report["stopped_by"] == reason
@@ -149,9 +149,8 @@ def test_the_target_dies_in_the_middle(
         running.wait_recording(3, lookups=1)
         os.kill(asterisk.pid, signal.SIGKILL)
         result = running.finish()
-    assert result.code == 7, result.errors
+    assert_written(result, 7)
     assert "the target ended before the time was over" in result.errors
-    assert_written(result)
     report = result.profile()
     assert report["target"]["exited"] is True
     assert report["stopped_by"] == "target exit"
@@ -172,7 +171,6 @@ def test_the_target_restarts_itself(short_lived: Callable[..., Instance], tmp_pa
         running.wait_recording(2)
         asterisk.cli("core restart now")
         result = running.finish()
-    assert result.code == 0, result.errors
     assert_written(result)
     report = result.profile()
     assert report["target"]["exited"] is True
