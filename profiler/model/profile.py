@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from profiler.model.recording import Accounting, ProbeWindow, Sample, Socket, Target, Window
+from profiler.model.recording import (
+    Accounting,
+    LookupStack,
+    ProbeWindow,
+    Sample,
+    Socket,
+    Target,
+    Window,
+)
 
 SCHEMA = "ebpf-prof/profile/1"
 
@@ -25,16 +33,6 @@ class NamedStack:
     frames: tuple[str, ...]
     kernel_count: int
     cause: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class WeightedStack:
-    """Estimated comparisons and lookups made under one call stack in one container."""
-
-    stack: int
-    container: int  # index into Profile.containers
-    lookups: float
-    comparisons: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +222,7 @@ class Profile:
     unnamed_frames_ratio: float | None  # share of user frames in samples that no symbol names
     stacks: tuple[NamedStack, ...]
     samples: tuple[Sample, ...]
-    lookup_stacks: tuple[WeightedStack, ...]
+    lookup_stacks: tuple[LookupStack, ...]  # `container`: index into Profile.containers
     threads: tuple[Thread, ...]  # busiest first
     sockets: tuple[Socket, ...]  # by drops and longest queue, the worst first
     containers: tuple[ContainerUse, ...]  # most expensive first

@@ -48,9 +48,7 @@ def aggregate(recording: Recording) -> prof.Profile:
         stacks=tuple(_named(stack, names) for stack in recording.stacks),
         samples=recording.samples,
         lookup_stacks=tuple(
-            prof.WeightedStack(
-                stack.stack, position[stack.container], stack.lookups, stack.comparisons
-            )
+            replace(stack, container=position[stack.container])
             for stack in recording.lookup_stacks
             if stack.container in position
         ),

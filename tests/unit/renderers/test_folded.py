@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.model.profile import NamedStack, Profile, WeightedStack
-from profiler.model.recording import Sample
+from profiler.model.profile import NamedStack, Profile
+from profiler.model.recording import LookupStack, Sample
 from profiler.renderers import folded
 from tests import examples
 
@@ -75,6 +75,6 @@ def test_every_sample_is_in_one_line(data: st.DataObject) -> None:
 @given(st.lists(st.floats(0, 1e12), max_size=30))
 def test_the_sum_of_comparisons_is_kept(weights: list[float]) -> None:
     story = examples.field_story()
-    stacks = tuple(WeightedStack(6, 0, 1.0, weight) for weight in weights)
+    stacks = tuple(LookupStack(6, 0, 1.0, weight) for weight in weights)
     rows = lines(folded.render_comparisons, replace(story, lookup_stacks=stacks))
     assert sum(weight for _, weight in rows) == round(math.fsum(weights))
