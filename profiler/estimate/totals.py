@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from profiler.estimate.contention import do_wait
 from profiler.estimate.extrapolation import (
     COUNTED_WAITING_DOUBT_RATIO,
     POOLED_LOOKUPS,
@@ -18,6 +17,17 @@ from profiler.estimate.extrapolation import (
 )
 from profiler.model.observed import MeasuredWindow
 from profiler.wire.lookups import Group, GroupKey
+
+# Lookups that take longer than the target runs meanwhile wait for something.
+WAITING_RATIO = 1.5
+
+
+def do_wait(lookups_ns: int, ran_ns: int) -> bool:
+    """Return whether lookups wait for each other: they take more time than all threads run.
+
+    Waits for a CPU, and lookups inside others, which count twice, may make it say so as well.
+    """
+    return lookups_ns > WAITING_RATIO * ran_ns
 
 
 def estimate_totals(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.estimate.contention import do_wait
+from profiler.estimate.totals import do_wait
 from profiler.measure.group_counts import GroupCounts
 from profiler.measure.open_window import WindowKind
 from profiler.measure.traversal_frames import TraversalFrames
