@@ -14,6 +14,7 @@ from profiler.wire.lookups import Group, GroupKey, Layout, LookupCounter, Lookup
 OVERHEAD_DOMINATED_RATIO = 0.2
 Histogram = dict[tuple[int, Metric], list[tuple[int, int]]]  # (group, metric): (slot, count)
 ContainerKey = tuple[int, int]  # address, comparator
+WithoutTable = tuple[tuple[str, str], ...]  # path, why its code has no table to unwind with
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Observed:
     calibration: Calibration | None
     sampling_cost_ns: int
     lookup_cost_ns: int
-    coverage: UnwindCoverage
+    without_table: WithoutTable
     warnings: tuple[str, ...]
 
     @property
@@ -148,10 +149,3 @@ class UnwindStack:
     cause: int
     frames: tuple[int, ...]
     kernel: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class UnwindCoverage:
-    """What the tables in the kernel do not cover. `skipped`: (path, why its code has no table)."""
-
-    skipped: tuple[tuple[str, str], ...]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from profiler import __version__
 from profiler.asterisk.find import FoundTarget
 from profiler.model import recording as rec
 from profiler.model.observed import Observed, ObservedLookups
 from profiler.names.session import NamingSession
 from profiler.record.lookup_groups import LookupGroups
+from profiler.record.preparation import Options
 from profiler.record.stacks import StackIndex
 from profiler.record.warnings import run_warnings
 from profiler.wire.lookups import LookupCounter
@@ -23,27 +22,20 @@ _LOST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a recording comes from."""
-
-    command: tuple[str, ...]
-    started_at: str
-    frequency_hz: float
-    budget_ratio: float | None
-
-
 def assemble(
     target: FoundTarget,
-    provenance: Provenance,
+    options: Options,
+    started_at: str,
     observed: Observed,
     names: NamingSession,
-    kernel_frames: bool = True,
-    user_frames: bool = True,
 ) -> rec.Recording:
     """Return the recording of a run."""
     frames = StackIndex(
-        observed.stacks, names.path, names.kernel_function, kernel_frames, user_frames
+        observed.stacks,
+        names.path,
+        names.kernel_function,
+        options.kernel_frames,
+        options.user_frames,
     )
     if observed.lookups is not None:
         frames.behind_probes = observed.lookups.behind_probes
@@ -58,12 +50,12 @@ def assemble(
     return rec.Recording(
         schema=rec.SCHEMA,
         tool_version=__version__,
-        command=provenance.command,
-        started_at=provenance.started_at,
+        command=options.command,
+        started_at=started_at,
         target=target.recorded(observed.exited),
         window=observed.window,
         stopped_by=observed.stopped_by,
-        frequency_hz=provenance.frequency_hz / observed.sampled_one_in,
+        frequency_hz=options.frequency_hz / observed.sampled_one_in,
         files=names.files(),
         frames=named,
         stacks=tuple(frames.stacks),
@@ -78,12 +70,10 @@ def assemble(
         lookup_accounting=_lookup_accounting(observed.lookups),
         probe_windows=tuple(w.window for w in observed.lookups.windows) if observed.lookups else (),
         probes=observed.lookups.probes if observed.lookups else (),
-        cost=_cost(observed, provenance.budget_ratio),
+        cost=_cost(observed, options.budget_ratio),
         warnings=(
             *observed.warnings,
-            *run_warnings(
-                observed, provenance.frequency_hz, provenance.budget_ratio, frames.ended_in
-            ),
+            *run_warnings(observed, options.frequency_hz, options.budget_ratio, frames.ended_in),
             *names.problems(),
         ),
     )

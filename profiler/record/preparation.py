@@ -16,7 +16,7 @@ from profiler.linux.bcc import BpfModule
 from profiler.linux.bpf import enable_program_statistics
 from profiler.measure.sample_cost import calibrate_interrupt
 from profiler.measure.sampler import register_definitions
-from profiler.model.observed import Calibration, UnwindCoverage
+from profiler.model.observed import Calibration, WithoutTable
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
 from profiler.probes.planner import ProbePlan, ProbePlanner
 from profiler.probes.push_sites import report_push_sites
@@ -58,7 +58,7 @@ class Loaded:
     plan: ProbePlan | None
     planner: ProbePlanner
     tables: UnwindTables
-    coverage: UnwindCoverage
+    without_table: WithoutTable
     calibration: Calibration | None
     interrupt_ns: int | None  # of one sample; None: it could not be measured
     exits: ThreadExits | None  # None: this kernel does not report so much
@@ -79,7 +79,7 @@ def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: O
     module = programs.module if programs else BpfModule(("cpu.bpf.c", "exits.bpf.c"), definitions)
     stack.callback(programs.close if programs else module.close)
     tables = UnwindTables(module, library)
-    coverage = tables.update(target.code.current)
+    without_table = tables.update(target.code.current)
     stack.callback(os.close, enable_program_statistics())
     calibration = None
     if programs is not None and plan is not None:
@@ -91,7 +91,7 @@ def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: O
         plan=plan,
         planner=planner,
         tables=tables,
-        coverage=coverage,
+        without_table=without_table,
         calibration=calibration,
         interrupt_ns=interrupt_ns,
         exits=_exits(stack, module),

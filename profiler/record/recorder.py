@@ -19,19 +19,17 @@ from profiler.measure.lookups import LookupMeasurement
 from profiler.measure.sampler import CpuSampler
 from profiler.measure.sampling_budget import SampleBudget
 from profiler.model import recording as rec
-from profiler.model.observed import Calibration, Observed, UnwindCoverage
+from profiler.model.observed import Observed, WithoutTable
 from profiler.names.session import NamingSession
-from profiler.probes.planner import ProbePlanner
 from profiler.process.events import ProcessEvents
 from profiler.process.procfs import is_running
 from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import UdpSockets
-from profiler.record.assembly import Provenance, assemble
+from profiler.record.assembly import assemble
 from profiler.record.collect import collect_lookups
 from profiler.record.preparation import Loaded, Options, load
 from profiler.record.progress import Progress, Stop
-from profiler.unwind.kernel_tables import UnwindTables
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
@@ -43,6 +41,7 @@ _MAX_SLEEP_NS = 50_000_000
 class Run:
     """What a running recording holds."""
 
+    loaded: Loaded
     sampler: CpuSampler
     lookups: LookupMeasurement | None
     events: ProcessEvents
@@ -50,10 +49,7 @@ class Run:
     sockets: UdpSockets
     process: TargetProcess
     names: NamingSession
-    planner: ProbePlanner
-    tables: UnwindTables
-    coverage: UnwindCoverage
-    calibration: Calibration | None
+    without_table: WithoutTable
     governor: Governor
     sampling: SampleBudget
     started_at: str = field(
@@ -108,6 +104,7 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     governor = Governor(options.budget_ratio, time.monotonic_ns())
     sampling = SampleBudget(sampler, governor, loaded.interrupt_ns, uses.cost_ns)
     run = Run(
+        loaded=loaded,
         sampler=sampler,
         lookups=_measurement(loaded, process, governor),
         events=events,
@@ -115,10 +112,7 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
         sockets=sockets,
         process=process,
         names=names,
-        planner=loaded.planner,
-        tables=loaded.tables,
-        coverage=loaded.coverage,
-        calibration=loaded.calibration,
+        without_table=loaded.without_table,
         governor=governor,
         sampling=sampling,
         start_ns=time.monotonic_ns(),
@@ -226,7 +220,7 @@ def _observe(run: Run) -> None:
     run.sampler.follow_cpus()
     try:
         if run.process.code.refresh():
-            run.coverage = run.tables.update(run.process.code.current)
+            run.without_table = run.loaded.tables.update(run.process.code.current)
             run.names.pin()  # it may be gone again when names are looked up
     except TargetError:
         run.exited = True
@@ -234,13 +228,7 @@ def _observe(run: Run) -> None:
 
 def finish(run: Run, target: FoundTarget, options: Options) -> rec.Recording:
     """Stop everything, and return what was recorded."""
-    observed = _collect(run)
-    provenance = Provenance(
-        options.command, run.started_at, options.frequency_hz, options.budget_ratio
-    )
-    return assemble(
-        target, provenance, observed, run.names, options.kernel_frames, options.user_frames
-    )
+    return assemble(target, options, run.started_at, _collect(run), run.names)
 
 
 def _collect(run: Run) -> Observed:
@@ -257,19 +245,16 @@ def _collect(run: Run) -> Observed:
     account = run.uses.account()
     with suppress(TargetError):
         run.process.code.refresh()  # what was mapped in the last second has names too
-    lookups = None
-    if run.lookups is not None:
-        lookups = collect_lookups(run.lookups, run.planner, run.process)
+    lookups = collect_lookups(run.lookups, run.loaded.planner, run.process) if run.lookups else None
     run.sampler.drain()
     run.sockets.sample()
     sockets = run.sockets.recorded()
-    refused = run.lookups.problem if run.lookups is not None else None
     for source in (
         run.uses.warning,
         run.sampler.warning,
         run.sampling.warning,
         run.sockets.warning,
-        refused,
+        run.lookups.problem if run.lookups is not None else None,
     ):
         if source:
             run.warnings.append(source)
@@ -284,9 +269,9 @@ def _collect(run: Run) -> Observed:
         account=account,
         sockets=sockets,
         lookups=lookups,
-        calibration=run.calibration,
+        calibration=run.loaded.calibration,
         sampling_cost_ns=run.sampling.cost_ns(),
         lookup_cost_ns=run.governor.spent_ns - run.sampling.charged_ns,
-        coverage=run.coverage,
+        without_table=run.without_table,
         warnings=tuple(run.warnings),
     )

@@ -41,7 +41,7 @@ def run_warnings(
             "missing there: the kernel did not tell what each used last"
         )
     # Libraries of data have no tables either; what matters is where stacks did end.
-    for path, problem in observed.coverage.skipped:
+    for path, problem in observed.without_table:
         if path in ended_in:
             yield f"stacks end in {path}: {problem}"
 

@@ -13,7 +13,7 @@ from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.elf import ElfError
 from profiler.binary.functions import call_frames
 from profiler.linux.bcc import BpfModule
-from profiler.model.observed import UnwindCoverage, UnwindStack
+from profiler.model.observed import UnwindStack, WithoutTable
 from profiler.process.mappings import TRAMPOLINES, CodeFile, LoadedCode
 from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table
 from profiler.wire.unwind import (
@@ -125,8 +125,8 @@ class UnwindTables:
         self._half = 1
         self._switched_at = 0.0
 
-    def update(self, loaded: Sequence[LoadedCode]) -> UnwindCoverage:
-        """Let the kernel unwind by these mappings from now on.
+    def update(self, loaded: Sequence[LoadedCode]) -> WithoutTable:
+        """Let the kernel unwind by these mappings from now on; return what it has no table for.
 
         The new list is written beside the one in use and then made current by one store. Waits
         until no program can be reading the place that is written to.
@@ -143,7 +143,7 @@ class UnwindTables:
                 skipped.append((code.mapping.path, problem))
         skipped += [(code.mapping.path, "too many mappings") for code in loaded[MAX_MAPPINGS:]]
         self._switch(b"".join(entries), len(entries))
-        return UnwindCoverage(tuple(skipped))
+        return tuple(skipped)
 
     def _entry(self, code: LoadedCode) -> tuple[bytes, str | None]:
         start, end = code.mapping.start, code.mapping.end

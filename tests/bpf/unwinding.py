@@ -17,7 +17,7 @@ from profiler.binary.elf import Elf
 from profiler.linux import bpf, perf_events
 from profiler.linux.bcc import BpfModule, Program
 from profiler.linux.cpus import online_cpus
-from profiler.model.observed import UnwindCoverage, UnwindStack
+from profiler.model.observed import UnwindStack
 from profiler.process.mappings import TargetCode
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
 from profiler.wire.unwind import CPU_COUNTERS, SAMPLE
@@ -137,11 +137,11 @@ class Unwinding:
         sizes = {**self.library.definitions(), "TARGET_TGID": pid, **definitions}
         self.module = BpfModule(sources or ("cpu.bpf.c",), sizes)
         self.tables = UnwindTables(self.module, self.library)
-        self.coverage: UnwindCoverage = self.tables.update(self.code.current)
+        self.tables.update(self.code.current)
 
     def refresh(self) -> bool:
         changed = self.code.refresh()
-        self.coverage = self.tables.update(self.code.current)
+        self.tables.update(self.code.current)
         return changed
 
     def load(self, first: str, following: str, programs: str, *kind: int) -> Program:

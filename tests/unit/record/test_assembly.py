@@ -9,11 +9,11 @@ from profiler.model.observed import (
     Observed,
     ObservedLookups,
     ThreadAccount,
-    UnwindCoverage,
     UnwindStack,
 )
 from profiler.model.recording import Accounting, Recording, Window
-from profiler.record.assembly import Provenance, assemble
+from profiler.record.assembly import assemble
+from profiler.record.preparation import Options
 from profiler.wire.lookups import LookupCounter
 from profiler.wire.unwind import WHOLE
 
@@ -43,10 +43,10 @@ def assembled(lookups: ObservedLookups | None = None, sampled_one_in: int = 1) -
         calibration=Calibration(600, 1_500, 900),
         sampling_cost_ns=11,
         lookup_cost_ns=22,
-        coverage=UnwindCoverage(()),
+        without_table=(),
         warnings=("it was cold",),
     )
-    return assemble(TARGET, Provenance((), "now", 99.0, 0.01), observed, NAMES)
+    return assemble(TARGET, Options(duration_ns=1), "now", observed, NAMES)
 
 
 def counted(counters: Mapping[LookupCounter, int]) -> ObservedLookups:

@@ -135,9 +135,9 @@ def assert_searchable(maps: FakeMaps, library: TableLibrary, loaded: tuple[Loade
 
 def test_the_kernel_finds_every_rule(code: TargetCode, library: TableLibrary) -> None:
     maps = maps_for(library)
-    coverage = tables_in(maps, library).update(code.current)
+    skipped = tables_in(maps, library).update(code.current)
     assert assert_searchable(maps, library, code.current) > 1000
-    assert coverage.skipped == ()
+    assert skipped == ()
     assert ACTIVE.unpack(maps.map("unwind_active").data)[1] == len(code.current)
     tables = [library.table(one.file) for one in code.current if one.file]
     assert sum(len(table.rows) for table in tables) > 10_000
@@ -163,11 +163,11 @@ def test_an_update_switches_halves_and_keeps_tables(
 def test_what_does_not_fit_is_said(code: TargetCode, library: TableLibrary) -> None:
     sizes = sorted(len(library.table(one.file).rows) for one in code.current if one.file)
     maps = FakeMaps(sizes[-1] - 1, 1 << 16, 1 << 12)
-    coverage = tables_in(maps, library).update(code.current)
-    assert coverage.skipped
-    assert {reason for _, reason in coverage.skipped} == {"no room in the kernel's tables"}
+    skipped = tables_in(maps, library).update(code.current)
+    assert skipped
+    assert {reason for _, reason in skipped} == {"no room in the kernel's tables"}
     placed = sum(entry[5] != 0 for entry in maps.mappings())
-    assert placed + len(coverage.skipped) == len(code.current)
+    assert placed + len(skipped) == len(code.current)
     assert all(entry[5] == 0 or entry[3] < sizes[-1] for entry in maps.mappings())
 
 
@@ -178,9 +178,9 @@ def test_too_many_mappings_are_said(code: TargetCode, library: TableLibrary) -> 
         for at in range(1, MAX_MAPPINGS + 4)
     ]
     maps = maps_for(library)
-    coverage = tables_in(maps, library).update(many)
+    skipped = tables_in(maps, library).update(many)
     assert ACTIVE.unpack(maps.map("unwind_active").data)[1] == MAX_MAPPINGS
-    assert [reason for _, reason in coverage.skipped] == ["too many mappings"] * 3
+    assert [reason for _, reason in skipped] == ["too many mappings"] * 3
 
 
 def test_trampolines_stay_unknown_and_other_code_has_no_table(
@@ -191,9 +191,9 @@ def test_trampolines_stay_unknown_and_other_code_has_no_table(
         return LoadedCode(mapping, None, None, "not backed by a file")
 
     maps = maps_for(library)
-    coverage = tables_in(maps, library).update((bare(0x1000, ""), bare(0x5000, "[uprobes]")))
+    skipped = tables_in(maps, library).update((bare(0x1000, ""), bare(0x5000, "[uprobes]")))
     assert [entry[:2] for entry in maps.mappings()] == [(0x1000, 0x2000)]
-    assert coverage.skipped == (("", "not backed by a file"),)
+    assert skipped == (("", "not backed by a file"),)
 
 
 def test_the_same_mapping_twice_shares_its_table(code: TargetCode, library: TableLibrary) -> None:
@@ -215,8 +215,8 @@ def test_a_file_with_malformed_frames_is_without_table(code: TargetCode) -> None
     library = TableLibrary()
     assert not library.table(file).rows
     assert str(library.problem(file)).startswith("malformed call frame information")
-    coverage = tables_in(FakeMaps(10, 10, 10), library).update(code.current[:1])
-    assert coverage.skipped[0][1].startswith("malformed")
+    skipped = tables_in(FakeMaps(10, 10, 10), library).update(code.current[:1])
+    assert skipped[0][1].startswith("malformed")
 
 
 def test_definitions_leave_room_but_have_a_bound(
