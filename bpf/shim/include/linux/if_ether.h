@@ -1,1 +1,0 @@
-/* BCC includes this for network programs; nothing of it is needed here. */
