@@ -102,7 +102,7 @@ static __always_inline u32 plan_checkpoints(struct control *c, struct window_sta
     u64 cost = expected * c->node_ns;
     if (w->spent_ns + cost + (cost >> 3) > c->allowance_ns)
         return CHECKPOINT_LATER;
-    walk->chain.id = (u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;
+    walk->chain.id = new_id();
     walk->chain.window = c->window;
     walk->chain.inserts = now_inserted;
     walk->chain.elements = elements;
@@ -115,10 +115,8 @@ static __always_inline u64 make_checkpoints(struct checkpoint_walk *kept, struct
 {
     struct checkpoint_key key = {.chain = kept->chain.id};
     u64 position = 0, stop = 0;
-#if WALK_ITERATOR
-    struct iter_num iterator;
-    iter_num_new(&iterator, 0, WALK_STEPS);
-    while (iter_num_next(&iterator)) {
+    REPEAT(WALK_STEPS)
+    {
         u64 at = walk->node;
         stop = step(walk);
         if (stop)
@@ -131,41 +129,34 @@ static __always_inline u64 make_checkpoints(struct checkpoint_walk *kept, struct
             checkpoints.update(&key, &here);
         }
     }
-    iter_num_destroy(&iterator);
-#endif
     kept->position = position;
     return stop;
 }
 
 /* Walk from the end node to the next noted one. Returns why the walk ended, see STOP_... */
-static __always_inline u64 use_checkpoints(struct checkpoint_walk *kept, struct walk *walk,
-                                           u64 end_node)
+static __always_inline u64 use_checkpoints(struct checkpoint_walk *kept, struct lookup *l)
 {
     struct checkpoint_key key = {.chain = kept->chain.id};
-    u64 stop = 0, base = 0, at = end_node;
-    /* verifier: zeroes from memory; of zeroes that it knows it would follow every sum */
+    u64 stop = 0, base = 0, at = l->end_node;
+    /* verifier: a zero from memory; of one that it knows it would follow every sum */
     u64 passed = kept->position;
-    u32 steps = walk->steps;
-#if WALK_ITERATOR
-    struct iter_num iterator;
-    iter_num_new(&iterator, 0, WALK_STEPS);
-    while (iter_num_next(&iterator)) {
+    REPEAT(WALK_STEPS)
+    {
         struct node node;
         if (!at) { /* behind the last node: all of them were passed */
             base = kept->chain.length;
             stop = STOP_FOUND;
             break;
         }
-        steps++;
         if (bpf_probe_read_user(&node, sizeof(node), (void *)at)) {
             stop = STOP_FAILED;
             break;
         }
-        if (node.container != walk->container) {
+        if (node.container != l->container) {
             stop = STOP_FOREIGN;
             break;
         }
-        passed += (is_zero(node.object) | is_zero(at ^ end_node)) ^ 1;
+        passed += (is_zero(node.object) | is_zero(at ^ l->end_node)) ^ 1;
         if (is_checkpoint(at)) {
             key.node = at;
             u64 *noted = checkpoints.lookup(&key);
@@ -177,9 +168,6 @@ static __always_inline u64 use_checkpoints(struct checkpoint_walk *kept, struct 
         }
         at = node.next;
     }
-    iter_num_destroy(&iterator);
-#endif
-    walk->steps = steps;
     kept->position = base > passed ? base - passed : 0;
     return stop;
 }

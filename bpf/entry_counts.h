@@ -24,14 +24,7 @@ int count_entry(struct pt_regs *ctx)
     struct lookup l = {.entry = PLACE_OF(cookie), .entry_sp = ctx->sp + VALUE_OF(cookie)};
     if (read_arguments(ctx, &l))
         return NO_RETURN_PROBE;
-    if (!CALL_SITE_ARGUMENTS)
-        forget_call_site(&l);
-    struct group_key key = {.container = l.container,
-                            .file = l.file,
-                            .function = l.function,
-                            .line = l.line,
-                            .flags = l.passed_flags,
-                            .entry = l.entry};
+    struct group_key key = group_key(&l);
     u64 zero = 0;
     u64 *count = entry_counts.lookup_or_try_init(&key, &zero);
     if (count)

@@ -39,30 +39,14 @@ static __always_inline void keep_max(u64 *max, u64 value)
     }
 }
 
-static __always_inline u64 mix(u64 hash, u64 value)
-{
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL; /* 2^64 divided by the golden ratio */
-    return hash ^ (hash >> 29);
-}
-
 static __always_inline struct group *group_of(struct lookup *l)
 {
-    struct group_key key = {.container = l->container,
-                            .comparator = l->head.cmp_fn,
-                            .file = l->file,
-                            .function = l->function,
-                            .line = l->line,
-                            .flags = l->passed_flags,
-                            .entry = l->entry};
+    struct group_key key = group_key(l);
     struct group *group = groups.lookup(&key);
     if (group)
         return group;
-    struct group fresh = {};
-    u64 id = mix(mix(mix(mix(1, key.container), key.comparator), key.file), key.function);
-    id = mix(mix(id, ((u64)key.line << 32) | key.flags), key.entry);
-    fresh.id = id ? id : 1;
-    fresh.v_table = l->head.v_table;
-    fresh.elements_first = l->head.elements;
+    struct group fresh = {
+        .id = new_id(), .v_table = l->head.v_table, .elements_first = l->head.elements};
     groups.insert(&key, &fresh);
     return groups.lookup(&key);
 }
@@ -153,8 +137,7 @@ int lookup_unwind(struct pt_regs *ctx)
     }
     struct lookup_stack zero = {};
     struct lookup_stack *sum = NULL;
-    t->stack_key.stack = stack_store(&t->unwind);
-    if (t->stack_key.stack)
+    if (unwind_store(&t->unwind, &t->stack_key.stack) == UNWIND_STORED)
         sum = lookup_stacks.lookup_or_try_init(&t->stack_key, &zero);
     if (!sum) {
         count_lookup(LOOKUPS_STACKLESS);
@@ -217,7 +200,7 @@ int lookup_commit(struct pt_regs *ctx)
 {
     struct control *c = get_control();
     struct thread *t = this_thread();
-    struct lookup *l = t ? top_lookup(t) : NULL;
+    struct lookup *l = top_lookup(t);
     if (!c || !l)
         return NO_RETURN_PROBE;
     bool hit = l->end_node != 0;

@@ -36,12 +36,17 @@ static __always_inline int read_arguments(struct pt_regs *ctx, struct lookup *l)
     return 0;
 }
 
-/* Asterisk 13: no file, line and function; the call site is the return address. */
-static __always_inline void forget_call_site(struct lookup *l)
+static __always_inline struct group_key group_key(struct lookup *l)
 {
-    l->file = 0;
-    l->line = 0;
-    l->function = l->return_address;
+    /* Asterisk 13: no file, line and function; the call site is the return address. */
+    struct group_key key = {.container = l->container,
+                            .comparator = l->head.cmp_fn,
+                            .file = CALL_SITE_ARGUMENTS ? l->file : 0,
+                            .function = CALL_SITE_ARGUMENTS ? l->function : l->return_address,
+                            .line = CALL_SITE_ARGUMENTS ? l->line : 0,
+                            .flags = l->passed_flags,
+                            .entry = l->entry};
+    return key;
 }
 
 /* Not where nothing is returned to the caller and another probe sees the traversal's end. Where so
@@ -90,7 +95,7 @@ static __always_inline bool may_unlink(struct pt_regs *ctx, u32 entry)
 static __always_inline void mark_inner_unseen(struct pt_regs *ctx, struct thread *t, u64 window,
                                               u32 entry)
 {
-    struct lookup *outer = t ? top_lookup(t) : NULL;
+    struct lookup *outer = top_lookup(t);
     if (!outer || outer->window != window)
         return;
     outer->inner_unseen = 1;
@@ -204,8 +209,6 @@ static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct
         count_lookup(LOOKUPS_INNER);
         return false;
     }
-    if (!CALL_SITE_ARGUMENTS)
-        forget_call_site(l);
     if (PREDICTS && c->predicts)
         predict_traversal(l);
     l->has_return = needs_return(c, l);

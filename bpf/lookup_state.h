@@ -175,10 +175,8 @@ struct walk {
     u64 end_node;
     u64 container;
     u64 comparisons;
-    u32 steps;
     u32 calls; /* tail calls so far */
-    u32 unused;
-    u32 stop; /* STOP_...; 0: not at an end */
+    u32 stop;  /* STOP_...; 0: not at an end */
 };
 
 /* A node of a tree whose first subtree is being walked. */
@@ -195,6 +193,12 @@ struct tree_walk {
     u32 depth;
     u32 descending;
 };
+
+/* A name that nothing else has; never 0. */
+static __always_inline u64 new_id(void)
+{
+    return (u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;
+}
 
 /* Which probe led to the programs that count and commit. */
 enum stage { STAGE_END, STAGE_UNLOCK, STAGE_RETURN };

@@ -35,6 +35,5 @@ static __always_inline u64 step(struct walk *walk)
     u64 found = is_zero(walk->node ^ walk->end_node) & (is_zero(walk->end_node) ^ 1);
     found &= stopped ^ 1;
     walk->comparisons += (at_node & (stopped ^ 1) & full) + found;
-    walk->steps++;
     return used_up | failed << 1 | foreign << 2 | found << 3;
 }

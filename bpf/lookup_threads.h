@@ -129,14 +129,14 @@ static __always_inline struct lookup *lookup_at(struct thread *t, u32 index)
 
 static __always_inline struct lookup *top_lookup(struct thread *t)
 {
-    return t->depth ? lookup_at(t, t->depth - 1) : NULL;
+    return t && t->depth ? lookup_at(t, t->depth - 1) : NULL;
 }
 
 /* What this thread is doing changes a container that lookups around it may be traversing. */
 static __always_inline void disturb(struct thread *t, u64 container)
 {
 #pragma clang loop unroll(disable)
-    for (u32 i = 0; i < MAX_DEPTH; i++) {
+    for (u32 i = 0; t && i < MAX_DEPTH; i++) {
         struct lookup *l = lookup_at(t, i);
         if (i < t->depth && l->container == container)
             l->is_disturbed = 1;
@@ -149,23 +149,13 @@ static __always_inline u64 trapped_return(u64 slot)
 {
     struct thread *t = this_thread();
     u64 original = 0;
-    if (!t)
-        return 0;
 #pragma clang loop unroll(disable)
-    for (u32 i = MAX_DEPTH; i > 0; i--) {
+    for (u32 i = MAX_DEPTH; t && i > 0; i--) {
         struct lookup *l = lookup_at(t, i - 1);
         if (i <= t->depth && l->entry_sp == slot)
             original = l->return_address;
     }
     return original;
-}
-
-/* Take away the top lookup, which was not seen to return. */
-static __always_inline void drop_top(struct thread *t, struct lookup *l)
-{
-    count_lookup(l->phase == PHASE_ENTERED ? LOOKUPS_BARE : LOOKUPS_UNFINISHED);
-    leave_flight();
-    t->depth--;
 }
 
 /* Drop lookups of earlier windows, and those whose stack the thread has already left. */
@@ -176,9 +166,10 @@ static __always_inline void drop_ended(struct thread *t, u64 window, u64 sp)
         struct lookup *l = top_lookup(t);
         if (!l || (l->window == window && l->entry_sp >= sp))
             return;
-        if (l->window != window)
-            t->depth--; /* user space counted it when it closed that window */
-        else
-            drop_top(t, l);
+        if (l->window == window) { /* else user space counted it when it closed that window */
+            count_lookup(l->phase == PHASE_ENTERED ? LOOKUPS_BARE : LOOKUPS_UNFINISHED);
+            leave_flight();
+        }
+        t->depth--;
     }
 }

@@ -6,23 +6,12 @@ static __always_inline bool walk_some(struct walk *kept)
 {
     struct walk walk = *kept;
     u64 stop = 0;
-#if WALK_ITERATOR
-    struct iter_num iterator;
-    iter_num_new(&iterator, 0, WALK_STEPS);
-    while (iter_num_next(&iterator)) {
+    REPEAT(WALK_STEPS)
+    {
         stop = step(&walk);
         if (stop)
             break;
     }
-    iter_num_destroy(&iterator);
-#else
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < WALK_STEPS; i++) {
-        stop = step(&walk);
-        if (stop)
-            break;
-    }
-#endif
     walk.stop = stop;
     *kept = walk;
     return stop != 0;
@@ -53,7 +42,6 @@ static __always_inline u64 step_tree(struct tree_walk *tree, struct walk *walk)
         ancestor->full = node.object != 0;
         tree->next = tree->descending ? node.right : node.left;
         tree->depth = depth + 1;
-        walk->steps++; /* as many as nodes are read */
         return 0;
     }
     if (!depth)
@@ -70,35 +58,23 @@ static __always_inline u64 step_tree(struct tree_walk *tree, struct walk *walk)
 static __always_inline bool walk_tree_some(struct tree_walk *tree, struct walk *walk)
 {
     u64 stop = 0;
-#if WALK_ITERATOR
-    struct iter_num iterator;
-    iter_num_new(&iterator, 0, TREE_STEPS);
-    while (iter_num_next(&iterator)) {
+    REPEAT(TREE_STEPS)
+    {
         stop = step_tree(tree, walk);
         if (stop)
             break;
     }
-    iter_num_destroy(&iterator);
-#else
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < TREE_STEPS; i++) {
-        stop = step_tree(tree, walk);
-        if (stop)
-            break;
-    }
-#endif
     walk->stop = stop;
     return stop != 0;
 }
 
-static __always_inline void charge_walk(struct thread *t, struct lookup *l, struct walk *walk)
+static __always_inline void charge_walk(struct thread *t, struct lookup *l)
 {
     struct window_state *w = get_window();
     u64 taken = bpf_ktime_get_ns() - t->walk_started_ns;
     l->own_ns += taken;
     t->now += taken; /* where the lookup ends here: what is own is a part of what was taken */
     if (w) {
-        __sync_fetch_and_add(&w->nodes, walk->steps);
         __sync_fetch_and_add(&w->walk_ns, taken);
         __sync_fetch_and_add(&w->spent_ns, taken);
     }

@@ -44,21 +44,23 @@ static __always_inline void counted(struct pt_regs *ctx, struct thread *t, struc
         lookup_programs.call(ctx, PROGRAM_COMMIT);
 }
 
-static __always_inline void walk_on(struct pt_regs *ctx, struct thread *t, struct lookup *l)
+/* The walk of the top lookup is over. */
+static __always_inline void walked(struct pt_regs *ctx, struct thread *t, struct lookup *l)
 {
-    if (!walk_some(&t->walk) && t->walk.calls++ < WALK_CALLS)
-        lookup_programs.call(ctx, PROGRAM_WALK); /* when it fails, the walk is truncated */
     finish_walk(l, &t->walk);
-    charge_walk(t, l, &t->walk);
+    charge_walk(t, l);
     counted(ctx, t, l);
 }
 
 int lookup_walk(struct pt_regs *ctx)
 {
     struct thread *t = this_thread();
-    struct lookup *l = t ? top_lookup(t) : NULL;
-    if (l)
-        walk_on(ctx, t, l);
+    struct lookup *l = top_lookup(t);
+    if (!l)
+        return NO_RETURN_PROBE;
+    if (!walk_some(&t->walk) && t->walk.calls++ < WALK_CALLS)
+        lookup_programs.call(ctx, PROGRAM_WALK); /* when it fails, the walk is truncated */
+    walked(ctx, t, l);
     return NO_RETURN_PROBE;
 }
 
@@ -66,7 +68,7 @@ int lookup_walk(struct pt_regs *ctx)
 int lookup_make_checkpoints(struct pt_regs *ctx)
 {
     struct thread *t = this_thread();
-    struct lookup *l = t ? top_lookup(t) : NULL;
+    struct lookup *l = top_lookup(t);
     if (!l)
         return NO_RETURN_PROBE;
     struct walk walk = t->walk;
@@ -81,26 +83,22 @@ int lookup_make_checkpoints(struct pt_regs *ctx)
             walk.stop = STOP_FOUND;
         }
     }
-    finish_walk(l, &walk);
-    charge_walk(t, l, &walk);
-    counted(ctx, t, l);
+    t->walk = walk;
+    walked(ctx, t, l);
     return NO_RETURN_PROBE;
 }
 
 int lookup_use_checkpoints(struct pt_regs *ctx)
 {
     struct thread *t = this_thread();
-    struct lookup *l = t ? top_lookup(t) : NULL;
+    struct lookup *l = top_lookup(t);
     if (!l)
         return NO_RETURN_PROBE;
-    struct walk walk = t->walk;
-    walk.stop = use_checkpoints(&t->checkpoint_walk, &walk, l->end_node);
-    walk.comparisons = t->checkpoint_walk.position;
-    if (walk.stop == STOP_FOUND && !walk.comparisons)
-        walk.stop = STOP_USED_UP; /* no position before the first: contradicted */
-    finish_walk(l, &walk);
-    charge_walk(t, l, &walk);
-    counted(ctx, t, l);
+    t->walk.stop = use_checkpoints(&t->checkpoint_walk, l);
+    t->walk.comparisons = t->checkpoint_walk.position;
+    if (t->walk.stop == STOP_FOUND && !t->walk.comparisons)
+        t->walk.stop = STOP_USED_UP; /* no position before the first: contradicted */
+    walked(ctx, t, l);
     return NO_RETURN_PROBE;
 }
 #endif
@@ -108,14 +106,12 @@ int lookup_use_checkpoints(struct pt_regs *ctx)
 int lookup_walk_tree(struct pt_regs *ctx)
 {
     struct thread *t = this_thread();
-    struct lookup *l = t ? top_lookup(t) : NULL;
+    struct lookup *l = top_lookup(t);
     if (!l)
         return NO_RETURN_PROBE;
     if (!walk_tree_some(&t->tree_walk, &t->walk) && t->walk.calls++ < WALK_CALLS)
         lookup_programs.call(ctx, PROGRAM_WALK_TREE);
-    finish_walk(l, &t->walk);
-    charge_walk(t, l, &t->walk);
-    counted(ctx, t, l);
+    walked(ctx, t, l);
     return NO_RETURN_PROBE;
 }
 
@@ -124,18 +120,16 @@ int lookup_count(struct pt_regs *ctx)
 {
     struct control *c = get_control();
     struct thread *t = this_thread();
-    struct lookup *l = t ? top_lookup(t) : NULL;
+    struct lookup *l = top_lookup(t);
     if (!c || !l)
         return NO_RETURN_PROBE;
     t->walk_started_ns = t->now ? t->now : bpf_ktime_get_ns();
     u32 program = plan_count(c, t, l);
-    if (!program) {
-        counted(ctx, t, l);
-        return NO_RETURN_PROBE;
+    if (program) {
+        /* verifier: in this program it would follow the loop once for each way to it */
+        lookup_programs.call(ctx, program);
+        l->verdict = TRUNCATED_WALK;
     }
-    /* verifier: in this program it would follow the loop once for each way to it */
-    lookup_programs.call(ctx, program);
-    l->verdict = TRUNCATED_WALK;
     counted(ctx, t, l);
     return NO_RETURN_PROBE;
 }
@@ -194,7 +188,7 @@ static __always_inline void returned(struct pt_regs *ctx, u64 now)
     if (!c || !w)
         return;
     charge(c, w, c->return_trap_ns);
-    if (!c->window || !t)
+    if (!c->window)
         return;
     drop_ended(t, c->window, ctx->sp - 8);
     struct lookup *l = top_lookup(t);
@@ -253,8 +247,6 @@ static __always_inline bool searched_again(struct pt_regs *ctx, struct lookup *l
 static __always_inline void inside(struct pt_regs *ctx, struct control *c, u64 cookie)
 {
     struct thread *t = this_thread();
-    if (!t)
-        return;
     drop_ended(t, c->window, ctx->sp);
     struct lookup *l = top_lookup(t);
     if (!l)
@@ -302,10 +294,8 @@ static __always_inline bool entered(struct pt_regs *ctx)
     charge(c, w, trap_cost(c, cookie));
 #if HAS_CHECKPOINTS
     if (PLACE_OF(cookie) == PLACE_INSERT) {
-        struct thread *t = this_thread();
         inserted(ctx->di); /* also while no window is open: a lookup may be in flight */
-        if (t)
-            disturb(t, ctx->di);
+        disturb(this_thread(), ctx->di);
         return false;
     }
 #endif
@@ -326,7 +316,6 @@ int lookup_session(struct pt_regs *ctx)
     }
     return entered(ctx) ? 0 : 1; /* 1: do not run at the function's return */
 }
-
 #endif
 
 /* Older kernels: two programs. */

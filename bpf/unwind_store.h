@@ -10,7 +10,13 @@
 #endif
 
 BPF_TABLE("hash", u64, struct unwind_stack, unwind_stacks, UNWIND_STACKS);
-BPF_PERCPU_ARRAY(stack_counters, u64, UNWIND_OUTCOMES); /* of stack_store, by enum unwind_stored */
+
+/* What became of a stack that was to be stored. */
+enum unwind_stored {
+    UNWIND_STORED,
+    UNWIND_COLLIDED, /* another stack has its key */
+    UNWIND_LOST,     /* the map is full */
+};
 
 /* Stores a stack that ended under *key, once for all stacks that are equal. */
 static __always_inline u32 unwind_store(struct unwind_state *state, u64 *key)
@@ -35,15 +41,4 @@ static __always_inline u32 unwind_store(struct unwind_state *state, u64 *key)
             return UNWIND_LOST;
     }
     return known->check == stack->check ? UNWIND_STORED : UNWIND_COLLIDED;
-}
-
-/* As unwind_store, but returns the key, or 0 after counting what went wrong in stack_counters. */
-static __always_inline u64 stack_store(struct unwind_state *state)
-{
-    u64 key;
-    u32 stored = unwind_store(state, &key);
-    u64 *count = stack_counters.lookup(&stored);
-    if (count)
-        *count += 1;
-    return stored == UNWIND_STORED ? key : 0;
 }

@@ -24,14 +24,6 @@ enum unwind_cause {
     UNWIND_CAUSES = 12,
 };
 
-/* What became of a stack that was to be stored. */
-enum unwind_stored {
-    UNWIND_STORED = 0,
-    UNWIND_COLLIDED = 1, /* another stack has its key */
-    UNWIND_LOST = 2,     /* the map is full */
-    UNWIND_OUTCOMES = 3,
-};
-
 /* How a row's rule finds the CFA. */
 enum unwind_kind {
     UNWIND_KIND_NONE = 0,   /* no function here */

@@ -119,7 +119,6 @@ struct window_state {
     u64 admitted;    /* lookups admitted */
     u64 in_flight;   /* admitted lookups that have not returned (two's complement) */
     u64 trap_ns;     /* calibrated cost of all probe hits, without the programs' time */
-    u64 nodes;       /* nodes walked */
     u64 refused;     /* entries that were not admitted, or only counted, since it was spent */
     u64 put_off;     /* long chains not walked because too little of the allowance was left */
     u64 walk_ns;     /* time of all walks */

@@ -21,14 +21,13 @@ from profiler.wire.lookups import (
     Control,
     Group,
     GroupKey,
+    HistogramKey,
     LookupCounter,
     Metric,
     Place,
+    TraversalFrame,
     Verdict,
     decode_group,
-    decode_group_key,
-    decode_histogram_key,
-    decode_traversal_frame,
     decode_window_state,
     place_of,
     slot_range,
@@ -159,7 +158,7 @@ class Counting:
         """Go on without the probes on traverse_first."""
         for entry in range(Place.TRAVERSAL_FIRST):
             frame = self.programs.module.map("traversal_frames").get(struct.pack("<I", entry))
-            assert frame is not None and not decode_traversal_frame(frame).differed
+            assert frame is not None and not TraversalFrame.decode(frame).differed
         self.close()
         self.open(replace(OPEN, return_share=PREDICTED_RETURN_SHARE, predicts=True))
 
@@ -216,7 +215,7 @@ class Counting:
 
     def groups(self) -> Iterator[tuple[GroupKey, Group]]:
         for key, value in self.programs.module.map("groups").items():
-            yield decode_group_key(key), decode_group(value)
+            yield GroupKey.decode(key), decode_group(value)
 
     def count(self, container: int, line: int | None = None, entry: int | None = None) -> Count:
         """Return the sum over a container's groups, of one call site if `line` is given."""
@@ -229,9 +228,9 @@ class Counting:
         ]
         ids = {group.id for group in groups}
         assert len(ids) == len(groups)
-        slots: dict[Metric, Counter[int]] = {metric: Counter() for metric in Metric}
+        slots: dict[int, Counter[int]] = {metric: Counter() for metric in Metric}
         for key, value in self.programs.module.map("histograms").items():
-            histogram = decode_histogram_key(key)
+            histogram = HistogramKey.decode(key)
             if histogram.group in ids:
                 slots[histogram.metric][histogram.slot] += int.from_bytes(value, "little")
         verdicts: Counter[Verdict] = Counter()

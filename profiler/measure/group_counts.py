@@ -7,7 +7,7 @@ from collections.abc import Callable
 from profiler.linux.bcc import BpfModule
 from profiler.model.observed import GroupWindow
 from profiler.probes.planner import PlannedProbe
-from profiler.wire.lookups import Group, GroupKey, Place, Verdict, decode_group, decode_group_key
+from profiler.wire.lookups import Group, GroupKey, Place, Verdict, decode_group
 
 
 class GroupCounts:
@@ -55,7 +55,7 @@ class GroupCounts:
     def _key(self, data: bytes) -> GroupKey:
         found = self._keys.get(data)
         if found is None:
-            found = self._keys[data] = decode_group_key(data)
+            found = self._keys[data] = GroupKey.decode(data)
         return found
 
     def _new(

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Set
 
 from profiler.linux.bcc import BpfModule
-from profiler.wire.lookups import Verdict, decode_traversal_frame
+from profiler.wire.lookups import TraversalFrame, Verdict
 
 # One window of so many has the probe nevertheless, so that kinds of lookups that cannot be known by
 # their frames are counted exactly, too.
@@ -65,5 +65,5 @@ class TraversalFrames:
 
     def _is_learnt(self, entry: int) -> bool:
         data = self._module.map("traversal_frames").get(struct.pack("<I", entry))
-        frame = decode_traversal_frame(data) if data else None
+        frame = TraversalFrame.decode(data) if data else None
         return frame is not None and frame.agreed > 0 and not frame.differed

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 
 from profiler.model import recording as rec
 from profiler.model.recording import ThreadUse
-from profiler.wire.lookups import Group, GroupKey, Layout, LookupCounter, LookupStackKey, Metric
+from profiler.wire.lookups import (
+    Group,
+    GroupKey,
+    Layout,
+    LookupCounter,
+    LookupStack,
+    LookupStackKey,
+)
 
 # Our cost in a window, of the target's CPU time. What is left of that time is no longer known well
 # where our cost is more: what a trap costs in the target is known to some 10 to 50 per cent.
 OVERHEAD_DOMINATED_RATIO = 0.2
-Histogram = dict[tuple[int, Metric], list[tuple[int, int]]]  # (group, metric): (slot, count)
+Histogram = dict[tuple[int, int], list[tuple[int, int]]]  # (group, Metric): (slot, count)
 ContainerKey = tuple[int, int]  # address, comparator
 WithoutTable = tuple[tuple[str, str], ...]  # path, why its code has no table to unwind with
 
@@ -69,7 +76,7 @@ class ObservedLookups:
 
     groups: Mapping[GroupKey, Group]
     histograms: Histogram
-    stacks: Mapping[LookupStackKey, tuple[int, int]]
+    stacks: Mapping[LookupStackKey, LookupStack]
     counters: Mapping[LookupCounter, int]
     windows: tuple[MeasuredWindow, ...]
     cpu_begin_ns: int  # the target's CPU clock when the recording began

@@ -12,10 +12,10 @@ from profiler.process.target import TargetProcess
 from profiler.wire.lookups import (
     Group,
     GroupKey,
+    HistogramKey,
     Kind,
-    decode_histogram_key,
-    decode_lookup_stack,
-    decode_lookup_stack_key,
+    LookupStack,
+    LookupStackKey,
 )
 
 _JUMP_BYTES = (2, 5, 6)  # of jumps and calls with a relative target
@@ -30,11 +30,11 @@ def collect_lookups(
     groups = measurement.groups()
     histograms: Histogram = {}
     for key, value in measurement.entries("histograms"):
-        slot = decode_histogram_key(key)
+        slot = HistogramKey.decode(key)
         count = int.from_bytes(value, "little")
         histograms.setdefault((slot.group, slot.metric), []).append((slot.slot, count))
     stacks = {
-        decode_lookup_stack_key(key): decode_lookup_stack(value)
+        LookupStackKey.decode(key): LookupStack.decode(value)
         for key, value in measurement.entries("lookup_stacks")
     }
     texts = {

@@ -115,7 +115,7 @@ class LookupGroups:
         )
 
     def _stacks(self) -> Iterable[rec.LookupStack]:
-        for key, (lookups, comparisons) in self._observed.stacks.items():
+        for key, made in self._observed.stacks.items():
             entry = self._observed.entries.get(key.entry)
             # Only these compare with the container's own function; others bring one of theirs.
             is_find = ENTRY_FUNCTIONS[key.entry] in ("__ao2_find", "__ao2_weakproxy_find")
@@ -124,7 +124,9 @@ class LookupGroups:
             stack = self._frames.stack(key.stack, before, is_leaf=False)
             container = self._container_index.get((key.container, key.comparator))
             if stack is not None and container is not None:
-                yield rec.LookupStack(stack, container, float(lookups), float(comparisons))
+                yield rec.LookupStack(
+                    stack, container, float(made.lookups), float(made.comparisons)
+                )
 
 
 def container_ends(lookups: ObservedLookups) -> dict[ContainerKey, tuple[int, int]]:

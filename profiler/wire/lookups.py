@@ -6,8 +6,9 @@ Layouts, order and constants are those of the header; tests/unit/wire/test_looku
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import ClassVar, TypeVar
 
 MAX_DEPTH = 8
 MATCH_BY_ADDRESS = 1  # stands for ao2_match_by_addr() among addresses of functions
@@ -15,6 +16,7 @@ EXACT_SLOTS = 128
 OCTAVE_SLOTS = 32
 _FIRST_EXPONENT = 7  # EXACT_SLOTS == 1 << 7
 _SUB_BITS = 5  # OCTAVE_SLOTS == 1 << 5
+R = TypeVar("R", bound="Record")
 
 
 class Place(IntEnum):
@@ -113,32 +115,27 @@ def slot_range(slot: int) -> tuple[int, int]:
     return low, low + width
 
 
-_LAYOUT = struct.Struct("<5I4x")
-_CONTROL = struct.Struct("<4Q9I4x")
-_TRAVERSAL_FRAME = struct.Struct("<4Q")
-_WINDOW_STATE = struct.Struct("<10Q")
-_GROUP_KEY = struct.Struct("<4Q4I")
-_GROUP = struct.Struct(f"<2Q{len(Verdict)}Q8Q2I2Q")
-_HISTOGRAM_KEY = struct.Struct("<Q2I")
-_LOOKUP_STACK_KEY = struct.Struct("<4Q")
-_LOOKUP_STACK = struct.Struct("<2Q")
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A struct of the header: its members in their order, laid out by `FORMAT`."""
 
-SIZES = {
-    "layout": _LAYOUT.size,
-    "control": _CONTROL.size,
-    "traversal_frame": _TRAVERSAL_FRAME.size,
-    "window_state": _WINDOW_STATE.size,
-    "group_key": _GROUP_KEY.size,
-    "group": _GROUP.size,
-    "histogram_key": _HISTOGRAM_KEY.size,
-    "lookup_stack_key": _LOOKUP_STACK_KEY.size,
-    "lookup_stack": _LOOKUP_STACK.size,
-}
+    FORMAT: ClassVar[struct.Struct]
+
+    def encode(self) -> bytes:
+        """Return the struct's bytes; None is 0 there."""
+        return self.FORMAT.pack(*(getattr(self, field.name) or 0 for field in fields(self)))
+
+    @classmethod
+    def decode(cls: type[R], data: bytes) -> R:
+        """Return the struct that bytes hold."""
+        return cls(*cls.FORMAT.unpack(data))
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Record):
     """How containers with one v_table lie in memory; offsets in bytes."""
+
+    FORMAT = struct.Struct("<5I4x")
 
     kind: Kind
     buckets_offset: int
@@ -146,20 +143,12 @@ class Layout:
     bucket_count_offset: int
     root_offset: int = 0
 
-    def encode(self) -> bytes:
-        """Return struct layout."""
-        return _LAYOUT.pack(
-            self.kind,
-            self.buckets_offset,
-            self.bucket_bytes,
-            self.bucket_count_offset,
-            self.root_offset,
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class Control(Record):
     """What user space sets for the programs; see struct control."""
+
+    FORMAT = struct.Struct("<4Q9I4x")
 
     window: int
     admit_until_ns: int
@@ -175,28 +164,12 @@ class Control:
     return_share: int
     predicts: bool
 
-    def encode(self) -> bytes:
-        """Return struct control."""
-        return _CONTROL.pack(
-            self.window,
-            self.admit_until_ns,
-            self.allowance_ns,
-            self.walk_allowance_ns,
-            self.trap_ns,
-            self.stepped_trap_ns,
-            self.return_trap_ns,
-            self.program_ns,
-            self.node_ns,
-            self.stack_ns,
-            self.stack_share,
-            self.return_share,
-            self.predicts,
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class TraversalFrame:
-    """Where a traversal has its frame, below where the lookup returns to; see struct frame."""
+class TraversalFrame(Record):
+    """Where a traversal has its frame, below where the lookup returns to."""
+
+    FORMAT = struct.Struct("<4Q")
 
     traversal_bytes: int
     state_bytes: int
@@ -204,56 +177,38 @@ class TraversalFrame:
     differed: int
 
 
-def decode_traversal_frame(data: bytes) -> TraversalFrame:
-    """Return struct frame."""
-    return TraversalFrame(*_TRAVERSAL_FRAME.unpack(data))
-
-
 @dataclass(frozen=True, slots=True)
-class WindowState:
+class WindowState(Record):
     """What the programs report about the open window; see struct window_state."""
+
+    FORMAT = struct.Struct("<3Qq5Q")
 
     spent_ns: int
     closed_ns: int | None  # when the first lookup was refused
     admitted: int
     in_flight: int
     trap_ns: int
-    nodes: int
     refused: int  # entries since the window was full
     put_off: int  # long chains that were not walked because too little was left
     walk_ns: int
     entry_count: int = 0  # entries, in windows that only count
 
-    def encode(self) -> bytes:
-        """Return struct window_state."""
-        return _WINDOW_STATE.pack(
-            self.spent_ns,
-            self.closed_ns or 0,
-            self.admitted,
-            self.in_flight,
-            self.trap_ns,
-            self.nodes,
-            self.refused,
-            self.put_off,
-            self.walk_ns,
-            self.entry_count,
-        )
-
 
 def decode_window_state(data: bytes) -> WindowState:
     """Return struct window_state."""
-    spent, closed, admitted, in_flight, *rest = _WINDOW_STATE.unpack(data)
+    spent, closed, admitted, in_flight, *rest = WindowState.FORMAT.unpack(data)
     # A lookup that leaves while user space resets the counter makes it -1 for a moment.
-    in_flight = in_flight if in_flight < 1 << 63 else 0
-    return WindowState(spent, closed or None, admitted, in_flight, *rest)
+    return WindowState(spent, closed or None, admitted, max(in_flight, 0), *rest)
 
 
-NO_WINDOW = WindowState(0, None, 0, 0, 0, 0, 0, 0, 0)
+NO_WINDOW = WindowState(0, None, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class GroupKey:
+class GroupKey(Record):
     """What lookups are aggregated by; `file` and `function` are addresses of strings."""
+
+    FORMAT = struct.Struct("<4Q3I4x")
 
     container: int
     comparator: int
@@ -264,14 +219,11 @@ class GroupKey:
     entry: int
 
 
-def decode_group_key(data: bytes) -> GroupKey:
-    """Return struct group_key."""
-    return GroupKey(*_GROUP_KEY.unpack(data)[:-1])
-
-
 @dataclass(frozen=True, slots=True)
-class Group:
+class Group(Record):
     """Sums over the lookups of one group; see struct group."""
+
+    FORMAT = struct.Struct(f"<2Q{len(Verdict)}Q8Q2I2Q")
 
     id: int
     v_table: int
@@ -292,29 +244,27 @@ class Group:
 
 def decode_group(data: bytes) -> Group:
     """Return struct group."""
-    values = _GROUP.unpack(data)
+    values = Group.FORMAT.unpack(data)
     after = 2 + len(Verdict)
     return Group(values[0], values[1], values[2:after], *values[after:])
 
 
 @dataclass(frozen=True, slots=True)
-class HistogramKey:
+class HistogramKey(Record):
     """One slot of one histogram."""
 
+    FORMAT = struct.Struct("<Q2I")
+
     group: int
-    metric: Metric
+    metric: int  # Metric
     slot: int
 
 
-def decode_histogram_key(data: bytes) -> HistogramKey:
-    """Return struct histogram_key."""
-    group, metric, slot = _HISTOGRAM_KEY.unpack(data)
-    return HistogramKey(group, Metric(metric), slot)
-
-
 @dataclass(frozen=True, slots=True)
-class LookupStackKey:
+class LookupStackKey(Record):
     """Which lookups a call stack made."""
+
+    FORMAT = struct.Struct("<4Q")
 
     stack: int
     container: int
@@ -322,12 +272,11 @@ class LookupStackKey:
     entry: int
 
 
-def decode_lookup_stack_key(data: bytes) -> LookupStackKey:
-    """Return struct lookup_stack_key."""
-    return LookupStackKey(*_LOOKUP_STACK_KEY.unpack(data))
+@dataclass(frozen=True, slots=True)
+class LookupStack(Record):
+    """How many lookups a call stack stands for, and what they compared."""
 
+    FORMAT = struct.Struct("<2Q")
 
-def decode_lookup_stack(data: bytes) -> tuple[int, int]:
-    """Return (lookups, comparisons) of struct lookup_stack, both weighted."""
-    lookups, comparisons = _LOOKUP_STACK.unpack(data)
-    return lookups, comparisons
+    lookups: int
+    comparisons: int

@@ -29,9 +29,6 @@ CAUSES = (
 )
 WHOLE = 1
 
-# enum unwind_stored
-STORED, COLLIDED, LOST = range(3)
-
 # enum cpu_counter
 CPU_COUNTERS = ("fired", "kept", "lost", "collided", "truncated")
 

@@ -18,8 +18,8 @@ static __always_inline u64 trapped_return(u64 address)
 }
 
 struct at_probe {
-    u64 ip;
-    u64 stack;
+    u64 what;  /* address of the probe, or thread */
+    u64 stack; /* 0: it could not be stored */
 };
 
 BPF_TABLE("hash", u32, struct unwind_state, probe_states, 64);
@@ -28,19 +28,25 @@ BPF_PROG_ARRAY(probe_stops, 1);
 BPF_RINGBUF_OUTPUT(probe_hits, 1024);
 BPF_ARRAY(probe_armed, u32, 1);
 
+static __always_inline int probe_report(struct unwind_state *state, u64 what)
+{
+    struct at_probe *hit = probe_hits.ringbuf_reserve(sizeof(struct at_probe));
+    if (!hit)
+        return 0;
+    u64 key;
+    hit->what = what;
+    hit->stack = unwind_store(state, &key) == UNWIND_STORED ? key : 0;
+    probe_hits.ringbuf_submit(hit, 0);
+    return 0;
+}
+
 static __always_inline int probe_run(void *ctx, struct unwind_state *state)
 {
     if (unwind_some(state) == UNWIND_MORE) {
         probe_programs.call(ctx, 0);
         unwind_give_up(state);
     }
-    struct at_probe *hit = probe_hits.ringbuf_reserve(sizeof(struct at_probe));
-    if (!hit)
-        return 0;
-    hit->ip = state->stack.frames[0];
-    hit->stack = stack_store(state);
-    probe_hits.ringbuf_submit(hit, 0);
-    return 0;
+    return probe_report(state, state->stack.frames[0]);
 }
 
 int probe_continue(struct pt_regs *ctx)
@@ -103,11 +109,5 @@ int probe_stop_unwind(struct pt_regs *ctx)
         probe_stops.call(ctx, 0);
         unwind_give_up(state);
     }
-    struct at_probe *hit = probe_hits.ringbuf_reserve(sizeof(struct at_probe));
-    if (!hit)
-        return 0;
-    hit->ip = (u32)bpf_get_current_pid_tgid();
-    hit->stack = stack_store(state);
-    probe_hits.ringbuf_submit(hit, 0);
-    return 0;
+    return probe_report(state, (u32)bpf_get_current_pid_tgid());
 }

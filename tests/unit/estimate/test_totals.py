@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -19,10 +18,8 @@ NESTED = replace(KEY, entry=1)
 
 
 def group(measured: int) -> Group:
-    values: list[Any] = [0] * len(Group.__dataclass_fields__)
-    found = Group(*values)
     verdicts = tuple(measured if verdict is Verdict.VERIFIED else 0 for verdict in Verdict)
-    return replace(found, verdicts=verdicts)
+    return Group(1, 2, verdicts, *[0] * 10)
 
 
 def window(

@@ -8,8 +8,7 @@ from profiler.measure.group_counts import GroupCounts
 from profiler.model.observed import GroupWindow
 from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe
-from profiler.wire import lookups
-from profiler.wire.lookups import GroupKey, Place
+from profiler.wire.lookups import Group, GroupKey, Place
 from tests.unit.fake_maps import Module
 
 HASH, TREE = 0x1000, 0x2000
@@ -18,11 +17,6 @@ FIND, UNLINK = Place.FIND, Place.UNLINK
 
 def key(container: int, entry: int = FIND, comparator: int = 7) -> GroupKey:
     return GroupKey(container, comparator, 1, 2, 3, 0, entry)
-
-
-def encoded(one: GroupKey) -> bytes:
-    values = (one.container, one.comparator, one.file, one.function, one.line, one.flags)
-    return lookups._GROUP_KEY.pack(*values, one.entry, 0)
 
 
 class Maps:
@@ -36,10 +30,10 @@ class Maps:
 
     def measure(self, one: GroupKey, v_table: int, count: int) -> None:
         head = struct.pack("<QQQ", 1, v_table, count)  # id, v_table, verified
-        self.map("groups")[encoded(one)] = head.ljust(lookups._GROUP.size, b"\0")
+        self.map("groups")[one.encode()] = head.ljust(Group.FORMAT.size, b"\0")
 
     def count_entries(self, one: GroupKey, count: int) -> None:
-        self.map("entry_counts")[encoded(one)] = struct.pack("<Q", count)
+        self.map("entry_counts")[one.encode()] = struct.pack("<Q", count)
 
 
 def probe(*entries: int, v_table: int | None = None) -> PlannedProbe:

@@ -11,7 +11,7 @@ from profiler.measure.window_snapshots import WindowSnapshot, WindowSnapshots
 from profiler.wire.lookups import NO_WINDOW, WindowState
 from tests.unit.fake_maps import Map, Module
 
-SPENT = WindowState(17, 23, 3, 1, 700, 5, 2, 1, 11, 4)
+SPENT = WindowState(17, 23, 3, 1, 700, 2, 1, 11, 4)
 KEY = bytes(4)
 
 
@@ -55,6 +55,6 @@ def test_a_window_is_forgotten(snapshots: WindowSnapshots, states: Map) -> None:
 
 def test_the_cost_is_that_of_traps_and_of_programs() -> None:
     begin = WindowSnapshot(0, 0, SPENT, 100, 1)
-    end = WindowSnapshot(9, 9, WindowState(17, 23, 3, 1, 1_000, 5, 2, 1, 11), 150, 9)
+    end = WindowSnapshot(9, 9, WindowState(17, 23, 3, 1, 1_000, 2, 1, 11), 150, 9)
     assert begin.cost_ns(end) == 350
     assert begin.cost_ns(begin) == 0

@@ -14,7 +14,16 @@ from profiler.model.recording import Probe
 from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe
 from profiler.record import collect
-from profiler.wire.lookups import Group, GroupKey, Kind, Layout, LookupStackKey, Metric, Verdict
+from profiler.wire.lookups import (
+    Group,
+    GroupKey,
+    Kind,
+    Layout,
+    LookupStack,
+    LookupStackKey,
+    Metric,
+    Verdict,
+)
 
 COMPARE, OTHER, HASH, ZERO = 0x51, 0x52, 0x53, 0x54
 
@@ -84,7 +93,7 @@ def test_histograms_and_stacks_are_taken_apart(target: Target) -> None:
     target.maps["lookup_stacks"] = [(stack, struct.pack("<2Q", 5, 6))]
     found = harvest(target)
     assert found.histograms == {(9, Metric.DURATION): [(130, 3), (2, 1 << 40)]}
-    assert found.stacks == {LookupStackKey(1, 2, 3, 4): (5, 6)}
+    assert found.stacks == {LookupStackKey(1, 2, 3, 4): LookupStack(5, 6)}
     assert (found.cpu_begin_ns, found.cpu_end_ns, found.entries) == (5, 8, {0: 0x600})
 
 
