@@ -1,8 +1,6 @@
 /* The maps of the lookup programs, and the lookups of each thread. */
 #pragma once
 
-#define THREAD_TRIES 8 /* as many threads may be seen first at the same time */
-
 struct thread {
     u32 depth;
     u32 stage; /* enum stage */
@@ -23,11 +21,9 @@ BPF_ARRAY(window_state, struct window_state, 1);
 BPF_RINGBUF_OUTPUT(window_stops,
                    1); /* a record wakes user space: the window's allowance is spent */
 BPF_ARRAY(lookup_counters, u64, LOOKUP_COUNTER_COUNT);
-BPF_ARRAY(thread_states, struct thread, THREADS);
-BPF_HASH(threads, u32, u32, THREADS);       /* index in thread_states by tid */
-BPF_HASH(thread_owners, u32, u32, THREADS); /* tid by index */
+BPF_HASH(threads, u32, struct thread, THREADS); /* by tid */
+BPF_ARRAY(no_thread, struct thread, 1);         /* zeroes */
 BPF_ARRAY(threads_seen, u32, 1);
-BPF_PERCPU_ARRAY(last_thread, u64, 1); /* that was hit last on this CPU: tid << 32 | index */
 BPF_HASH(layouts, u64, struct layout, 64);
 BPF_HASH(unknown_v_tables, u64, u64, 64);    /* v_table to the address of a container that has it */
 BPF_HASH(trapped_functions, u64, u32, 1024); /* sort and compare functions with a probe on them */
@@ -77,48 +73,23 @@ static __always_inline void leave_flight(void)
         __sync_fetch_and_add(&w->in_flight, -1ULL);
 }
 
-/* last_thread saves a search. It is written as one word: programs of two threads can alternate on a
- * CPU, and then it belongs to either. */
 static __always_inline struct thread *this_thread(void)
 {
     u32 tid = bpf_get_current_pid_tgid();
-    int zero = 0;
-    u64 *last = last_thread.lookup(&zero);
-    if (!last)
-        return NULL;
-    u64 pair = *(volatile u64 *)last;
-    u32 index = pair;
-    if (pair >> 32 != tid) {
-        u32 *known = threads.lookup(&tid);
-        if (!known)
-            return NULL;
-        index = *known;
-        *(volatile u64 *)last = (u64)tid << 32 | index;
-    }
-    return thread_states.lookup(&index);
+    return threads.lookup(&tid);
 }
 
-/* As this_thread; a thread that is not known takes the next index that no other takes first. */
 static __always_inline struct thread *this_thread_or_new(void)
 {
     struct thread *t = this_thread();
     u32 tid = bpf_get_current_pid_tgid();
     int zero = 0;
+    struct thread *empty = no_thread.lookup(&zero);
     u32 *seen = threads_seen.lookup(&zero);
-    if (t || !seen)
+    if (t || !empty || !seen || threads.insert(&tid, empty))
         return t;
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < THREAD_TRIES; i++) {
-        u32 index = *(volatile u32 *)seen;
-        if (index >= THREADS)
-            return NULL;
-        __sync_fetch_and_add(seen, 1);
-        if (!thread_owners.insert(&index, &tid)) {
-            threads.insert(&tid, &index);
-            return this_thread();
-        }
-    }
-    return NULL;
+    __sync_fetch_and_add(seen, 1);
+    return this_thread();
 }
 
 static __always_inline struct lookup *lookup_at(struct thread *t, u32 index)

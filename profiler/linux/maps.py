@@ -62,12 +62,13 @@ class BpfMap:
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield all entries. Entries that change meanwhile are seen before or after the change."""
         library, size = self._library, self.key_size
-        keys = ctypes.create_string_buffer(size * _BATCH)
-        values = ctypes.create_string_buffer(self.user_value_size * _BATCH)
+        batch = min(_BATCH, self.max_entries)
+        keys = ctypes.create_string_buffer(size * batch)
+        values = ctypes.create_string_buffer(self.user_value_size * batch)
         token_in: Any = None
         token = ctypes.create_string_buffer(max(size, 8))
         for _ in range(self.max_entries // _BATCH + 2):
-            count = ctypes.c_uint32(_BATCH)
+            count = ctypes.c_uint32(batch)
             status = library.bpf_lookup_batch(
                 self.descriptor,
                 ctypes.cast(token_in, ctypes.POINTER(ctypes.c_uint32)) if token_in else None,

@@ -20,14 +20,11 @@ class ThreadStates:
     def are_scarce(self) -> bool:
         """Return whether lookups of new threads may soon be lost."""
         seen = struct.unpack("<I", self._module.map("threads_seen").get(_ZERO) or bytes(4))[0]
-        return bool(seen > _SCARCE_RATIO * self._module.map("thread_states").max_entries)
+        return bool(seen > _SCARCE_RATIO * self._module.map("threads").max_entries)
 
     def clear(self) -> None:
         """Free all slots. Only while no probe is placed: nothing else keeps programs from them."""
-        for name in ("threads", "thread_owners"):
-            table = self._module.map(name)
-            for key, _ in list(table.items()):
-                table.delete(key)
-        last = self._module.map("last_thread")
-        last.set(_ZERO, bytes(last.user_value_size))
+        table = self._module.map("threads")
+        for key, _ in list(table.items()):
+            table.delete(key)
         self._module.map("threads_seen").set(_ZERO, bytes(4))

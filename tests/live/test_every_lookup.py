@@ -90,7 +90,7 @@ def test_there_is_room_for_more_threads_than_places(
     ):
         lookups = session.run.lookups
         assert lookups is not None
-        places = lookups._module.map("thread_states").max_entries
+        places = lookups._module.map("threads").max_entries
 
         def work() -> None:
             target.run("hit", threads=threads, count=each)

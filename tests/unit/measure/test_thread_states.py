@@ -29,13 +29,10 @@ def test_a_quarter_is_kept_for_those_who_come_meanwhile(
 
 def test_nothing_is_left_of_any_thread(module: Any) -> None:
     for index in range(PLACES):
-        module.map("threads")[struct.pack("<I", 1000 + index)] = struct.pack("<I", index)
-        module.map("thread_owners")[struct.pack("<I", index)] = struct.pack("<I", 1000 + index)
+        module.map("threads")[struct.pack("<I", 1000 + index)] = bytes(8)
     module.map("threads_seen")[ZERO] = struct.pack("<I", PLACES)
-    module.map("last_thread")[ZERO] = struct.pack("<2Q", 1001 << 32 | 1, 1002 << 32 | 2)
     states = ThreadStates(module)
     states.clear()
-    assert not module.map("threads") and not module.map("thread_owners")
+    assert not module.map("threads")
     assert module.map("threads_seen")[ZERO] == bytes(4)
-    assert module.map("last_thread")[ZERO] == bytes(16)
     assert not states.are_scarce
