@@ -19,9 +19,7 @@
 #endif
 /* THREAD_SIZE of x86-64 (arch/x86/include/asm/page_64_types.h), without KASAN. */
 #define KERNEL_STACK_BYTES 16384
-#ifndef CPU_PUSH_SITES
-#define CPU_PUSH_SITES 1024
-#endif
+#define CPU_PUSH_SITES     1024
 #ifndef CPU_RING_PAGES
 #define CPU_RING_PAGES 256
 #endif

@@ -1,6 +1,5 @@
 /* What cpu.bpf.c hands to user space. Mirror: profiler/wire/unwind.py. */
-#ifndef CPU_WIRE_H
-#define CPU_WIRE_H
+#pragma once
 
 /* Where every sample of the target went: fired is the sum of the others. */
 enum cpu_counter {
@@ -30,5 +29,3 @@ struct cpu_time {
     u64 started_ns; /* the last one */
     u64 taken_ns;   /* all together */
 };
-
-#endif

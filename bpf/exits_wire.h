@@ -1,6 +1,5 @@
 /* What exits.bpf.c hands to user space. Mirror: profiler/thread_exits.py. */
-#ifndef EXITS_WIRE_H
-#define EXITS_WIRE_H
+#pragma once
 
 /* A thread of the target that has ended, and what it used in its life. */
 struct thread_exit {
@@ -11,5 +10,3 @@ struct thread_exit {
     u32 is_freed;     /* else it has only just ended, and cpu_ns is not all of it */
     char name[16];
 };
-
-#endif

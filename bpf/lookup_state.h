@@ -1,9 +1,15 @@
 /* What is kept of a lookup while it goes on, and what lies in the target's memory. */
 #pragma once
 
-#ifndef RETURNS
-#define RETURNS 1 /* 0: the entry functions' returns must not be trapped in this target */
-#endif
+/* The plan of probes decides (profiler/probes/planner.py), 0 or 1:
+ *   END_SITES        where traversals give up their last node has a probe
+ *   UNLOCK_SITES     where traversals unlock the container has one
+ *   EXHAUSTED_SITES  all places where one goes on that has visited every node have one
+ *   INSERT_SITES     the place where elements come into hash containers has one
+ *   RETURNS          the entry functions' returns may be trapped in this target
+ *   VERIFY           every step of a traversal is trapped too
+ *   CALL_SITE_ARGUMENTS  the entry functions are told who calls them (Asterisk 14)
+ */
 
 /* enum search_flags, Asterisk include/asterisk/astobj2.h */
 #define OBJ_UNLINK        0x01
@@ -59,23 +65,10 @@ enum step_program {
     PROGRAMS
 };
 
-/* All places where a traversal goes on that has visited every node have a probe. */
-#ifndef EXHAUSTED_SITES
-#define EXHAUSTED_SITES 0
-#endif
-
-/* Every step of a traversal is trapped too. */
-#ifndef VERIFY
-#define VERIFY 0
-#endif
-
 /* A window may do without a probe on traverse_first. */
 #define PREDICTS (EXHAUSTED_SITES && !VERIFY)
 
-/* The place where elements come into hash containers has a probe, and a walk can be long enough. */
-#ifndef INSERT_SITES
-#define INSERT_SITES 0
-#endif
+/* Only iterators walk along chains for which checkpoints are worth it. */
 #define HAS_CHECKPOINTS (INSERT_SITES && WALK_ITERATOR)
 
 #define HEAD_WORDS      8  /* read with the head, a power of two */

@@ -12,9 +12,7 @@
 #include "memory.h"
 #include "unwind_wire.h"
 
-#ifndef UNWIND_FRAMES_PER_CALL
 #define UNWIND_FRAMES_PER_CALL 16 /* x 33 tail calls > UNWIND_MAX_FRAMES */
-#endif
 
 #define UNWIND_MMAPABLE 1024 /* BPF_F_MMAPABLE, linux/bpf.h, kernel 5.5 */
 BPF_F_TABLE("array", u32, u64, unwind_rows, UNWIND_ROWS, UNWIND_MMAPABLE);

@@ -1,6 +1,5 @@
 /* What the unwinder's kernel and user side share. Mirror: profiler/wire/unwind.py. */
-#ifndef UNWIND_WIRE_H
-#define UNWIND_WIRE_H
+#pragma once
 
 #define UNWIND_MAX_FRAMES        128  /* user frames of a stack, a power of two */
 #define UNWIND_MAX_KERNEL_FRAMES 128  /* kernel frames; perf_event_max_stack is 127 */
@@ -97,5 +96,3 @@ struct unwind_stack {
     u64 frames[UNWIND_MAX_FRAMES];
     u64 kernel[UNWIND_MAX_KERNEL_FRAMES];
 };
-
-#endif

@@ -15,6 +15,8 @@ KNOWN = {
     "EXHAUSTED_SITES": 1,
     "UNLOCK_SITES": 0,
     "END_SITES": 1,
+    "INSERT_SITES": 1,
+    "VERIFY": 0,
     "CALL_SITE_ARGUMENTS": 1,
     "RETURNS": 1,
 }

@@ -3,12 +3,9 @@
  * inside it with -Iinclude -Iinclude/uapi, and includes this file first.
  * x86-64 only. Our programs read no kernel structure, so nothing here depends on a kernel's version.
  */
-#ifndef EBPF_PROF_KCONFIG_H
-#define EBPF_PROF_KCONFIG_H
+#pragma once
 
 #define CONFIG_64BIT                    1
 #define CONFIG_X86_64                   1
 #define CONFIG_BPF_SYSCALL              1
 #define CONFIG_ARCH_HAS_SYSCALL_WRAPPER 1
-
-#endif

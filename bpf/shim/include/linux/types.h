@@ -1,6 +1,5 @@
 /* Integer types and the few attributes that BCC's copies of the BPF headers use. */
-#ifndef EBPF_PROF_TYPES_H
-#define EBPF_PROF_TYPES_H
+#pragma once
 
 typedef signed char __s8;
 typedef short __s16;
@@ -54,6 +53,4 @@ typedef _Bool bool;
 #define __aligned_u64    __u64 __aligned(8)
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
-#endif
-
 #endif

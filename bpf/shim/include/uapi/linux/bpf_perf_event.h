@@ -1,5 +1,4 @@
-#ifndef EBPF_PROF_BPF_PERF_EVENT_H
-#define EBPF_PROF_BPF_PERF_EVENT_H
+#pragma once
 
 #include <uapi/linux/ptrace.h>
 
@@ -10,5 +9,3 @@ struct bpf_perf_event_data {
     __u64 sample_period;
     __u64 addr;
 };
-
-#endif

@@ -1,6 +1,5 @@
 /* Registers as uprobe and perf programs see them (x86-64; arch/x86/include/asm/ptrace.h names). */
-#ifndef EBPF_PROF_PTRACE_H
-#define EBPF_PROF_PTRACE_H
+#pragma once
 
 #include <linux/types.h>
 
@@ -9,5 +8,3 @@ struct pt_regs {
     unsigned long r11, r10, r9, r8, ax, cx, dx, si, di;
     unsigned long orig_ax, ip, cs, flags, sp, ss;
 };
-
-#endif
