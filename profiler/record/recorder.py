@@ -183,12 +183,10 @@ def _wait(run: Run, duration_ns: int) -> bool:
     if run.lookups is not None:
         poll.register(run.lookups.wake_descriptor, select.POLLIN)
     ready = {descriptor for descriptor, _ in poll.poll(duration_ns / 1e6)}
-    if run.lookups is not None and run.lookups.wake_descriptor in ready:
-        return True
-    if not ready:
-        return False
-    _read_events(run)
-    return False
+    must_close = run.lookups is not None and run.lookups.wake_descriptor in ready
+    if ready and not must_close:
+        _read_events(run)
+    return must_close
 
 
 def _read_events(run: Run) -> None:
