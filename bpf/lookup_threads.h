@@ -23,7 +23,7 @@ BPF_RINGBUF_OUTPUT(window_stops,
 BPF_ARRAY(lookup_counters, u64, LOOKUP_COUNTER_COUNT);
 BPF_HASH(threads, u32, struct thread, THREADS); /* by tid */
 BPF_ARRAY(no_thread, struct thread, 1);         /* zeroes */
-BPF_ARRAY(threads_seen, u32, 1);
+BPF_ARRAY(threads_seen, u32, 1);                /* how many are in it */
 BPF_HASH(layouts, u64, struct layout, 64);
 BPF_HASH(unknown_v_tables, u64, u64, 64);    /* v_table to the address of a container that has it */
 BPF_HASH(trapped_functions, u64, u32, 1024); /* sort and compare functions with a probe on them */
