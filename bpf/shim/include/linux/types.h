@@ -20,9 +20,13 @@ typedef __u32 u32;
 typedef __u64 u64;
 
 typedef __u16 __be16;
+typedef __u16 __le16;
+typedef __u16 __sum16;
 typedef __u32 __be32;
+typedef __u32 __le32;
 typedef __u32 __wsum;
 typedef __u64 __be64;
+typedef __u64 __le64;
 
 typedef __u8 uint8_t;
 typedef __u16 uint16_t;
@@ -34,10 +38,12 @@ typedef __s32 int32_t;
 typedef __s64 int64_t;
 
 typedef unsigned long size_t;
+typedef long ssize_t;
 typedef unsigned long uintptr_t;
 typedef int pid_t;
 typedef unsigned int uid_t;
 typedef unsigned int gid_t;
+typedef long long loff_t;
 typedef _Bool bool;
 
 #define true 1
@@ -51,6 +57,9 @@ typedef _Bool bool;
 
 #define __aligned(bytes) __attribute__((aligned(bytes)))
 #define __aligned_u64    __u64 __aligned(8)
+#define __packed         __attribute__((packed))
+#define __bitwise
+#define __user
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif

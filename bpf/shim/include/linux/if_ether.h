@@ -1,0 +1,1 @@
+/* BCC includes this for network programs; nothing of it is needed here. */
