@@ -70,13 +70,13 @@ def _off(storm: Storm, seconds: float) -> Reading:
 
 def recorded_storm(storm: Storm, pid: int, seconds: float) -> tuple[Recording, Reading]:
     """Return a recording of the storm, and what the target itself counted meanwhile."""
-    edges: list[Reading] = []
+    ends: list[Reading] = []
 
     def read() -> None:
-        edges.append(storm.read())
+        ends.append(storm.read())
 
     options = Options(round(seconds * 1e9), budget_ratio=BUDGET_RATIO)
-    return recorded(pid, options, read, read), edges[1] - edges[0]
+    return recorded(pid, options, read, read), ends[1] - ends[0]
 
 
 def run(asterisk: Instance) -> Table:

@@ -8,7 +8,7 @@
  *   INSERT_SITES     the place where elements come into hash containers has one
  *   RETURNS          the entry functions' returns may be trapped in this target
  *   VERIFY           every step of a traversal is trapped too
- *   CALL_SITE_ARGUMENTS  the entry functions are told who calls them (Asterisk 14)
+ *   CALL_SITE_ARGUMENTS  the entry functions get their caller passed (Asterisk 14)
  */
 
 /* enum search_flags, Asterisk include/asterisk/astobj2.h */

@@ -97,8 +97,8 @@ struct control {
     u32 program_ns;        /* mean time of the programs of one hit, without walks */
     u32 node_ns;           /* expected cost of one node of a walk */
     u32 stack_ns;          /* expected cost of unwinding one stack */
-    u32 stack_share;       /* 1 of this many cheap lookups is unwound */
-    u32 return_share;      /* 1 of this many cheap lookups is followed to its return */
+    u32 stack_share;       /* 1 of this many short lookups is unwound */
+    u32 return_share;      /* 1 of this many short lookups is followed to its return */
     u32 predicts;          /* traverse_first has no probe: traversals are known by their frames */
     u32 unused;
 };

@@ -27,8 +27,7 @@ from profiler.wire.lookups import (
     Place,
     TraversalFrame,
     Verdict,
-    decode_group,
-    decode_window_state,
+    WindowState,
     place_of,
     slot_range,
 )
@@ -180,7 +179,7 @@ class Counting:
     def in_flight(self) -> int:
         state = self.programs.module.map("window_state").get(_ZERO)
         assert state is not None
-        return decode_window_state(state).in_flight
+        return WindowState.decode(state).in_flight
 
     def learn(self) -> None:
         """Learn the containers and functions that were met; probes are placed anew if need be."""
@@ -209,13 +208,11 @@ class Counting:
     def clear(self) -> None:
         """Forget all groups and histograms."""
         for name in ("groups", "histograms"):
-            table = self.programs.module.map(name)
-            for key, _ in list(table.items()):
-                table.delete(key)
+            self.programs.module.map(name).clear()
 
     def groups(self) -> Iterator[tuple[GroupKey, Group]]:
         for key, value in self.programs.module.map("groups").items():
-            yield GroupKey.decode(key), decode_group(value)
+            yield GroupKey.decode(key), Group.decode(value)
 
     def count(self, container: int, line: int | None = None, entry: int | None = None) -> Count:
         """Return the sum over a container's groups, of one call site if `line` is given."""

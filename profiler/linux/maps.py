@@ -51,6 +51,14 @@ class BpfMap:
         """Remove an entry; return whether it was there."""
         return bool(self._library.bpf_delete_elem(self.descriptor, _buffer(key)) == 0)
 
+    def clear(self) -> None:
+        """Remove all entries; what is added meanwhile may stay."""
+        key = ctypes.create_string_buffer(self.key_size)
+        for _ in range(self.max_entries):
+            if self._library.bpf_get_next_key(self.descriptor, None, key) != 0:
+                return
+            self.delete(key.raw)
+
     def values_of_cpus(self, key: bytes) -> tuple[bytes, ...]:
         """Return the value of each possible CPU of a per-CPU map; () when absent."""
         whole = self.get(key)

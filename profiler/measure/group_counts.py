@@ -7,7 +7,7 @@ from collections.abc import Callable
 from profiler.linux.bcc import BpfModule
 from profiler.model.observed import GroupWindow
 from profiler.probes.planner import PlannedProbe
-from profiler.wire.lookups import Group, GroupKey, Place, Verdict, decode_group
+from profiler.wire.lookups import Group, GroupKey, Place, Verdict
 
 
 class GroupCounts:
@@ -30,7 +30,7 @@ class GroupCounts:
     def groups(self) -> dict[GroupKey, Group]:
         """Return the sums of all groups."""
         return {
-            self._key(key): decode_group(value) for key, value in self._module.map("groups").items()
+            self._key(key): Group.decode(value) for key, value in self._module.map("groups").items()
         }
 
     def measured(self) -> tuple[GroupWindow, ...]:

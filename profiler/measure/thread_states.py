@@ -24,7 +24,5 @@ class ThreadStates:
 
     def clear(self) -> None:
         """Free all slots. Only while no probe is placed: nothing else keeps programs from them."""
-        table = self._module.map("threads")
-        for key, _ in list(table.items()):
-            table.delete(key)
+        self._module.map("threads").clear()
         self._module.map("threads_seen").set(_ZERO, bytes(4))

@@ -33,6 +33,7 @@ class WindowControl:
     def __init__(self, module: BpfModule, calibration: Calibration) -> None:
         self._map = module.map("control")
         self._program_ns = {WindowKind.MEASURE: _PROGRAM_NS, WindowKind.COUNT: _ENTRY_COUNT_NS}
+        # Also what programs go by while probes are placed: run times are those of the last window.
         self._control = Control(
             window=0,
             admit_until_ns=0,

@@ -20,7 +20,7 @@ class WindowCosts:
     def __init__(self, snapshots: WindowSnapshots, governor: Governor) -> None:
         self._snapshots = snapshots
         self._governor = governor
-        self._charged = snapshots.read()
+        self._charged: WindowSnapshot | None = None
         self.is_contended = False  # while probes are placed threads wait for each other
 
     def begin(self) -> WindowSnapshot:
@@ -30,6 +30,7 @@ class WindowCosts:
 
     def charge(self, window: OpenWindow, end: WindowSnapshot, closed: bool) -> float:
         """Charge a window up to its `end`, or up to now once it is closed; return its cost."""
+        assert self._charged is not None
         last = self._snapshots.read() if closed else end
         cost_ns = self._charged.cost_ns(last) + (_PLACING_NS if closed else 0)
         self._charged = last

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from profiler.probes.attach import UprobePrograms
 from profiler.process.cpu_clock import ProcessClock
-from profiler.wire.lookups import NO_WINDOW, WindowState, decode_window_state
+from profiler.wire.lookups import NO_WINDOW, WindowState
 
 _ZERO = struct.pack("<I", 0)
 
@@ -39,7 +39,7 @@ class WindowSnapshots:
     def state(self) -> WindowState:
         """Return what the programs report about the open window."""
         value = self._programs.module.map("window_state").get(_ZERO)
-        return decode_window_state(value or NO_WINDOW.encode())
+        return WindowState.decode(value or NO_WINDOW.encode())
 
     def reset(self) -> None:
         """Forget the last window."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import select
 
-from profiler.errors import TargetError
+from profiler.errors import KernelError, TargetError
 from profiler.process.procfs import read_image
 
 
 class ProcessEvents:
-    """Asks about one process, without blocking. TargetError where it has ended already.
+    """Asks about one process, without blocking. TargetError: it has ended; KernelError: refused.
 
     A pidfd reports the exit. What exec changes is compared at each question.
     """
@@ -21,6 +21,11 @@ class ProcessEvents:
             self.exit_descriptor = os.pidfd_open(pid)  # readable when the process has ended
         except ProcessLookupError as error:
             raise TargetError(f"process {pid} has ended", "pgrep -a asterisk") from error
+        except OSError as error:  # of a container's seccomp profile
+            message = f"the end of process {pid} cannot be followed: pidfd_open: {error.strerror}"
+            raise KernelError(
+                message, "docker run --security-opt seccomp=unconfined ..."
+            ) from error
         self._image = read_image(pid)
 
     def is_over(self) -> bool:

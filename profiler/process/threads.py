@@ -58,12 +58,10 @@ def read_schedstat(pid: int, tid: int, proc: Path = PROC) -> ThreadTime | None:
 class ThreadUses:
     """Measures one window: start(), observe() now and then, stop(), account().
 
-    `warning` is None, or says why ends of threads are not reported; then what they used after the
-    last observe() is unattributed.
+    Without `exits`, what a thread used after the last observe() before its end is unattributed.
     """
 
     def __init__(self, target: TargetProcess, exits: ThreadExits | None) -> None:
-        self.warning = None if exits else "the kernel does not report the ends of threads"
         self._pid = target.pid
         self._clock = target.clock
         self._exits = exits
@@ -108,7 +106,8 @@ class ThreadUses:
         """End the window."""
         self.observe()
         self._end_ns = time.monotonic_ns()
-        self._end = self._read_threads()
+        # Who ends between two readings is only known of by an exit.
+        self._end = self._seen if self._exits is None else self._read_threads()
         self._end_cpu_ns = self._clock.read_ns()
 
     def account(self) -> ThreadAccount:

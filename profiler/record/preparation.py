@@ -85,6 +85,7 @@ def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: O
     if programs is not None and plan is not None:
         calibration = _calibrate(programs, plan)
         report_push_sites(module, plan.probes)
+    exits, missing = _exits(stack, module)
     return Loaded(
         module=module,
         programs=programs,
@@ -94,11 +95,12 @@ def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: O
         without_table=without_table,
         calibration=calibration,
         interrupt_ns=interrupt_ns,
-        exits=_exits(stack, module),
+        exits=exits,
         warnings=(
             *_stopped(found.process),
             *(plan.warnings if plan else ()),
             *(programs.rejected if programs else ()),
+            *missing,
         ),
     )
 
@@ -124,15 +126,18 @@ def _definitions(pid: int, options: Options) -> dict[str, int]:
     }
 
 
-def _exits(stack: ExitStack, module: BpfModule) -> ThreadExits | None:
-    if not thread_exits.definitions():
-        return None
-    try:
-        exits = ThreadExits(module)
-    except OSError:
-        return None
-    stack.callback(exits.close)
-    return exits
+def _exits(stack: ExitStack, module: BpfModule) -> tuple[ThreadExits | None, tuple[str, ...]]:
+    """Return what reports the ends of threads; else None, and the warning that says why."""
+    reason = "the kernel has no BTF"
+    if thread_exits.definitions():
+        try:
+            exits = ThreadExits(module)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        else:
+            stack.callback(exits.close)
+            return exits, ()
+    return None, (f"ends of threads are not reported: {reason}",)
 
 
 def _plan(planner: ProbePlanner, options: Options) -> ProbePlan:

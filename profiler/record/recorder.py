@@ -248,7 +248,6 @@ def _collect(run: Run) -> Observed:
     run.sockets.sample()
     sockets = run.sockets.recorded()
     for source in (
-        run.uses.warning,
         run.sampler.warning,
         run.sampling.warning,
         run.sockets.warning,

@@ -38,7 +38,7 @@ def run_warnings(
     if unattributed > _UNATTRIBUTED_RATIO * window_ns:
         yield (
             f"{unattributed / 1e6:.0f} ms of CPU time belong to threads that ended, and are "
-            "missing there: the kernel did not tell what each used last"
+            "missing there: what each used last was not reported, or there was no room for it"
         )
     # Libraries of data have no tables either; what matters is where stacks did end.
     for path, problem in observed.without_table:

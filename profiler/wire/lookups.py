@@ -193,12 +193,12 @@ class WindowState(Record):
     walk_ns: int
     entry_count: int = 0  # entries, in windows that only count
 
-
-def decode_window_state(data: bytes) -> WindowState:
-    """Return struct window_state."""
-    spent, closed, admitted, in_flight, *rest = WindowState.FORMAT.unpack(data)
-    # A lookup that leaves while user space resets the counter makes it -1 for a moment.
-    return WindowState(spent, closed or None, admitted, max(in_flight, 0), *rest)
+    @classmethod
+    def decode(cls, data: bytes) -> WindowState:
+        """Return the struct that bytes hold."""
+        spent, closed, admitted, in_flight, *rest = cls.FORMAT.unpack(data)
+        # A lookup that leaves while user space resets the counter makes it -1 for a moment.
+        return cls(spent, closed or None, admitted, max(in_flight, 0), *rest)
 
 
 NO_WINDOW = WindowState(0, None, 0, 0, 0, 0, 0, 0)
@@ -241,12 +241,12 @@ class Group(Record):
     agreed: int = 0
     disagreed: int = 0
 
-
-def decode_group(data: bytes) -> Group:
-    """Return struct group."""
-    values = Group.FORMAT.unpack(data)
-    after = 2 + len(Verdict)
-    return Group(values[0], values[1], values[2:after], *values[after:])
+    @classmethod
+    def decode(cls, data: bytes) -> Group:
+        """Return the struct that bytes hold."""
+        values = cls.FORMAT.unpack(data)
+        after = 2 + len(Verdict)
+        return cls(values[0], values[1], values[2:after], *values[after:])
 
 
 @dataclass(frozen=True, slots=True)

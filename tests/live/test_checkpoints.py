@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from collections import Counter
+
 import pytest
 
 from lab.instance import Instance
@@ -21,11 +24,21 @@ KINDS = {
 SEARCHES = ("hit", "miss", "object", "object-miss", "locked", "locked-miss", "callback-key")
 
 
+_CHAIN = struct.Struct("<6Q")  # struct chain: id, window, inserts, elements, length, uses
+_STRIDE = 64  # nodes to a checkpoint, on average
+
+
 def uses(counting: Counting, target: Box) -> int:
-    """Return how often a container's checkpoints were of use (the last member of struct chain)."""
-    chains = counting.programs.module.map("chains").items()
-    container = target.address.to_bytes(8, "little")
-    return sum(int.from_bytes(v[-8:], "little") for k, v in chains if k.startswith(container))
+    """Return how often a container's checkpoints were of use; they have to be near each other."""
+    module = counting.programs.module
+    made = Counter(key[8:16] for key, _ in module.map("checkpoints").items())  # by chain
+    used = 0
+    for key, value in module.map("chains").items():
+        if key.startswith(target.address.to_bytes(8, "little")):
+            *_, length, times = _CHAIN.unpack(value)
+            assert made[value[:8]] >= length // (2 * _STRIDE)
+            used += times
+    return used
 
 
 @pytest.mark.parametrize("hollow", [0, 500], ids=["", "hollow"])

@@ -163,12 +163,12 @@ def test_lookups_between_the_readings_of_the_clock_count() -> None:
 
 
 def merged(first: MeasuredWindow, count: int, begin: int, end: int) -> MeasuredWindow:
-    """Return several windows like the first one, as one with other edges."""
+    """Return several windows like the first one, as one with other ends."""
     return replace(first, cpu_begin_ns=begin * MS, cpu_end_ns=end * MS, merged=count)
 
 
 def test_merged_windows_stand_for_what_lies_between_those_that_they_were() -> None:
-    # Open for 20 of the 60 ms between its edges, and 2 ms of that were ours.
+    # Open for 20 of the 60 ms between its ends, and 2 ms of that were ours.
     windows = [merged(window(0, 20, {KEY: 900}, cost=2), 5, 20, 80)]
     assert totals(windows, KEY)[KEY] == pytest.approx(900 / 18 * 98)
 

@@ -43,8 +43,9 @@ def test_everything_is_charged_once_from_before_the_probes_to_after_them() -> No
     assert not made.is_contended
 
 
-def test_threads_that_waited_for_each_other_are_remembered() -> None:
+def test_placing_that_cost_much_stays_known_as_contended() -> None:
     made, snapshots, _ = costs()
+    made.begin()
     snapshots.now_ns = 2_850_001  # with the probes' placing 3 ms and one more
     made.charge(WINDOW, at(0), closed=True)
     assert made.is_contended

@@ -142,7 +142,6 @@ def test_ends_count_that_began_in_the_window_or_were_there_at_its_start(
     account = uses.account()
 
     assert {use.tid: use.cpu_ns for use in account.threads} == {1: 30, 2: 3, 3: 7, 5: 8}
-    assert uses.warning is None
 
 
 def test_where_ends_are_not_reported_the_last_reading_of_each_thread_counts(
@@ -157,4 +156,17 @@ def test_where_ends_are_not_reported_the_last_reading_of_each_thread_counts(
     account = uses.account()
 
     assert {use.tid: use.cpu_ns for use in account.threads} == {1: 30, 2: 7, 5: 3}
-    assert uses.warning == "the kernel does not report the ends of threads"
+
+
+def test_who_ends_while_the_window_does_is_not_forgotten(
+    scripted: ScriptedExits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uses = ThreadUses(TargetProcess.open(1, 0), None)
+    uses.start()
+    scripted.cpu_ns |= {2: 107}
+    readings = iter([(1, 2), (1,)])
+    monkeypatch.setattr(threads, "read_tids", lambda _pid: next(readings))
+    uses.stop()
+    account = uses.account()
+
+    assert {use.tid: use.cpu_ns for use in account.threads} == {1: 0, 2: 7}

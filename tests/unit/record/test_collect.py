@@ -66,7 +66,7 @@ def target(monkeypatch: pytest.MonkeyPatch) -> Target:
     return made
 
 
-def harvest(target: Target) -> ObservedLookups:
+def collected(target: Target) -> ObservedLookups:
     measurement: Any = SimpleNamespace(
         groups=lambda: target.groups,
         entries=lambda name: target.maps.get(name, []),
@@ -91,7 +91,7 @@ def test_histograms_and_stacks_are_taken_apart(target: Target) -> None:
     ]
     stack = struct.pack("<4Q", 1, 2, 3, 4)
     target.maps["lookup_stacks"] = [(stack, struct.pack("<2Q", 5, 6))]
-    found = harvest(target)
+    found = collected(target)
     assert found.histograms == {(9, Metric.DURATION): [(130, 3), (2, 1 << 40)]}
     assert found.stacks == {LookupStackKey(1, 2, 3, 4): LookupStack(5, 6)}
     assert (found.cpu_begin_ns, found.cpu_end_ns, found.entries) == (5, 8, {0: 0x600})
@@ -99,12 +99,12 @@ def test_histograms_and_stacks_are_taken_apart(target: Target) -> None:
 
 def test_only_texts_that_are_named_are_read(target: Target) -> None:
     target.groups = {key(1): group(0), key(1, file=0x800): group(0)}
-    assert harvest(target).texts == {0x800: "text 0x800", 0x900: "text 0x900"}
+    assert collected(target).texts == {0x800: "text 0x800", 0x900: "text 0x900"}
 
 
 def test_a_container_that_is_there_is_read_with_its_chains(target: Target) -> None:
     target.groups, target.now = {key(1): group(0)}, {1: state()}
-    found = harvest(target).containers
+    found = collected(target).containers
     assert found == {(1, COMPARE): ObservedContainer(state(), False, ((1, 1),), False)}
 
 
@@ -115,7 +115,7 @@ def test_of_a_container_that_is_gone_the_last_state_is_kept(
     target.groups = {key(1): group(0), key(2): group(0)}
     target.now = {} if now is None else {1: now, 2: now}
     target.before = {(1, COMPARE): state()}
-    found = harvest(target).containers
+    found = collected(target).containers
     assert found == {(1, COMPARE): ObservedContainer(state(), True, (), False)}
     assert target.chains_read == []
 
@@ -128,7 +128,7 @@ def test_a_list_has_one_bucket_and_a_hash_function_of_zero(
 ) -> None:
     target.groups = {key(1): group(0)}
     target.now = {1: state(buckets=buckets, function=function)}
-    assert harvest(target).containers[1, COMPARE].is_list is is_list
+    assert collected(target).containers[1, COMPARE].is_list is is_list
 
 
 def test_chains_are_read_of_the_50_containers_with_the_most_comparisons(target: Target) -> None:
@@ -136,14 +136,14 @@ def test_chains_are_read_of_the_50_containers_with_the_most_comparisons(target: 
     target.groups = {key(at): group(1_000 + at) for at in range(60)}
     target.groups[key(0, file=0x800)] = group(1_000)
     target.now = {at: state() for at in range(60)}
-    assert len(harvest(target).containers) == 60
+    assert len(collected(target).containers) == 60
     assert target.chains_read == [0, *range(59, 10, -1)]
 
 
 def test_containers_beyond_2000_are_not_read(target: Target) -> None:
     target.groups = {key(at): group(at) for at in range(2_001)}
     target.now = {at: state() for at in range(2_001)}
-    assert {at for at, _ in harvest(target).containers} == set(range(1, 2_001))
+    assert {at for at, _ in collected(target).containers} == set(range(1, 2_001))
 
 
 def test_probed_jumps_may_end_behind_their_probe(target: Target) -> None:
@@ -155,6 +155,6 @@ def test_probed_jumps_may_end_behind_their_probe(target: Target) -> None:
         )
         for instruction, address in (("je 0x20", 0x5000), ("call 0x40", 0x6000), ("ret", 0x7000))
     ]
-    found = harvest(target)
+    found = collected(target)
     assert found.behind_probes == {0x5002, 0x5005, 0x5006, 0x6002, 0x6005, 0x6006}
     assert found.probes[0] == Probe("__ao2_find", "0x10", "je 0x20", "first")

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
+from profiler.process import thread_exits
 from profiler.process.procfs import read_process
 from profiler.record import preparation
 from profiler.record.preparation import Options
@@ -18,6 +22,24 @@ def test_there_is_room_for_threads_that_start_later(
     monkeypatch.setattr(preparation, "register_definitions", dict)
     monkeypatch.setattr(preparation, "read_tids", lambda _pid: list(range(threads)))
     assert preparation._definitions(1, Options(duration_ns=1))["THREADS"] == room
+
+
+def refused(_module: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.parametrize(
+    ("definitions", "reason"),
+    [({}, "the kernel has no BTF"), ({"TASK_TGID": 1}, "Operation not permitted")],
+)
+def test_why_ends_of_threads_are_not_reported_is_said(
+    monkeypatch: pytest.MonkeyPatch, definitions: dict[str, int], reason: str
+) -> None:
+    module: Any = None
+    monkeypatch.setattr(thread_exits, "definitions", lambda: definitions)
+    monkeypatch.setattr(preparation, "ThreadExits", refused)
+    found = preparation._exits(ExitStack(), module)
+    assert found == (None, (f"ends of threads are not reported: {reason}",))
 
 
 def test_a_process_that_somebody_has_stopped_is_reported() -> None:
