@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 
-from profiler.errors import KernelError, TargetError
+from profiler.errors import REFUSALS, KernelError, TargetError, scarcity
 from profiler.process.procfs import read_image
 
 
@@ -21,11 +21,9 @@ class ProcessEvents:
             self.exit_descriptor = os.pidfd_open(pid)  # readable when the process has ended
         except ProcessLookupError as error:
             raise TargetError(f"process {pid} has ended", "pgrep -a asterisk") from error
-        except OSError as error:  # of a container's seccomp profile
-            message = f"the end of process {pid} cannot be followed: pidfd_open: {error.strerror}"
-            raise KernelError(
-                message, "docker run --security-opt seccomp=unconfined ..."
-            ) from error
+        except OSError as error:
+            message = f"the end of process {pid} cannot be followed: {error.strerror}"
+            raise scarcity(error) or KernelError(message, REFUSALS) from error
         self._image = read_image(pid)
 
     def is_over(self) -> bool:

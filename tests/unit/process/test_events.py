@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import select
 import signal
 import subprocess
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.errors import TargetError
+from profiler.errors import KernelError, TargetError
 from profiler.process.events import ProcessEvents
 from tests.compiled import build
 
@@ -56,7 +58,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Running:
-    """The program, and what is told of it."""
+    """The program, and what is said of it."""
 
     def __init__(self, program: Path) -> None:
         self.process = subprocess.Popen(
@@ -128,3 +130,21 @@ def test_a_process_that_is_gone() -> None:
     process.wait()
     with pytest.raises(TargetError, match=f"process {process.pid} has ended"):
         ProcessEvents(process.pid)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.EPERM, "the end of process 1 cannot be followed: Operation not permitted"),
+        (errno.EMFILE, "ebpf-prof may not open as many files as it needs"),
+    ],
+)
+def test_what_the_kernel_refuses_is_said(
+    monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    def refuse(_pid: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with pytest.raises(KernelError, match=message):
+        ProcessEvents(1)
