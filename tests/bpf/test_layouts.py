@@ -22,7 +22,7 @@ CALLS_THROUGH = {"-O0", "-Os", "-O0 -fPIC", "-O2 -fPIC"}
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("flags", BUILDS)
-def test_layouts_are_told_by_what_is_in_memory(tmp_path: Path, flags: str, family: str) -> None:
+def test_layouts_are_found_by_what_is_in_memory(tmp_path: Path, flags: str, family: str) -> None:
     with (
         running(build_program(tmp_path, f"{flags} {family}")) as program,
         Counting(program.process.pid) as counting,
@@ -47,7 +47,7 @@ def test_the_end_of_every_traversal_is_seen_without_returns(
         assert counting.plan.exhausted_sites and not counting.plan.has(Place.TRAVERSAL_UNLOCK)
         searched_once = 0
         for truth, count in counted(program, counting):
-            # Whether it has searched again is only told by what it returns.
+            # Whether it has searched again is only known by what it returns.
             unsure = counting.count(truth.address, entry=Place.WEAKPROXY_FIND).hits
             searched_once += unsure
             assert count.verified == truth.lookups - unsure == sum(count.comparison_slots.values())
@@ -66,9 +66,12 @@ def without_ends_of_misses(planner: ProbePlanner) -> ProbePlan:
 
 
 def test_a_traversal_whose_end_was_missed_is_not_verified(tmp_path: Path) -> None:
+    """The programs are built as if the probes were there."""
     with (
         running(build_program(tmp_path, "-O2")) as program,
-        Counting(program.process.pid, change_plan=without_ends_of_misses) as counting,
+        Counting(
+            program.process.pid, change_plan=without_ends_of_misses, EXHAUSTED_SITES=1
+        ) as counting,
     ):
         for truth, count in counted(program, counting):
             assert set(count.verdicts) == {Verdict.VERIFIED, Verdict.UNVERIFIED_START}
