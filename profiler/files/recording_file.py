@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from profiler.errors import UsageError
 from profiler.files.serializer import Json, MismatchError, decode, encode
-from profiler.model.recording import SCHEMA, Recording
+from profiler.model.recording import SCHEMA, Distribution, Recording
 
 FILE_NAME = "recording"
 # 600,000 samples, 100 threads busy for a minute at 99 Hz, are 28 MB of JSON; a bomb has no end.
@@ -64,17 +64,8 @@ def parse_recording(text: bytes) -> Recording:
         recording = decode(Recording, document)
     except MismatchError as error:
         raise ValueError(f"is not a valid recording: {error}") from None
-    low, high = FREQUENCY_HZ
-    if not low <= recording.frequency_hz <= high:
-        raise ValueError(f"is not a valid recording: frequency_hz: not within {low:g} to {high:g}")
-    if recording.window.duration_ns <= 0:
-        raise ValueError("is not a valid recording: window: ends before it starts")
-    for name, index, length in _references(recording):
-        if not 0 <= index < length:
-            raise ValueError(f"is not a valid recording: {name}: {index} is not below {length}")
-    for name, quantity in _estimates(recording):
-        if quantity < 0:
-            raise ValueError(f"is not a valid recording: {name}: is below zero")
+    for problem in _problems(recording):
+        raise ValueError(f"is not a valid recording: {problem}")
     return recording
 
 
@@ -110,6 +101,42 @@ def _check_schema(document: Json) -> None:
         raise ValueError("is not a recording: no schema of one")
     if schema != SCHEMA:
         raise ValueError(f"has the format {schema[:60]!r}, this ebpf-prof reads {SCHEMA!r}")
+
+
+def _problems(recording: Recording) -> Iterator[str]:
+    """Yield what no run writes, and what would crash or mislead the reports."""
+    low, high = FREQUENCY_HZ
+    if not low <= recording.frequency_hz <= high:
+        yield f"frequency_hz: not within {low:g} to {high:g}"
+    if recording.window.duration_ns <= 0:
+        yield "window: ends before it starts"
+    for name, index, length in _references(recording):
+        if not 0 <= index < length:
+            yield f"{name}: {index} is not below {length}"
+    for name, quantity in _estimates(recording):
+        if quantity < 0:
+            yield f"{name}: is below zero"
+    for group in recording.lookups:
+        for name in ("comparisons", "sort_calls", "duration_ns"):
+            if problem := _distribution_problem(getattr(group, name)):
+                yield f"lookups.{name}: {problem}"
+
+
+def _distribution_problem(distribution: Distribution) -> str | None:
+    """Return what is wrong with it. Histograms rely on it: their rows are as many as powers of two.
+
+    Without slots nothing was measured; the maximum is unknown then, and only then.
+    """
+    end = 0
+    for low, high, count in distribution.slots:
+        if not end <= low < high or count < 1:
+            return "slots do not ascend from 0, or are empty"
+        end = high
+    if distribution.count != sum(count for _, _, count in distribution.slots):
+        return "count is not the sum of the slots"
+    if (distribution.max is None) != (not distribution.slots):
+        return "max and slots are not both there"
+    return None
 
 
 def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:

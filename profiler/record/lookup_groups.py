@@ -105,7 +105,8 @@ class LookupGroups:
     def _distribution(
         self, group: Group, metric: Metric, total: int, maximum: int
     ) -> rec.Distribution:
-        slots = sorted(self._observed.histograms.get((group.id, metric), ()))
+        counted = self._observed.histograms.get((group.id, metric), ())
+        slots = sorted(item for item in counted if item[1])  # a program makes a slot, then counts
         count = sum(number for _, number in slots)
         return rec.Distribution(
             count=count,

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from profiler.errors import UsageError
 from profiler.files import recording_file
 from profiler.files.recording_file import parse_recording, read_recording, write_recording
 from profiler.files.serializer import encode
+from profiler.model.recording import Distribution
+from profiler.renderers import html, text
+from profiler.renderers.uses import container_uses
+from profiler.report.aggregate import aggregate
 from tests import examples
 
 
@@ -160,6 +165,71 @@ def test_a_lower_bound_has_no_variance() -> None:
     rows[0] |= {"estimated_variance": None}
     (group,) = parse_recording(document(lookups=rows)).lookups
     assert (group.estimated_total, group.estimated_variance) == (96.5, None)
+
+
+SLOTS = "slots do not ascend from 0, or are empty"
+MAXIMUM = "max and slots are not both there"
+
+
+@pytest.mark.parametrize("field", ["comparisons", "sort_calls", "duration_ns"])
+@pytest.mark.parametrize(
+    ("distribution", "reason"),
+    [
+        (Distribution(3, 10, 5, ()), "count is not the sum of the slots"),
+        (Distribution(3, 10, 5, ((0, 1, 0),)), SLOTS),
+        (Distribution(0, 0, 5, ()), MAXIMUM),
+        (Distribution(1, 0, None, ((0, 1, 1),)), MAXIMUM),
+        (Distribution(0, 0, 17, ((16, 17, -3), (17, 18, 3))), SLOTS),
+        (Distribution(2, 0, 0, ((-(2**62), 1 - 2**62, 1), (0, 1, 1))), SLOTS),
+        (Distribution(2, 5, 3, ((0, 4, 1), (3, 5, 1))), SLOTS),
+        (Distribution(1, 3, 3, ((3, 3, 1),)), SLOTS),
+        (Distribution(3, 10, 5, ((5, 6, 2),)), "count is not the sum of the slots"),
+    ],
+)
+def test_a_distribution_that_contradicts_itself_is_refused(
+    field: str, distribution: Distribution, reason: str
+) -> None:
+    rows = json.loads(document())["lookups"]
+    rows[0][field] = encode(distribution)
+    with pytest.raises(ValueError, match=f"is not a valid recording: lookups.{field}: {reason}"):
+        parse_recording(document(lookups=rows))
+
+
+slot = st.tuples(*3 * [st.one_of(st.integers(-2, 20), st.integers(-(2**64) + 1, 2**64 - 1))])
+distributions = st.builds(
+    Distribution,
+    st.integers(0, 20),
+    st.integers(0, 2**64 - 1),
+    st.none() | st.integers(0, 2**64 - 1),
+    st.lists(slot, max_size=3).map(tuple),
+)
+honest = st.lists(
+    st.tuples(st.integers(0, 2**64 - 2), st.integers(1, 5)), max_size=30, unique_by=itemgetter(0)
+).map(
+    lambda values: Distribution(
+        sum(count for _, count in values),
+        sum(value * count for value, count in values) % 2**64,
+        max((value for value, _ in values), default=None),
+        tuple((value, value + 1, count) for value, count in sorted(values)),
+    )
+)
+
+
+@settings(max_examples=100)
+@given(st.one_of(distributions, honest), st.one_of(distributions, honest))
+def test_any_distribution_is_shown_or_refused_never_a_crash(
+    compared: Distribution, took: Distribution
+) -> None:
+    rows = json.loads(document())["lookups"]
+    rows[0] |= {"comparisons": encode(compared), "duration_ns": encode(took)}
+    try:
+        profile = aggregate(parse_recording(document(lookups=rows)))
+    except ValueError as error:
+        assert str(error).startswith("is not a valid recording: lookups.")
+        return
+    for render in (text.render, html.render):
+        render(profile, io.StringIO())
+    assert all(len(made) < 100 for use in container_uses(profile) for _, made in use.histograms())
 
 
 @settings(max_examples=200)
