@@ -28,6 +28,7 @@ _FIXED = {
     PE_SDATA8: struct.Struct("<q"),
 }
 _HEAD = struct.Struct("<II")  # length, CIE pointer
+_LONG = 0xFFFFFFFF  # in the place of a length: 64 bits with the length follow
 
 
 class MalformedCallFramesError(ValueError):
@@ -94,13 +95,16 @@ def read_entries(section: CallFrameSection) -> Iterator[Entry]:
     at, end = 0, len(data) - 8
     while at <= end:
         length, pointer = _HEAD.unpack_from(data, at)
+        is_long = length == _LONG and at + 12 <= len(data)
+        if is_long:  # allowed, though no section needs it; such an entry is left out
+            length = 8 + int.from_bytes(data[at + 4 : at + 12], "little")
         following = at + 4 + length
         if length == 0:
             if section.ends_at_zero:
                 return
-        elif length < 4 or following > len(data):  # 64-bit lengths, too: no section is so large
+        elif length < (12 if is_long else 4) or following > len(data):
             raise MalformedCallFramesError(f"entry at {at:#x} has {length} bytes")
-        elif pointer:
+        elif pointer and not is_long:
             place = at + 4 - pointer
             if place not in cies:
                 cies[place] = _cie_at(data, place)

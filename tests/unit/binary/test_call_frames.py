@@ -137,6 +137,19 @@ def test_a_length_beyond_the_section_ends_it(length: bytes) -> None:
         ranges(section.built())
 
 
+def test_an_entry_with_a_length_of_64_bits_is_left_out() -> None:
+    section = Section()
+    cie = section.cie()
+    section.fde(cie, 0x2000, 1)
+    long = b"\xff" * 4 + struct.pack("<Q", 24)
+    section.data += long + bytes(24)
+    section.fde(cie, 0x3000, 1)
+    assert ranges(section.built()) == [(0x2000, 0x2001), (0x3000, 0x3001)]
+    section.data += long + bytes(23)
+    with pytest.raises(MalformedCallFramesError):
+        ranges(section.built())
+
+
 def test_a_section_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("profiler.binary.call_frames.MAX_SECTION_BYTES", 100)
     with pytest.raises(MalformedCallFramesError):
