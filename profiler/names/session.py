@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
+from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.debug_files import OpenFile, SymbolDirectory
 from profiler.binary.debuginfod import Debuginfod
-from profiler.binary.functions import functions
+from profiler.binary.elf import ElfError
+from profiler.binary.functions import FunctionTable, functions
 from profiler.model.recording import Frame, MappedFile
 from profiler.names.kallsyms import Kallsyms, read_kallsyms
-from profiler.names.symbolizer import Symbolizer
+from profiler.names.symbolizer import INFERRED, Symbolizer
 from profiler.names.tables import table_sources
 from profiler.process.mappings import VDSO, CodeFile
 from profiler.process.target import TargetProcess
@@ -41,6 +44,7 @@ class NamingSession:
         self._numbers: dict[int, int] = {}  # in the following, by the file's identity
         self._files: list[CodeFile] = []
         self._names: list[Symbolizer] = []
+        self._unreadable: list[str] = []
 
     def pin(self) -> None:
         """Open the debug files of everything that is mapped now."""
@@ -53,7 +57,14 @@ class NamingSession:
                 sources = table_sources(
                     file.elf, file.path, roots, self._directory, self._debuginfod
                 )
-                self._names.append(Symbolizer(file.elf, functions(file.elf), sources))
+                self._names.append(Symbolizer(file.elf, self._functions(file), sources))
+
+    def _functions(self, file: CodeFile) -> FunctionTable:
+        try:
+            return functions(file.elf)
+        except (MalformedCallFramesError, ElfError) as error:
+            self._unreadable.append(f"{file.path}: functions cannot be told apart: {error}")
+            return FunctionTable(array("Q"), array("Q"))
 
     def files(self) -> tuple[MappedFile, ...]:
         """Return the recording's files; the kernel is the last one."""
@@ -79,7 +90,8 @@ class NamingSession:
 
     def problems(self) -> tuple[str, ...]:
         """Return what could not be read while naming."""
-        return tuple(problem for names in self._names for problem in sorted(names.problems))
+        found = (problem for names in self._names for problem in sorted(names.problems))
+        return (*self._unreadable, *found)
 
     @cached_property
     def _kernel(self) -> Kallsyms | None:
@@ -97,5 +109,6 @@ class NamingSession:
         symbol = names.lookup(offset)
         if symbol is None:
             return Frame(address, number, offset, names.start(offset), None, None)
-        origin = "vdso" if loaded.mapping.path == VDSO else symbol.origin
+        is_vdso = loaded.mapping.path == VDSO and symbol.origin != INFERRED
+        origin = "vdso" if is_vdso else symbol.origin
         return Frame(address, number, offset, symbol.start, symbol.name, origin)

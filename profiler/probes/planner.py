@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from profiler.asterisk.abi import ENTRY_FUNCTIONS
 from profiler.asterisk.ao2_code import Ao2Code, analyse
+from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.code_image import CodeImage
 from profiler.binary.control_flow import flow_of
 from profiler.binary.functions import functions
@@ -115,7 +116,10 @@ class ProbePlanner:
             raise ProbeError(f"{loaded.mapping.path} cannot be read: {loaded.problem}")
         key = id(loaded.file)
         if key not in self._images:
-            self._images[key] = CodeImage(loaded.file.elf, functions(loaded.file.elf))
+            try:
+                self._images[key] = CodeImage(loaded.file.elf, functions(loaded.file.elf))
+            except MalformedCallFramesError as error:
+                raise ProbeError(f"{loaded.mapping.path} cannot be read: {error}") from None
         return self._images[key]
 
     def executable(self) -> LoadedCode:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -12,12 +10,11 @@ from profiler.binary.symtab import read_dynsym
 from profiler.model.recording import Frame
 from profiler.names.kallsyms import Kallsyms
 from profiler.names.session import NamingSession
-from profiler.process.mappings import CodeFile, LoadedCode, Mapping
 from profiler.process.target import TargetProcess
 from tests.compiled import symbols_of
+from tests.mapped_files import LOADED_AT, session_of, with_damaged_call_frames
 
 ADDRESS = 0xFFFFFFFF81335C00
-LOADED_AT = 0x7F0000000000
 
 
 @pytest.mark.parametrize(
@@ -37,18 +34,7 @@ def test_the_kernels_names_are_read_once_when_it_shows_them_or_not(
 
 
 def session_with(path: Path, seen_as: str) -> NamingSession:
-    """Return a session for a target that has mapped one file, whole, at LOADED_AT."""
-    elf = Elf.from_bytes(path.read_bytes())
-    mapping = Mapping(LOADED_AT, LOADED_AT + elf.size, 0, "00:01", 1, seen_as, False)
-    code = LoadedCode(mapping, CodeFile(seen_as, elf, elf.build_id, None), LOADED_AT, None)
-    found = {True: code, False: None}
-    target: Any = SimpleNamespace(
-        pid=os.getpid(),
-        code=SimpleNamespace(current=(code,), at=lambda address: found[address >= LOADED_AT]),
-    )
-    session = NamingSession(target, None)
-    session.pin()
-    return session
+    return session_of(Elf.from_bytes(path.read_bytes()), seen_as)
 
 
 def test_frames_come_in_order_with_file_offset_and_start(module: Path) -> None:
@@ -70,3 +56,19 @@ def test_vdso_says_so() -> None:
     assert exported is not None
     (frame,) = session_with(path, "[vdso]").frames((LOADED_AT + exported.value,))
     assert (frame.symbol, frame.origin) == ("__tls_get_addr", "vdso")
+
+
+def test_an_inferred_name_stays_one_in_the_vdso(module: Path) -> None:
+    inferred = symbols_of(module)["request_cb"]
+    session = session_with(module.with_suffix(".stripped"), "[vdso]")
+    (frame,) = session.frames((LOADED_AT + inferred,))
+    assert (frame.symbol, frame.origin) == ("~request_cb", "inferred")
+
+
+def test_damaged_call_frames_end_no_run_and_are_reported(module: Path) -> None:
+    session = session_of(with_damaged_call_frames(module), "/usr/lib/module.so")
+    named = symbols_of(module)["request_cb"]
+    (frame,) = session.frames((LOADED_AT + named,))
+    assert (frame.symbol, frame.origin) == ("request_cb", "symtab")
+    (problem,) = session.problems()
+    assert problem.startswith("/usr/lib/module.so: functions cannot be told apart: entry at 0x0 ")

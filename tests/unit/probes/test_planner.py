@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from profiler.errors import ProbeError
 from profiler.probes.planner import PlannedProbe, ProbePlanner
 from profiler.process.mappings import VDSO, TargetCode
+from tests.mapped_files import loaded_code, with_damaged_call_frames
 
 SOURCE = """
 int helper(int *);
@@ -62,3 +64,9 @@ def test_code_of_another_file_at_the_same_address_is_not_taken_for_it(
     assert planner.comparison(function) is None
     monkeypatch.setattr(code, "at", lambda address: None)
     assert not planner.is_current(function, probe)
+
+
+def test_code_with_damaged_call_frames_is_no_defect_of_ours(tmp_path: Path) -> None:
+    damaged = with_damaged_call_frames(library(tmp_path / "one.so"))
+    with pytest.raises(ProbeError, match=r"/usr/lib/module.so cannot be read: entry at 0x0 has"):
+        ProbePlanner(TargetCode(os.getpid())).image(loaded_code(damaged, "/usr/lib/module.so"))
