@@ -16,6 +16,9 @@ from profiler.model.recording import Socket
 _LEAST_CPU_RATIO = 0.005  # below half a per cent of one CPU a container is no problem
 _LONG_CHAIN = 50  # comparisons; a well-sized hash container needs a few
 _WANTED_CHAIN = 5
+_STILL_THERE = (
+    0.9  # of a walked length; quantiles are at most 1/32 too large, and calls come and go
+)
 _SCAN_COMPARISONS = 50
 _MISS_RATIO = 0.9
 _GROWTH_RATIO = 0.01
@@ -68,39 +71,75 @@ def _lookup_finding(
 
 
 def _long_chain(profile: Profile, container: ContainerUse) -> Finding | None:
-    keyed = [site for site in container.call_sites if site.search in (Search.KEY, Search.OBJECT)]
-    walked = max((site.comparisons.p50 or 0 for site in keyed), default=0)
-    ratio = container.estimated_duration_ns / profile.window.duration_ns
-    if walked < _LONG_CHAIN or container.kind != "hash" or ratio < _LEAST_CPU_RATIO:
+    keyed = _keyed(container)
+    longest = max(keyed, key=_typical, default=None)
+    ratio = _ratio(profile, keyed)
+    if longest is None or _typical(longest) < _LONG_CHAIN or ratio < _LEAST_CPU_RATIO:
         return None
-    elements, buckets = container.elements_end or 0, container.buckets or 1
-    lookups = container.lookups
-    bound = "at least " if lookups.estimated_total is None else ""
+    walked = _typical(longest)
+    bound = "at least " if any(site.estimated_total is None for site in keyed) else ""
+    lookups = sum(site.total_or_bound for site in keyed) / profile.window.duration_s
     return _lookup_finding(
         profile,
         "long-chain",
         f"{container.label}: a typical lookup walks {walked:,} entries",
         (
-            f"{elements:,} entries in {buckets:,} buckets, {elements / buckets:,.0f} each",
-            f"{bound}{lookups.total_or_bound / profile.window.duration_s:,.0f} lookups per second, "
-            f"p99 {container.comparisons.p99 or 0:,} comparisons",
+            *_sizes(profile, container, walked),
+            f"{bound}{lookups:,.0f} lookups per second, "
+            f"p99 {longest.comparisons.p99 or 0:,} comparisons",
         ),
-        _bucket_advice(container, elements, buckets),
+        _bucket_advice(container, walked),
         keyed,
         ratio,
     )
 
 
-def _bucket_advice(container: ContainerUse, elements: int, buckets: int) -> str:
-    if elements - (container.elements_start or 0) >= _LEAST_GROWTH:  # fewer come and go with calls
-        return "It grew: look for code that adds objects and never removes them."
-    wanted = next_prime(max(elements // _WANTED_CHAIN, 2))
-    if wanted <= buckets:
-        return "The hash function spreads these keys badly: look at the chain lengths."
-    return (
-        f"Look for a leak. If all {elements:,} are needed, about {wanted:,} buckets bring chains "
-        f"down to {_WANTED_CHAIN}."
+def _keyed(container: ContainerUse) -> list[CallSiteUse]:
+    """Return the call sites whose lookups walk one chain of a hash container."""
+    if container.kind != "hash":
+        return []
+    return [site for site in container.call_sites if site.search in (Search.KEY, Search.OBJECT)]
+
+
+def _typical(site: CallSiteUse) -> int:
+    return site.comparisons.p50 or 0
+
+
+def _size(container: ContainerUse, walked: int) -> int | None:
+    """Return the elements at the end; None if it was gone or emptied since lookups walked it."""
+    elements = container.elements_end
+    return None if elements is None or elements < _STILL_THERE * walked else elements
+
+
+def _sizes(profile: Profile, container: ContainerUse, walked: int) -> Iterator[str]:
+    elements, buckets = _size(container, walked), container.buckets or 1
+    if elements is None:
+        return
+    each = elements / buckets
+    grown = _grown(container)
+    yield (
+        f"{elements:,} entries in {buckets:,} buckets, {each:,.{0 if each >= 10 else 1}f} each"
+        + (f"; {grown:+,} in {_seconds(profile.window.duration_s)}" if grown else "")
     )
+
+
+def _bucket_advice(container: ContainerUse, walked: int) -> str:
+    elements, buckets = _size(container, walked), container.buckets or 1
+    if elements is None:
+        return "It was gone or emptied at the end. See who calls, and how much it holds then."
+    wanted = next_prime(max(elements // _WANTED_CHAIN, 2))
+    leak = (
+        "It grew: look for code that adds objects and never removes them."
+        if _grown(container)
+        else "Look for a leak."
+    )
+    if wanted > buckets:
+        return (
+            f"{leak} If all {elements:,} are needed, about {wanted:,} buckets bring chains down to "
+            f"{_WANTED_CHAIN}."
+        )
+    hashing = "The hash function spreads these keys badly: look at the chain lengths."
+    return f"{leak} {hashing}" if _grown(container) else hashing
 
 
 def _scan(profile: Profile, container: ContainerUse) -> Finding | None:
@@ -108,41 +147,56 @@ def _scan(profile: Profile, container: ContainerUse) -> Finding | None:
         site
         for site in container.call_sites
         if site.search in (Search.SCAN, Search.PARTIAL) or container.kind == "list"
-        if (site.comparisons.p50 or 0) >= _SCAN_COMPARISONS
+        if _typical(site) >= _SCAN_COMPARISONS
     ]
     ratio = _ratio(profile, heavy)
     if ratio < _LEAST_CPU_RATIO:
         return None
     worst = max(heavy, key=lambda site: site.estimated_duration_ns)
+    elements = _size(container, _typical(worst))
+    why, advice = _scan_words(worst)
     return _lookup_finding(
         profile,
         "full-scan",
-        f"{container.label}: a typical search visits {worst.comparisons.p50:,} entries one by one",
-        (f"{container.elements_end or 0:,} entries; no key is used, so buckets do not help",),
-        "The call site walks the container by design: it needs a keyed lookup instead.",
+        f"{container.label}: a typical search visits {_typical(worst):,} entries one by one",
+        (why if elements is None else f"{elements:,} entries; {why}",),
+        advice,
         heavy,
         ratio,
     )
 
 
+def _scan_words(site: CallSiteUse) -> tuple[str, str]:
+    """Return why a search visits so many entries, and what helps."""
+    by_design = "The call site walks the container by design: it needs a"
+    if site.search is Search.SCAN:
+        return "no key is used, so buckets do not help", f"{by_design} keyed lookup instead."
+    if site.search is Search.PARTIAL:
+        return (
+            "a partial key is used, so buckets do not help",
+            f"{by_design} lookup by the whole key instead.",
+        )
+    return (
+        "a list is one chain, which a key cannot shorten",
+        "Lookups by key need a hash container in the place of this list.",
+    )
+
+
 def _misses(profile: Profile, container: ContainerUse) -> Finding | None:
     # A search without a key visits all entries when it matches some, too, and may not want to.
-    keyed = [
-        site
-        for site in container.call_sites
-        if site.search is not Search.SCAN and site.hit_ratio is not None
-    ]
+    keyed = [site for site in _keyed(container) if site.hit_ratio is not None]
     asked = sum(site.total_or_bound for site in keyed)
     missed = sum(site.total_or_bound * (1 - (site.hit_ratio or 0.0)) for site in keyed)
     ratio = _ratio(profile, keyed)
     if not asked or missed < _MISS_RATIO * asked or ratio < _LEAST_CPU_RATIO:
         return None
-    if max(site.comparisons.p50 or 0 for site in keyed) < _LONG_CHAIN:
+    if max(map(_typical, keyed)) < _LONG_CHAIN:
         return None
+    searches = " or ".join(sorted({site.search.value for site in keyed}))
     return _lookup_finding(
         profile,
         "misses",
-        f"{container.label}: {missed / asked:.0%} of the lookups by key find nothing",
+        f"{container.label}: {_percent(missed / asked)} of the lookups by {searches} find nothing",
         ("a miss walks its whole chain",),
         "Expected where code checks that a name is free. Otherwise see who calls.",
         keyed,
@@ -150,15 +204,26 @@ def _misses(profile: Profile, container: ContainerUse) -> Finding | None:
     )
 
 
-def _growth(profile: Profile, container: ContainerUse) -> Finding | None:
+def _grown(container: ContainerUse) -> int | None:
+    """Return by how much it grew, if that is more than what comes and goes with calls."""
     start, end = container.elements_start, container.elements_end
     if start is None or end is None or end - start < max(_LEAST_GROWTH, _GROWTH_RATIO * start):
         return None
-    per_minute = (end - start) * 60 / profile.window.duration_s
+    return end - start
+
+
+def _growth(profile: Profile, container: ContainerUse) -> Finding | None:
+    grown = _grown(container)
+    if grown is None:
+        return None
+    per_minute = grown * 60 / profile.window.duration_s
     return _finding(
         "growth",
-        f"{container.label}: grew by {end - start:,} entries",
-        (f"{start:,} to {end:,}, {per_minute:,.0f} per minute",),
+        f"{container.label}: grew by {grown:,} entries",
+        (
+            f"{container.elements_start:,} to {container.elements_end:,}, "
+            f"{per_minute:,.0f} per minute",
+        ),
         "Expected while call volume rises. If it keeps growing at steady load, suspect a leak.",
     )
 
@@ -168,7 +233,7 @@ def _thread(thread: Thread) -> Finding | None:
     if thread.cpu_ratio >= _BUSY_RATIO:
         return _finding(
             "busy-thread",
-            f"{label}: uses {thread.cpu_ratio:.0%} of a CPU",
+            f"{label}: uses {_percent(thread.cpu_ratio)} of a CPU",
             (f"{thread.samples:,} samples",),
             "Whatever waits for this thread waits for its work: see its flame graph.",
             thread.cpu_ratio,
@@ -176,8 +241,8 @@ def _thread(thread: Thread) -> Finding | None:
     if (thread.run_delay_ratio or 0) >= _WAITING_RATIO:
         return _finding(
             "waiting-thread",
-            f"{label}: waited for a CPU {thread.run_delay_ratio:.0%} of the time",
-            (f"it used {thread.cpu_ratio:.0%} of a CPU",),
+            f"{label}: waited for a CPU {_percent(thread.run_delay_ratio or 0)} of the time",
+            (f"it used {_percent(thread.cpu_ratio)} of a CPU",),
             "Other threads hold the CPUs: see the hot threads, and top(1). Or the CPU quota of its "
             "container is used up: see throttling in its cgroup's cpu.stat.",
         )
@@ -187,9 +252,12 @@ def _thread(thread: Thread) -> Finding | None:
 def _socket(socket: Socket) -> Finding | None:
     if not socket.drops and socket.receive_queue_bytes_max < _QUEUE_BYTES:
         return None
+    waiting = "packets wait" if socket.receive_queue_bytes_max else ""
+    noun = "" if waiting else " packets"
+    dropped = f"{socket.drops:,}{noun} were dropped" if socket.drops else ""
     return _finding(
         "udp-backlog",
-        f"UDP {socket.local}: packets wait, {socket.drops:,} were dropped",
+        f"UDP {socket.local}: {', '.join(filter(None, (waiting, dropped)))}",
         (f"receive queue up to {socket.receive_queue_bytes_max:,} bytes",),
         "The thread that reads this socket does not keep up: see the hot threads.",
     )
@@ -214,6 +282,10 @@ def _time_doubts(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:.0f} %"
 
 
 def _places(sites: Sequence[CallSiteUse]) -> Iterator[str]:

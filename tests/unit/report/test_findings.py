@@ -102,33 +102,102 @@ def test_no_long_chain(use: ContainerUse) -> None:
     assert "long-chain" not in ids(found(use))
 
 
-def test_a_growing_container_gets_no_advice_on_buckets() -> None:
-    finding = found(container(site(Search.KEY, 1_000), elements_start=6_990))[0]
-    assert "never removes them" in finding.advice
-    finding = found(container(site(Search.KEY, 1_000), elements_start=6_991))[0]
-    assert "buckets bring chains down" in finding.advice
+def test_the_time_is_that_of_the_lookups_by_key_alone() -> None:
+    keyed, scans = site(Search.KEY, 1_000), site(Search.SCAN, 7_000, mean_ns=5_000_000)
+    findings = found(container(keyed, scans))
+    assert ids(findings) == ["full-scan", "long-chain"]
+    assert "threads spent about 0.1 s in these lookups" in findings[1].title
+    assert findings[1].evidence[1] == "100 lookups per second, p99 1,000 comparisons"
+    assert ids(found(container(site(Search.KEY, 1_000, mean_ns=1_000), scans))) == ["full-scan"]
+
+
+BUCKETS = "If all 7,000 are needed, about 1,409 buckets bring chains down to 5."
+
+
+@pytest.mark.parametrize(
+    ("start", "evidence", "advice"),
+    [
+        (6_931, "", "Look for a leak. "),
+        (None, "", "Look for a leak. "),
+        (
+            6_930,
+            "; +70 in 10 s",
+            "It grew: look for code that adds objects and never removes them. ",
+        ),
+    ],
+)
+def test_a_long_chain_in_a_container_that_grew(
+    start: int | None, evidence: str, advice: str
+) -> None:
+    finding = found(container(site(Search.KEY, 1_000), elements_start=start))[0]
+    assert finding.evidence[0] == f"7,000 entries in 7 buckets, 1,000 each{evidence}"
+    assert finding.advice == advice + BUCKETS
+
+
+@pytest.mark.parametrize("end", [None, 0, 899])
+@pytest.mark.parametrize("search", [Search.KEY, Search.SCAN])
+def test_a_size_that_cannot_be_is_not_shown(search: Search, end: int | None) -> None:
+    (finding,) = found(container(site(search, 1_000), elements_end=end))
+    words = f"{finding.evidence} {finding.advice}"
+    assert "entries" not in words
+    assert " buckets bring" not in words
 
 
 def test_long_chains_in_enough_buckets_blame_the_hash() -> None:
-    finding = found(container(site(Search.KEY, 1_000), buckets=5_003))[0]
+    use = container(site(Search.KEY, 1_000), buckets=5_003)
+    finding = found(use)[0]
+    assert finding.evidence[0] == "7,000 entries in 5,003 buckets, 1.4 each"
+    assert finding.advice.startswith("The hash function")
+    finding = found(replace(use, elements_start=0))[0]
+    assert finding.advice.startswith("It grew: ")
     assert "hash function" in finding.advice
 
 
-@pytest.mark.parametrize("search", [Search.SCAN, Search.PARTIAL])
-def test_a_scan(search: Search) -> None:
-    (finding,) = found(container(site(search, 7_000)))
+@pytest.mark.parametrize(
+    ("kind", "search", "why", "advice"),
+    [
+        ("hash", Search.SCAN, "no key is used, so buckets do not help", "needs a keyed lookup"),
+        ("hash", Search.PARTIAL, "a partial key is used, so buckets do not help", "whole key"),
+        ("list", Search.SCAN, "no key is used, so buckets do not help", "needs a keyed lookup"),
+        ("list", Search.KEY, "a list is one chain, which a key cannot shorten", "hash container"),
+        ("list", Search.OBJECT, "a list is one chain, which a key cannot shorten", "hash contain"),
+    ],
+)
+def test_a_scan(kind: str, search: Search, why: str, advice: str) -> None:
+    (finding,) = found(container(site(search, 7_000), kind=kind))
     assert finding.id == "full-scan"
     assert finding.title.startswith(
         "things: a typical search visits 7,000 entries one by one; threads "
     )
+    assert finding.evidence[0] == f"7,000 entries; {why}"
+    assert advice in finding.advice
 
 
 def test_misses() -> None:
     asks = replace(site(Search.KEY, 60), hit_ratio=0.05)
     (finding,) = found(container(asks))[1:]
     assert finding.id == "misses"
-    assert finding.title.startswith("things: 95% of the lookups by key find nothing; threads ")
+    assert finding.title.startswith("things: 95 % of the lookups by key find nothing; threads ")
     assert "misses" not in ids(found(container(replace(asks, hit_ratio=0.11))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "search", "is_found"),
+    [
+        ("hash", Search.OBJECT, True),
+        ("hash", Search.PARTIAL, False),
+        ("hash", Search.UNKNOWN, False),
+        ("list", Search.KEY, False),
+        ("rbtree", Search.KEY, False),
+    ],
+)
+def test_misses_are_of_lookups_in_one_chain_of_many(
+    kind: str, search: Search, is_found: bool
+) -> None:
+    findings = found(container(replace(site(search, 60), hit_ratio=0.0), kind=kind))
+    titles = [finding.title for finding in findings if finding.id == "misses"]
+    assert len(titles) == is_found
+    assert all(title.startswith("things: 100 % of the lookups by object ") for title in titles)
 
 
 def test_call_sites_count_as_often_as_they_ask() -> None:
@@ -163,7 +232,7 @@ def test_a_busy_thread() -> None:
     thread = Thread(12, "asterisk", "do_monitor (chan_sip.so)", 0.8, None, 80)
     (finding,) = found(threads=(thread,))
     assert finding.id == "busy-thread"
-    assert finding.title == "thread 12 do_monitor (chan_sip.so): uses 80% of a CPU"
+    assert finding.title == "thread 12 do_monitor (chan_sip.so): uses 80 % of a CPU"
     assert found(threads=(replace(thread, cpu_ratio=0.79),)) == []
 
 
@@ -172,11 +241,22 @@ def test_a_thread_that_waits_for_a_cpu() -> None:
     assert ids(found(threads=(thread,))) == ["waiting-thread"]
 
 
-def test_a_socket_that_drops() -> None:
-    calm = Socket("0.0.0.0:5060", 99_999, 10.0, 0)
-    assert found(sockets=(calm,)) == []
-    assert ids(found(sockets=(replace(calm, drops=1),))) == ["udp-backlog"]
-    assert ids(found(sockets=(replace(calm, receive_queue_bytes_max=100_000),))) == ["udp-backlog"]
+@pytest.mark.parametrize(
+    ("queue", "drops", "title"),
+    [
+        (99_999, 1, "UDP 0.0.0.0:5060: packets wait, 1 were dropped"),
+        (100_000, 0, "UDP 0.0.0.0:5060: packets wait"),
+        (0, 1_204, "UDP 0.0.0.0:5060: 1,204 packets were dropped"),
+        (99_999, 0, None),
+    ],
+)
+def test_a_socket_is_found_by_what_it_queued_or_dropped(
+    queue: int, drops: int, title: str | None
+) -> None:
+    findings = found(sockets=(Socket("0.0.0.0:5060", queue, 10.0, drops),))
+    assert [(finding.id, finding.title) for finding in findings] == (
+        [("udp-backlog", title)] if title else []
+    )
 
 
 def test_the_worst_comes_first() -> None:
