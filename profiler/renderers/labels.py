@@ -46,10 +46,13 @@ def early_end(profile: Profile) -> str:
 
 def without_findings(profile: Profile) -> tuple[str, str]:
     """Return (sentence, style) for the place of findings."""
+    if sum(thread.cpu_ratio for thread in profile.threads) < _IDLE_RATIO:
+        return (
+            "Asterisk used almost no CPU: it was idle, or its threads wait for each other. "
+            "Run again while the problem is happening."
+        ), "bad"
     if profile.samples or profile.containers:
         return "Nothing stands out.", "good"
-    if sum(thread.cpu_ratio for thread in profile.threads) < _IDLE_RATIO:
-        return "Asterisk was idle. Run again while the problem is happening.", "bad"
     return "No sample was taken and no lookup was measured.", "bad"
 
 

@@ -70,22 +70,31 @@ def test_kernel_frames_are_those_at_the_leaf_end() -> None:
     )
 
 
-def test_an_early_end_is_told() -> None:
+def test_an_early_end_is_said() -> None:
     story = examples.field_story()
     assert labels.early_end(story) == ""
     assert labels.early_end(replace(story, stopped_by="interrupt")) == "Ended early: interrupt."
     assert labels.early_end(examples.hostile()) == "The process ended while it was recorded."
 
 
+IDLE = (
+    "Asterisk used almost no CPU: it was idle, or its threads wait for each other. "
+    "Run again while the problem is happening."
+)
+
+
 @pytest.mark.parametrize(
     ("cpu_ratio", "samples", "words"),
     [
-        (0.009, 0, "Asterisk was idle. Run again while the problem is happening."),
+        (0.009, 0, IDLE),
+        (0.009, 1, IDLE),
         (0.01, 0, "No sample was taken and no lookup was measured."),
         (0.01, 1, "Nothing stands out."),
     ],
 )
-def test_who_used_no_cpu_was_idle(cpu_ratio: float, samples: int, words: str) -> None:
+def test_who_used_no_cpu_is_said_to_be_idle_or_stuck(
+    cpu_ratio: float, samples: int, words: str
+) -> None:
     thread = Thread(1, "asterisk", None, cpu_ratio, None, samples)
     taken = (Sample(0, 1, 0),) * samples
     assert (
