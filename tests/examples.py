@@ -85,7 +85,7 @@ def field_story() -> p.Profile:
         frequency_hz=99.0,
         cost=replace(stored.cost, open_ratio=0.031),
         sample_accounting=r.Accounting(len(samples) + 3, len(samples), 1, 2, 0, 0),
-        lookup_accounting=r.Accounting(41_530, 41_214, 280, 22, 0, 14),
+        lookup_accounting=r.Accounting(41_516, 41_212, 280, 22, 0, 2),
         stack_quality=p.StackQuality(len(samples), len(samples), ()),
         lookup_stack_quality=p.StackQuality(41_214, 41_213, (("unreadable stack", 1),)),
         unnamed_frames_ratio=0.021,
@@ -105,6 +105,7 @@ def _field_containers(worst: p.ContainerUse, dialogs: p.ContainerUse) -> tuple[p
             chain=p.Chain(7_949.1, 8_104, 8_104),
             lookups=p.LookupCounts(23_225, 23_215, 8, 0, 2, 738_412.0, 723_644.0, 753_180.0, 0.031),
             comparisons=worst.call_sites[0].comparisons,
+            duration_ns=worst.call_sites[0].duration_ns,
             estimated_comparisons=5.57e9,
             estimated_duration_ns=52.43e9,
         ),
@@ -136,7 +137,13 @@ def hostile() -> p.Profile:
     """Losses, truncated stacks, contradictions, and names that try to break out of every format."""
     story = field_story()
     worst = story.containers[0]
-    site = replace(worst.call_sites[0], file=HOSTILE_NAME, function=LONG_NAME)
+    site = replace(
+        worst.call_sites[0],
+        file=HOSTILE_NAME,
+        function=LONG_NAME,
+        measured=worst.lookups.measured,
+        estimated_total=worst.lookups.estimated_total,
+    )
     return replace(
         story,
         command=("ebpf-prof", HOSTILE_NAME),
@@ -145,8 +152,9 @@ def hostile() -> p.Profile:
         ),
         stopped_by="target exit",
         cost=replace(story.cost, measured_ratio=0.0213),
-        sample_accounting=r.Accounting(6_100, 5_935, 7, 100, 13, 40),
-        lookup_accounting=r.Accounting(50_000, 41_214, 0, 8_000, 500, 10),
+        sample_accounting=r.Accounting(6_100, 5_000, 7, 100, 13, 935),
+        lookup_accounting=r.Accounting(50_000, 23_224, 0, 8_000, 500, 2),
+        lookup_stack_quality=p.StackQuality(23_226, 23_225, (("unreadable stack", 1),)),
         stack_quality=p.StackQuality(5_935, 5_000, (("no table", 900), (HOSTILE_NAME, 35))),
         unnamed_frames_ratio=0.42,
         stacks=(
@@ -165,6 +173,7 @@ def hostile() -> p.Profile:
                 worst,
                 name=HOSTILE_NAME,
                 lookups=replace(worst.lookups, verified=20_000, contradicted=3_215),
+                comparisons=quantiles({(0, 1): 311, (7_936, 8_192): 19_689}),
                 comparator=LONG_NAME,
                 call_sites=(site,),
             ),
@@ -178,6 +187,7 @@ def hostile() -> p.Profile:
                 chain=p.Chain(None, None, None),
                 lookups=p.LookupCounts(1, 0, 1, 0, 0, None, 44_000.0, None, None),
                 comparisons=NOTHING,
+                duration_ns=quantiles({(14_336, 14_848): 1}),
                 call_sites=(),
             ),
         ),

@@ -11,7 +11,7 @@ from profiler.renderers.flamegraph import read_asset
 from profiler.renderers.outputs import OUTPUTS
 from tests.examples import EXAMPLES
 
-# 5,935 samples, one by one, are no reading matter: tests/unit/test_speedscope.py checks them.
+# 5,935 samples, one by one, are no reading matter: tests/unit/renderers checks them.
 LITERAL = {name: render for name, render in OUTPUTS.items() if name != "profile.speedscope.json"}
 LITERAL["terminal.txt"] = text.render
 ASSETS = ("report.css", "flamegraph.css", "flamegraph.js")
@@ -23,6 +23,25 @@ def test_output_is_the_golden_one(golden, example: str, output: str) -> None:
     out = io.StringIO()
     LITERAL[output](EXAMPLES[example](), out)
     golden(f"{example}/{output}", without_assets(out.getvalue()))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_numbers_of_an_example_agree(example: str) -> None:
+    profile = EXAMPLES[example]()
+    containers = profile.containers
+    assert profile.sample_accounting.seen == len(profile.samples) == profile.stack_quality.samples
+    assert profile.lookup_accounting.seen == sum(one.lookups.measured for one in containers)
+    assert profile.lookup_accounting.seen == profile.lookup_stack_quality.samples
+    for quality in (profile.stack_quality, profile.lookup_stack_quality):
+        assert quality.samples == quality.whole + sum(count for _, count in quality.by_cause)
+    for one in containers:
+        counts = one.lookups
+        lost = counts.unverifiable + counts.contradicted + counts.truncated
+        assert counts.measured == counts.verified + lost
+        assert counts.verified == sum(count for *_, count in one.comparisons.histogram)
+        assert counts.measured == sum(count for *_, count in one.duration_ns.histogram)
+        if one.call_sites:
+            assert counts.measured == sum(site.measured for site in one.call_sites)
 
 
 def without_assets(output: str) -> str:
