@@ -86,10 +86,10 @@ def sample_graph(profile: Profile) -> Graph:
 
 def comparison_graph(profile: Profile) -> Graph:
     """Return the graph of comparisons in lookups."""
-    accounting = profile.lookup_accounting
+    counted = sum(container.lookups.verified for container in profile.containers)
     caption = (
-        f"{window_label(profile)}: comparisons of {accounting.seen:,} measured lookups, by the "
-        f"stacks that made them; {accounting.missed:,} lookups lost"
+        f"{window_label(profile)}: comparisons of {numbers.counted(counted, 'lookup')} counted "
+        f"exactly, by the stacks that made them; {profile.lookup_accounting.missed:,} lookups lost"
     )
     return Graph(
         title=f"Comparisons in container lookups of {target_label(profile)}",

@@ -112,6 +112,7 @@ def _warnings(profile: Profile) -> Markup:
 
 
 def _threads(profile: Profile) -> Markup:
+    groups = thread_groups(profile)
     rows = [
         (
             two_lines(group.title, _which(group)),
@@ -119,9 +120,11 @@ def _threads(profile: Profile) -> Markup:
             numbers.percent_cell(group.run_delay_ratio),
             f"{group.samples:,}",
         )
-        for group in thread_groups(profile)
+        for group in groups
     ]
     explanation = "CPU time over the window; waiting means ready to run, but not on a CPU."
+    if any(group.run_delay_ratio is None for group in groups):
+        explanation += f" {numbers.UNKNOWN}: not known."
     return section(
         "Hot threads",
         element("p", explanation, kind="faint"),

@@ -17,10 +17,10 @@ def notes(profile: Profile) -> list[tuple[str, str]]:
     """Return (sentence, style) for all that is to be said on samples, lookups and names."""
     samples, lookups = profile.sample_accounting, profile.lookup_accounting
     said = [
-        (f"{samples.seen:,} samples, {_lost(samples)}{_stacks(profile.stack_quality)}", ""),
+        (f"{samples.seen:,} samples, {_lost(samples)}.{_stacks(profile.stack_quality)}", ""),
         (
             f"Probes were active {numbers.percent(profile.cost.open_ratio)} of the time: "
-            f"{lookups.seen:,} lookups measured, {_lost(lookups)}{_in_all(profile)}"
+            f"{lookups.seen:,} lookups measured, {_lost(lookups)}{_in_all(profile)}."
             f"{_stacks(profile.lookup_stack_quality)}",
             "",
         ),
@@ -46,14 +46,16 @@ def _lost(accounting: Accounting) -> str:
 
 
 def _stacks(quality: StackQuality) -> str:
+    """Return the sentence on their stacks, after those before it; "" if there are none."""
     if not quality.by_cause:
-        return ", all stacks complete" if quality.samples else ""
+        return " All stacks are complete." if quality.samples else ""
     causes = sorted(quality.by_cause, key=lambda item: (-item[1], item[0]))
-    shown = [f"{clip(cause, 40)} {count:,}" for cause, count in causes[:_CAUSES_MAX]]
+    shown = [f"{count:,} x {clip(cause, 40)}" for cause, count in causes[:_CAUSES_MAX]]
     if len(causes) > _CAUSES_MAX:
         shown.append(f"{len(causes) - _CAUSES_MAX} more causes")
-    incomplete = numbers.counted(quality.samples - quality.whole, "stack")
-    return f", {incomplete} incomplete ({', '.join(shown)})"
+    incomplete = quality.samples - quality.whole
+    verb = "is" if incomplete == 1 else "are"
+    return f" {numbers.counted(incomplete, 'stack')} {verb} incomplete: {', '.join(shown)}."
 
 
 def _in_all(profile: Profile) -> str:
@@ -90,7 +92,7 @@ def _names(profile: Profile) -> list[tuple[str, str]]:
     if ratio > UNNAMED_RATIO_MAX:
         hint = (
             "For names install the debug symbols of asterisk (asterisk-dbgsym or -debuginfo), "
-            "then: ebpf-prof report recording"
+            "then: ebpf-prof report FOLDER, with the folder of these results"
         )
         said.append((hint, ""))
     return said

@@ -120,6 +120,8 @@ def _threads(profile: Profile) -> list[Line]:
         lines.append(Line(f"  and {count:,} more, together {share}", "dim"))
     if any(group.is_many for group in shown):
         lines.append(Line("  ×N: threads that run the same, less than 1 % each", "dim"))
+    if any(group.run_delay_ratio is None for group in shown):
+        lines.append(Line("  ?: not known", "dim"))
     return lines
 
 

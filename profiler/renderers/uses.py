@@ -60,7 +60,7 @@ class LookupUse:
     """Lookups of one container or one call site; estimates are for the whole window."""
 
     label: str
-    place: str  # what kind of container it is, or which container the call site searches
+    place: str  # what kind of container it is ("": its label), or which one a call site searches
     shape: str  # how many elements it holds in how many buckets; "" if nobody knows
     measured: int
     estimate: Estimate
@@ -72,15 +72,16 @@ class LookupUse:
     duration_ns: Quantiles
 
     def histograms(self) -> list[tuple[str, list[Row]]]:
-        """Return the title and the rows of each quantity that was measured."""
+        """Return the title and the rows of each quantity that was measured, also of zeros alone."""
+        sort_calls = self.sort_calls.histogram if self.sort_calls.max else ()  # few call it
         return [
-            (title, rows(quantiles.histogram))
-            for title, quantiles, rows in (
-                ("Comparisons per lookup", self.comparisons, count_rows),
-                ("Sort calls per lookup", self.sort_calls, count_rows),
-                ("Time per lookup", self.duration_ns, time_rows),
+            (title, rows(slots))
+            for title, slots, rows in (
+                ("Comparisons per lookup", self.comparisons.histogram, count_rows),
+                ("Sort calls per lookup", sort_calls, count_rows),
+                ("Time per lookup", self.duration_ns.histogram, time_rows),
             )
-            if quantiles.max
+            if slots
         ]
 
 
@@ -89,7 +90,7 @@ def container_uses(profile: Profile) -> tuple[LookupUse, ...]:
     return tuple(
         LookupUse(
             label=container_label(container),
-            place=f"{printable(container.kind)} at {container.address:#x}",
+            place=_place(container),
             shape=shape(container),
             measured=container.lookups.measured,
             estimate=_estimate(container.lookups),
@@ -102,6 +103,12 @@ def container_uses(profile: Profile) -> tuple[LookupUse, ...]:
         )
         for container in profile.containers
     )
+
+
+def _place(container: ContainerUse) -> str:
+    """Return its kind and address, unless it is called by them already."""
+    place = f"{container.kind} at {container.address:#x}"
+    return "" if place == container.label else printable(place)
 
 
 def call_site_uses(profile: Profile) -> tuple[LookupUse, ...]:

@@ -61,7 +61,7 @@ def test_debug_symbols_installed_later_name_what_was_unnamed(
     monkeypatch.setattr(commands, "INSTALLED_SYMBOLS", tmp_path / "debug")
 
     commands.report([str(tmp_path)], standalone_mode=False)
-    assert "then: ebpf-prof report recording" in " ".join(capsys.readouterr().out.split())
+    assert "then: ebpf-prof report FOLDER" in " ".join(capsys.readouterr().out.split())
 
     debug = tmp_path / "debug/.build-id/00/112233445566.debug"
     debug.parent.mkdir(parents=True)
@@ -115,7 +115,7 @@ def test_an_error_that_nobody_reads_keeps_its_code(tmp_path: Path) -> None:
         assert shell(f"ebpf-prof report {tmp_path / 'none'} {errors}").returncode == 2
 
 
-def test_an_interrupt_while_modules_are_loaded_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_interrupt_while_modules_are_loaded_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "click").mkdir()
     (tmp_path / "click" / "__init__.py").write_text(
         "import os, signal\n"

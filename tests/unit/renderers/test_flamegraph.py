@@ -96,3 +96,10 @@ def test_assets_can_be_put_into_a_page_as_they_are(name: str) -> None:
     text = flamegraph.read_asset(name)
     assert text.isascii() and text.endswith("\n")
     assert "</" not in text and "]]>" not in text and "<!--" not in text
+
+
+def test_the_caption_counts_the_lookups_whose_comparisons_are_known() -> None:
+    assert (
+        "41,204 lookups counted exactly"
+        in flamegraph.comparison_graph(examples.field_story()).caption
+    )

@@ -32,13 +32,13 @@ def test_the_cost_is_good_up_to_the_budget_and_bad_above(
 
 def test_what_was_truncated_was_seen_and_what_collided_was_lost() -> None:
     accounting = Accounting(21, 1, 2, 3, 4, 11)
-    assert said(replace(examples.empty(), sample_accounting=accounting))[0] == "12 samples, 7 lost"
+    assert said(replace(examples.empty(), sample_accounting=accounting))[0] == "12 samples, 7 lost."
 
 
 def test_incomplete_stacks_come_with_their_causes_the_commonest_first() -> None:
     stacks = StackQuality(1_000, 900, (("no rule", 30), ("no table", 70)))
     assert said(replace(examples.empty(), stack_quality=stacks))[0] == (
-        "0 samples, none lost, 100 stacks incomplete (no table 70, no rule 30)"
+        "0 samples, none lost. 100 stacks are incomplete: 70 x no table, 30 x no rule."
     )
 
 
@@ -47,17 +47,18 @@ def test_many_causes_are_cut_to_the_commonest() -> None:
     stacks = StackQuality(100, 46, causes)
     text = said(replace(examples.empty(), lookup_stack_quality=stacks))[1]
     assert text.endswith(
-        "(cause 0 10, cause 1 9, cause 2 8, cause 3 7, cause 4 6, cause 5 5, 3 more causes)"
+        " 54 stacks are incomplete: 10 x cause 0, 9 x cause 1, 8 x cause 2, 7 x cause 3, "
+        "6 x cause 4, 5 x cause 5, 3 more causes."
     )
 
 
-def test_a_wide_interval_is_told_by_its_limits() -> None:
+def test_a_wide_interval_is_shown_by_its_limits() -> None:
     story = examples.field_story()
     worst = story.containers[0]
     wide = replace(worst.lookups, estimated_low=10_000.0, estimated_high=3e6)
     assert said(replace(story, containers=(replace(worst, lookups=wide),)))[1].startswith(
         "Probes were active 3.1 % of the time: 41,214 lookups measured, 22 lost, "
-        "about 738 k in all (10 k to 3 M), 1 stack incomplete"
+        "about 738 k in all (10 k to 3 M). 1 stack is incomplete: "
     )
 
 

@@ -58,6 +58,13 @@ def test_a_thread_group_has_one_line() -> None:
     assert "×" not in shown(story)
 
 
+def test_a_question_mark_is_explained_where_there_is_one() -> None:
+    story = examples.field_story()
+    assert "  ?: not known\n" in shown(story)
+    known = tuple(replace(thread, run_delay_ratio=0.0) for thread in story.threads)
+    assert "?" not in shown(replace(story, threads=known))
+
+
 @pytest.mark.parametrize("make", examples.EXAMPLES.values())
 def test_colour_on_a_terminal_changes_no_character(make, monkeypatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -86,3 +86,21 @@ def test_a_shape_says_only_what_is_known() -> None:
     tree = replace(container, buckets=None, elements_end=None, chain=Chain(None, None, None))
     assert shape(tree) == "55,585 elements"
     assert shape(replace(tree, elements_start=None)) == ""
+
+
+def test_histograms_of_nothing_but_zeros_are_shown_but_for_sort_calls() -> None:
+    zeros = examples.quantiles({(0, 1): 3})
+    use = replace(
+        container_uses(examples.field_story())[0],
+        comparisons=zeros,
+        sort_calls=zeros,
+        duration_ns=zeros,
+    )
+    assert [title for title, _ in use.histograms()] == ["Comparisons per lookup", "Time per lookup"]
+
+
+def test_a_container_that_is_called_by_its_place_has_no_other() -> None:
+    story = examples.field_story()
+    unnamed = replace(story.containers[0], name=None)
+    (use,) = container_uses(replace(story, containers=(unnamed,)))
+    assert (use.label, use.place) == ("hash at 0x7f3a5c0012a8", "")
