@@ -145,7 +145,7 @@ def test_probes_stay_as_long_as_they_are_wanted(
     keeper.detach()  # nothing is left to be taken away
 
 
-def test_what_the_kernel_refuses_is_told(
+def test_what_the_kernel_refuses_is_reported(
     path: Path, program: int, target: subprocess.Popen[bytes], keeper: Keeper
 ) -> None:
     wrong = MultiProbeLink(program, ATTACH_UPROBE_MULTI, "/nowhere", (UprobeSite(0, 0),), 1, False)

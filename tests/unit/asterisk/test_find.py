@@ -292,7 +292,7 @@ def test_a_real_zombie_and_a_real_thread() -> None:
     ],
     ids=["another user", "pid namespace"],
 )
-def test_who_cannot_see_all_processes_is_told(
+def test_who_cannot_see_all_processes_reads_so(
     running: subprocess.Popen[bytes], prefix: str, said: str
 ) -> None:
     code = (

@@ -126,7 +126,7 @@ def test_names_inside_gnu_debugdata_are_used(library: Path, tmp_path: Path) -> N
     assert symbolizer(target).lookup(start) == Symbol("hidden", start, "debugdata")
 
 
-def test_damaged_gnu_debugdata_is_told_and_passed_over(library: Path, tmp_path: Path) -> None:
+def test_damaged_gnu_debugdata_is_reported_and_passed_over(library: Path, tmp_path: Path) -> None:
     packed = tmp_path / "mini.xz"
     packed.write_bytes(lzma.compress(library.read_bytes())[:300])
     target = stripped(library)
