@@ -63,7 +63,7 @@ class NamingSession:
         try:
             return functions(file.elf)
         except (MalformedCallFramesError, ElfError) as error:
-            self._unreadable.append(f"{file.path}: functions cannot be told apart: {error}")
+            self._unreadable.append(f"{file.path}: function boundaries are unreadable: {error}")
             return FunctionTable(array("Q"), array("Q"))
 
     def files(self) -> tuple[MappedFile, ...]:

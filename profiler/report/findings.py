@@ -126,7 +126,7 @@ def _sizes(profile: Profile, container: ContainerUse, walked: int) -> Iterator[s
 def _bucket_advice(container: ContainerUse, walked: int) -> str:
     elements, buckets = _size(container, walked), container.buckets or 1
     if elements is None:
-        return "It was gone or emptied at the end. See who calls, and how much it holds then."
+        return "How much it held is not known: at the end it was gone or emptied. See who calls."
     wanted = next_prime(max(elements // _WANTED_CHAIN, 2))
     leak = (
         "It grew: look for code that adds objects and never removes them."

@@ -71,4 +71,6 @@ def test_damaged_call_frames_end_no_run_and_are_reported(module: Path) -> None:
     (frame,) = session.frames((LOADED_AT + named,))
     assert (frame.symbol, frame.origin) == ("request_cb", "symtab")
     (problem,) = session.problems()
-    assert problem.startswith("/usr/lib/module.so: functions cannot be told apart: entry at 0x0 ")
+    assert problem.startswith(
+        "/usr/lib/module.so: function boundaries are unreadable: entry at 0x0 "
+    )
