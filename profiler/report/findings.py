@@ -16,9 +16,8 @@ from profiler.model.recording import Socket
 _LEAST_CPU_RATIO = 0.005  # below half a per cent of one CPU a container is no problem
 _LONG_CHAIN = 50  # comparisons; a well-sized hash container needs a few
 _WANTED_CHAIN = 5
-_STILL_THERE = (
-    0.9  # of a walked length; quantiles are at most 1/32 too large, and calls come and go
-)
+# Part of a walked length that must be there: quantiles are up to 1/32 too large, and calls end.
+_STILL_THERE = 0.9
 _SCAN_COMPARISONS = 50
 _MISS_RATIO = 0.9
 _GROWTH_RATIO = 0.01
