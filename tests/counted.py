@@ -36,7 +36,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Program:
-    """A running program that makes its lookups when it is told to."""
+    """A running program that makes its lookups when it is asked to."""
 
     process: subprocess.Popen[str]
 

@@ -74,7 +74,7 @@ CHANGING = {name for name in SEARCHES if name.startswith("unlink")} - {
     "unlink-nothing",
     "unlink-twin",
 }
-# Without a probe at their traversal's beginning it cannot be told how many they took.
+# Without a probe at their traversal's beginning nobody knows how many they took.
 UNPREDICTED = {"unlink-multiple", "unlink-multiple-miss", "unlink-scan"}
 # Only trees have these orders; a lookup that ends within one is not counted.
 TREE_ORDERS = {"scan-pre", "scan-post"}

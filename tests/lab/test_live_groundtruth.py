@@ -58,7 +58,7 @@ def elements(target: Box) -> int:
         (f"list 1 {COUNT}", "miss count=13", {COUNT: 13}),
         (f"list 1 {COUNT}", f"hit count={COUNT}", EACH_PLACE),
         (f"list 1 {COUNT}", "hit count=5 at=17", {17: 5}),
-        # A scan ends where it is told, over all buckets.
+        # A scan ends where it is asked to, over all buckets.
         (f"hash 7 {COUNT}", f"scan count={COUNT}", EACH_PLACE),
         (f"hash 7 {COUNT}", f"callback-stop count={COUNT}", EACH_PLACE),
         (f"hash 7 {COUNT}", f"callback-data count={COUNT}", EACH_PLACE),

@@ -90,6 +90,6 @@ def test_so_many_do_not_wait_for_an_answer(at_once: int) -> None:
         traffic.run("register", asterisk, 10, 10, at_once=at_once)
 
 
-def test_no_more_wait_for_an_answer_than_told() -> None:
+def test_no_more_wait_for_an_answer_than_asked() -> None:
     arguments = traffic.arguments("/place", 5060, 10, 100, at_once=8)
     assert arguments[arguments.index("-l") + 1] == "8"

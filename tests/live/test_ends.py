@@ -65,7 +65,7 @@ def test_a_signal_ends_early_and_writes_all(
 
 
 def test_the_end_of_the_connection_writes_all_too(busy: Instance, tmp_path: Path) -> None:
-    """The terminal is gone, and its end is told twice, by the kernel and by the shell."""
+    """The terminal is gone, and its end is reported twice, by the kernel and by the shell."""
     with started(busy.pid, tmp_path / "result", seconds=LONG_S) as running:
         running.wait_recording(1)
         running.close_terminal()

@@ -191,7 +191,7 @@ FAR static int adjust_lock(void *object, int how, int keep)
 FAR static void *make_list(void)
 {
     struct node *list = calloc(1, 256);
-    list->links = 77; /* told apart from a node of the container */
+    list->links = 77; /* other than those of a node of the container */
     return list;
 }
 
@@ -418,7 +418,7 @@ static struct node *full_node(struct container *self, struct node *node, int buc
 }
 
 /* Called by the methods whose NULL ends a traversal. */
-static struct node *told(struct node *node, void *from)
+static struct node *reported(struct node *node, void *from)
 {
     if (!node) {
         tell("exhausted", from);
@@ -437,14 +437,14 @@ static struct node *hash_first(struct container *self, unsigned flags, void *arg
         state->bucket_first = state->bucket_last =
             self->hash(argument, (int)flags) % self->n_buckets;
     }
-    return told(full_node(self, NULL, state->bucket_first - 1, state->bucket_last),
-                __builtin_return_address(0));
+    return reported(full_node(self, NULL, state->bucket_first - 1, state->bucket_last),
+                    __builtin_return_address(0));
 }
 
 static struct node *hash_next(struct container *self, struct state *state, struct node *previous)
 {
-    return told(full_node(self, previous->next, previous->bucket, state->bucket_last),
-                __builtin_return_address(0));
+    return reported(full_node(self, previous->next, previous->bucket, state->bucket_last),
+                    __builtin_return_address(0));
 }
 
 static struct node *hash_step(struct container *self, struct node *node)
@@ -489,14 +489,14 @@ static struct node *tree_first(struct container *self, unsigned flags, void *arg
     state->sort = self->sort;
     state->flags = flags;
     state->argument = argument;
-    return told(leftmost(self->root), __builtin_return_address(0));
+    return reported(leftmost(self->root), __builtin_return_address(0));
 }
 
 static struct node *tree_next(struct container *self, struct state *state, struct node *previous)
 {
     sink -= self->elements;
     state->sort = NULL;
-    return told(tree_following(previous), __builtin_return_address(0));
+    return reported(tree_following(previous), __builtin_return_address(0));
 }
 
 #ifdef ASTERISK_13

@@ -84,12 +84,12 @@ def run(folder: Path, flags: str) -> Built:
     image = image_of(program)
     assert read_symtab(image.elf) is None
     base = image.elf.loads[0].address
-    told: dict[str, set[int]] = {"release": set(), "unlock": set(), "exhausted": set()}
+    noted: dict[str, set[int]] = {"release": set(), "unlock": set(), "exhausted": set()}
     for line in output.splitlines():
         what, returns_to = line.split()
-        told[what].add(base + int(returns_to, 16) - CALL_BYTES)
+        noted[what].add(base + int(returns_to, 16) - CALL_BYTES)
     found = analyse(image)
-    releases, unlocks = frozenset(told["release"]), frozenset(told["unlock"])
+    releases, unlocks = frozenset(noted["release"]), frozenset(noted["unlock"])
     return Built(program, image, found, releases, unlocks, symbols)
 
 

@@ -115,7 +115,7 @@ def test_functions_that_are_not_there_are_unknown() -> None:
 
 
 @pytest.mark.parametrize("root_at", [40, 48])
-def test_trees_are_told_by_the_owner_of_their_root(root_at: int) -> None:
+def test_trees_are_found_by_the_owner_of_their_root(root_at: int) -> None:
     rest = {40: (NODES, 0), 48: (two(3, 0), NODES)}[root_at]
     tree = memory(*rest)
     tree.pieces[NODES] = words(0xABC0, CONTAINER, 0, 0)

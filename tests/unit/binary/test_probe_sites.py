@@ -91,7 +91,7 @@ def test_nothing_behind_a_conditional_jump_counts(tmp_path: Path) -> None:
     assert site.reason.startswith("entry")
 
 
-def test_pushed_bytes_are_told(tmp_path: Path) -> None:
+def test_pushed_bytes_are_reported(tmp_path: Path) -> None:
     body = "FUNCTION f\nsub $24,%rsp\npushq 32(%rsp)\npush %rdi\nadd $40,%rsp\nret\nEND"
     offset, site = place(tmp_path, body)
     assert (offset, site.instruction, site.stack_bytes) == (8, "push %rdi", 32)

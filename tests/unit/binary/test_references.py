@@ -47,7 +47,7 @@ def test_address_is_taken_by_code_or_data_but_not_by_a_call(program: Path) -> No
     assert not references.taken(symbols["by_call"])
 
 
-def test_identifiers_are_told_from_other_text(program: Path) -> None:
+def test_identifiers_are_distinguished_from_other_text(program: Path) -> None:
     image, references = image_of(program), CodeReferences(image_of(program))
     start = symbols_of(program)["user"]
     function = image.function(start)

@@ -107,7 +107,7 @@ def test_what_is_refused_later_does_not_end_the_recording(machine: Machine) -> N
     assert machine.closed == [1000, 1001, 1004]
 
 
-def test_kernels_without_the_registers_of_tasks_are_told_by_trying(
+def test_kernels_without_the_registers_of_tasks_are_found_by_trying(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def load(*_: object) -> int:

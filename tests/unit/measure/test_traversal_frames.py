@@ -1,4 +1,4 @@
-"""When lookups' traversals can be told by their frames, and when not."""
+"""When lookups' traversals can be recognised by their frames, and when not."""
 
 from __future__ import annotations
 

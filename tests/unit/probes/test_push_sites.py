@@ -24,7 +24,7 @@ def probe(instruction: str, stack_bytes: int | None) -> PlannedProbe:
         ("push %r8", 16, push_site(8, 2, False)),
     ],
 )
-def test_pushes_are_told_with_dwarf_number_and_length(
+def test_pushes_are_reported_with_dwarf_number_and_length(
     instruction: str, stack_bytes: int, expected: int
 ) -> None:
     assert push_value(probe(instruction, stack_bytes)) == expected

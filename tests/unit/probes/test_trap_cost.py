@@ -103,7 +103,7 @@ def test_every_trap_costs_something(programs: UprobePrograms) -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", ["push", "move"])
-def test_the_loop_calls_as_often_as_told(programs: UprobePrograms, name: str) -> None:
+def test_the_loop_calls_as_often_as_asked(programs: UprobePrograms, name: str) -> None:
     """A probe on the function that it calls counts."""
     code = ProbedCode()
     with ExitStack() as stack:

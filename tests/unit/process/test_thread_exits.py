@@ -50,7 +50,7 @@ def test_ends_without_room_are_left_out() -> None:
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ThreadExits, list[bytes]]]:
-    """Exits that are told what is in the list."""
+    """Exits of what is in the list."""
     records: list[bytes] = []
 
     class Ring:

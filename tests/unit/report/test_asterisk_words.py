@@ -22,7 +22,7 @@ SCHEMA = Path(__file__).parents[3] / "docs/profile.schema.json"
         ("__ao2_unlink", 0x00, Search.OBJECT),
     ],
 )
-def test_a_search_is_told_by_its_flags(entry: str, flags: int, search: Search) -> None:
+def test_a_search_is_known_by_its_flags(entry: str, flags: int, search: Search) -> None:
     assert search_of(entry, flags) is search
 
 
