@@ -175,7 +175,7 @@ def check_while_changing(
         search, lookups, changes, threads=4, churners=2, churn=churn, **options
     )
     counted = counting.count(target.address, truth["line"])
-    assert counted.lookups == truth["lookups"]
+    assert counted.lookups == truth["lookups"], counting.counters()
     if not counting.predicts:  # such windows end when elements come and go: see test_every_lookup
         assert counted.verified == counted.lookups
     assert not [verdict for verdict in counted.verdicts if verdict.name.startswith("CONTRA")]
