@@ -39,9 +39,8 @@ _MOST_SAID_BYTES = 1 << 16
 
 
 def bpf_directory() -> Path:
-    """Return the folder of the C sources: beside the package, or below the installation prefix."""
-    beside = Path(__file__).resolve().parents[2] / "bpf"
-    return beside if beside.is_dir() else Path(sys.prefix) / "share" / "ebpf-prof" / "bpf"
+    """Return the folder of the C sources, which is part of the package (in a checkout, a link)."""
+    return Path(__file__).parents[1] / "bpf"
 
 
 def read_sources(names: tuple[str, ...]) -> str:

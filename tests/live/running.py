@@ -98,8 +98,7 @@ def public_tree() -> Iterator[Path]:
     """Copy the program to where everybody can read it, and remove the copy afterwards."""
     tree = Path(tempfile.mkdtemp(prefix="ebpf-prof-", dir="/tmp"))
     try:
-        for part in ("profiler", "bpf"):
-            shutil.copytree(REPOSITORY / part, tree / part)
+        shutil.copytree(REPOSITORY / "profiler", tree / "profiler")
         subprocess.run(["chown", "-R", "nobody:", tree], check=True)
         yield tree
     finally:
