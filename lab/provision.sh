@@ -54,7 +54,7 @@ fi
 wanted=.
 [ "$purpose" = run ] || wanted='.[test]'
 stamp=.venv/provisioned-$([ "$purpose" = run ] && echo run || echo test)
-if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
+if [ ! -e "$stamp" ] || [ setup.cfg -nt "$stamp" ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 -e "$wanted"
     touch "$stamp"
 fi
