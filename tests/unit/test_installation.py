@@ -1,0 +1,84 @@
+"""What pip installs: the whole package, which finds its parts wherever they are put."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from profiler import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])('dist')"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a copy of what the package is built from."""
+    copy = tmp_path / "tree"
+    ignore = shutil.ignore_patterns("__pycache__")
+    for folder in ("profiler", "bpf"):
+        shutil.copytree(ROOT / folder, copy / folder, symlinks=True, ignore=ignore)
+    for file in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
+        shutil.copy2(ROOT / file, copy)
+    return copy
+
+
+def build(tree: Path, kind: str) -> Path:
+    """Build an sdist or a wheel and return it."""
+    command = [sys.executable, "-c", BUILD, f"build_{kind}"]
+    subprocess.run(command, cwd=tree, check=True, capture_output=True)
+    (built,) = (tree / "dist").iterdir()
+    return built
+
+
+def package_files(tree: Path) -> Iterator[str]:
+    for folder, _, files in os.walk(tree / "profiler", followlinks=True):
+        yield from (str((Path(folder) / name).relative_to(tree)) for name in files)
+
+
+def wheel_files(wheel: Path) -> list[str]:
+    names = zipfile.ZipFile(wheel).namelist()
+    return sorted(name for name in names if ".dist-info/" not in name)
+
+
+def test_a_wheel_built_from_the_sdist_holds_every_file_of_the_package(tree: Path) -> None:
+    shutil.unpack_archive(build(tree, "sdist"), tree / "unpacked")
+    (unpacked,) = (tree / "unpacked").iterdir()
+    assert wheel_files(build(unpacked, "wheel")) == sorted(package_files(tree))
+
+
+def test_setuptools_that_reads_no_pyproject_builds_the_same_package(tree: Path) -> None:
+    files = sorted(package_files(tree))
+    (tree / "pyproject.toml").unlink()  # Ubuntu 22.04's looks there for nothing that we say
+    wheel = build(tree, "wheel")
+    assert wheel.name == f"ebpf_prof-{__version__}-py3-none-any.whl"
+    assert wheel_files(wheel) == files
+
+
+def test_an_installed_package_runs_and_finds_its_bpf_sources(tree: Path, tmp_path: Path) -> None:
+    home = tmp_path / "venv"
+    venv.create(home)
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin/python")]
+    options = ["--quiet", "--no-deps", "--no-index", "--no-compile", "--no-cache-dir"]
+    subprocess.run([*pip, "install", *options, build(tree, "wheel")], check=True)
+
+    def said(*command: str | Path) -> str:
+        # Dependencies come from here; our own editable install does not, as no .pth is read.
+        environment = {"PYTHONPATH": sysconfig.get_path("purelib")}
+        return subprocess.check_output(command, cwd=tmp_path, env=environment, text=True).strip()
+
+    assert said(home / "bin/ebpf-prof", "--version") == f"ebpf-prof, version {__version__}"
+    where = "from profiler.linux.bcc import bpf_directory; print(bpf_directory())"
+    found = Path(said(home / "bin/python", "-c", where))
+    assert found.is_relative_to(home)
+    sources = {path.relative_to(ROOT / "bpf") for path in (ROOT / "bpf").rglob("*")}
+    assert {path.relative_to(found) for path in found.rglob("*")} == sources
