@@ -9,6 +9,7 @@
  */
 #include <uapi/linux/bpf_perf_event.h>
 #include "cpu_wire.h"
+#include "helpers.h"
 #include "unwind_store.h"
 
 #ifndef CPU_KERNEL_FRAMES
@@ -119,7 +120,7 @@ static __always_inline bool cpu_is_alone(struct pt_regs *regs)
 static __always_inline void *cpu_saved_registers(void)
 {
 #if CPU_TASK_REGISTERS
-    return (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+    return task_pt_regs((void *)bpf_get_current_task_btf());
 #elif defined(CPU_TASK_STACK)
     void *stack;
     if (bpf_probe_read_kernel(&stack, sizeof(stack),

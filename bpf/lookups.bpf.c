@@ -21,6 +21,7 @@
  */
 #include <uapi/linux/ptrace.h>
 #define TRAPS_RETURNS
+#include "helpers.h"
 #include "kfuncs.h"
 #include "wire.h"
 #include "unwind_store.h"
@@ -280,7 +281,7 @@ static __always_inline u64 get_cookie(struct pt_regs *ctx)
     u64 *cookie = cookies.lookup(&address);
     return cookie ? *cookie : ~0ULL;
 #else
-    return bpf_get_attach_cookie(ctx);
+    return get_attach_cookie(ctx);
 #endif
 }
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from profiler.libc import LIBC
 
@@ -26,6 +27,7 @@ _MEMBARRIER_CMD_GLOBAL = 1  # include/uapi/linux/membarrier.h
 # enum bpf_cmd
 _BPF_PROG_LOAD = 5
 _BPF_RAW_TRACEPOINT_OPEN = 17
+_BPF_MAP_LOOKUP_BATCH = 24  # Linux 5.6; libbcc has no function for it before 0.19
 _BPF_LINK_CREATE = 28
 _BPF_ENABLE_STATS = 32
 
@@ -116,6 +118,25 @@ def open_raw_tracepoint(name: str, program: int) -> int:
     """
     text = ctypes.create_string_buffer(name.encode())
     return _bpf(_BPF_RAW_TRACEPOINT_OPEN, struct.pack("<QII", ctypes.addressof(text), program, 0))
+
+
+def lookup_batch(
+    descriptor: int, start: Any, end: Any, keys: Any, values: Any, most: int
+) -> tuple[int, bool]:
+    """Read up to `most` entries of a map into buffers; return how many, and whether more follow.
+
+    They begin at `start`, which a call before left in `end`; None is the map's start. Raises
+    OSError.
+    """
+    pointers = (ctypes.addressof(buffer) if buffer else 0 for buffer in (start, end, keys, values))
+    attributes = struct.pack("<QQQQIIQQ", *pointers, most, descriptor, 0, 0)
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    is_more = LIBC.syscall(_SYS_BPF, _BPF_MAP_LOOKUP_BATCH, buffer, len(attributes)) == 0
+    number = ctypes.get_errno()
+    if not is_more and number != errno.ENOENT:
+        raise OSError(number, os.strerror(number))
+    (count,) = struct.unpack_from("<I", buffer, 32)
+    return count, is_more
 
 
 def wait_for_grace_period() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import mmap
 import os
 from collections.abc import Iterator
@@ -69,35 +68,27 @@ class BpfMap:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield all entries. Entries that change meanwhile are seen before or after the change."""
-        library, size = self._library, self.key_size
-        batch = min(_BATCH, self.max_entries)
-        keys = ctypes.create_string_buffer(size * batch)
-        values = ctypes.create_string_buffer(self.user_value_size * batch)
-        token_in: Any = None
-        token = ctypes.create_string_buffer(max(size, 8))
+        size, value_size = self.key_size, self.user_value_size
+        most = min(_BATCH, self.max_entries)
+        keys = ctypes.create_string_buffer(size * most)
+        values = ctypes.create_string_buffer(value_size * most)
+        start: Any = None
+        end = ctypes.create_string_buffer(max(size, 8))
         for _ in range(self.max_entries // _BATCH + 2):
-            count = ctypes.c_uint32(batch)
-            status = library.bpf_lookup_batch(
-                self.descriptor,
-                ctypes.cast(token_in, ctypes.POINTER(ctypes.c_uint32)) if token_in else None,
-                ctypes.cast(token, ctypes.POINTER(ctypes.c_uint32)),
-                keys,
-                values,
-                ctypes.byref(count),
-            )
-            number = ctypes.get_errno()
-            if status != 0 and number != errno.ENOENT:
-                raise OSError(number, f"{self.name}: {os.strerror(number)}")
+            try:
+                count, is_more = bpf.lookup_batch(self.descriptor, start, end, keys, values, most)
+            except OSError as error:
+                raise OSError(error.errno, f"{self.name}: {error.strerror}") from None
             raw_keys, raw_values = keys.raw, values.raw
-            for index in range(count.value):
-                value_at = index * self.user_value_size
+            for index in range(count):
+                value_at = index * value_size
                 yield (
                     raw_keys[index * size : (index + 1) * size],
-                    raw_values[value_at : value_at + self.user_value_size],
+                    raw_values[value_at : value_at + value_size],
                 )
-            if status != 0:
+            if not is_more:
                 return
-            token_in = token
+            start = end
         raise KernelError(f"map {self.name} does not come to an end", "ebpf-prof doctor")
 
     def memory(self, length: int) -> mmap.mmap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 from pathlib import Path
@@ -76,3 +77,22 @@ def test_each_header_of_ours_is_included_once(
 )
 def test_one_line_says_what_is_wrong(text: str, line: str) -> None:
     assert bcc._first_error(text) == line
+
+
+# Those that we call of what BCC 0.18 declares (src/cc/export/helpers.h), the oldest that was tried.
+HELPERS = {
+    "bpf_get_current_pid_tgid",
+    "bpf_get_current_task",
+    "bpf_get_current_task_btf",
+    "bpf_get_prandom_u32",
+    "bpf_get_stack",
+    "bpf_ktime_get_ns",
+    "bpf_probe_read_kernel",
+    "bpf_probe_read_user",
+}
+
+
+def test_helpers_that_old_bcc_does_not_declare_are_not_called_by_name() -> None:
+    sources = sorted(bcc.bpf_directory().glob("*.[ch]"))
+    called = {name for path in sources for name in re.findall(r"\bbpf_\w+(?=\()", path.read_text())}
+    assert called == HELPERS

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ctypes
 import errno
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,30 @@ def test_too_long_programs_are_not_loaded_again_for_a_log(monkeypatch: pytest.Mo
         bpf.load_program(b"\0" * 8, bpf.PROG_KPROBE, 0, "name")
     assert caught.value.errno == errno.E2BIG
     assert len(loads) == 1
+
+
+def answer_batch(monkeypatch: pytest.MonkeyPatch, number: int, count: int) -> None:
+    """Let the kernel answer a batch with a count and an error, 0 for none."""
+
+    def call(_number: int, _command: int, attributes: Any, _size: int) -> int:
+        attributes[32:36] = count.to_bytes(4, "little")
+        ctypes.set_errno(number)
+        return -1 if number else 0
+
+    monkeypatch.setattr(bpf, "LIBC", SimpleNamespace(syscall=call))
+
+
+@pytest.mark.parametrize(("number", "is_more"), [(0, True), (errno.ENOENT, False)])
+def test_a_batch_says_how_many_entries_it_has_and_whether_more_follow(
+    monkeypatch: pytest.MonkeyPatch, number: int, is_more: bool
+) -> None:
+    answer_batch(monkeypatch, number, 3)
+    place = ctypes.create_string_buffer(8)
+    assert bpf.lookup_batch(5, None, place, place, place, 9) == (3, is_more)
+
+
+def test_a_batch_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_batch(monkeypatch, errno.EPERM, 3)
+    place = ctypes.create_string_buffer(8)
+    with pytest.raises(PermissionError):
+        bpf.lookup_batch(5, None, place, place, place, 9)

@@ -23,7 +23,7 @@ class Kernel:
     def __init__(self, entries: dict[bytes, bytes], part: int = 2) -> None:
         self.entries = entries
         self.part = part
-        self.error = errno.ENOENT  # when nothing more is there
+        self.error = 0  # of reading
         self.given = 0
 
     def bpf_lookup_elem(self, _descriptor: int, key: Any, value: Any) -> int:
@@ -43,16 +43,16 @@ class Kernel:
     def bpf_delete_elem(self, _descriptor: int, key: Any) -> int:
         return -1 if self.entries.pop(key.raw, None) is None else 0
 
-    def bpf_lookup_batch(
-        self, _descriptor: int, _from: Any, _to: Any, keys: Any, values: Any, count: Any
-    ) -> int:
+    def lookup_batch(
+        self, _descriptor: int, _start: Any, _end: Any, keys: Any, values: Any, _most: int
+    ) -> tuple[int, bool]:
+        if self.error:
+            raise OSError(self.error, "")
         part = list(self.entries.items())[self.given : self.given + self.part]
         self.given += len(part)
         keys[: sum(len(key) for key, _ in part)] = b"".join(key for key, _ in part)
         values[: sum(len(value) for _, value in part)] = b"".join(value for _, value in part)
-        count._obj.value = len(part)
-        ctypes.set_errno(self.error)
-        return 0 if self.given < len(self.entries) else -1
+        return len(part), self.given < len(self.entries)
 
 
 @pytest.fixture
@@ -61,6 +61,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., BpfMap]:
         fields = {"key_size": 2, "value_size": value_size, "max_entries": 3, "map_type": map_type}
         texts = {name: str(number) for name, number in fields.items()}
         monkeypatch.setattr(bpf, "descriptor_fields", lambda _: texts)
+        monkeypatch.setattr(bpf, "lookup_batch", kernel.lookup_batch)
         monkeypatch.setattr(maps, "possible_cpus", lambda: 2)
         return BpfMap(kernel, 9, "things")
 
@@ -103,7 +104,7 @@ def test_reading_that_fails_or_never_ends_is_an_error(
     with pytest.raises(PermissionError):
         list(opened(kernel).items())
     endless = Kernel({b"k1": b"aaaa"})
-    monkeypatch.setattr(endless, "bpf_lookup_batch", lambda *_: 0)
+    monkeypatch.setattr(endless, "lookup_batch", lambda *_: (0, True))
     with pytest.raises(KernelError, match="things does not come to an end"):
         list(opened(endless).items())
 
