@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from profiler.measure.discovery import Discovery
 from profiler.measure.lookup_counters import LookupCounters
 from profiler.measure.thread_states import ThreadStates
-from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
+from profiler.probes.attach import UprobePrograms, Variant, load_programs, ways_here
 from profiler.probes.planner import ProbePlan, ProbePlanner
 from profiler.process.target import TargetProcess
 from profiler.unwind.kernel_tables import TableLibrary
@@ -84,6 +84,7 @@ class Count:
 class Counting:
     """The programs on one process, with a window that is open as long as the block is entered.
 
+    `variant`: the best that the kernel has, unless another is wanted.
     `predicts`: once it is known where traversals have their frames, do without the probes on
     traverse_first, and without some of the returns.
     """
@@ -91,7 +92,7 @@ class Counting:
     def __init__(
         self,
         pid: int,
-        variant: Variant = VARIANTS[0],
+        variant: Variant | None = None,
         change_plan: Callable[[ProbePlanner], ProbePlan] = ProbePlanner.plan,
         predicts: bool = False,
         **definitions: int,
@@ -116,7 +117,7 @@ class Counting:
                 **self.plan.definitions(),
                 **definitions,
             },
-            [variant],
+            [variant or ways_here()[0]],
         )
         self._stack.callback(self.programs.close)
         self._stack.callback(self.close)

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from threading import Thread
 from profiler.libc import LIBC
 from profiler.linux import bpf, perf_events
 from profiler.linux.bpf import UprobeSite
-from profiler.linux.probe_links import MultiProbeLink, SingleProbeLink
+from profiler.linux.probe_links import MultiProbeLink, ProbeLink, SingleProbeLink
 
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 # Two instructions: r0 = 0; exit. include/uapi/linux/bpf.h, struct bpf_insn.
@@ -40,6 +41,17 @@ class ProbeLinkKind(Enum):
             ProbeLinkKind.MULTI: bpf.ATTACH_UPROBE_MULTI,
             ProbeLinkKind.SINGLE: bpf.ATTACH_NONE,
         }[self]
+
+    def probe_links(
+        self, program: int, path: str, sites: Sequence[UprobeSite], pid: int, is_return: bool
+    ) -> list[ProbeLink]:
+        """Return what lets a program run at sites of a file: one link, or one for each site.
+
+        `program`: its descriptor. Single links know no cookies.
+        """
+        if self is ProbeLinkKind.SINGLE:
+            return [SingleProbeLink(program, path, s.file_offset, pid, is_return) for s in sites]
+        return [MultiProbeLink(program, self.attach_type, path, tuple(sites), pid, is_return)]
 
 
 def open_own_probe() -> int:
@@ -77,12 +89,8 @@ def _try_link(kind: ProbeLinkKind) -> None:
     path, offset = _own_code()
     program = load_empty_program(kind.attach_type)
     try:
-        link: MultiProbeLink | SingleProbeLink
-        if kind is ProbeLinkKind.SINGLE:
-            link = SingleProbeLink(program, path, offset, os.getpid(), is_return=False)
-        else:
-            sites = (UprobeSite(offset, 0),)
-            link = MultiProbeLink(program, kind.attach_type, path, sites, os.getpid(), False)
+        sites = (UprobeSite(offset, 0),)
+        (link,) = kind.probe_links(program, path, sites, os.getpid(), is_return=False)
         descriptor = link.open()
         try:
             if not _runs_in_threads(program):

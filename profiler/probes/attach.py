@@ -26,7 +26,7 @@ from profiler.linux.bcc import (
 from profiler.linux.bpf import UprobeSite, VerifierError
 from profiler.linux.probe_keeper import Keeper
 from profiler.linux.probe_link_kinds import ProbeLinkKind, probe_link_errno
-from profiler.linux.probe_links import MultiProbeLink, ProbeLink, ProbeLinks, SingleProbeLink
+from profiler.linux.probe_links import ProbeLink, ProbeLinks
 
 # In the order of enum step_program in bpf/lookup_state.h.
 _STEP_PROGRAMS = (
@@ -74,6 +74,11 @@ VARIANTS = (
     Variant(ProbeLinkKind.MULTI, False),
     Variant(ProbeLinkKind.SINGLE, False),
 )
+
+
+def ways_here() -> tuple[Variant, ...]:
+    """Return the ways that this kernel has, the best first; none: no probe can run a program."""
+    return tuple(way for way in VARIANTS if not way.why_not_here())
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +172,8 @@ class UprobePrograms:
     def _links(
         self, program: Program, path: str, points: Sequence[AttachPoint], pid: int, is_return: bool
     ) -> list[ProbeLink]:
-        """Return what lets a program run at points of a file: one link, or one for each point."""
-        descriptor, kind = program.descriptor, self.variant.links
-        if kind is ProbeLinkKind.SINGLE:
-            offsets = (point.file_offset for point in points)
-            return [SingleProbeLink(descriptor, path, at, pid, is_return) for at in offsets]
-        sites = tuple(UprobeSite(point.file_offset, point.cookie) for point in points)
-        return [MultiProbeLink(descriptor, kind.attach_type, path, sites, pid, is_return)]
+        sites = [UprobeSite(point.file_offset, point.cookie) for point in points]
+        return self.variant.links.probe_links(program.descriptor, path, sites, pid, is_return)
 
     def detach(self) -> None:
         """Take all probes away; returns when none is left."""

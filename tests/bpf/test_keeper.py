@@ -15,17 +15,18 @@ import pytest
 
 from profiler.binary.probe_sites import choose_site
 from profiler.binary.symtab import read_symtab
-from profiler.linux.bpf import ATTACH_UPROBE_MULTI, PROG_KPROBE, UprobeSite, load_program
+from profiler.linux.bpf import UprobeSite
 from profiler.linux.probe_keeper import Keeper
-from profiler.linux.probe_links import MultiProbeLink, ProbeLinks
+from profiler.linux.probe_link_kinds import load_empty_program
+from profiler.linux.probe_links import ProbeLink, ProbeLinks
 from profiler.process.mappings import read_mappings
 from tests.compiled import build, image_of
 from tests.live.outside import changed_code
+from tests.ways import plain_links
 
 pytestmark = pytest.mark.root
 
 FUNCTIONS = 16
-RETURN_ZERO = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
 SOURCE = (
     "#include <unistd.h>\n"
     + "".join(
@@ -54,7 +55,7 @@ def target(path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def program() -> Iterator[int]:
-    descriptor = load_program(RETURN_ZERO, PROG_KPROBE, ATTACH_UPROBE_MULTI, "keeper")
+    descriptor = load_empty_program(plain_links().attach_type)
     yield descriptor
     os.close(descriptor)
 
@@ -66,7 +67,7 @@ def keeper(program: int) -> Iterator[Keeper]:
     one.close()
 
 
-def everywhere(path: Path, program: int, pid: int) -> MultiProbeLink:
+def sites_of(path: Path) -> list[UprobeSite]:
     image = image_of(path)
     table = read_symtab(image.elf)
     assert table is not None
@@ -76,7 +77,11 @@ def everywhere(path: Path, program: int, pid: int) -> MultiProbeLink:
         assert symbol is not None
         site = choose_site(image, symbol.value, symbol.name, ())
         sites.append(UprobeSite(site.file_offset, 0))
-    return MultiProbeLink(program, ATTACH_UPROBE_MULTI, str(path), tuple(sites), pid, False)
+    return sites
+
+
+def everywhere(path: Path, program: int, pid: int) -> list[ProbeLink]:
+    return plain_links().probe_links(program, str(path), sites_of(path), pid, is_return=False)
 
 
 @contextmanager
@@ -94,10 +99,10 @@ def child(work: Callable[[], None]) -> Iterator[int]:
         os.waitpid(pid, 0)
 
 
-def await_change(pid: int, link: MultiProbeLink) -> None:
+def await_change(pid: int, path: Path) -> None:
     """Return when a probe was written: then others are being written, or removed."""
-    code = next(m for m in read_mappings(pid) if m.path == link.path)
-    at = [code.start + site.file_offset - code.offset for site in link.sites]
+    code = next(m for m in read_mappings(pid) if m.path == str(path))
+    at = [code.start + site.file_offset - code.offset for site in sites_of(path)]
     deadline = time.monotonic() + 60
     with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
         while all(os.pread(memory.fileno(), 1, address) != BREAKPOINT for address in at):
@@ -115,42 +120,42 @@ def left(pid: int, seconds: float = 60) -> list[str]:
 def test_a_kill_while_probes_come_and_go_leaves_none(
     path: Path, program: int, target: subprocess.Popen[bytes]
 ) -> None:
-    link = everywhere(path, program, target.pid)
+    links = everywhere(path, program, target.pid)
 
     def place_and_remove() -> None:
         keeper = Keeper([program])
         while True:
-            keeper.attach([link])
+            keeper.attach(links)
             keeper.detach()
 
     for _ in range(ROUNDS):
         with child(place_and_remove):
-            await_change(target.pid, link)
+            await_change(target.pid, path)
         assert left(target.pid) == []
 
 
 def test_probes_stay_as_long_as_they_are_wanted(
     path: Path, program: int, target: subprocess.Popen[bytes], keeper: Keeper
 ) -> None:
-    link = everywhere(path, program, target.pid)
-    keeper.attach([link])
+    links = everywhere(path, program, target.pid)
+    keeper.attach(links)
     assert len(changed_code(target.pid)) == FUNCTIONS
     keeper.detach()
     assert changed_code(target.pid) == []
-    keeper.attach([link])
+    keeper.attach(links)
     keeper.close()
     assert changed_code(target.pid) == []
     with pytest.raises(OSError, match="closed"):
-        keeper.attach([link])
+        keeper.attach(links)
     keeper.detach()  # nothing is left to be taken away
 
 
 def test_what_the_kernel_refuses_is_reported(
     path: Path, program: int, target: subprocess.Popen[bytes], keeper: Keeper
 ) -> None:
-    wrong = MultiProbeLink(program, ATTACH_UPROBE_MULTI, "/nowhere", (UprobeSite(0, 0),), 1, False)
+    wrong = plain_links().probe_links(program, "/nowhere", [UprobeSite(0, 0)], 1, is_return=False)
     with pytest.raises(FileNotFoundError):
-        keeper.attach([everywhere(path, program, target.pid), wrong])
+        keeper.attach([*everywhere(path, program, target.pid), *wrong])
     assert changed_code(target.pid) == []
 
 
@@ -182,19 +187,19 @@ def test_the_keeper_holds_nothing_but_programs(program: int) -> None:
 def test_what_a_killed_process_has_left_goes_with_the_next_probes(
     path: Path, program: int, target: subprocess.Popen[bytes], keeper: Keeper
 ) -> None:
-    link = everywhere(path, program, target.pid)
+    links = everywhere(path, program, target.pid)
 
     def place_and_remove() -> None:
-        links = ProbeLinks()
+        own = ProbeLinks()
         while True:
-            links.attach([link])
-            links.detach()
+            own.attach(links)
+            own.detach()
 
     for _ in range(4 * ROUNDS):  # nothing is left where the kernel has mended it
         with child(place_and_remove):
-            await_change(target.pid, link)
+            await_change(target.pid, path)
         if left(target.pid, seconds=0.2):
             break
-    keeper.attach([link])
+    keeper.attach(links)
     keeper.detach()
     assert changed_code(target.pid) == []

@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from profiler.probes.attach import VARIANTS, Variant, load_programs
+from profiler.probes.attach import Variant, load_programs, ways_here
 from profiler.unwind.kernel_tables import TableLibrary
+from tests.ways import way_name
 
 pytestmark = pytest.mark.root
 
@@ -31,7 +32,7 @@ RANGE = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: f"{v.links.value}-{v.iterator}")
+@pytest.mark.parametrize("variant", ways_here(), ids=way_name)
 @pytest.mark.parametrize(
     "known",
     [

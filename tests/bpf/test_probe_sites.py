@@ -14,20 +14,14 @@ import pytest
 from profiler.binary.probe_sites import Site, SiteRefusedError, choose_site
 from profiler.binary.symtab import read_symtab
 from profiler.linux.bcc import Program
-from profiler.linux.bpf import (
-    ATTACH_UPROBE_MULTI,
-    PROG_KPROBE,
-    UprobeSite,
-    enable_program_statistics,
-    link_uprobes,
-    load_program,
-)
+from profiler.linux.bpf import PROG_KPROBE, UprobeSite, enable_program_statistics
+from profiler.linux.probe_link_kinds import load_empty_program
 from tests.compiled import build, image_of
+from tests.ways import plain_links
 
 pytestmark = pytest.mark.root
 
 SOURCE = (Path(__file__).parent / "functions.c").read_text()
-RETURN_ZERO = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
 BUILDS = (
     "-O0",
     "-O1",
@@ -49,12 +43,12 @@ def statistics_enabled() -> Iterator[None]:
 
 
 def attach(stack: ExitStack, path: Path, site: Site, pid: int, returns: bool = False) -> Program:
-    descriptor = load_program(RETURN_ZERO, PROG_KPROBE, ATTACH_UPROBE_MULTI, "site")
-    program = Program("site", descriptor, PROG_KPROBE)
+    kind = plain_links()
+    program = Program("site", load_empty_program(kind.attach_type), PROG_KPROBE)
     stack.callback(program.close)
     place = [UprobeSite(site.file_offset, 0)]
-    link = link_uprobes(program.descriptor, ATTACH_UPROBE_MULTI, str(path), place, pid, returns)
-    stack.callback(os.close, link)
+    (link,) = kind.probe_links(program.descriptor, str(path), place, pid, returns)
+    stack.callback(os.close, link.open())
     return program
 
 

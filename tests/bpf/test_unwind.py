@@ -11,6 +11,7 @@ import pytest
 
 from profiler.binary.elf import Elf
 from profiler.binary.symtab import read_symtab
+from profiler.linux import bpf
 from profiler.measure import sampler
 from profiler.measure.sampler import has_task_registers
 from profiler.model.observed import UnwindStack
@@ -19,18 +20,19 @@ from profiler.wire.unwind import CAUSES, CPU_COUNTERS, MAX_FRAMES, WHOLE, push_s
 from tests.bpf.unwinding import (
     AT_PROBE,
     KPROBE,
-    UPROBE_MULTI,
     Hit,
     TestProgram,
     Unwinding,
     compile_program,
-    link,
+    file_offsets,
+    link_at,
     probe,
     running,
     sample,
     sample_until,
     unwinding,
 )
+from tests.ways import plain_links
 
 pytestmark = pytest.mark.root
 
@@ -390,8 +392,8 @@ def test_samples_in_the_trap_of_a_probed_push_are_right(tmp_path: Path) -> None:
         for hit in probe(target, code.probed(), hits=50_000):
             known.setdefault(hit.address, set()).add(hit.stack.frames[1:])
         with unwinding(target.pid, AT_PROBE, "cpu.bpf.c") as one:
-            program = one.module.load("probe_hit", KPROBE, UPROBE_MULTI)
-            attached = link(program, path, list(pushes), target.pid, False)
+            program = one.module.load("probe_hit", KPROBE, plain_links().attach_type)
+            attached = link_at(program, path, file_offsets(path, pushes), target.pid)
             for at, number in pushes.items():
                 value = push_site(number, 1, is_first=True)
                 key = (at + bias).to_bytes(8, "little")
@@ -402,7 +404,7 @@ def test_samples_in_the_trap_of_a_probed_push_are_right(tmp_path: Path) -> None:
                 return bool(stack.kernel) and stack.frames[0] in known.keys() & behind
 
             stacks = sample_until(one, target.pid, lambda all: sum(map(in_trap, all)) > 100)
-            os.close(attached)
+            bpf.close_all(attached)
     ours = [stack for stack in stacks if stack.frames[0] in known]
     assert [stack for stack in ours if stack.frames[1:] not in known[stack.frames[0]]] == []
 

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,10 @@ from profiler.model.observed import UnwindStack
 from profiler.process.mappings import TargetCode
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
 from profiler.wire.unwind import CPU_COUNTERS, SAMPLE
+from tests.ways import plain_links
 
 PROGRAMS = Path(__file__).parent / "programs"
 PERF_EVENT, KPROBE = 7, 2  # enum bpf_prog_type
-UPROBE_MULTI = 48  # enum bpf_attach_type
 PERIOD_NS = 1_000_000
 
 _GDB_SCRIPT = """
@@ -239,12 +239,20 @@ class Hit:
     stack: UnwindStack
 
 
-def link(program: Program, path: Path, addresses: list[int], pid: int, is_return: bool) -> int:
-    """Attach a program at virtual addresses of a file."""
+def link_at(
+    program: Program, path: str | Path, offsets: Iterable[int], pid: int, is_return: bool = False
+) -> list[int]:
+    """Attach a program at offsets in a file; return what keeps it there."""
+    sites = [bpf.UprobeSite(offset, 0) for offset in offsets]
+    links = plain_links().probe_links(program.descriptor, str(path), sites, pid, is_return)
+    return [link.open() for link in links]
+
+
+def file_offsets(path: Path, addresses: Iterable[int]) -> list[int]:
+    """Return where virtual addresses of a file lie in it."""
     elf = Elf.from_bytes(path.read_bytes())
-    offsets = [elf.offset_of(address) for address in addresses]
-    places = [bpf.UprobeSite(offset, 0) for offset in offsets if offset is not None]
-    return bpf.link_uprobes(program.descriptor, UPROBE_MULTI, str(path), places, pid, is_return)
+    offsets = (elf.offset_of(address) for address in addresses)
+    return [offset for offset in offsets if offset is not None]
 
 
 AT_PROBE = "../tests/bpf/programs/at_probe.bpf.c"
@@ -255,7 +263,7 @@ def probe(
 ) -> list[Hit]:
     """Unwind at so many hits of probes on these addresses of the program, or more, in order."""
     with unwinding(target.pid, AT_PROBE) as one:
-        kind = (KPROBE, UPROBE_MULTI)
+        kind = (KPROBE, plain_links().attach_type)
         state_bytes = one.module.map("probe_states").value_size
         one.module.map("probe_states").set(struct.pack("<I", target.tid), bytes(state_bytes))
         program = one.load("probe_hit", "probe_continue", "probe_programs", *kind)
@@ -263,9 +271,10 @@ def probe(
         links = []
         if returns:
             entry, end = (one.module.load(name, *kind) for name in ("probe_entry", "probe_return"))
-            links.append(link(end, target.path, list(returns), target.pid, True))
-            links.append(link(entry, target.path, list(returns), target.pid, False))
-        links.append(link(program, target.path, addresses, target.pid, False))
+            entered = file_offsets(target.path, returns)
+            links += link_at(end, target.path, entered, target.pid, is_return=True)
+            links += link_at(entry, target.path, entered, target.pid)
+        links += link_at(program, target.path, file_offsets(target.path, addresses), target.pid)
         ring.drain()  # of when not every place had its probe
         records: list[bytes] = []
         deadline = time.monotonic() + 120

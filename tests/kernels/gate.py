@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from profiler.measure.sampler import CpuSampler, register_definitions
-from profiler.probes.attach import VARIANTS, Variant
+from profiler.probes.attach import Variant, ways_here
 from profiler.process import thread_exits
 from profiler.process.thread_exits import ThreadExits
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
@@ -20,6 +20,7 @@ from profiler.wire.unwind import CAUSES
 from tests.counted import Program, check, counted, running
 from tests.counting import Counting
 from tests.live.outside import changed_code, leftovers, shown
+from tests.ways import way_name
 
 _FREQUENCY_HZ = 200.0
 _SAMPLES = 20
@@ -56,12 +57,12 @@ def check_stacks(program: Program, counting: Counting) -> None:
 def main(path: Path) -> None:
     """Check every way, and that nothing is left of them."""
     before = {kind: set(shown(kind)) for kind in ("prog", "map", "link")}
-    ways = [way for way in VARIANTS if not way.why_not_here()]
+    ways = ways_here()
     with running(path) as program:
         for way in ways:
             check_way(program, way)
     assert not any(leftovers(before).values())
-    print(*(f"{way.links.value}-{way.iterator}" for way in ways))
+    print(*map(way_name, ways))
 
 
 if __name__ == "__main__":

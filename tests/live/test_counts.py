@@ -11,9 +11,8 @@ import pytest
 from lab.instance import Instance
 from profiler.asterisk import ao2_code
 from profiler.binary.code_image import CodeImage
-from profiler.linux.probe_link_kinds import ProbeLinkKind
 from profiler.probes import planner
-from profiler.probes.attach import VARIANTS, Variant
+from profiler.probes.attach import Variant, ways_here
 from profiler.wire.lookups import LookupCounter, Place, Verdict
 from tests.counting import Counting, in_slots
 from tests.groundtruth import (
@@ -28,6 +27,7 @@ from tests.groundtruth import (
     learn,
     possible,
 )
+from tests.ways import walks_here, way_name
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
@@ -86,7 +86,7 @@ def test_every_search_is_counted_exactly(
         check_accounting(counting)
 
 
-@pytest.mark.parametrize("variant", VARIANTS[1:], ids=lambda v: f"{v.links.value}-{v.iterator}")
+@pytest.mark.parametrize("variant", ways_here()[1:] or ways_here(), ids=way_name)
 def test_every_way_to_attach_counts_the_same(asterisk: Instance, variant: Variant) -> None:
     with Counting(asterisk.pid, variant) as counting:
         check_kinds(asterisk, counting)
@@ -240,13 +240,9 @@ def test_what_a_walk_cannot_see_leaves_no_verified_count(
         assert counted.verdicts == {verdict: LOOKUPS}
 
 
-TAIL_CALLS = Variant(ProbeLinkKind.MULTI, iterator=False)
-
-
-@pytest.mark.parametrize(("variant", "elements"), [(TAIL_CALLS, 140_000), (VARIANTS[0], 1_100_000)])
-def test_long_chains_are_followed_to_their_end(
-    asterisk: Instance, variant: Variant, elements: int
-) -> None:
+@pytest.mark.parametrize("variant", walks_here(), ids=way_name)
+def test_long_chains_are_followed_to_their_end(asterisk: Instance, variant: Variant) -> None:
+    elements = 1_100_000 if variant.iterator else 140_000
     with (
         box(asterisk, "long", f"list 1 {elements}") as target,
         Counting(asterisk.pid, variant) as counting,
@@ -264,15 +260,12 @@ def test_long_chains_are_followed_to_their_end(
 
 
 # A walk that keeps checkpoints takes two steps more than the chain has elements.
-@pytest.mark.parametrize(
-    ("variant", "steps", "longest"),
-    [(TAIL_CALLS, 5_000, 29 * 5_000), (VARIANTS[0], 99_991, 99_989)],
-)
+@pytest.mark.parametrize("variant", walks_here(), ids=way_name)
 @pytest.mark.parametrize("more", [0, 1])
 def test_longer_chains_are_reported_as_truncated(
-    asterisk: Instance, variant: Variant, steps: int, longest: int, more: int
+    asterisk: Instance, variant: Variant, more: int
 ) -> None:
-    calls = 0 if variant.iterator else 28
+    steps, calls, longest = (99_991, 0, 99_989) if variant.iterator else (5_000, 28, 29 * 5_000)
     elements = longest + more
     with (
         box(asterisk, "longer", f"list 1 {elements}") as target,
@@ -290,7 +283,7 @@ def test_longer_chains_are_reported_as_truncated(
         assert counters[LookupCounter.TRUNCATED] == 5 * more
 
 
-@pytest.mark.parametrize("variant", [TAIL_CALLS, VARIANTS[0]])
+@pytest.mark.parametrize("variant", walks_here(), ids=way_name)
 def test_walks_through_a_tree_are_truncated_too(asterisk: Instance, variant: Variant) -> None:
     elements = 40_000
     definitions: dict[str, Any] = (

@@ -20,18 +20,18 @@ from lab.instance import Instance, Options, start
 from profiler.binary.debug_files import OpenFile
 from profiler.binary.elf import Elf, ElfError
 from profiler.binary.functions import functions
-from profiler.linux import bpf
 from profiler.process.mappings import CodeFile, LoadedCode
 from profiler.wire.unwind import CAUSES, KIND_BAD, KIND_SHIFT
 from tests.bpf.unwinding import (
     AT_PROBE,
     KPROBE,
-    UPROBE_MULTI,
     Unwinding,
     gdb_frames,
+    link_at,
     sample,
     unwinding,
 )
+from tests.ways import plain_links
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
@@ -130,16 +130,14 @@ def entries_of(code: LoadedCode, chance: random.Random) -> list[int]:
 
 
 def link_entries(one: Unwinding, pid: int, chance: random.Random) -> list[int]:
-    program = one.load("probe_stop", "probe_stop_unwind", "probe_stops", KPROBE, UPROBE_MULTI)
+    attach_type = plain_links().attach_type
+    program = one.load("probe_stop", "probe_stop_unwind", "probe_stops", KPROBE, attach_type)
     links = []
     for code in one.code.current:
         if any(name in code.mapping.path for name in FILES) and code.file is not None:
             assert code.file.handle is not None
             path = f"/proc/self/fd/{code.file.handle.fd}"
-            places = [bpf.UprobeSite(at, 0) for at in entries_of(code, chance)]
-            links.append(
-                bpf.link_uprobes(program.descriptor, UPROBE_MULTI, path, places, pid, False)
-            )
+            links += link_at(program, path, entries_of(code, chance), pid)
     return links
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from lab.instance import Instance
-from profiler.probes.attach import VARIANTS
 from profiler.probes.planner import ProbePlan, ProbePlanner
 from profiler.wire.lookups import Place, Verdict, place_of
 from tests.counting import Counting
@@ -30,7 +29,7 @@ def blind(planner: ProbePlanner) -> ProbePlan:
 
 def test_walks_and_trapped_steps_agree(asterisk: Instance) -> None:
     checked = 0
-    with Counting(asterisk.pid, VARIANTS[0], verifying) as counting:
+    with Counting(asterisk.pid, change_plan=verifying) as counting:
         for kind in ("hash", "hash-begin", "hash-sorted", "list", "rbtree", "rbtree-proxies"):
             with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
                 searches = [search for search in SEARCHES if possible(search, kind, False)]
@@ -48,7 +47,7 @@ def test_walks_and_trapped_steps_agree(asterisk: Instance) -> None:
 def test_what_was_not_walked_right_would_show(asterisk: Instance) -> None:
     with (
         box(asterisk, "list", "list 1 50") as target,
-        Counting(asterisk.pid, VARIANTS[0], blind) as counting,
+        Counting(asterisk.pid, change_plan=blind) as counting,
         counting.opened(),
     ):
         learn(counting, target, ["hit"])
