@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from profiler.doctor.facts import SYSTEM_PYTHON, HostFacts
 from profiler.errors import REFUSALS, KernelError, PrivilegeError, ProfilerError
 from profiler.linux.probe_link_kinds import ProbeLinkKind
+from profiler.measure.sampler import KERNEL_SAMPLES_LACK_STACKS
+from profiler.probes.attach import LONG_WALKS_NEED, SHORT_WALKS
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 
 _SUDO = "sudo ebpf-prof asterisk"
 _CONTAINER = "docker run --privileged --pid=host ..., or run it on the host"
 _INSTALL_BCC = "sudo apt install python3-bpfcc"
+_WITH_BTF = "grep DEBUG_INFO_BTF /boot/config-$(uname -r), and boot a kernel that has it"
 # Bits of linux/include/uapi/linux/capability.h: what each is for is in the man page.
 _SYS_PTRACE, _SYS_ADMIN, _PERFMON, _BPF = 19, 21, 38, 39
 _NOT_PERMITTED = (errno.EPERM, errno.EACCES)
@@ -49,10 +52,12 @@ def checks(facts: HostFacts) -> tuple[Check, ...]:
         _bcc(facts),
         _compiler(facts),
         _links(facts),
-        _btf(facts),
         _statistics(facts),
-        _kernel_symbols(facts),
+        _long_chains(facts),
+        _btf(facts),
+        _kernel_stacks(facts),
         _thread_ends(facts),
+        _kernel_symbols(facts),
         _udp_sockets(facts),
     )
 
@@ -221,14 +226,14 @@ def _compiler(facts: HostFacts) -> Check:
 def _links(facts: HostFacts) -> Check:
     if facts.bpf_errno or facts.uprobe_errno:
         return Check("uprobe links", WARNING, "not tried: see bpf and uprobes")
-    if facts.link_kind is None:
+    if facts.way is None:
         return _failed(
             "uprobe links",
             "this kernel lets no probe run a program",
             "grep -E 'BPF_EVENTS|UPROBE' /boot/config-$(uname -r)",
             KernelError,
         )
-    if facts.link_kind is ProbeLinkKind.SINGLE:
+    if facts.way.links is ProbeLinkKind.SINGLE:
         return Check("uprobe links", OK, "probes attach one by one (before Linux 6.6)")
     return Check("uprobe links", OK, "many probes attach at once")
 
@@ -236,13 +241,29 @@ def _links(facts: HostFacts) -> Check:
 def _btf(facts: HostFacts) -> Check:
     if facts.has_btf:
         return Check("BTF", OK, "the kernel describes its types")
-    return Check("BTF", WARNING, "none: kernel functions that BPF may call cannot be used")
+    return Check("BTF", WARNING, "none: the lines around say what is lost", _WITH_BTF)
+
+
+def _long_chains(facts: HostFacts) -> Check:
+    if facts.way is None:
+        return Check("long chains", WARNING, "not tried: see uprobe links")
+    if facts.way.iterator:
+        return Check("long chains", OK, "followed for 2,000,000 nodes")
+    lost = f"followed for {SHORT_WALKS}, anew at each lookup; {LONG_WALKS_NEED}"
+    return Check("long chains", OK, lost)
+
+
+def _kernel_stacks(facts: HostFacts) -> Check:
+    if facts.kernel_samples_have_stacks:
+        return Check("kernel stacks", OK, "samples in the kernel have the user's stack too")
+    return Check("kernel stacks", WARNING, KERNEL_SAMPLES_LACK_STACKS, _WITH_BTF)
 
 
 def _thread_ends(facts: HostFacts) -> Check:
     if facts.thread_ends_are_reported:
         return Check("thread ends", OK, "reported when the kernel frees threads")
-    return Check("thread ends", WARNING, "not reported: what short threads used has no thread")
+    lost = "not reported: threads that live for less than 0.2 s have no CPU time"
+    return Check("thread ends", WARNING, lost, "" if facts.has_btf else _WITH_BTF)
 
 
 def _udp_sockets(facts: HostFacts) -> Check:
@@ -252,10 +273,10 @@ def _udp_sockets(facts: HostFacts) -> Check:
 
 
 def _statistics(facts: HostFacts) -> Check:
-    if facts.statistics_errno == 0:
-        return Check("cost", OK, "the kernel measures what BPF programs take")
-    reason = os.strerror(facts.statistics_errno)
-    return Check("cost", WARNING, f"the kernel does not measure BPF programs ({reason})")
+    if facts.bpf_errno:
+        return Check("cost", WARNING, "not tried: see bpf")
+    ok = "the kernel measures what BPF programs take"
+    return _syscall(facts, "cost", "BPF_ENABLE_STATS of bpf(2)", facts.statistics_errno, ok)
 
 
 def _kernel_symbols(facts: HostFacts) -> Check:

@@ -21,11 +21,11 @@ from profiler.linux import bpf, perf_events
 from profiler.linux.bcc import BpfModule
 from profiler.linux.cpus import online_cpus
 from profiler.linux.probe_link_kinds import (
-    ProbeLinkKind,
-    best_probe_link,
     load_empty_program,
     open_own_probe,
 )
+from profiler.measure.sampler import kernel_samples_have_stacks
+from profiler.probes.attach import Variant, ways_here
 from profiler.process import thread_exits
 from profiler.process.procfs import in_initial_pid_namespace, parse_status, read_text
 from profiler.process.udp_sockets import UdpSockets
@@ -51,10 +51,11 @@ class HostFacts:
     kptr_restrict: int | None
     bpf_errno: int  # loading a program
     uprobe_errno: int  # one perf event on our own process
-    link_kind: ProbeLinkKind | None  # the best that is there
+    way: Variant | None  # the best way to attach that is there
     cpu_clock_errno: int
     statistics_errno: int  # BPF_ENABLE_STATS
     has_btf: bool
+    kernel_samples_have_stacks: bool
     bcc_path: str | None  # folder of the module `bcc`, whatever project it is of
     bcc_is_compiler: bool  # it is the BPF Compiler Collection
     bcc_elsewhere: bool  # the system's own Python has it
@@ -82,12 +83,13 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         kptr_restrict=_read_number("/proc/sys/kernel/kptr_restrict"),
         bpf_errno=_errno_of(load_empty_program),
         uprobe_errno=_errno_of(open_own_probe),
-        link_kind=best_probe_link(),
+        way=next(iter(ways_here()), None),
         cpu_clock_errno=_errno_of(
             lambda: perf_events.open_cpu_clock(_CLOCK_PERIOD_NS, cpu=online_cpus()[0])
         ),
         statistics_errno=_errno_of(bpf.enable_program_statistics),
         has_btf=Path("/sys/kernel/btf/vmlinux").exists(),
+        kernel_samples_have_stacks=kernel_samples_have_stacks(),
         bcc_path=bcc_path,
         bcc_is_compiler=bcc_is_compiler,
         bcc_elsewhere=not bcc_is_compiler and _system_python_has_bcc(),

@@ -80,11 +80,6 @@ def probe_link_errno(kind: ProbeLinkKind) -> int:
     return 0
 
 
-def best_probe_link() -> ProbeLinkKind | None:
-    """Return the best kind of link that this kernel has; None: no probe can run a program."""
-    return next((kind for kind in ProbeLinkKind if probe_link_errno(kind) == 0), None)
-
-
 def _try_link(kind: ProbeLinkKind) -> None:
     path, offset = _own_code()
     program = load_empty_program(kind.attach_type)

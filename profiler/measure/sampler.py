@@ -37,6 +37,11 @@ _FIND_REGISTERS = b"".join(
     )
 )
 
+KERNEL_SAMPLES_LACK_STACKS = (
+    "samples in the kernel have no stack of Asterisk's functions: without BTF nobody knows where "
+    "their registers are"
+)
+
 
 def has_task_registers() -> bool:
     """Return whether this kernel lets samples in the kernel see the user's registers."""
@@ -57,6 +62,11 @@ def register_definitions() -> dict[str, int]:
         return {"CPU_TASK_REGISTERS": 1}
     stack = offsets("task_struct", ("stack",))
     return {"CPU_TASK_REGISTERS": 0, **({"CPU_TASK_STACK": stack[0]} if stack else {})}
+
+
+def kernel_samples_have_stacks() -> bool:
+    """Return whether samples in the kernel find the user's registers, and so the user's stack."""
+    return any(register_definitions().values())
 
 
 def _refused(cpu: int, error: OSError) -> KernelError:

@@ -38,6 +38,9 @@ _STEP_PROGRAMS = (
 )
 _CHECKPOINT_PROGRAMS = ("lookup_make_checkpoints", "lookup_use_checkpoints")
 _TREE_STEPS = (1_000, 250, 60)  # of one program; the first that the verifier accepts
+# What is lost without iterators, and what helps.
+SHORT_WALKS = "145,000 nodes of a chain and 14,000 of a tree (3,600 on Linux 5.15)"
+LONG_WALKS_NEED = "Linux 6.6 and newer with BTF follow 2,000,000"
 _TRIES = 3
 _SOURCES = ("lookups.bpf.c", "cpu.bpf.c", "exits.bpf.c")
 

@@ -15,7 +15,11 @@ from profiler.errors import KernelError, ProbeError
 from profiler.linux.bcc import BpfModule
 from profiler.linux.bpf import enable_program_statistics
 from profiler.measure.sample_cost import calibrate_interrupt
-from profiler.measure.sampler import register_definitions
+from profiler.measure.sampler import (
+    KERNEL_SAMPLES_LACK_STACKS,
+    kernel_samples_have_stacks,
+    register_definitions,
+)
 from profiler.model.observed import Calibration, WithoutTable
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
 from profiler.probes.planner import ProbePlan, ProbePlanner
@@ -100,6 +104,7 @@ def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: O
             *_stopped(found.process),
             *(plan.warnings if plan else ()),
             *(programs.rejected if programs else ()),
+            *(() if kernel_samples_have_stacks() else [KERNEL_SAMPLES_LACK_STACKS]),
             *missing,
         ),
     )
@@ -128,7 +133,7 @@ def _definitions(pid: int, options: Options) -> dict[str, int]:
 
 def _exits(stack: ExitStack, module: BpfModule) -> tuple[ThreadExits | None, tuple[str, ...]]:
     """Return what reports the ends of threads; else None, and the warning that says why."""
-    reason = "the kernel has no BTF"
+    reason = "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)"
     if thread_exits.definitions():
         try:
             exits = ThreadExits(module)

@@ -30,6 +30,7 @@ from profiler.record.assembly import assemble
 from profiler.record.collect import collect_lookups
 from profiler.record.preparation import Loaded, Options, load
 from profiler.record.progress import Progress, Stop
+from profiler.record.warnings import short_walks
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
@@ -252,6 +253,7 @@ def _collect(run: Run) -> Observed:
         run.sampling.warning,
         run.sockets.warning,
         run.lookups.problem if run.lookups is not None else None,
+        short_walks(run.loaded.programs, lookups),
     ):
         if source:
             run.warnings.append(source)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Set
 
 from profiler.measure.bounded_samples import SAMPLES_MAX
-from profiler.model.observed import Observed
+from profiler.model.observed import Observed, ObservedLookups
+from profiler.probes.attach import LONG_WALKS_NEED, SHORT_WALKS, UprobePrograms
 from profiler.wire.lookups import LookupCounter
 
 _UNATTRIBUTED_RATIO = 0.02
@@ -58,6 +59,17 @@ def missing_samples(observed: Observed, frequency_hz: float) -> str | None:
         f"Only {observed.sample_accounting.fired:,} of about {expected:,.0f} expected CPU samples "
         "were taken; most likely threads run very briefly. Treat the flame graph as rough; try "
         f"{higher}a longer -d. sysctl kernel.perf_event_max_sample_rate may limit samples, too."
+    )
+
+
+def short_walks(programs: UprobePrograms | None, lookups: ObservedLookups | None) -> str | None:
+    """Say how many lookups have no count because this kernel lets walks go less far."""
+    truncated = lookups.counters[LookupCounter.TRUNCATED] if lookups else 0
+    if not truncated or programs is None or programs.variant.iterator:
+        return None
+    return (
+        f"{truncated:,} lookups have no count: here walks are followed for {SHORT_WALKS}; "
+        f"{LONG_WALKS_NEED}"
     )
 
 

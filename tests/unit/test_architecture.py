@@ -41,7 +41,7 @@ ROOMS = {
     "report": "model",
     "files": "model",
     "renderers": "files model",
-    "doctor": "measure process linux",
+    "doctor": "measure probes process linux",
 }
 FOR_ALL = {"errors", "libc"}
 

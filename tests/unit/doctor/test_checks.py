@@ -13,7 +13,7 @@ import pytest
 from profiler.doctor.checks import Check, checks, exit_code, require
 from profiler.doctor.facts import HostFacts
 from profiler.errors import KernelError, PrivilegeError, ProfilerError
-from profiler.linux.probe_link_kinds import ProbeLinkKind
+from profiler.probes.attach import VARIANTS, Variant
 
 HEALTHY = HostFacts(
     machine="x86_64",
@@ -28,10 +28,11 @@ HEALTHY = HostFacts(
     kptr_restrict=1,
     bpf_errno=0,
     uprobe_errno=0,
-    link_kind=ProbeLinkKind.MULTI,
+    way=VARIANTS[0],
     cpu_clock_errno=0,
     statistics_errno=0,
     has_btf=True,
+    kernel_samples_have_stacks=True,
     bcc_path="/usr/lib/python3/dist-packages/bcc",
     bcc_is_compiler=True,
     bcc_elsewhere=False,
@@ -84,7 +85,7 @@ FAILURES: list[tuple[dict[str, Any], type[ProfilerError], str, str]] = [
         "a seccomp filter denies perf_event_open(2)",
         "seccomp=unconfined",
     ),
-    ({"link_kind": None}, KernelError, "lets no probe run a program", "BPF_EVENTS"),
+    ({"way": None}, KernelError, "lets no probe run a program", "BPF_EVENTS"),
     ({"cpu_clock_errno": errno.ENOENT}, KernelError, "no software perf events", "PERF_EVENTS"),
     ({"cpu_clock_errno": errno.ENOSYS}, KernelError, "no perf_event_open(2)", "PERF_EVENTS"),
     (
@@ -111,6 +112,7 @@ FAILURES: list[tuple[dict[str, Any], type[ProfilerError], str, str]] = [
         "hides BCC",
         "pip uninstall bcc",
     ),
+    ({"statistics_errno": errno.EINVAL}, KernelError, "BPF_ENABLE_STATS of bpf(2) fails", "dmesg"),
     ({"compile_error": KernelError("no clang", "hint")}, KernelError, "no clang", "hint"),
 ]
 
@@ -134,7 +136,7 @@ def test_each_failure_has_a_line_a_hint_and_an_exit_code(
     [
         ({"compile_tried": False}, "compiler"),
         ({"has_btf": False}, "BTF"),
-        ({"statistics_errno": errno.EINVAL}, "cost"),
+        ({"kernel_samples_have_stacks": False}, "kernel stacks"),
         ({"kptr_restrict": 2}, "kernel symbols"),
         ({"thread_ends_are_reported": False}, "thread ends"),
         ({"udp_sockets": "no"}, "UDP sockets"),
@@ -147,9 +149,22 @@ def test_what_is_not_required_only_warns(change: dict[str, Any], name: str) -> N
     require(found)
 
 
-@pytest.mark.parametrize("kind", ProbeLinkKind)
-def test_a_kernel_without_the_best_kind_of_link_is_no_warning(kind: ProbeLinkKind) -> None:
-    assert all(check.state == "ok" for check in checks(replace(HEALTHY, link_kind=kind)))
+@pytest.mark.parametrize("way", VARIANTS)
+def test_a_kernel_without_the_best_way_is_no_warning(way: Variant) -> None:
+    found = checks(replace(HEALTHY, way=way))
+    assert all(check.state == "ok" for check in found)
+    (chains,) = (check.detail for check in found if check.name == "long chains")
+    assert ("145,000" in chains) == (not way.iterator)
+
+
+def test_what_a_kernel_without_btf_loses_is_said_with_what_helps() -> None:
+    lacks: dict[str, Any] = {"kernel_samples_have_stacks": False, "thread_ends_are_reported": False}
+    found = checks(replace(HEALTHY, has_btf=False, way=VARIANTS[-1], **lacks))
+    warned = [check for check in found if check.state == "warning"]
+    assert [check.name for check in warned] == ["BTF", "kernel stacks", "thread ends"]
+    assert {check.hint for check in warned} == {
+        "grep DEBUG_INFO_BTF /boot/config-$(uname -r), and boot a kernel that has it"
+    }
 
 
 def test_the_first_failure_counts() -> None:

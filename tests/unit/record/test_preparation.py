@@ -30,7 +30,10 @@ def refused(_module: object) -> None:
 
 @pytest.mark.parametrize(
     ("definitions", "reason"),
-    [({}, "the kernel has no BTF"), ({"TASK_TGID": 1}, "Operation not permitted")],
+    [
+        ({}, "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)"),
+        ({"TASK_TGID": 1}, "Operation not permitted"),
+    ],
 )
 def test_why_ends_of_threads_are_not_reported_is_said(
     monkeypatch: pytest.MonkeyPatch, definitions: dict[str, int], reason: str

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from profiler.record.warnings import missing_samples
+from profiler.probes.attach import VARIANTS
+from profiler.record.warnings import missing_samples, short_walks
+from profiler.wire.lookups import LookupCounter
 
 
 @pytest.mark.parametrize(("fired", "is_reported"), [(851, False), (849, True), (1_200, False)])
@@ -32,3 +34,17 @@ def test_few_samples_are_missing_by_chance() -> None:
     assert missing_samples(observed, 100) is None
     accounting.fired = 69
     assert missing_samples(observed, 100) is not None
+
+
+@pytest.mark.parametrize(("iterator", "truncated"), [(False, 7), (False, 0), (True, 7)])
+def test_walks_that_end_early_on_this_kernel_are_reported(iterator: bool, truncated: int) -> None:
+    way = next(way for way in VARIANTS if way.iterator == iterator)
+    programs: Any = SimpleNamespace(variant=way)
+    lookups: Any = SimpleNamespace(counters={LookupCounter.TRUNCATED: truncated})
+    said = short_walks(programs, lookups)
+    assert (said is not None) == (truncated > 0 and not iterator)
+    assert said is None or said.startswith("7 lookups have no count: ")
+
+
+def test_without_lookups_no_walk_ends_early() -> None:
+    assert short_walks(None, None) is None
