@@ -15,30 +15,35 @@ ASSUMED_INTERRUPT_NS = 12_000  # where it cannot be measured: as on a virtual ma
 _TIMER_PERIOD_NS = 20_000
 _TIMER_BATCHES = 25
 _LOOP_STEPS = 20_000
+_LEAST_INTERRUPT_NS = 100  # less is the loop's own jitter: no interrupt came
 
 
 def calibrate_interrupt() -> int | None:
     """Return what the interrupt of one sample costs, in nanoseconds, without any program; 20 ms.
 
     A loop of ours is timed on its thread's CPU clock with and without an event that fires every
-    20 us. None when that cannot be known: no such events, or a clock that hardly moves.
+    20 us. None when that cannot be known: a call of ours failed, no interrupt
+    came, or the clock hardly moves.
     """
     differences = []
-    for _ in range(_TIMER_BATCHES):
-        plain = _loop_cpu_ns()
-        try:
-            event = perf_events.open_cpu_clock(_TIMER_PERIOD_NS, tid=threading.get_native_id())
-        except OSError:
-            return None
-        try:
-            perf_events.enable_event(event)
-            sampled = _loop_cpu_ns()
-        finally:
-            os.close(event)
-        if sampled > 0:
-            differences.append((sampled - plain) * _TIMER_PERIOD_NS / sampled)
+    try:
+        for _ in range(_TIMER_BATCHES):
+            plain, sampled = _loop_cpu_ns(), _sampled_loop_cpu_ns()
+            if sampled > 0:
+                differences.append((sampled - plain) * _TIMER_PERIOD_NS / sampled)
+    except OSError:
+        return None
     found = round(statistics.median(differences or [0]))
-    return found if found > 0 else None
+    return found if found >= _LEAST_INTERRUPT_NS else None
+
+
+def _sampled_loop_cpu_ns() -> int:
+    event = perf_events.open_cpu_clock(_TIMER_PERIOD_NS, tid=threading.get_native_id())
+    try:
+        perf_events.enable_event(event)
+        return _loop_cpu_ns()
+    finally:
+        os.close(event)
 
 
 def _loop_cpu_ns() -> int:

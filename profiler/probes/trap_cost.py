@@ -17,6 +17,9 @@ from collections.abc import Callable
 from profiler.libc import LIBC
 from profiler.model.observed import Calibration
 
+# Where it cannot be measured: as on a virtual machine (docs/overhead.md), which is much.
+ASSUMED_COST = Calibration(trap_ns=800, stepped_trap_ns=10_000, return_trap_ns=2_000)
+
 Attach = Callable[[str, int, bool], list[int]]
 
 # loop: push rbx; mov rbx, rdi; again: call function; dec rbx; jnz again; pop rbx; ret
@@ -95,19 +98,25 @@ class ProbedCode:
         os.close(self._descriptor)
 
 
-def calibrate(attach: Attach, returns: bool = True) -> Calibration:
+def calibrate(attach: Attach, returns: bool = True) -> Calibration | None:
     """Measure with programs that do nothing; takes about 0.2 s.
 
-    Without `returns` no return is trapped, because it would end this process.
+    None when the cost cannot be known: a call of ours failed, or the clock hardly moves. Without
+    `returns` no return is trapped, because it would end this process.
 
     `attach(path, offset, with_return)` places a probe in our own process and returns descriptors
-    that remove it when they are closed. Raises OSError when probes cannot be placed.
+    that remove it when they are closed; it raises OSError when that fails.
     """
-    code = ProbedCode()
     try:
-        push = code.cost_ns("push", attach, with_return=False)
-        move = code.cost_ns("move", attach, with_return=False)
-        both = code.cost_ns("push", attach, with_return=True) if returns else push
-    finally:
-        code.close()
+        code = ProbedCode()
+        try:
+            push = code.cost_ns("push", attach, with_return=False)
+            move = code.cost_ns("move", attach, with_return=False)
+            both = code.cost_ns("push", attach, with_return=True) if returns else push
+        finally:
+            code.close()
+    except OSError:
+        return None
+    if round(push) <= 0:
+        return None
     return Calibration(round(push), round(max(move, push)), round(max(both - push, 0)))

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from profiler.asterisk.find import FoundTarget
-from profiler.errors import KernelError, ProbeError
+from profiler.errors import ProbeError
 from profiler.linux.bcc import BpfModule
 from profiler.linux.bpf import enable_program_statistics
 from profiler.measure.sample_cost import calibrate_interrupt
@@ -25,7 +25,7 @@ from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_progr
 from profiler.probes.planner import ProbePlan, ProbePlanner
 from profiler.probes.push_sites import report_push_sites
 from profiler.probes.seccomp import returns_are_safe
-from profiler.probes.trap_cost import calibrate
+from profiler.probes.trap_cost import ASSUMED_COST, calibrate
 from profiler.process import thread_exits
 from profiler.process.procfs import Process, read_tids
 from profiler.process.target import TargetProcess
@@ -35,6 +35,11 @@ from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 GROUPS = 16_384
 HISTOGRAMS = 262_144
 _LEAST_THREADS = 1_024
+_COST_IS_ASSUMED = (
+    "the cost of probes is assumed: what a trap takes here could not be measured, and "
+    f"{ASSUMED_COST.trap_ns / 1_000:.1f} us were charged for each "
+    f"({ASSUMED_COST.stepped_trap_ns / 1_000:.0f} us where the kernel single-steps)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,10 @@ def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: O
     tables = UnwindTables(module, library)
     without_table = tables.update(target.code.current)
     stack.callback(os.close, enable_program_statistics())
-    calibration = None
+    calibration = measured_cost = None
     if programs is not None and plan is not None:
-        calibration = _calibrate(programs, plan)
+        measured_cost = calibrate(programs.link_idle, plan.returns)
+        calibration = measured_cost or ASSUMED_COST
         report_push_sites(module, plan.probes)
     exits, missing = _exits(stack, module)
     return Loaded(
@@ -104,6 +110,7 @@ def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: O
             *_stopped(found.process),
             *(plan.warnings if plan else ()),
             *(programs.rejected if programs else ()),
+            *([_COST_IS_ASSUMED] if calibration and not measured_cost else ()),
             *(() if kernel_samples_have_stacks() else [KERNEL_SAMPLES_LACK_STACKS]),
             *missing,
         ),
@@ -163,12 +170,3 @@ def _load_lookups(
     programs.close()
     plan = plan.without_returns()
     return load_programs({**definitions, **plan.definitions()}, options.variants), plan
-
-
-def _calibrate(programs: UprobePrograms, plan: ProbePlan) -> Calibration:
-    try:
-        return calibrate(programs.link_idle, plan.returns)
-    except OSError as error:
-        raise KernelError(
-            f"uprobes cannot be placed: {error.strerror}", "ebpf-prof doctor"
-        ) from error

@@ -17,11 +17,23 @@ def test_an_interrupt_costs_something() -> None:
     assert any(calibrate_interrupt() for _ in range(20))
 
 
-def test_where_events_are_refused_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object, **__: object) -> int:
-        raise PermissionError(1, "no")
+def refused(*_: object, **__: object) -> int:
+    raise PermissionError(1, "no")
 
-    monkeypatch.setattr(perf_events, "open_cpu_clock", refused)
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [
+        (perf_events, "open_cpu_clock"),
+        (perf_events, "enable_event"),
+        (time, "thread_time_ns"),
+    ],
+)
+def test_where_a_call_is_refused_nothing_is_known(
+    monkeypatch: pytest.MonkeyPatch, module: object, call: str
+) -> None:
+    monkeypatch.setattr(perf_events, "open_cpu_clock", lambda *_, **__: os.open("/dev/null", 0))
+    monkeypatch.setattr(module, call, refused)
     assert calibrate_interrupt() is None
 
 
@@ -46,6 +58,7 @@ def test_interrupts_are_what_a_loop_takes_more_with_them(monkeypatch: pytest.Mon
         pytest.param(cycle((0, 10_000_000, 0, 0)), id="it moves at ticks"),
         pytest.param(cycle((0, 400_000, 0, 300_000)), id="faster with interrupts"),
         pytest.param(count(step=300_000), id="no difference"),
+        pytest.param(cycle((0, 300_000, 0, 300_500)), id="no interrupt came"),
     ],
 )
 def test_a_clock_that_cannot_tell_ends_nothing(
