@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -47,7 +48,8 @@ _UPROBE_MULTI_RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
 # What the verifier answers to a program that it does not like; EFAULT: too many pending branches.
 _REJECTIONS = (errno.EACCES, errno.EINVAL, errno.E2BIG, errno.EFAULT, errno.ENOMEM)
 _LOG_BYTES = 1 << 20
-_TRIES = 50  # Python runs a signal's handler between two of them
+_TRIES = 50
+_ALL_SIGNALS = signal.valid_signals()
 
 
 class VerifierError(OSError):
@@ -59,7 +61,19 @@ class VerifierError(OSError):
 
 
 def _bpf(command: int, attributes: bytes) -> int:
-    """Call bpf(2); while a signal is pending it may answer EAGAIN or EINTR, and is asked again."""
+    """Call bpf(2), which answers EAGAIN or EINTR while a signal is pending.
+
+    A program that takes long to verify might never be loaded where signals come often, so they wait
+    meanwhile. SIGSTOP does not wait: after it the call is made again.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+    try:
+        return _call_again(command, attributes)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _call_again(command: int, attributes: bytes) -> int:
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
     number = errno.EAGAIN
     for _ in range(_TRIES):

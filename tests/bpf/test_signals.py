@@ -1,0 +1,60 @@
+"""Signals while programs are loaded and links are made, as by Ctrl-Z and fg, change nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from profiler.linux import bpf
+from profiler.linux.probe_link_kinds import probe_link_errno
+from profiler.probes.attach import load_programs, ways_here
+from profiler.probes.planner import ProbePlan
+from profiler.probes.trap_cost import ProbedCode
+from profiler.unwind.kernel_tables import TableLibrary
+
+pytestmark = pytest.mark.root
+
+PERIOD_S = 0.002  # the kernel takes longer to verify some of our programs
+LINKS = 200
+DEFINITIONS = {
+    **TableLibrary().definitions(),
+    **ProbePlan((), call_site_arguments=True, warnings=()).definitions(),
+    "TARGET_TGID": os.getpid(),
+    "CPU_KERNEL_FRAMES": 1,
+    "THREADS": 16,
+    "GROUPS": 16,
+    "HISTOGRAMS": 64,
+}
+
+
+@contextmanager
+def many_signals() -> Iterator[list[int]]:
+    """Let signals come all the time, and list those that were handled."""
+    handled: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: handled.append(number))
+    signal.setitimer(signal.ITIMER_REAL, PERIOD_S, PERIOD_S)
+    try:
+        yield handled
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_the_best_way_is_found_loaded_and_linked() -> None:
+    best = ways_here()[0]
+    probe_link_errno.cache_clear()
+    code = ProbedCode()
+    with many_signals() as handled:
+        programs = load_programs(DEFINITIONS)
+        try:
+            assert (programs.variant, programs.rejected) == (best, ())
+            for _ in range(LINKS):
+                bpf.close_all(programs.link_idle(code.path, code.places["push"][1], True))
+        finally:
+            programs.close()
+            code.close()
+    assert len(handled) > 100
