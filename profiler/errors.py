@@ -5,6 +5,8 @@ Raised anywhere, caught once in cli. Bugs are ordinary exceptions and keep their
 
 import errno
 import os
+import traceback
+from pathlib import Path
 
 # Who refused root something is in the kernel's log: AppArmor, SELinux, lockdown.
 REFUSALS = "sudo dmesg | grep -iE 'denied|lockdown|avc'"
@@ -67,6 +69,22 @@ def scarcity(error: Exception) -> KernelError | None:
             "there is not enough memory for ebpf-prof", "free -m; ulimit -v unlimited"
         )
     return None
+
+
+def failed_call(error: Exception) -> ProfilerError:
+    """Return what to say of a call of the system that failed where none is expected to."""
+    message = f"the system refused a call: {error} ({_last_place(error)})"
+    if getattr(error, "errno", None) in (errno.EPERM, errno.EACCES, errno.ENOSYS):
+        return PrivilegeError(message, REFUSALS)
+    return KernelError(message, "sudo dmesg | tail")
+
+
+def _last_place(error: Exception) -> str:
+    """Return file and line of ours that an error came through last: for who has to mend it."""
+    package = str(Path(__file__).parent)
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(package)]
+    return ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in ours[-1:])
 
 
 class IncompleteError(ProfilerError):

@@ -8,7 +8,7 @@ from typing import TextIO
 import click
 
 from profiler.cli.streams import drop, say
-from profiler.errors import ProfilerError, UsageError, scarcity
+from profiler.errors import ProfilerError, UsageError, failed_call, scarcity
 
 _ABORTED = 130  # as a shell reports a program that Ctrl-C ended
 
@@ -31,9 +31,7 @@ def run(command: Callable[[], object], errors: TextIO) -> int:
     except BrokenPipeError:  # of --help
         drop(1)
     except (OSError, MemoryError) as error:
-        complaint = scarcity(error)
-        if complaint is None:
-            raise
+        complaint = scarcity(error) or failed_call(error)
         _complain(errors, complaint.message, complaint.hint)
         return complaint.exit_code
     return 0

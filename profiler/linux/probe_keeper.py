@@ -55,10 +55,8 @@ class Keeper:
             os.waitpid(self._pid, 0)
 
     def _ask(self, what: str, links: tuple[ProbeLink, ...]) -> None:
-        # It must not wait for a CPU when we do not.
-        priority = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
         try:
-            self._connection.send((what, links, priority))
+            self._connection.send((what, links, _own_priority()))
             error = self._connection.recv()
         except EOFError:
             error = errno.EPIPE
@@ -71,7 +69,8 @@ class Keeper:
 
 def _live(connection: Connection, kept: set[int]) -> None:
     """Serve until nobody can ask any more."""
-    os.setsid()
+    with suppress(OSError):
+        os.setsid()
     with suppress(OSError):
         Path("/proc/self/comm").write_text(_NAME)  # who kills the profiler by name spares it
     for number in _ENDED_BY_OTHERS:
@@ -108,7 +107,14 @@ def _close_all_but(kept: set[int]) -> None:
     close_all(opened - kept - {0, 1, 2})
 
 
+def _own_priority() -> tuple[int, int]:
+    """Return policy and priority: the keeper must not wait for a CPU when we do not."""
+    with suppress(OSError):
+        return os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    return os.SCHED_OTHER, 0
+
+
 def _run_as(policy: int, priority: int) -> None:
-    if os.sched_getscheduler(0) != policy:
-        with suppress(OSError):
+    with suppress(OSError):
+        if os.sched_getscheduler(0) != policy:
             os.sched_setscheduler(0, policy, os.sched_param(priority))

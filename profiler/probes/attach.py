@@ -206,7 +206,7 @@ class UprobePrograms:
 def load_programs(
     definitions: Mapping[str, int], variants: Sequence[Variant] = VARIANTS
 ) -> UprobePrograms:
-    """Compile and load in the first way that this kernel accepts; raises KernelError."""
+    """Compile and load in the first way that this kernel accepts; raises KernelError or OSError."""
     failures: list[str] = []
     rejected: list[str] = []
     for variant in variants:
@@ -222,8 +222,6 @@ def load_programs(
             failures.append(f"{variant.links.value}: {error.strerror}: {_last_line(error.log)}")
             # Ours to mend: the way that is left works, but slower.
             rejected.append(f"programs refused by the verifier, {failures[-1]}")
-        except OSError as error:
-            failures.append(f"{variant.links.value}: {error}")
     raise KernelError(
         f"the kernel takes none of our programs ({'; '.join(failures)})",
         "ebpf-prof asterisk --cpu-only",

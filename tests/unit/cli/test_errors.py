@@ -52,9 +52,22 @@ def test_what_a_process_may_not_have_is_no_bug(error: Exception, hint: str) -> N
     assert second == f"  try: {hint}"
 
 
-def test_another_error_of_the_system_keeps_its_traceback() -> None:
-    with pytest.raises(PermissionError):
-        outcome(PermissionError(errno.EPERM, "no"))
+@pytest.mark.parametrize(
+    ("number", "code", "hint"),
+    [
+        (errno.EPERM, 5, "sudo dmesg | grep -iE 'denied|lockdown|avc'"),
+        (errno.ENOSYS, 5, "sudo dmesg | grep -iE 'denied|lockdown|avc'"),
+        (errno.EIO, 6, "sudo dmesg | tail"),
+    ],
+)
+def test_a_call_that_fails_unexpectedly_is_named_with_its_place(
+    number: int, code: int, hint: str
+) -> None:
+    found, text = outcome(OSError(number, "no", "/etc/hosts"))
+    line = f"ebpf-prof: the system refused a call: [Errno {number}] no: '/etc/hosts' (errors.py:"
+    assert found == code
+    assert text.startswith(line)
+    assert text.endswith(f")\n  try: {hint}\n")
 
 
 def test_a_bug_keeps_its_traceback() -> None:
