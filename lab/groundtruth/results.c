@@ -83,8 +83,23 @@ static void add_level(struct ast_str **text, const struct run *run, int depth)
     }
 }
 
+/* One that has searched and so knows the call site: on a busy machine others may have ended without
+ * a CPU. */
+static const struct worker *worker_that_searched(const struct run *run)
+{
+    int i;
+
+    for (i = 0; i < run->threads; i++) {
+        if (run->workers[i].line) {
+            return &run->workers[i];
+        }
+    }
+    return &run->workers[0];
+}
+
 void run_print(struct ast_cli_args *a, const struct run *run)
 {
+    const struct worker *worker = worker_that_searched(run);
     int64_t elapsed = run->go ? (run->done ? run->end_ns : now_ns()) - run->start_ns : 0;
     unsigned long long changes = 0;
     struct ast_str *text = ast_str_create(4096);
@@ -104,8 +119,8 @@ void run_print(struct ast_cli_args *a, const struct run *run)
         "\"line\": %d, \"function\": \"%s\", \"threads\": %d, \"changes\": %llu, "
         "\"elapsed_ns\": %lld, \"lookups_per_second\": %.1f, ",
         run->number, run->done ? "done" : "running", run->container, run->address,
-        run->search->name, run->search->entry, run->workers[0].line,
-        S_OR(run->workers[0].function, ""), run->threads, changes, (long long)elapsed,
+        run->search->name, run->search->entry, worker->line, S_OR(worker->function, ""),
+        run->threads, changes, (long long)elapsed,
         elapsed > 0 ? SUM(run, 0, lookups) * 1e9 / elapsed : 0.0);
     add_level(&text, run, 0);
     ast_str_append(&text, 0, ", \"nested\": [");
