@@ -146,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     add.set_defaults(run=traffic)
 
     add = commands.add_parser("kernel", help="run a command under another kernel, in qemu")
-    add.add_argument("version", choices=kernels.SUITES)
+    add.add_argument("version", choices=kernels.SOURCES)
     add.add_argument("--seconds", type=float, default=300, help="end it when it takes longer")
     add.add_argument("words", nargs="+", metavar="command")
     add.set_defaults(run=kernel)

@@ -1,4 +1,4 @@
-"""The Debian mirror that this machine's apt is configured with."""
+"""The mirrors that this machine's apt is configured with: Debian's, and Ubuntu's beside it."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 from lab.errors import LabError
 
 ENVIRONMENT = "EBPF_PROF_LAB_MIRROR"
+UBUNTU_ENVIRONMENT = "EBPF_PROF_LAB_UBUNTU_MIRROR"
 # apt names each source's InRelease file, whatever form its configuration has (one-line or deb822)
 # and whether or not it ever fetched an index.
 RELEASE = re.compile(r"'(\S+)/dists/(\S+)/InRelease'")
@@ -52,3 +53,15 @@ def read_mirrors() -> tuple[str, ...]:
             f"configure one in /etc/apt/sources.list.d, or set {ENVIRONMENT} to its address",
         )
     return mirrors
+
+
+def read_ubuntu_mirrors() -> tuple[str, ...]:
+    """Return the Ubuntu archives to try: $EBPF_PROF_LAB_UBUNTU_MIRROR, else beside Debian's."""
+    configured = os.environ.get(UBUNTU_ENVIRONMENT)
+    if configured:
+        return (configured.rstrip("/"),)
+    mirrors = (mirror.rpartition("/") for mirror in read_mirrors())
+    beside = tuple(f"{before}/ubuntu" for before, _, name in mirrors if name == "debian")
+    if not beside:
+        raise LabError("no Ubuntu archive is known", f"set {UBUNTU_ENVIRONMENT} to its address")
+    return beside

@@ -4,21 +4,14 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import cache
+from lab.apt import DEBIAN, Apt, Archive
 from lab.errors import LabError
-from lab.mirror import read_mirrors
 
-# The archive keyring's name ends in .pgp from Debian 13 on.
-KEYRINGS = (
-    Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
-    Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
-)
 EXCLUDED = ("./usr/share/doc", "./usr/share/man", "./usr/share/locale")
-ATTEMPTS = 3
 STAMP = "packages.json"
 
 
@@ -35,6 +28,7 @@ class Kind:
     packages: tuple[str, ...]
     depends_of: str | None
     closed: tuple[str, ...]
+    archive: Archive = DEBIAN
 
 
 ASTERISK = ("asterisk", "asterisk-modules", "asterisk-dev")
@@ -42,6 +36,7 @@ KINDS = {
     "16": Kind("16", ("bullseye",), ASTERISK, "asterisk", ("libc6", "libgsm1")),
     "22": Kind("22", ("forky", "sid"), ASTERISK, "asterisk", ("libc6", "libgsm1")),
     "sipp": Kind("sipp", ("bookworm",), (), None, ("sip-tester", "ncurses-base")),
+    "ubuntu-keys": Kind("ubuntu-keys", ("trixie", "forky", "sid"), ("ubuntu-keyring",), None, ()),
 }
 
 
@@ -55,68 +50,18 @@ def parse_libraries(control: str) -> tuple[str, ...]:
     return ()
 
 
-class Apt:
-    """An apt of its own: no state of the host's apt is read or written."""
-
-    def __init__(self, work: Path, mirror: str, suite: str) -> None:
-        self.archives = work / "cache/archives"
-        for directory in (work / "state/lists/partial", self.archives / "partial"):
-            directory.mkdir(parents=True, exist_ok=True)
-        (work / "status").touch()
-        keyring = next((path for path in KEYRINGS if path.exists()), None)
-        if keyring is None:
-            raise LabError(
-                "Debian's archive keys are not installed", "apt-get install debian-archive-keyring"
-            )
-        sources = work / "sources.list"
-        sources.write_text(f"deb [signed-by={keyring}] {mirror} {suite} main\n")
-        self._options = [
-            f"Dir::Etc::sourcelist={sources}",
-            "Dir::Etc::sourceparts=-",
-            f"Dir::State={work / 'state'}",
-            f"Dir::State::status={work / 'status'}",
-            f"Dir::Cache={work / 'cache'}",
-            "APT::Architecture=amd64",
-            "APT::Install-Recommends=false",
-            "APT::Keep-Downloaded-Packages=true",
-            # _apt may not enter root's directories.
-            "APT::Sandbox::User=root",
-            "Acquire::Languages=none",
-            "Acquire::Retries=3",
-            # The Release files of a suite that is no longer updated expire.
-            "Acquire::Check-Valid-Until=false",
-        ]
-
-    def run(self, tool: str, *arguments: str, attempts: int = ATTEMPTS) -> str:
-        """Return the output of an apt tool, tried again after a failure; raise LabError at last."""
-        options = [word for option in self._options for word in ("-o", option)]
-        command = [tool, *options, "-qq", *arguments]
-        for attempt in range(attempts):
-            if attempt:
-                time.sleep(2 * attempt)
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, cwd=self.archives
-            )
-            if done.returncode == 0:
-                return done.stdout
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise LabError(
-            f"{tool} {arguments[0]} failed: {reason}",
-            "check the network and the mirror, then run the same command again",
-        )
-
-
 def open_suite(kind: Kind, work: Path) -> tuple[Apt, str]:
     """Return an apt whose index has the kind's packages, and the suite that has them."""
     wanted = (kind.packages + kind.closed)[0]
     failure = LabError(f"no suite of {', '.join(kind.suites)} could be read")
-    for mirror in read_mirrors():
+    keyring = kind.archive.find_keyring()
+    for mirror in kind.archive.read_mirrors():
         for suite in kind.suites:
             place = work / suite
             shutil.rmtree(place, ignore_errors=True)
-            apt = Apt(place, mirror, suite)
+            apt = Apt(place, mirror, suite, keyring)
             try:
-                apt.run("apt-get", "-o", "APT::Update::Error-Mode=any", "update")
+                apt.run("apt-get", "update", "-o", "APT::Update::Error-Mode=any")
                 apt.run("apt-cache", "show", "--no-all-versions", wanted, attempts=1)
             except LabError as error:
                 failure = error

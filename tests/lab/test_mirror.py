@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from lab import mirror
+from lab.errors import LabError
 
 # As apt prints them; the hosts do not exist.
 SOURCES = """\
@@ -76,3 +77,22 @@ def test_apt_reads_both_forms_of_its_configuration(
     monkeypatch.delenv(mirror.ENVIRONMENT, raising=False)
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
     assert mirror.read_mirrors() == ("http://mirror.invalid/debian",)
+
+
+def test_ubuntu_is_looked_for_beside_debian(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(mirror.UBUNTU_ENVIRONMENT, raising=False)
+    found = ("http://mirror.invalid/linux/debian", "http://third.invalid/repo")
+    monkeypatch.setattr(mirror, "read_mirrors", lambda: found)
+    assert mirror.read_ubuntu_mirrors() == ("http://mirror.invalid/linux/ubuntu",)
+
+
+def test_the_environment_names_the_ubuntu_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(mirror.UBUNTU_ENVIRONMENT, "http://own.invalid/ubuntu/")
+    assert mirror.read_ubuntu_mirrors() == ("http://own.invalid/ubuntu",)
+
+
+def test_no_place_for_ubuntu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(mirror.UBUNTU_ENVIRONMENT, raising=False)
+    monkeypatch.setattr(mirror, "read_mirrors", lambda: ("http://third.invalid/repo",))
+    with pytest.raises(LabError, match="no Ubuntu archive is known"):
+        mirror.read_ubuntu_mirrors()
