@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # So that a failure inside them shows its values.
-pytest.register_assert_rewrite("tests.counted", "tests.counting", "tests.groundtruth")
+pytest.register_assert_rewrite(
+    "tests.bpf.unwinding", "tests.counted", "tests.counting", "tests.groundtruth"
+)
 
 # How long an example takes is the machine's.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -201,3 +201,24 @@ def learn(counting: Counting, target: Box, searches: list[str]) -> None:
     if counting.predicts:
         counting.predict()
     counting.clear()
+
+
+def wrong_counts(
+    counting: Counting, target: Box, searches: list[str], lookups: int
+) -> dict[str, Any]:
+    """Run every search and return those that were counted wrong."""
+    learn(counting, target, searches)
+    wrong = {}
+    for search in searches:
+        truth = target.run(search, count=lookups)
+        counted = counting.count(target.address, truth["line"])
+        counting.clear()
+        if counting.predicts and search in UNPREDICTED:
+            assert counted.verdicts == {Verdict.UNVERIFIED_START: lookups}
+            continue
+        if search in TREE_ORDERS and counted.verdicts.get(Verdict.UNVERIFIED_RULE) == lookups:
+            continue
+        if found := differences(counted, truth, target.is_sorted):
+            wrong[search] = found
+    counting.close()
+    return wrong

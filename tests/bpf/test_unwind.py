@@ -26,6 +26,7 @@ from tests.bpf.unwinding import (
     compile_program,
     file_offsets,
     link_at,
+    outside_of_leaf,
     probe,
     running,
     sample,
@@ -415,16 +416,3 @@ def bias_of(target: TestProgram) -> int:
     biases = [one.bias for one in code.current if one.mapping.path == str(target.path)]
     assert biases[0] is not None
     return biases[0]
-
-
-def outside_of_leaf(target: TestProgram) -> tuple[int, ...]:
-    """What gdb sees outside of the leaf, in the main thread.
-
-    At one instruction of `work_aligned`, built with -Os, gdb itself loses the way (5 of 400 stops).
-    """
-    for _ in range(20):
-        frames = target.gdb_frames()
-        names = [name for _, name in frames]
-        if names[-1] == "_start":
-            return tuple(address for address, _ in frames[names.index("leaf") + 1 :])
-    raise AssertionError(frames)

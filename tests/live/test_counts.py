@@ -18,39 +18,18 @@ from tests.counting import Counting, in_slots
 from tests.groundtruth import (
     KINDS,
     SEARCHES,
-    TREE_ORDERS,
-    UNPREDICTED,
-    Box,
     box,
     check_while_changing,
     differences,
     learn,
     possible,
+    wrong_counts,
 )
 from tests.ways import walks_here, way_name
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
 LOOKUPS = 211
-
-
-def check(counting: Counting, target: Box, searches: list[str]) -> dict[str, Any]:
-    """Run every search and return those that were counted wrong."""
-    learn(counting, target, searches)
-    wrong = {}
-    for search in searches:
-        truth = target.run(search, count=LOOKUPS)
-        counted = counting.count(target.address, truth["line"])
-        counting.clear()
-        if counting.predicts and search in UNPREDICTED:
-            assert counted.verdicts == {Verdict.UNVERIFIED_START: LOOKUPS}
-            continue
-        if search in TREE_ORDERS and counted.verdicts.get(Verdict.UNVERIFIED_RULE) == LOOKUPS:
-            continue
-        if found := differences(counted, truth, target.is_sorted):
-            wrong[search] = found
-    counting.close()
-    return wrong
 
 
 def check_accounting(counting: Counting) -> dict[LookupCounter, int]:
@@ -64,7 +43,7 @@ def check_kinds(asterisk: Instance, counting: Counting) -> None:
     for kind in ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies"):
         with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
             searches = [search for search in SEARCHES if possible(search, kind, False)]
-            assert (kind, check(counting, target, searches)) == (kind, {})
+            assert (kind, wrong_counts(counting, target, searches, LOOKUPS)) == (kind, {})
             check_accounting(counting)
 
 
@@ -82,7 +61,7 @@ def test_every_search_is_counted_exactly(
             for search in SEARCHES
             if possible(search, kind, hollow > 0) and (hits or search.endswith("-miss"))
         ]
-        assert check(counting, target, searches) == {}
+        assert wrong_counts(counting, target, searches, LOOKUPS) == {}
         check_accounting(counting)
 
 
