@@ -1,6 +1,7 @@
 # make run     profile the running Asterisk, or the lab's own, for 60 seconds
 # make test    install what the tests need and run all of them (root)
 # make check   lint, types, spelling and unit tests, in seconds
+# make kernels try each feature on the kernels that users have, in qemu; writes docs/kernels.md (root)
 # make bench   measure the tables of docs/overhead.md (root, an hour)
 
 PYTHON := .venv/bin/python
@@ -8,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 DURATION ?= 60
 C_SOURCES = $(shell find bpf bench lab tests -name '*.[ch]' -not -path '*/node_modules/*')
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format kernels bench clean
 
 run:
 	@$(SUDO) lab/provision.sh run
@@ -30,6 +31,10 @@ format: .venv/provisioned-test
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 	clang-format -i $(C_SOURCES)
+
+kernels:
+	@$(SUDO) lab/provision.sh test
+	@$(SUDO) $(PYTHON) -m tests.kernels
 
 bench:
 	@$(SUDO) lab/provision.sh test

@@ -36,6 +36,15 @@ class Ran:
     output: str
 
 
+class UnfinishedError(LabError):
+    """The command did not end, or the guest ended before it; output is what it said so far."""
+
+    def __init__(self, message: str, results: Path) -> None:
+        super().__init__(message, _end(results))
+        output = results / "output"
+        self.output = output.read_text(errors="replace") if output.exists() else ""
+
+
 def parse_clock_khz(cpuinfo: str) -> int | None:
     """Return the frequency of the host's clock counter, which the guest's one ticks with."""
     found = re.search(r"^cpu MHz\s*: ([0-9.]+)$", cpuinfo, re.MULTILINE)
@@ -114,13 +123,13 @@ def run(kernel: str, command: Sequence[str], seconds: float = 300) -> Ran:
         try:
             subprocess.run(machine, stdin=subprocess.DEVNULL, check=False, timeout=seconds)
         except subprocess.TimeoutExpired:
-            raise LabError(f"the guest was not done in {seconds:.0f} s", _end(results)) from None
+            raise UnfinishedError(f"the guest was not done in {seconds:.0f} s", results) from None
         return _read(results)
 
 
 def _read(results: Path) -> Ran:
     if not (results / "code").exists():
-        raise LabError("the guest ended before its command did", _end(results))
+        raise UnfinishedError("the guest ended before its command did", results)
     output = (results / "output").read_text(errors="replace")
     return Ran(int((results / "code").read_text()), output)
 

@@ -24,8 +24,9 @@ busybox umount /host
 busybox mount -t 9p -o $options,ro,cache=loose host /host
 busybox mount -t overlay -o lowerdir=/host,upperdir=/memory/upper,workdir=/memory/work root /root
 busybox mount -t devtmpfs dev /root/dev
-busybox mkdir -p /root/dev/shm
+busybox mkdir -p /root/dev/shm /root/dev/pts
 busybox mount -t tmpfs shm /root/dev/shm
+busybox mount -t devpts pts /root/dev/pts
 busybox mount -t proc proc /root/proc
 busybox mount -t sysfs sys /root/sys
 busybox mount -t debugfs debugfs /root/sys/kernel/debug

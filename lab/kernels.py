@@ -27,20 +27,22 @@ UBUNTU = Archive(read_ubuntu_mirrors, find_ubuntu_keyring)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a kernel comes from: suites are tried in order."""
+    """Whose kernel it is, and where it comes from: suites are tried in order."""
 
+    used_by: str
     suites: tuple[str, ...]
     meta_package: str = "linux-image-amd64"
     archive: Archive = DEBIAN
 
 
+UBUNTU_META_PACKAGE = "linux-image-virtual"
 SOURCES = {
-    "5.10": Source(("bullseye",)),  # Debian 11
-    "5.15": Source(("jammy-updates", "jammy"), "linux-image-virtual", UBUNTU),  # Ubuntu 22.04
-    "6.1": Source(("bookworm",)),  # Debian 12
-    "6.8": Source(("noble-updates", "noble"), "linux-image-virtual", UBUNTU),  # Ubuntu 24.04
-    "6.12": Source(("trixie",)),  # Debian 13
-    "7.2": Source(("forky", "sid")),  # Debian testing and unstable
+    "5.10": Source("Debian 11", ("bullseye",)),
+    "5.15": Source("Ubuntu 22.04", ("jammy-updates", "jammy"), UBUNTU_META_PACKAGE, UBUNTU),
+    "6.1": Source("Debian 12", ("bookworm",)),
+    "6.8": Source("Ubuntu 24.04", ("noble-updates", "noble"), UBUNTU_META_PACKAGE, UBUNTU),
+    "6.12": Source("Debian 13", ("trixie",)),
+    "7.2": Source("Debian testing", ("forky", "sid")),
 }
 IMAGE = "vmlinuz"
 STAMP = "packages"

@@ -17,6 +17,7 @@ from profiler.binary.elf import Elf
 from profiler.linux import bpf, perf_events
 from profiler.linux.bcc import BpfModule, Program
 from profiler.linux.cpus import online_cpus
+from profiler.measure.sampler import register_definitions
 from profiler.model.observed import UnwindStack
 from profiler.process.mappings import TargetCode
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
@@ -134,7 +135,8 @@ class Unwinding:
         self.code.refresh()
         self.library = TableLibrary()
         self.library.prepare(self.code.current)
-        sizes = {**self.library.definitions(), "TARGET_TGID": pid, **definitions}
+        registers = register_definitions()
+        sizes = {**self.library.definitions(), "TARGET_TGID": pid, **registers, **definitions}
         self.module = BpfModule(sources or ("cpu.bpf.c",), sizes)
         self.tables = UnwindTables(self.module, self.library)
         self.tables.update(self.code.current)

@@ -1,0 +1,135 @@
+"""What a user does with the profiler, tried once.
+
+A check returns what was seen. It raises Partly where something is missing, and anything else where
+the feature is.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from lab.instance import Instance
+from tests.kernels.place import WHOLE_RATIO, Partly, Place, asterisk
+from tests.live.outside import changed_code, leftovers
+from tests.live.running import LIMIT_S, Result, profile_traffic, run, started
+
+_REGISTERS_HZ = 5.0  # an emulated Asterisk answers some twenty
+_STORY_S, _VERIFY_S = 20.0, 6.0
+_LONG_S = 600.0  # no run here lasts so long
+_GONE_S = 60.0
+
+
+def check_doctor(place: Place) -> str:
+    """Nothing failed; a warning is something that is missing."""
+    result = run(["doctor"], place.folder / "doctor")
+    assert result.code == 0, result.out
+    warnings = [line for line in result.out.splitlines() if line.startswith("warning")]
+    if warnings:
+        raise Partly("; ".join(" ".join(line.split()[1:]) for line in warnings))
+    return ""
+
+
+def check_probe_list(place: Place) -> str:
+    """Sites are found and shown."""
+    pid = str(asterisk("16").pid)
+    result = run(["asterisk", "-p", pid, "--list-probes"], place.folder / "probes")
+    assert result.code == 0, result.errors
+    assert "__ao2_find" in result.out, result.out
+    return ""
+
+
+def check_story(place: Place) -> str:
+    """The field story in small: the first finding names the container that is too full."""
+    options = ("--budget", "20%")
+    result, _ = profile_traffic(
+        asterisk("16"),
+        place.folder / "story",
+        "register",
+        _REGISTERS_HZ,
+        *options,
+        seconds=_STORY_S,
+    )
+    titles = [finding["title"] for finding in result.profile()["findings"]]
+    assert titles, result.out
+    assert titles[0].startswith("taskprocessors"), titles
+    return ""
+
+
+def read_profile(place: Place, name: str) -> dict[str, Any]:
+    """Return the profile that an earlier feature made."""
+    folder = place.folder / name
+    assert folder.exists(), "there is no profile to look at"
+    return Result(0, "", "", folder).profile()
+
+
+def check_whole_stacks(place: Place) -> str:
+    """Nearly all stacks of the story lead to the thread's start."""
+    return whole(read_profile(place, "story"))
+
+
+def whole(profile: dict[str, Any]) -> str:
+    """Return how many stacks of a profile are whole, and how many more could not be."""
+    stacks = profile["stacks"]
+    count, inside = stacks["samples"], stacks["by_cause"].get("inside a probe", 0)
+    seen = f"{stacks['whole']} of {count}" + (f", {inside} inside a probe" if inside else "")
+    assert count > 0, "no samples"
+    assert stacks["whole"] + inside >= WHOLE_RATIO * count, f"{seen}: {stacks['by_cause']}"
+    return seen
+
+
+def check_verify(place: Place) -> str:
+    """Each count agrees with the steps of the traversal, each of which is trapped."""
+    return verified(asterisk("16"), place.folder / "verified")
+
+
+def verified(target: Instance, folder: Path) -> str:
+    """Profile with --verify, and return how many counts were checked."""
+    options = ("--verify", "--budget", "off")
+    result, _ = profile_traffic(
+        target, folder, "register", _REGISTERS_HZ, *options, seconds=_VERIFY_S
+    )
+    counts = [container["lookups"] for container in result.profile()["containers"]]
+    wrong = sum(count["contradicted"] + count["steps_disagreed"] for count in counts)
+    agreed = sum(count["steps_agreed"] for count in counts)
+    assert wrong == 0, f"{wrong} contradicted, {agreed} agreed"
+    assert agreed > 0, "no lookup was checked"
+    return f"{agreed} of {agreed}"
+
+
+def check_new_version(place: Place) -> str:
+    """Asterisk 22 is profiled, and each of its counts checked."""
+    return verified(asterisk("22"), place.folder / "new")
+
+
+def check_new_stacks(place: Place) -> str:
+    """Nearly all stacks of Asterisk 22 lead to the thread's start."""
+    return whole(read_profile(place, "new"))
+
+
+def check_killed(place: Place) -> str:
+    """Killed in the middle it leaves no program, and no changed code in the target."""
+    target = asterisk("22")
+    options = ("--budget", "20%")
+    with started(target.pid, place.folder / "killed", *options, seconds=_LONG_S) as running:
+        running.wait_recording(1)
+        running.send(signal.SIGKILL)
+        running.process.wait(LIMIT_S)
+    deadline = time.monotonic() + _GONE_S
+    while changed_code(target.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return check_nothing_left(place)
+
+
+def check_nothing_left(place: Place) -> str:
+    """No program, map or link is left, and both Asterisks have their code and answer."""
+    left = {kind: ids for kind, ids in leftovers(place.before).items() if ids}
+    assert not left, f"left: {left}"
+    for version in ("16", "22"):
+        target = asterisk(version)
+        changed = changed_code(target.pid)
+        assert not changed, f"Asterisk {version} has changed code at {changed[:3]}"
+        assert "System uptime" in target.cli("core show uptime")
+    return ""

@@ -1,0 +1,127 @@
+"""What the profiler sees beside what is known: exact counts, gdb's frames, threads that ended."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab import tree
+from lab.instance import Instance
+from profiler.linux.bcc import BpfModule
+from profiler.model.observed import UnwindStack
+from profiler.probes.attach import VARIANTS
+from profiler.process import thread_exits
+from profiler.process.thread_exits import ThreadExits
+from tests.bpf.unwinding import (
+    gdb_frames,
+    outside_of_leaf,
+    running,
+    sample,
+    sample_until,
+    unwinding,
+)
+from tests.counting import Counting
+from tests.groundtruth import KINDS, box, possible, wrong_counts
+from tests.kernels.place import WHOLE_RATIO, Place, asterisk
+
+_LOOKUPS = 23
+_SEARCHES = (
+    *("hit", "miss", "scan", "partial-miss", "multiple", "locked"),
+    *("callback-all", "unlink", "weak"),
+)
+_SHORT_KINDS = ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies")
+_SHORT_SEARCHES = ("hit", "miss", "scan", "weak")
+_SAMPLES = 100
+_THREADS = 7
+
+
+def check_counts(place: Place) -> str:
+    """Counts in containers of every kind are those of comparators that count their own calls."""
+    return counted(asterisk("16"), KINDS, _SEARCHES)
+
+
+def counted(target: Instance, kinds: Iterable[str], searches: tuple[str, ...]) -> str:
+    """Count lookups in containers of these kinds, in the best way that the kernel has."""
+    way = next(way for way in VARIANTS if not way.why_not_here())
+    lookups = 0
+    with Counting(target.pid, way) as counting:
+        for kind in kinds:
+            with box(target, kind, KINDS[kind]) as made, counting.opened():
+                here = [
+                    search
+                    for search in searches
+                    if possible(search, kind, False) and (made.elements or search.endswith("miss"))
+                ]
+                wrong = wrong_counts(counting, made, here, _LOOKUPS)
+                assert not wrong, f"{kind}: {wrong}"
+                lookups += len(here) * _LOOKUPS
+        counting.check_accounting()
+    return f"{lookups} of {lookups}"
+
+
+def check_new_counts(place: Place) -> str:
+    """The same in Asterisk 22, in short."""
+    return counted(asterisk("22"), _SHORT_KINDS, _SHORT_SEARCHES)
+
+
+def check_program_stacks(place: Place) -> str:
+    """Stacks of a program in and around system calls have the callers that gdb sees."""
+    with running(place.frames, "sm") as target:
+        with unwinding(target.pid) as one:
+            stacks = sample_until(
+                one,
+                target.pid,
+                lambda found: sum(bool(stack.kernel) for stack in found) >= _SAMPLES,
+            )
+        callers = outside_of_leaf(target)
+    right = sum(stack.frames[-len(callers) :] == callers for stack in stacks)
+    assert right == len(stacks), f"{right} of {len(stacks)}"
+    return f"{right} of {right}"
+
+
+def are_enough(stacks: tuple[UnwindStack, ...]) -> bool:
+    """Return whether there are enough stacks of samples in the kernel."""
+    return sum(bool(stack.kernel) for stack in stacks) >= _SAMPLES
+
+
+def check_asterisk_stacks(place: Place) -> str:
+    """Stacks of an Asterisk's busy thread have the callers that gdb sees."""
+    target = asterisk("16")
+    target.groundtruth("spin 1 200")
+    try:
+        tid = thread_named(target.pid, "gt-spin")
+        with unwinding(target.pid) as one:
+            stacks = sample(one, (tid,), _SAMPLES).stacks
+        # The leaf runs a hundred thousand steps before it is called again.
+        program = target.root / tree.BINARY
+        (_, *callers) = gdb_frames(tid, place.folder, program, target.root)
+    finally:
+        target.groundtruth("unpark")
+    expected = tuple(address for address, _ in callers)
+    right = sum(stack.frames[1:] == expected for stack in stacks)
+    assert right >= WHOLE_RATIO * len(stacks), f"{right} of {len(stacks)}"
+    return f"{right} of {len(stacks)}"
+
+
+def thread_named(pid: int, name: str) -> int:
+    """Return the one thread of that name."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    (found,) = (thread for thread in threads if (thread / "comm").read_text().strip() == name)
+    return int(found.name)
+
+
+def check_thread_ends(place: Place) -> str:
+    """What threads used that ended is reported, with their beginnings."""
+    definitions = {"TARGET_TGID": os.getpid(), **thread_exits.definitions()}
+    with BpfModule(("exits.bpf.c",), definitions) as module:
+        exits = ThreadExits(module)
+        for _ in range(_THREADS):
+            thread = threading.Thread(target=lambda: None)
+            thread.start()
+            thread.join()
+        found = [one for one in exits.read_last_exits() if one.time.cpu_ns and one.started_ns]
+        exits.close()
+    assert len(found) == _THREADS, f"{len(found)} of {_THREADS}"
+    return f"{_THREADS} of {_THREADS}"
