@@ -40,7 +40,7 @@ class Feature:
 
     name: str
     check: Callable[[Place], str]
-    limit_s: float = 300.0
+    limit_s: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)

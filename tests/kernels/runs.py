@@ -61,7 +61,7 @@ def check_story(place: Place) -> str:
 def read_profile(place: Place, name: str) -> dict[str, Any]:
     """Return the profile that an earlier feature made."""
     folder = place.folder / name
-    assert folder.exists(), "there is no profile to look at"
+    assert (folder / "profile.json").exists(), "there is no profile to look at"
     return Result(0, "", "", folder).profile()
 
 
