@@ -123,3 +123,20 @@ def test_a_guest_without_its_programs_names_the_package(
     with pytest.raises(LabError, match="busybox is not installed") as caught:
         guest.build_initramfs(tmp_path, tmp_path)
     assert caught.value.hint == "apt-get install busybox-static"
+
+
+@pytest.mark.parametrize(
+    ("ends", "message"), [("true", "ended before its command"), ("sleep 60", "not done in 0 s")]
+)
+def test_what_a_command_said_is_not_lost_with_its_guest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str, message: str
+) -> None:
+    def machine(kernel: Path, initramfs: Path, results: Path) -> list[str]:
+        return ["sh", "-c", f"echo half > {results}/output; exec {ends}"]
+
+    monkeypatch.setattr(kernels, "ensure", lambda _: tmp_path)
+    monkeypatch.setattr(guest, "build_initramfs", lambda *_: tmp_path)
+    monkeypatch.setattr(guest, "_machine", machine)
+    with pytest.raises(guest.UnfinishedError, match=message) as caught:
+        guest.run("6.1", ["true"], seconds=0.4)
+    assert caught.value.output == "half\n"
