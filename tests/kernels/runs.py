@@ -11,13 +11,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lab import traffic
 from lab.instance import Instance
 from tests.kernels.place import WHOLE_RATIO, Partly, Place, asterisk
+from tests.live.load import meanwhile
 from tests.live.outside import changed_code, leftovers
-from tests.live.running import LIMIT_S, Result, profile_traffic, run, started
+from tests.live.running import LIMIT_S, Result, profile, run, started
 
 _REGISTERS_HZ = 5.0  # an emulated Asterisk answers some twenty
-_STORY_S, _VERIFY_S = 20.0, 6.0
+_REGISTERS = 25  # of one sipp, which is followed by the next
+_STORY_S, _VERIFY_S = 20.0, 5.0
 _LONG_S = 600.0  # no run here lasts so long
 _GONE_S = 60.0
 
@@ -41,17 +44,16 @@ def check_probe_list(place: Place) -> str:
     return ""
 
 
+def profiled(target: Instance, folder: Path, *options: str, seconds: float) -> Result:
+    """Profile an Asterisk while phones register, from before the profiler starts."""
+    with meanwhile(lambda: traffic.run("register", target, _REGISTERS_HZ, _REGISTERS)):
+        return profile(target.pid, folder, *options, seconds=seconds)
+
+
 def check_story(place: Place) -> str:
     """The field story in small: the first finding names the container that is too full."""
-    options = ("--budget", "20%")
-    result, _ = profile_traffic(
-        asterisk("16"),
-        place.folder / "story",
-        "register",
-        _REGISTERS_HZ,
-        *options,
-        seconds=_STORY_S,
-    )
+    folder = place.folder / "story"
+    result = profiled(asterisk("16"), folder, "--budget", "20%", seconds=_STORY_S)
     titles = [finding["title"] for finding in result.profile()["findings"]]
     assert titles, result.out
     assert titles[0].startswith("taskprocessors"), titles
@@ -70,9 +72,9 @@ def check_whole_stacks(place: Place) -> str:
     return whole(read_profile(place, "story"))
 
 
-def whole(profile: dict[str, Any]) -> str:
+def whole(report: dict[str, Any]) -> str:
     """Return how many stacks of a profile are whole, and how many more could not be."""
-    stacks = profile["stacks"]
+    stacks = report["stacks"]
     count, inside = stacks["samples"], stacks["by_cause"].get("inside a probe", 0)
     seen = f"{stacks['whole']} of {count}" + (f", {inside} inside a probe" if inside else "")
     assert count > 0, "no samples"
@@ -87,10 +89,7 @@ def check_verify(place: Place) -> str:
 
 def verified(target: Instance, folder: Path) -> str:
     """Profile with --verify, and return how many counts were checked."""
-    options = ("--verify", "--budget", "off")
-    result, _ = profile_traffic(
-        target, folder, "register", _REGISTERS_HZ, *options, seconds=_VERIFY_S
-    )
+    result = profiled(target, folder, "--verify", "--budget", "off", seconds=_VERIFY_S)
     counts = [container["lookups"] for container in result.profile()["containers"]]
     wrong = sum(count["contradicted"] + count["steps_disagreed"] for count in counts)
     agreed = sum(count["steps_agreed"] for count in counts)
