@@ -11,7 +11,7 @@ from lab import tree
 from lab.instance import Instance
 from profiler.linux.bcc import BpfModule
 from profiler.model.observed import UnwindStack
-from profiler.probes.attach import VARIANTS
+from profiler.probes.attach import ways_here
 from profiler.process import thread_exits
 from profiler.process.thread_exits import ThreadExits
 from tests.bpf.unwinding import (
@@ -44,9 +44,8 @@ def check_counts(place: Place) -> str:
 
 def counted(target: Instance, kinds: Iterable[str], searches: tuple[str, ...]) -> str:
     """Count lookups in containers of these kinds, in the best way that the kernel has."""
-    way = next(way for way in VARIANTS if not way.why_not_here())
     lookups = 0
-    with Counting(target.pid, way) as counting:
+    with Counting(target.pid, ways_here()[0]) as counting:
         for kind in kinds:
             with box(target, kind, KINDS[kind]) as made, counting.opened():
                 here = [
