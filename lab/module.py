@@ -1,5 +1,6 @@
 """The ground-truth module, built for one version of Asterisk."""
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -43,13 +44,20 @@ def build(packages: Path, target: Path) -> None:
 
 
 def ensure(version: str, packages: Path) -> Path:
-    """Return the module for that version, built again when a source is newer."""
-    target = cache.directory() / "modules" / f"{version}-{NAME}"
-    newest = max(path.stat().st_mtime for path in SOURCES.iterdir())
+    """Return the module for that version, built when these sources were not built before."""
+    target = cache.directory() / "modules" / f"{version}-{_digest()}-{NAME}"
     with cache.locked(f"module-{version}"):
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists() or target.stat().st_mtime < newest:
+        if not target.exists():
             fresh = target.with_suffix(".new")
             build(packages, fresh)
             fresh.rename(target)
     return target
+
+
+def _digest() -> str:
+    """Return what names the sources: checkouts of other versions share the cache."""
+    digest = hashlib.sha256(repr(FLAGS).encode())
+    for path in sorted(SOURCES.iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
