@@ -45,8 +45,9 @@ ATTACH_UPROBE_SESSION = 57  # Linux 6.13
 _UPROBE_MULTI_RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
 
 
+_ENOTSUPP = 524  # include/linux/errno.h: kernel functions cannot be called without the JIT
 # What the verifier answers to a program that it does not like; EFAULT: too many pending branches.
-_REJECTIONS = (errno.EACCES, errno.EINVAL, errno.E2BIG, errno.EFAULT, errno.ENOMEM)
+_REJECTIONS = (errno.EACCES, errno.EINVAL, errno.E2BIG, errno.EFAULT, errno.ENOMEM, _ENOTSUPP)
 _LOG_BYTES = 1 << 20
 _TRIES = 50
 _ALL_SIGNALS = signal.valid_signals()
@@ -66,8 +67,9 @@ def _bpf(command: int, attributes: bytes) -> int:
     A program that takes long to verify might never be loaded where signals come often, so they wait
     meanwhile. SIGSTOP does not wait: after it the call is made again.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
-    try:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:  # a handler that is due may raise here already
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
         return _call_again(command, attributes)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
