@@ -71,15 +71,20 @@ def scarcity(error: Exception) -> KernelError | None:
     return None
 
 
-def failed_call(error: Exception) -> ProfilerError:
-    """Return what to say of a call of the system that failed where none is expected to."""
-    message = f"the system refused a call: {error} ({_last_place(error)})"
-    if getattr(error, "errno", None) in (errno.EPERM, errno.EACCES, errno.ENOSYS):
+def failed_call(error: OSError) -> ProfilerError | None:
+    """Return what to say of a call of the system that failed where none is expected to.
+
+    None when it was made in a wrong way: that is a bug.
+    """
+    if error.errno in (errno.EBADF, errno.EFAULT, errno.ENOTSOCK):
+        return None
+    message = f"the system refused a call: {error} ({_last_own_line(error)})"
+    if error.errno in (errno.EPERM, errno.EACCES, errno.ENOSYS):
         return PrivilegeError(message, REFUSALS)
     return KernelError(message, "sudo dmesg | tail")
 
 
-def _last_place(error: Exception) -> str:
+def _last_own_line(error: Exception) -> str:
     """Return file and line of ours that an error came through last: for who has to mend it."""
     package = str(Path(__file__).parent)
     frames = traceback.extract_tb(error.__traceback__)

@@ -31,7 +31,11 @@ def run(command: Callable[[], object], errors: TextIO) -> int:
     except BrokenPipeError:  # of --help
         drop(1)
     except (OSError, MemoryError) as error:
-        complaint = scarcity(error) or failed_call(error)
+        complaint: ProfilerError | None = scarcity(error)
+        if complaint is None and isinstance(error, OSError):
+            complaint = failed_call(error)
+        if complaint is None:
+            raise
         _complain(errors, complaint.message, complaint.hint)
         return complaint.exit_code
     return 0
