@@ -39,7 +39,7 @@ _STEP_PROGRAMS = (
 _CHECKPOINT_PROGRAMS = ("lookup_make_checkpoints", "lookup_use_checkpoints")
 _TREE_STEPS = (1_000, 250, 60)  # of one program; the first that the verifier accepts
 # What is lost without iterators, and what helps.
-SHORT_WALKS = "145,000 nodes of a chain and 14,000 of a tree (3,600 on Linux 5.15)"
+SHORT_WALKS = "145,000 nodes of a chain and 14,000 of a tree (Linux 5.15: 3,600)"
 LONG_WALKS_NEED = "Linux 6.6 and newer with BTF follow 2,000,000"
 _TRIES = 3
 _SOURCES = ("lookups.bpf.c", "cpu.bpf.c", "exits.bpf.c")
@@ -79,7 +79,7 @@ VARIANTS = (
 )
 
 
-def ways_here() -> tuple[Variant, ...]:
+def variants_here() -> tuple[Variant, ...]:
     """Return the ways that this kernel has, the best first; none: no probe can run a program."""
     return tuple(way for way in VARIANTS if not way.why_not_here())
 
@@ -200,7 +200,14 @@ class UprobePrograms:
             links += self._links(self._idle, path, points, pid, is_return=True)
         entry = self._idle if with_return else self._idle_entry
         links += self._links(entry, path, points, pid, is_return=False)
-        return [link.open() for link in links]
+        opened: list[int] = []
+        try:
+            for link in links:
+                opened.append(link.open())
+        except OSError:
+            bpf.close_all(opened)
+            raise
+        return opened
 
 
 def load_programs(

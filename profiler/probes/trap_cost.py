@@ -63,6 +63,7 @@ class ProbedCode:
         protection = mmap.PROT_READ | mmap.PROT_EXEC
         start = LIBC.mmap(None, mmap.PAGESIZE, protection, mmap.MAP_PRIVATE, self._descriptor, 0)
         if start is None or start == _MAP_FAILED:
+            os.close(self._descriptor)
             raise OSError(ctypes.get_errno(), "cannot map code for the calibration")
         self._start = int(start)
         self.path = f"/proc/self/fd/{self._descriptor}"

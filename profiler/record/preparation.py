@@ -15,11 +15,7 @@ from profiler.errors import ProbeError
 from profiler.linux.bcc import BpfModule
 from profiler.linux.bpf import enable_program_statistics
 from profiler.measure.sample_cost import calibrate_interrupt
-from profiler.measure.sampler import (
-    KERNEL_SAMPLES_LACK_STACKS,
-    kernel_samples_have_stacks,
-    register_definitions,
-)
+from profiler.measure.sampler import register_definitions
 from profiler.model.observed import Calibration, WithoutTable
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
 from profiler.probes.planner import ProbePlan, ProbePlanner
@@ -36,9 +32,10 @@ GROUPS = 16_384
 HISTOGRAMS = 262_144
 _LEAST_THREADS = 1_024
 _COST_IS_ASSUMED = (
-    "the cost of probes is assumed: what a trap takes here could not be measured, and "
-    f"{ASSUMED_COST.trap_ns / 1_000:.1f} us were charged for each "
-    f"({ASSUMED_COST.stepped_trap_ns / 1_000:.0f} us where the kernel single-steps)"
+    "the cost of probes is assumed: what a trap takes could not be measured here, so "
+    f"{ASSUMED_COST.trap_ns / 1_000:.1f} us were charged, "
+    f"{ASSUMED_COST.stepped_trap_ns / 1_000:.0f} where the kernel single-steps, "
+    f"{ASSUMED_COST.return_trap_ns / 1_000:.0f} for a return"
 )
 
 
@@ -111,7 +108,6 @@ def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: O
             *(plan.warnings if plan else ()),
             *(programs.rejected if programs else ()),
             *([_COST_IS_ASSUMED] if calibration and not measured_cost else ()),
-            *(() if kernel_samples_have_stacks() else [KERNEL_SAMPLES_LACK_STACKS]),
             *missing,
         ),
     )

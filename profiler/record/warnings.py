@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterator, Set
 
 from profiler.measure.bounded_samples import SAMPLES_MAX
+from profiler.measure.sampler import KERNEL_SAMPLES_LACK_STACKS
 from profiler.model.observed import Observed, ObservedLookups
 from profiler.probes.attach import LONG_WALKS_NEED, SHORT_WALKS, UprobePrograms
 from profiler.wire.lookups import LookupCounter
+from profiler.wire.unwind import CAUSES
 
 _UNATTRIBUTED_RATIO = 0.02
 _UNSAMPLED_RATIO = 0.15
@@ -34,6 +36,8 @@ def run_warnings(
     missing = missing_samples(observed, frequency_hz)
     if missing is not None:
         yield missing
+    if any(CAUSES[stack.cause] == "no registers" for stack in observed.stacks.values()):
+        yield KERNEL_SAMPLES_LACK_STACKS
     unattributed = observed.account.unattributed_ns
     window_ns = observed.window.end_ns - observed.window.start_ns
     if unattributed > _UNATTRIBUTED_RATIO * window_ns:
