@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from profiler.measure.discovery import Discovery
 from profiler.measure.lookup_counters import LookupCounters
 from profiler.measure.thread_states import ThreadStates
-from profiler.probes.attach import UprobePrograms, Variant, load_programs, ways_here
+from profiler.probes.attach import UprobePrograms, Variant, load_programs, variants_here
 from profiler.probes.planner import ProbePlan, ProbePlanner
 from profiler.process.target import TargetProcess
 from profiler.unwind.kernel_tables import TableLibrary
@@ -117,7 +117,7 @@ class Counting:
                 **self.plan.definitions(),
                 **definitions,
             },
-            [variant or ways_here()[0]],
+            [variant or variants_here()[0]],
         )
         self._stack.callback(self.programs.close)
         self._stack.callback(self.close)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from profiler.linux.probe_link_kinds import ProbeLinkKind, probe_link_errno
-from profiler.probes.attach import Variant, ways_here
+from profiler.probes.attach import Variant, variants_here
 
 
 def walks_here() -> tuple[Variant, ...]:
     """Return the best way that walks by iterators, if the kernel has them, and by tail calls."""
-    return tuple({way.iterator: way for way in reversed(ways_here())}.values())
+    return tuple({way.iterator: way for way in reversed(variants_here())}.values())
 
 
 def way_name(way: Variant) -> str:

@@ -226,14 +226,14 @@ def _compiler(facts: HostFacts) -> Check:
 def _links(facts: HostFacts) -> Check:
     if facts.bpf_errno or facts.uprobe_errno:
         return Check("uprobe links", WARNING, "not tried: see bpf and uprobes")
-    if facts.way is None:
+    if facts.variant is None:
         return _failed(
             "uprobe links",
             "this kernel lets no probe run a program",
             "grep -E 'BPF_EVENTS|UPROBE' /boot/config-$(uname -r)",
             KernelError,
         )
-    if facts.way.links is ProbeLinkKind.SINGLE:
+    if facts.variant.links is ProbeLinkKind.SINGLE:
         return Check("uprobe links", OK, "probes attach one by one (before Linux 6.6)")
     return Check("uprobe links", OK, "many probes attach at once")
 
@@ -245,12 +245,12 @@ def _btf(facts: HostFacts) -> Check:
 
 
 def _long_chains(facts: HostFacts) -> Check:
-    if facts.way is None:
+    if facts.variant is None:
         return Check("long chains", WARNING, "not tried: see uprobe links")
-    if facts.way.iterator:
+    if facts.variant.iterator:
         return Check("long chains", OK, "followed for 2,000,000 nodes")
-    lost = f"followed for {SHORT_WALKS}, anew at each lookup; {LONG_WALKS_NEED}"
-    return Check("long chains", OK, lost)
+    short = f"followed for {SHORT_WALKS}, anew at each lookup; {LONG_WALKS_NEED}"
+    return Check("long chains", OK, short)
 
 
 def _kernel_stacks(facts: HostFacts) -> Check:

@@ -25,7 +25,7 @@ from profiler.linux.probe_link_kinds import (
     open_own_probe,
 )
 from profiler.measure.sampler import kernel_samples_have_stacks
-from profiler.probes.attach import Variant, ways_here
+from profiler.probes.attach import Variant, variants_here
 from profiler.process import thread_exits
 from profiler.process.procfs import in_initial_pid_namespace, parse_status, read_text
 from profiler.process.udp_sockets import UdpSockets
@@ -51,7 +51,7 @@ class HostFacts:
     kptr_restrict: int | None
     bpf_errno: int  # loading a program
     uprobe_errno: int  # one perf event on our own process
-    way: Variant | None  # the best way to attach that is there
+    variant: Variant | None  # the best way to attach that is there
     cpu_clock_errno: int
     statistics_errno: int  # BPF_ENABLE_STATS
     has_btf: bool
@@ -83,7 +83,7 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         kptr_restrict=_read_number("/proc/sys/kernel/kptr_restrict"),
         bpf_errno=_errno_of(load_empty_program),
         uprobe_errno=_errno_of(open_own_probe),
-        way=next(iter(ways_here()), None),
+        variant=next(iter(variants_here()), None),
         cpu_clock_errno=_errno_of(
             lambda: perf_events.open_cpu_clock(_CLOCK_PERIOD_NS, cpu=online_cpus()[0])
         ),

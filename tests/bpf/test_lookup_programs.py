@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from profiler.probes.attach import Variant, load_programs, ways_here
+from profiler.probes.attach import Variant, load_programs, variants_here
 from profiler.unwind.kernel_tables import TableLibrary
 from tests.ways import way_name
 
@@ -32,7 +32,7 @@ RANGE = {
 }
 
 
-@pytest.mark.parametrize("variant", ways_here(), ids=way_name)
+@pytest.mark.parametrize("variant", variants_here(), ids=way_name)
 @pytest.mark.parametrize(
     "known",
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.probes.attach import Variant, ways_here
+from profiler.probes.attach import Variant, variants_here
 from profiler.wire.lookups import LookupCounter
 from tests.compiled import build
 from tests.counting import Counting
@@ -39,7 +39,7 @@ def finish(process: subprocess.Popen[str]) -> set[str]:
     return set(output.splitlines())
 
 
-@pytest.mark.parametrize("variant", ways_here(), ids=way_name)
+@pytest.mark.parametrize("variant", variants_here(), ids=way_name)
 @pytest.mark.parametrize("flags", BUILDS)
 def test_a_target_that_checks_its_stack(tmp_path: Path, flags: str, variant: Variant) -> None:
     program = build(tmp_path, SOURCE, *flags.split(), "-w", "-rdynamic", "-pthread")

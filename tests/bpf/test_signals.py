@@ -11,7 +11,7 @@ import pytest
 
 from profiler.linux import bpf
 from profiler.linux.probe_link_kinds import probe_link_errno
-from profiler.probes.attach import load_programs, ways_here
+from profiler.probes.attach import load_programs, variants_here
 from profiler.probes.planner import ProbePlan
 from profiler.probes.trap_cost import ProbedCode
 from profiler.unwind.kernel_tables import TableLibrary
@@ -45,7 +45,7 @@ def many_signals() -> Iterator[list[int]]:
 
 
 def test_the_best_way_is_found_loaded_and_linked() -> None:
-    best = ways_here()[0]
+    best = variants_here()[0]
     probe_link_errno.cache_clear()
     code = ProbedCode()
     with many_signals() as handled:

@@ -25,7 +25,7 @@ from pathlib import Path
 from lab import cache
 from profiler.linux.btf import offsets
 from profiler.measure.sampler import has_task_registers
-from profiler.probes.attach import ways_here
+from profiler.probes.attach import variants_here
 from tests.kernels import runs, truths
 from tests.kernels.place import Partly, Place
 from tests.live.outside import shown
@@ -75,7 +75,7 @@ def describe_kernel() -> dict[str, str]:
     """Return what runs, and which ways it offers."""
     import bcc
 
-    ways = ways_here()
+    ways = variants_here()
     registers = "by helper" if has_task_registers() else "by the task's stack"
     if not has_task_registers() and offsets("task_struct", ("stack",)) is None:
         registers = "not"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from profiler.measure.sampler import CpuSampler, register_definitions
-from profiler.probes.attach import Variant, ways_here
+from profiler.probes.attach import Variant, variants_here
 from profiler.process import thread_exits
 from profiler.process.thread_exits import ThreadExits
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
@@ -57,7 +57,7 @@ def check_stacks(program: Program, counting: Counting) -> None:
 def main(path: Path) -> None:
     """Check every way, and that nothing is left of them."""
     before = {kind: set(shown(kind)) for kind in ("prog", "map", "link")}
-    ways = ways_here()
+    ways = variants_here()
     with running(path) as program:
         for way in ways:
             check_way(program, way)

@@ -11,7 +11,7 @@ from lab import tree
 from lab.instance import Instance
 from profiler.linux.bcc import BpfModule
 from profiler.model.observed import UnwindStack
-from profiler.probes.attach import ways_here
+from profiler.probes.attach import variants_here
 from profiler.process import thread_exits
 from profiler.process.thread_exits import ThreadExits
 from tests.bpf.unwinding import (
@@ -45,7 +45,7 @@ def check_counts(place: Place) -> str:
 def counted(target: Instance, kinds: Iterable[str], searches: tuple[str, ...]) -> str:
     """Count lookups in containers of these kinds, in the best way that the kernel has."""
     lookups = 0
-    with Counting(target.pid, ways_here()[0]) as counting:
+    with Counting(target.pid, variants_here()[0]) as counting:
         for kind in kinds:
             with box(target, kind, KINDS[kind]) as made, counting.opened():
                 here = [

@@ -12,7 +12,7 @@ from lab.instance import Instance
 from profiler.asterisk import ao2_code
 from profiler.binary.code_image import CodeImage
 from profiler.probes import planner
-from profiler.probes.attach import Variant, ways_here
+from profiler.probes.attach import Variant, variants_here
 from profiler.wire.lookups import LookupCounter, Place, Verdict
 from tests.counting import Counting, in_slots
 from tests.groundtruth import (
@@ -65,7 +65,7 @@ def test_every_search_is_counted_exactly(
         check_accounting(counting)
 
 
-@pytest.mark.parametrize("variant", ways_here()[1:] or ways_here(), ids=way_name)
+@pytest.mark.parametrize("variant", variants_here()[1:] or variants_here(), ids=way_name)
 def test_every_way_to_attach_counts_the_same(asterisk: Instance, variant: Variant) -> None:
     with Counting(asterisk.pid, variant) as counting:
         check_kinds(asterisk, counting)

@@ -28,7 +28,7 @@ HEALTHY = HostFacts(
     kptr_restrict=1,
     bpf_errno=0,
     uprobe_errno=0,
-    way=VARIANTS[0],
+    variant=VARIANTS[0],
     cpu_clock_errno=0,
     statistics_errno=0,
     has_btf=True,
@@ -85,7 +85,7 @@ FAILURES: list[tuple[dict[str, Any], type[ProfilerError], str, str]] = [
         "a seccomp filter denies perf_event_open(2)",
         "seccomp=unconfined",
     ),
-    ({"way": None}, KernelError, "lets no probe run a program", "BPF_EVENTS"),
+    ({"variant": None}, KernelError, "lets no probe run a program", "BPF_EVENTS"),
     ({"cpu_clock_errno": errno.ENOENT}, KernelError, "no software perf events", "PERF_EVENTS"),
     ({"cpu_clock_errno": errno.ENOSYS}, KernelError, "no perf_event_open(2)", "PERF_EVENTS"),
     (
@@ -151,7 +151,7 @@ def test_what_is_not_required_only_warns(change: dict[str, Any], name: str) -> N
 
 @pytest.mark.parametrize("way", VARIANTS)
 def test_a_kernel_without_the_best_way_is_no_warning(way: Variant) -> None:
-    found = checks(replace(HEALTHY, way=way))
+    found = checks(replace(HEALTHY, variant=way))
     assert all(check.state == "ok" for check in found)
     (chains,) = (check.detail for check in found if check.name == "long chains")
     assert ("145,000" in chains) == (not way.iterator)
@@ -159,7 +159,7 @@ def test_a_kernel_without_the_best_way_is_no_warning(way: Variant) -> None:
 
 def test_what_a_kernel_without_btf_loses_is_said_with_what_helps() -> None:
     lacks: dict[str, Any] = {"kernel_samples_have_stacks": False, "thread_ends_are_reported": False}
-    found = checks(replace(HEALTHY, has_btf=False, way=VARIANTS[-1], **lacks))
+    found = checks(replace(HEALTHY, has_btf=False, variant=VARIANTS[-1], **lacks))
     warned = [check for check in found if check.state == "warning"]
     assert [check.name for check in warned] == ["BTF", "kernel stacks", "thread ends"]
     assert {check.hint for check in warned} == {
