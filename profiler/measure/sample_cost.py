@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 
+from profiler.errors import scarcity
 from profiler.linux import perf_events
 
 ASSUMED_INTERRUPT_NS = 12_000  # where it cannot be measured: as on a virtual machine with 2 CPUs
@@ -22,8 +23,8 @@ def calibrate_interrupt() -> int | None:
     """Return what the interrupt of one sample costs, in nanoseconds, without any program; 20 ms.
 
     A loop of ours is timed on its thread's CPU clock with and without an event that fires every
-    20 us. None when that cannot be known: a call of ours failed, no interrupt
-    came, or the clock hardly moves.
+    20 us. None when that cannot be known: a call of ours failed, no interrupt came, or the clock
+    hardly moves. Raises OSError where this process may not have what it needs.
     """
     differences = []
     try:
@@ -31,7 +32,9 @@ def calibrate_interrupt() -> int | None:
             plain, sampled = _loop_cpu_ns(), _sampled_loop_cpu_ns()
             if sampled > 0:
                 differences.append((sampled - plain) * _TIMER_PERIOD_NS / sampled)
-    except OSError:
+    except OSError as error:
+        if scarcity(error):
+            raise
         return None
     found = round(statistics.median(differences or [0]))
     return found if found >= _LEAST_INTERRUPT_NS else None

@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+from profiler.errors import scarcity
 from profiler.libc import LIBC
 from profiler.model.observed import Calibration
 
@@ -106,7 +107,8 @@ def calibrate(attach: Attach, returns: bool = True) -> Calibration | None:
     `returns` no return is trapped, because it would end this process.
 
     `attach(path, offset, with_return)` places a probe in our own process and returns descriptors
-    that remove it when they are closed; it raises OSError when that fails.
+    that remove it when they are closed; it raises OSError when that fails. Raises OSError where
+    this process may not have what it needs.
     """
     try:
         code = ProbedCode()
@@ -116,7 +118,9 @@ def calibrate(attach: Attach, returns: bool = True) -> Calibration | None:
             both = code.cost_ns("push", attach, with_return=True) if returns else push
         finally:
             code.close()
-    except OSError:
+    except OSError as error:
+        if scarcity(error):
+            raise
         return None
     if round(push) <= 0:
         return None
