@@ -127,6 +127,7 @@ def try_feature(feature: Feature, place: Place) -> tuple[str, str]:
     finally:
         with suppress(ProcessLookupError):  # what it started, too
             os.killpg(child.pid or 0, signal.SIGKILL)
+        child.kill()  # it may not have a group yet
         child.join()
 
 
