@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from tests.kernels.features import FEATURES, NO, Outcome
 
@@ -44,9 +46,17 @@ class Tried:
         return tuple(outcome for outcome in outcomes if outcome.state == NO)
 
 
+def _parse_lines(output: str) -> Iterator[dict[str, Any]]:
+    """Yield what features.py printed; other lines are noise, and the last may be cut off."""
+    for line in output.splitlines():
+        if line.startswith('{"'):
+            with suppress(json.JSONDecodeError):
+                yield json.loads(line)
+
+
 def parse_output(output: str) -> tuple[dict[str, str] | None, tuple[Outcome, ...]]:
     """Return what a guest said of its kernel (None: nothing), and of each feature."""
-    lines = [json.loads(line) for line in output.splitlines() if line.startswith('{"')]
+    lines = list(_parse_lines(output))
     kernels = [line for line in lines if "kernel" in line]
     outcomes = tuple(Outcome(**line) for line in lines if "feature" in line)
     return kernels[0] if kernels else None, outcomes

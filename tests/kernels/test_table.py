@@ -22,6 +22,7 @@ def tried(*outcomes: Outcome, why_not: str = "") -> Tried:
 def test_what_a_guest_says_is_found_between_other_lines() -> None:
     outcome = Outcome("counts", "partly", "no trees", 7)
     output = f"noise\n{json.dumps(KERNEL)}\n{{odd\n{json.dumps(asdict(outcome))}\n"
+    output += '{"feature": "co'  # as of a guest that was ended
     assert parse_output(output) == (KERNEL, (outcome,))
     assert parse_output("") == (None, ())
 
