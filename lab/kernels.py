@@ -92,10 +92,13 @@ def decompress_modules(tree: Path) -> None:
         packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
         packed.unlink()
     for packed in tree.glob("*.ko.zst"):
+        command = ["zstd", "--decompress", "--rm", "--quiet", str(packed)]
         try:
-            subprocess.run(["zstd", "--decompress", "--rm", "--quiet", packed], check=True)
+            done = subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
         except FileNotFoundError as error:
             raise LabError("zstd is not installed", "apt-get install zstd") from error
+        if done.returncode:
+            raise LabError(f"cannot decompress {packed.name}", "run the same command again")
 
 
 def download(source: Source, version: str, work: Path) -> tuple[Path, ...]:

@@ -89,6 +89,12 @@ def test_a_broken_package_is_refused(tmp_path: Path) -> None:
         kernels.extract([tmp_path / "broken.deb"], tmp_path)
 
 
+def test_a_broken_module_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "9p.ko.zst").write_bytes(b"no module")
+    with pytest.raises(LabError, match=r"cannot decompress 9p\.ko\.zst"):
+        kernels.decompress_modules(tmp_path)
+
+
 def test_a_suite_that_has_moved_on_is_not_taken_for_the_kernel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,17 +132,23 @@ def test_a_guest_without_its_programs_names_the_package(
 
 
 @pytest.mark.parametrize(
-    ("ends", "message"), [("true", "ended before its command"), ("sleep 60", "not done in 0 s")]
+    ("machine", "seconds", "message"),
+    [(["true"], 60, "ended before its command"), (["sleep", "60"], 0.4, "not done in 0 s")],
 )
 def test_what_a_command_said_is_not_lost_with_its_guest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str, message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    machine: list[str],
+    seconds: float,
+    message: str,
 ) -> None:
-    def machine(kernel: Path, initramfs: Path, results: Path) -> list[str]:
-        return ["sh", "-c", f"echo half > {results}/output; exec {ends}"]
+    def begin(kernel: Path, initramfs: Path, results: Path) -> list[str]:
+        (results / "output").write_text("half\n")
+        return machine
 
     monkeypatch.setattr(kernels, "ensure", lambda _: tmp_path)
     monkeypatch.setattr(guest, "build_initramfs", lambda *_: tmp_path)
-    monkeypatch.setattr(guest, "_machine", machine)
+    monkeypatch.setattr(guest, "_machine", begin)
     with pytest.raises(guest.UnfinishedError, match=message) as caught:
-        guest.run("6.1", ["true"], seconds=0.4)
+        guest.run("6.1", ["true"], seconds)
     assert caught.value.output == "half\n"
