@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import time
 from pathlib import Path
 
 from lab import cache
@@ -9,6 +10,7 @@ from lab.errors import LabError
 
 SOURCES = Path(__file__).parent / "groundtruth"
 NAME = "groundtruth.so"
+_KEPT_S = 24 * 3600
 FLAGS = (
     "-std=gnu11",
     "-O2",
@@ -52,7 +54,18 @@ def ensure(version: str, packages: Path) -> Path:
             fresh = target.with_suffix(".new")
             build(packages, fresh)
             fresh.rename(target)
+            _remove_old(target, version)
     return target
+
+
+def _remove_old(target: Path, version: str) -> None:
+    """Remove what was built for that version of other sources, but for what is still new.
+
+    Another checkout may be about to use that.
+    """
+    for path in target.parent.glob(f"{version}-*-{NAME}"):
+        if path != target and path.stat().st_mtime < time.time() - _KEPT_S:
+            path.unlink()
 
 
 def _digest() -> str:

@@ -25,15 +25,15 @@ from tests.kernels.table import Tried, parse_output, render, replace_tables
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/kernels.md"
+_VERSIONS = ("16", "22")
 GUEST_S = 3600.0  # each feature has a limit of its own
 
 
 def prepare(folder: Path) -> None:
     """Make what guests would make slowly."""
-    for version in ("16", "22"):
-        module.ensure(version, root.ensure(version))
-    root.ensure("sipp")
-    parts = ("roots/16", "roots/22", "roots/sipp", "modules")
+    roots = [root.ensure(version) for version in (*_VERSIONS, "sipp")]
+    modules = [module.ensure(version, root.ensure(version)) for version in _VERSIONS]
+    parts = [path.relative_to(cache.directory()) for path in (*roots, *modules)]
     subprocess.run(["tar", "-c", "-C", cache.directory(), "-f", folder / LAB, *parts], check=True)
     compile_program(folder, "-O2")
     for part in ("lab", "profiler", "tests"):
