@@ -222,7 +222,7 @@ def sample(
 
 
 def outside_of_leaf(target: TestProgram) -> tuple[int, ...]:
-    """What gdb sees outside of the leaf, in the main thread.
+    """What gdb sees outside of the leaf, of a program with one thread.
 
     At one instruction of `work_aligned`, built with -Os, gdb itself loses the way (5 of 400 stops).
     """

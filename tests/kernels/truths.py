@@ -69,11 +69,7 @@ def check_program_stacks(place: Place) -> str:
     """Stacks of a program in and around system calls have the callers that gdb sees."""
     with running(place.frames, "sm") as target:
         with unwinding(target.pid) as one:
-            stacks = sample_until(
-                one,
-                target.pid,
-                lambda found: sum(bool(stack.kernel) for stack in found) >= _SAMPLES,
-            )
+            stacks = sample_until(one, target.pid, are_enough)
         callers = outside_of_leaf(target)
     right = sum(stack.frames[-len(callers) :] == callers for stack in stacks)
     assert right == len(stacks), f"{right} of {len(stacks)}"
