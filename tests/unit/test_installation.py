@@ -66,7 +66,7 @@ def test_setuptools_that_reads_no_pyproject_builds_the_same_package(tree: Path) 
 
 def test_an_installed_package_runs_and_finds_its_bpf_sources(tree: Path, tmp_path: Path) -> None:
     home = tmp_path / "venv"
-    venv.create(home)
+    venv.create(home, system_site_packages=True)  # which may be where dependencies are
     pip = [sys.executable, "-m", "pip", "--python", str(home / "bin/python")]
     options = ["--quiet", "--no-deps", "--no-index", "--no-compile", "--no-cache-dir"]
     subprocess.run([*pip, "install", *options, build(tree, "wheel")], check=True)
