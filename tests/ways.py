@@ -1,4 +1,7 @@
-"""What tests take of the ways to attach that the kernel has; asked only where they run as root."""
+"""What tests take of the ways to attach that the kernel has.
+
+Ask in tests, not when they are collected: that happens without root, and in each worker.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ from profiler.linux.probe_link_kinds import ProbeLinkKind, probe_link_errno
 from profiler.probes.attach import Variant, variants_here
 
 
-def walks_here() -> tuple[Variant, ...]:
-    """Return the best way that walks by iterators, if the kernel has them, and by tail calls."""
-    return tuple({way.iterator: way for way in reversed(variants_here())}.values())
+def walk_here(iterator: bool) -> Variant | None:
+    """Return the best variant that walks by iterators or by tail calls, None without any."""
+    return next((variant for variant in variants_here() if variant.iterator == iterator), None)
 
 
-def way_name(way: Variant) -> str:
-    """Return what a test's name says of a way."""
-    return f"{way.links.value}-{way.iterator}"
+def way_name(variant: Variant) -> str:
+    """Return what a test's name says of a variant."""
+    return f"{variant.links.value}-{variant.iterator}"
 
 
 def plain_links() -> ProbeLinkKind:

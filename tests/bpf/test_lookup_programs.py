@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from profiler.probes.attach import Variant, load_programs, variants_here
+from profiler.probes.attach import VARIANTS, Variant, load_programs
 from profiler.unwind.kernel_tables import TableLibrary
 from tests.ways import way_name
 
@@ -32,7 +32,7 @@ RANGE = {
 }
 
 
-@pytest.mark.parametrize("variant", variants_here(), ids=way_name)
+@pytest.mark.parametrize("variant", VARIANTS, ids=way_name)
 @pytest.mark.parametrize(
     "known",
     [
@@ -49,6 +49,8 @@ RANGE = {
     + ["no unlock", "entries only"],
 )
 def test_programs_load(variant: Variant, known: dict[str, int]) -> None:
+    if variant.why_not_here():
+        return  # this kernel lacks it
     definitions = {
         **TableLibrary().definitions(),
         "TARGET_TGID": os.getpid(),
