@@ -6,7 +6,7 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 PR_SET_NO_NEW_PRIVS = 38
 PR_SET_SECCOMP = 22
@@ -14,6 +14,7 @@ SECCOMP_MODE_FILTER = 2
 SECCOMP_RET_ALLOW = 0x7FFF0000
 SECCOMP_RET_ERRNO = 0x00050000
 _LOAD_NUMBER = (0x20, 0, 0, 0)  # seccomp_data.nr
+_LOAD_ARGUMENT = (0x20, 0, 0, 16)  # the lower half of seccomp_data.args[0]
 _JUMP_IF_EQUAL = 0x15
 _RETURN = 0x06
 
@@ -28,9 +29,27 @@ def deny_others(numbers: Collection[int], error: int) -> None:
     _install(numbers, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | error)
 
 
+def deny_with_argument(call: Collection[int], error: int) -> None:
+    """Let a system call fail with `error` where its first argument is this: (number, argument)."""
+    number, argument = call
+    _install_code(
+        (
+            _LOAD_NUMBER,
+            (_JUMP_IF_EQUAL, 0, 2, number),
+            _LOAD_ARGUMENT,
+            (_JUMP_IF_EQUAL, 1, 0, argument),
+            (_RETURN, 0, 0, SECCOMP_RET_ALLOW),
+            (_RETURN, 0, 0, SECCOMP_RET_ERRNO | error),
+        )
+    )
+
+
 def _install(numbers: Collection[int], answer: int, other_answer: int) -> None:
     jumps = ((_JUMP_IF_EQUAL, len(numbers) - at, 0, n) for at, n in enumerate(numbers))
-    code = (_LOAD_NUMBER, *jumps, (_RETURN, 0, 0, other_answer), (_RETURN, 0, 0, answer))
+    _install_code((_LOAD_NUMBER, *jumps, (_RETURN, 0, 0, other_answer), (_RETURN, 0, 0, answer)))
+
+
+def _install_code(code: Sequence[tuple[int, int, int, int]]) -> None:
     instructions = b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
     buffer = ctypes.create_string_buffer(instructions, len(instructions))
     program = ctypes.create_string_buffer(struct.pack("@HP", len(code), ctypes.addressof(buffer)))
