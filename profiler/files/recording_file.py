@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from profiler.errors import UsageError
-from profiler.files.serializer import Json, MismatchError, decode, encode
+from profiler.files.serializer import Json, MismatchError, decode, members
 from profiler.model.recording import SCHEMA, Distribution, Recording
 
 FILE_NAME = "recording"
@@ -28,7 +28,9 @@ _CHUNK_BYTES = 1024 * 1024
 
 def write_recording(recording: Recording, out: BinaryIO) -> None:
     """Write the recording; equal recordings give equal bytes."""
-    text = json.dumps(encode(recording), allow_nan=False, separators=(",", ":"))
+    text = json.dumps(
+        recording, default=members, allow_nan=False, check_circular=False, separators=(",", ":")
+    )
     with gzip.GzipFile(filename="", mode="wb", fileobj=out, mtime=0) as packed:
         packed.write(text.encode("ascii"))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from enum import Enum
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
@@ -39,14 +39,20 @@ def encode(value: object) -> Json:
     """Return the JSON value of a dataclass, a tuple or a plain value."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, Enum):
-        return encode(value.value)
     if isinstance(value, tuple):
         return [encode(item) for item in value]
-    if dataclasses.is_dataclass(value):
-        kind: Any = type(value)
-        return {name: encode(getattr(value, name)) for name in _field_names(kind)}
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    shown = members(value)
+    if isinstance(shown, dict):
+        return {name: encode(item) for name, item in shown.items()}
+    return encode(shown)
+
+
+def members(value: object) -> object:
+    """Return what stands for a dataclass or an enum, one level deep, as json.dumps asks for it."""
+    if isinstance(value, Enum):
+        return value.value
+    kind: Any = type(value)
+    return {name: getattr(value, name) for name in _field_names(kind)}
 
 
 def decode(kind: type[T], value: Json) -> T:
@@ -57,14 +63,16 @@ def decode(kind: type[T], value: Json) -> T:
 
 @cache
 def _field_names(kind: Any) -> tuple[str, ...]:
+    if not dataclasses.is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} has no JSON form")
     return tuple(field.name for field in dataclasses.fields(kind))
 
 
 @cache
 def _decoder(kind: Any) -> Callable[[Json], Any]:
     """Return the function that reads one type; built once, as a recording has 100,000 samples."""
-    if kind in _SCALARS:
-        return _SCALARS[kind]
+    if kind in _PLAIN:
+        return _PLAIN[kind]
     if dataclasses.is_dataclass(kind):
         return _object_decoder(kind)
     arguments = typing.get_args(kind)
@@ -85,19 +93,23 @@ def _object_decoder(kind: Any) -> Callable[[Json], Any]:
     def read(value: Json) -> Any:
         if not isinstance(value, dict):
             raise MismatchError(f"is {_shown(value)}, not an object")
-        if missing := names - value.keys():
-            raise MismatchError(f"misses field {min(missing)!r}")
-        if len(value) > len(names):
-            raise MismatchError(f"has an unknown field {min(value.keys() - names)[:40]!r}")
-        read_fields = []
-        for name, read_field in fields:
-            try:
-                read_fields.append(read_field(value[name]))
-            except MismatchError as error:
-                raise error.inside(f".{name}") from None
-        return kind(*read_fields)
+        if value.keys() != names:
+            raise MismatchError(_wrong_names(value.keys(), names))
+        done: list[Any] = []
+        try:
+            for name, read_field in fields:
+                done.append(read_field(value[name]))
+        except MismatchError as error:
+            raise error.inside(f".{fields[len(done)][0]}") from None
+        return kind(*done)
 
     return read
+
+
+def _wrong_names(found: Set[str], wanted: Set[str]) -> str:
+    if missing := wanted - found:
+        return f"misses field {min(missing)!r}"
+    return f"has an unknown field {min(found - wanted)[:40]!r}"
 
 
 def _list_decoder(readers: list[Callable[[Json], Any]], is_open: bool) -> Callable[[Json], Any]:
@@ -106,16 +118,16 @@ def _list_decoder(readers: list[Callable[[Json], Any]], is_open: bool) -> Callab
     def read(value: Json) -> Any:
         if not isinstance(value, list):
             raise MismatchError(f"is {_shown(value)}, not a list")
+        if not is_open and len(value) != len(readers):
+            raise MismatchError(f"has {len(value)} items, not {len(readers)}")
         wanted = readers * len(value) if is_open else readers
-        if len(value) != len(wanted):
-            raise MismatchError(f"has {len(value)} items, not {len(wanted)}")
-        items = []
-        for index, (read_item, item) in enumerate(zip(wanted, value, strict=True)):
-            try:
-                items.append(read_item(item))
-            except MismatchError as error:
-                raise error.inside(f"[{index}]") from None
-        return tuple(items)
+        done: list[Any] = []
+        try:
+            for read_item, item in zip(wanted, value, strict=True):
+                done.append(read_item(item))
+        except MismatchError as error:
+            raise error.inside(f"[{len(done)}]") from None
+        return tuple(done)
 
     return read
 
@@ -155,9 +167,23 @@ def _shown(value: Json) -> str:
     return "null" if value is None else ascii(value)[:40]
 
 
-_SCALARS: dict[Any, Callable[[Json], Any]] = {
+_each_integer = _list_decoder([_integer], is_open=True)
+
+
+def _integers(value: Json) -> tuple[int, ...]:
+    """Read a list of whole numbers; there are thousands of them, and nearly all are right."""
+    if isinstance(value, list) and _INTEGER.issuperset(map(type, value)):
+        numbers = typing.cast("list[int]", value)
+        if max(map(abs, numbers), default=0) <= INT_MAX:
+            return tuple(numbers)
+    return typing.cast("tuple[int, ...]", _each_integer(value))
+
+
+_INTEGER = frozenset((int,))
+_PLAIN: dict[Any, Callable[[Json], Any]] = {
     int: _integer,
     float: _number,
     bool: _plain_decoder(bool, "true or false"),
     str: _plain_decoder(str, "a string"),
+    tuple[int, ...]: _integers,
 }

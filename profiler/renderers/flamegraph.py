@@ -7,7 +7,7 @@ flamegraph.js adds zoom, search and selection.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import resources
 from typing import TextIO
@@ -17,6 +17,7 @@ from profiler.model.profile import Profile
 from profiler.renderers import numbers
 from profiler.renderers.labels import clip, target_label, window_label
 from profiler.renderers.lanes import Lane, comparison_lanes, sample_lanes
+from profiler.renderers.shared import shared
 from profiler.renderers.tree import Node, build, keep_heaviest
 
 _ROW_HEIGHT = 18
@@ -46,7 +47,8 @@ class Graph:
     title: str
     caption: str
     lane_word: str  # thread or container
-    lanes: tuple[Lane, ...]
+    drawn: tuple[Node, ...]  # the root first; without any weight none
+    left_out: int  # nodes that are too narrow to draw
     weigh: Callable[[int], str]  # a weight with its unit
     nothing: str  # shown when there is no lane
 
@@ -61,6 +63,7 @@ def render_comparisons(profile: Profile, out: TextIO) -> None:
     _write(comparison_graph(profile), out)
 
 
+@shared
 def sample_graph(profile: Profile) -> Graph:
     """Return the graph of CPU samples."""
     quality = profile.stack_quality
@@ -74,16 +77,19 @@ def sample_graph(profile: Profile) -> Graph:
         seconds = weight / profile.frequency_hz
         return f"{numbers.counted(weight, 'sample')}, {numbers.duration(seconds * 1e9)}"
 
+    drawn, left_out = _drawn(sample_lanes(profile), "all threads")
     return Graph(
         title=f"CPU time of {target_label(profile)}",
         caption=caption,
         lane_word="thread",
-        lanes=sample_lanes(profile),
+        drawn=drawn,
+        left_out=left_out,
         weigh=weigh,
         nothing="No sample was taken.",
     )
 
 
+@shared
 def comparison_graph(profile: Profile) -> Graph:
     """Return the graph of comparisons in lookups."""
     counted = sum(container.lookups.verified for container in profile.containers)
@@ -91,14 +97,24 @@ def comparison_graph(profile: Profile) -> Graph:
         f"{window_label(profile)}: comparisons of {numbers.counted(counted, 'lookup')} counted "
         f"exactly, by the stacks that made them; {profile.lookup_accounting.missed:,} lookups lost"
     )
+    drawn, left_out = _drawn(comparison_lanes(profile), "all containers")
     return Graph(
         title=f"Comparisons in container lookups of {target_label(profile)}",
         caption=caption,
         lane_word="container",
-        lanes=comparison_lanes(profile),
+        drawn=drawn,
+        left_out=left_out,
         weigh=lambda weight: f"{numbers.count(weight)} comparison{'' if weight == 1 else 's'}",
         nothing="No comparison was counted.",
     )
+
+
+def _drawn(lanes: Iterable[Lane], root_label: str) -> tuple[tuple[Node, ...], int]:
+    """Return the nodes that are worth drawing, and how many are not."""
+    nodes = build(lanes, root_label)
+    total = nodes[0].weight
+    drawn = keep_heaviest(nodes, total * _PIXELS_MIN / _DRAWN_WIDTH, _FRAMES_MAX) if total else ()
+    return drawn, len(nodes) - len(drawn)
 
 
 def read_asset(name: str) -> str:
@@ -125,9 +141,7 @@ def _write(graph: Graph, out: TextIO) -> None:
 
 
 def _svg(graph: Graph, attributes: str, inside: str, head_height: int) -> str:
-    nodes = build(graph.lanes, f"all {graph.lane_word}s")
-    total = nodes[0].weight
-    drawn = keep_heaviest(nodes, total * _PIXELS_MIN / _DRAWN_WIDTH, _FRAMES_MAX) if total else ()
+    drawn = graph.drawn
     top = head_height + _BAR_HEIGHT
     bottom = top + (max((node.depth for node in drawn), default=0) + 1) * _ROW_HEIGHT
     parts = [
@@ -137,8 +151,9 @@ def _svg(graph: Graph, attributes: str, inside: str, head_height: int) -> str:
     ]
     if drawn:
         parts += [_bar(graph, drawn, head_height), '<g class="frames">\n']
+        total = drawn[0].weight
         parts += [_frame(graph, node, total, top) for node in drawn]
-        parts.append(f"{_left_out(len(nodes) - len(drawn), bottom)}</g>\n")
+        parts.append(f"{_left_out(graph.left_out, bottom)}</g>\n")
     else:
         parts.append(f'<text class="empty" x="10" y="{top}">{escape(graph.nothing)}</text>\n')
     return "".join([*parts, "</svg>\n"])

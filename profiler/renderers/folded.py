@@ -6,9 +6,11 @@ Kernel frames end in `_[k]`. A `;` in a name is written `\\x3b`; line breaks can
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TextIO
 
 from profiler.model.profile import Profile
+from profiler.renderers.labels import KEPT_MAX
 from profiler.renderers.lanes import Lane, comparison_lanes, sample_lanes
 
 
@@ -25,9 +27,11 @@ def render_comparisons(profile: Profile, out: TextIO) -> None:
 def _write(lanes: Iterable[Lane], out: TextIO) -> None:
     for lane in lanes:
         for frames, weight in lane.stacks:
-            names = [_escape(lane.label), *(_escape(*frame) for frame in frames)]
+            names = map(_escape, ((lane.label, "lane"), *frames))
             out.write(f"{';'.join(names)} {weight}\n")
 
 
-def _escape(label: str, kind: str = "user") -> str:
+@lru_cache(maxsize=KEPT_MAX)
+def _escape(frame: tuple[str, str]) -> str:
+    label, kind = frame
     return label.replace(";", "\\x3b") + ("_[k]" if kind == "kernel" else "")

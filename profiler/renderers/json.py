@@ -8,6 +8,7 @@ samples and call stacks are left to cpu.folded and profile.speedscope.json.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TextIO
 
 from profiler.files.serializer import Json, encode
@@ -25,7 +26,7 @@ def render(profile: Profile, out: TextIO) -> None:
 
 def document(profile: Profile) -> dict[str, Json]:
     """Return the object that is written."""
-    fields = encode(profile)
+    fields = encode(replace(profile, samples=(), stacks=(), lookup_stacks=()))
     assert isinstance(fields, dict)
     for name in (*_ELSEWHERE, *_RENAMED):
         del fields[name]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from profiler.model.profile import CallSiteUse, ContainerUse, NamedStack, Profile
 from profiler.renderers import numbers
 
 LABEL_MAX = 300  # characters; longer names are cut in everything that draws
+KEPT_MAX = 1 << 14  # names that are made ready to show only once: each occurs in many stacks
 
 _ELLIPSIS = "…"
 _IDLE_RATIO = 0.01  # of one CPU: a process that uses less does not explain a problem
@@ -91,10 +94,18 @@ def shown_frames(stack: NamedStack) -> tuple[tuple[str, str], ...]:
     Kinds: user, inferred, unnamed, kernel, truncated.
     """
     first_kernel = len(stack.frames) - stack.kernel_count
-    frames = [
-        (printable(name), frame_kind(name) if index < first_kernel else "kernel")
-        for index, name in enumerate(stack.frames)
-    ]
-    if stack.cause is not None:
-        frames.insert(0, (f"[stack truncated: {clip(stack.cause, LABEL_MAX)}]", "truncated"))
-    return tuple(frames)
+    user = map(_shown_user, stack.frames[:first_kernel])
+    frames = (*user, *map(_shown_kernel, stack.frames[first_kernel:]))
+    if stack.cause is None:
+        return frames
+    return ((f"[stack truncated: {clip(stack.cause, LABEL_MAX)}]", "truncated"), *frames)
+
+
+@lru_cache(maxsize=KEPT_MAX)
+def _shown_user(name: str) -> tuple[str, str]:
+    return printable(name), frame_kind(name)
+
+
+@lru_cache(maxsize=KEPT_MAX)
+def _shown_kernel(name: str) -> tuple[str, str]:
+    return printable(name), "kernel"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from profiler.model.profile import Profile
 from profiler.renderers.labels import container_label, shown_frames
+from profiler.renderers.shared import shared
 from profiler.renderers.thread_groups import lane_namer
 
 
@@ -29,6 +30,7 @@ class Lane:
         return sum(weight for _, weight in self.stacks)
 
 
+@shared
 def sample_lanes(profile: Profile) -> tuple[Lane, ...]:
     """Return one lane for each sampled thread or thread group, busiest first, in samples."""
     lane_of = lane_namer(profile)
@@ -37,6 +39,7 @@ def sample_lanes(profile: Profile) -> tuple[Lane, ...]:
     return _lanes(profile, rows)
 
 
+@shared
 def comparison_lanes(profile: Profile) -> tuple[Lane, ...]:
     """Return one lane for each container that was searched; weights are comparisons."""
     weights = whole_numbers([weighted.comparisons for weighted in profile.lookup_stacks])
@@ -61,9 +64,15 @@ def whole_numbers(weights: list[float]) -> list[int]:
     return floors
 
 
+@shared
+def shown_stacks(profile: Profile) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Return the frames of each stack as (label, kind), root first."""
+    return tuple(map(shown_frames, profile.stacks))
+
+
 def _lanes(profile: Profile, rows: Iterable[tuple[str, int, int]]) -> tuple[Lane, ...]:
     """Group (lane, stack, weight) by lane; stacks that look the same are added up."""
-    shown = [shown_frames(stack) for stack in profile.stacks]
+    shown = shown_stacks(profile)
     lanes: dict[str, Counter[tuple[tuple[str, str], ...]]] = {}
     for label, stack, weight in rows:
         lanes.setdefault(label, Counter())[shown[stack]] += weight

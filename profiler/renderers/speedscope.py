@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TextIO
+from functools import lru_cache
+from typing import TextIO, cast
 
 from profiler.files.serializer import Json
 from profiler.model.profile import Profile
-from profiler.renderers.labels import LABEL_MAX, clip, shown_frames, target_label
-from profiler.renderers.lanes import comparison_lanes
+from profiler.renderers.labels import KEPT_MAX, LABEL_MAX, clip, target_label
+from profiler.renderers.lanes import comparison_lanes, shown_stacks
 from profiler.renderers.thread_groups import lane_namer
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
@@ -25,7 +26,10 @@ Frames = dict[tuple[str, bool], int]  # name and whether it is the kernel's: ind
 
 def render(profile: Profile, out: TextIO) -> None:
     """Write the profile as one JSON object."""
-    json.dump(document(profile), out, allow_nan=False, separators=(",", ":"))
+    # dumps, since dump does not use the encoder that is written in C.
+    out.write(
+        json.dumps(document(profile), allow_nan=False, check_circular=False, separators=(",", ":"))
+    )
     out.write("\n")
 
 
@@ -50,7 +54,7 @@ def _threads(profile: Profile, frames: Frames) -> list[Json]:
 
     A sample weighs its interval.
     """
-    stacks = [_indices(shown_frames(stack), frames) for stack in profile.stacks]
+    stacks = [_indices(stack, frames) for stack in shown_stacks(profile)]
     lane_of = lane_namer(profile)
     by_lane = defaultdict(list)
     for sample in sorted(profile.samples, key=lambda sample: sample.time_ns):
@@ -74,8 +78,13 @@ def _comparisons(profile: Profile, frames: Frames) -> list[Json]:
 
 def _indices(stack: Iterable[tuple[str, str]], frames: Frames) -> list[int]:
     """Return a stack as indices into the shared frames, which grow by those that are new."""
-    keys = ((clip(label, LABEL_MAX), kind == "kernel") for label, kind in stack)
-    return [frames.setdefault(key, len(frames)) for key in keys]
+    return [frames.setdefault(_key(frame), len(frames)) for frame in stack]
+
+
+@lru_cache(maxsize=KEPT_MAX)
+def _key(frame: tuple[str, str]) -> tuple[str, bool]:
+    label, kind = frame
+    return clip(label, LABEL_MAX), kind == "kernel"
 
 
 def _frame(name: str, is_kernel: bool) -> Json:
@@ -90,6 +99,6 @@ def _sampled(name: str, unit: str, samples: list[list[int]], weights: list[int])
         "unit": unit,
         "startValue": 0,
         "endValue": sum(weights),
-        "samples": [list(stack) for stack in samples],
-        "weights": list(weights),
+        "samples": cast("list[Json]", samples),
+        "weights": cast("list[Json]", weights),
     }

@@ -37,8 +37,11 @@ def build(lanes: Iterable[Lane], root_label: str) -> tuple[Node, ...]:
             branch = root
             branch.weight += weight
             for frame in ((lane.label, "lane"), *frames):
-                branch = branch.children.setdefault(frame, _Branch())
-                branch.weight += weight
+                child = branch.children.get(frame)
+                if child is None:
+                    child = branch.children[frame] = _Branch()
+                child.weight += weight
+                branch = child
     return tuple(_flatten(root, root_label))
 
 
@@ -59,8 +62,10 @@ def _flatten(root: _Branch, root_label: str) -> Iterator[Node]:
     while waiting:
         branch, (label, kind), depth, start = waiting.pop()
         yield Node(label, kind, depth, start, branch.weight)
-        children = sorted(branch.children.items(), key=lambda item: (-item[1].weight, item[0]))
-        child_start = start + sum(child.weight for _, child in children)
+        children = list(branch.children.items())
+        if len(children) > 1:  # most have one
+            children.sort(key=lambda item: (-item[1].weight, item[0]))
+        child_start = start + sum([child.weight for _, child in children])
         for frame, child in reversed(children):  # the first child is taken from the stack first
             child_start -= child.weight
             waiting.append((child, frame, depth + 1, child_start))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from profiler.model.recording import Recording
+from profiler.model.recording import Frame, Recording, Stack
 from profiler.report.frame_names import file_name, frame_name
 
 # Where every thread begins: the C library, and Asterisk's wrapper (main/utils.c, dummy_start).
@@ -17,26 +17,31 @@ _C_LIBRARIES = ("libc.so", "libc-2", "libpthread", "ld-linux", "ld-musl", "ld-2"
 
 def thread_roles(recording: Recording) -> dict[int, str]:
     """Return what each sampled thread runs, e.g. "do_monitor (chan_sip.so)", by tid."""
+    in_c_library = tuple(file_name(file.path).startswith(_C_LIBRARIES) for file in recording.files)
+    own = tuple(_is_own(frame, in_c_library) for frame in recording.frames)
+    starts = [_start_frame(stack, own) for stack in recording.stacks]
     seen: dict[int, Counter[int]] = {}
-    for sample in recording.samples:
-        if recording.stacks[sample.stack].cause is None:
-            start = _start_frame(recording, sample.stack)
-            if start is not None:
-                seen.setdefault(sample.tid, Counter())[start] += 1
-    return {tid: _role(recording, starts.most_common(1)[0][0]) for tid, starts in seen.items()}
+    counts = Counter((sample.tid, sample.stack) for sample in recording.samples)
+    for (tid, stack), count in counts.items():
+        start = starts[stack]
+        if start is not None:
+            seen.setdefault(tid, Counter())[start] += count
+    return {tid: _role(recording, found.most_common(1)[0][0]) for tid, found in seen.items()}
 
 
-def _start_frame(recording: Recording, stack: int) -> int | None:
-    found = recording.stacks[stack]
-    for index in reversed(found.frames[found.kernel_count :]):
-        frame = recording.frames[index]
-        path = recording.files[frame.file].path if frame.file is not None else ""
-        if file_name(path).startswith(_C_LIBRARIES):
-            continue
-        name = (frame.symbol or "").lstrip("~").partition("@")[0]
-        if name not in _COMMON_STARTS:
-            return index
-    return None
+def _is_own(frame: Frame, in_c_library: tuple[bool, ...]) -> bool:
+    """Return whether a frame says more than that a thread begins."""
+    if frame.file is not None and in_c_library[frame.file]:
+        return False
+    return (frame.symbol or "").lstrip("~").partition("@")[0] not in _COMMON_STARTS
+
+
+def _start_frame(stack: Stack, own: tuple[bool, ...]) -> int | None:
+    """Return the outermost frame of its own that a whole stack has."""
+    if stack.cause is not None:
+        return None
+    user = stack.frames[stack.kernel_count :]
+    return next((index for index in reversed(user) if own[index]), None)
 
 
 def _role(recording: Recording, index: int) -> str:

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from profiler.model.profile import Profile
+from profiler.renderers.shared import shared
+from tests import examples
+
+
+def test_one_profile_is_drawn_once() -> None:
+    asked: list[Profile] = []
+    draw = shared(lambda profile: (asked.append(profile), len(asked))[1])
+    first, second = examples.empty(), examples.empty()
+    assert [draw(first), draw(first), draw(second), draw(second), draw(first)] == [1, 1, 2, 2, 3]
+    assert all(a is b for a, b in zip(asked, (first, second, first), strict=True))
