@@ -1,24 +1,29 @@
 """Fetches debug files by build id from the servers in DEBUGINFOD_URLS; without it, never.
 
 Protocol: elfutils debuginfod(8), GET URL/buildid/HEX/debuginfo. What was fetched is kept in the
-user's cache directory and checked again whenever it is used.
+user's cache directory and checked again whenever it is used. A server that does not answer is not
+asked again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 
 from profiler.binary.debug_files import OpenFile, open_with_build_id
 
-TIMEOUT_S = 10.0  # without a byte from the server
+TIMEOUT_S = 2.0  # without an answer, or without a further byte of the file
 TOTAL_TIMEOUT_S = 60.0
 MAX_FILE_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 18
@@ -29,8 +34,9 @@ class Debuginfod:
     """A client for the servers in `urls`, which are separated by spaces."""
 
     def __init__(self, urls: str, cache: Path) -> None:
-        self._urls = tuple(url.rstrip("/") for url in urls.split() if _is_web(url))
+        self._urls = [url.rstrip("/") for url in urls.split() if _is_web(url)]
         self._cache = cache
+        self.problems: list[str] = []  # what was wrong with servers, so far
 
     @classmethod
     def from_environment(cls) -> Debuginfod | None:
@@ -48,25 +54,21 @@ class Debuginfod:
         known = open_with_build_id(path, build_id)
         if known is not None:
             return known
-        for url in self._urls:
-            with contextlib.suppress(OSError, HTTPException, ValueError):
-                self._fetch(f"{url}/buildid/{build_id}/debuginfo", path)
+        for url in tuple(self._urls):
+            with suppress(OSError, ValueError):
+                self._fetch(url, build_id, path)
                 found = open_with_build_id(path, build_id)
                 if found is not None:
                     return found
                 path.unlink()
         return None
 
-    def _fetch(self, url: str, path: Path) -> None:
+    def _fetch(self, url: str, build_id: str, path: Path) -> None:
         self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        request = urllib.request.Request(url, headers={"User-Agent": "ebpf-prof"})
-        with (
-            urllib.request.urlopen(request, timeout=TIMEOUT_S) as response,
-            # Renamed only when whole; mkstemp follows no link that someone put there.
-            tempfile.NamedTemporaryFile(dir=self._cache, delete=False) as file,
-        ):
+        # Renamed only when whole; mkstemp follows no link that someone put there.
+        with tempfile.NamedTemporaryFile(dir=self._cache, delete=False) as file:
             try:
-                for chunk in _chunks(response):
+                for chunk in self._download(url, build_id):
                     file.write(chunk)
                 file.flush()
                 Path(file.name).replace(path)
@@ -74,17 +76,70 @@ class Debuginfod:
                 Path(file.name).unlink()
                 raise
 
+    def _download(self, url: str, build_id: str) -> Iterator[bytes]:
+        """Yield a file of a server; OSError if it has none. One that fails is not asked again."""
+        request = urllib.request.Request(
+            f"{url}/buildid/{build_id}/debuginfo", headers={"User-Agent": "ebpf-prof"}
+        )
+        try:
+            with _answer(request) as response:
+                yield from _chunks(response)
+        except HTTPError:  # an answer: it has no such file
+            raise
+        except (OSError, HTTPException, RuntimeError) as error:  # of a thread that cannot start
+            self._urls.remove(url)
+            self.problems.append(
+                f"the debuginfod server {_host(url)} failed ({_reason(error)}) and was not asked "
+                "again: names that only it knows are missing; without DEBUGINFOD_URLS no server "
+                "is asked"
+            )
+            raise OSError(f"{url} failed") from error
+
+
+def _answer(request: urllib.request.Request) -> HTTPResponse:
+    """Return the answer to a request; TimeoutError when none has come in time.
+
+    It is asked for in a thread of its own, since nothing bounds how long a name is looked up.
+    """
+    answers: SimpleQueue[HTTPResponse | Exception] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(urllib.request.urlopen(request, timeout=TIMEOUT_S))
+        except Exception as error:  # raised again below
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=TIMEOUT_S)
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
 
 def _chunks(response: HTTPResponse) -> Iterator[bytes]:
     deadline = time.monotonic() + TOTAL_TIMEOUT_S
     size = 0
-    while chunk := response.read(CHUNK_BYTES):
+    while chunk := response.read1(CHUNK_BYTES):
         size += len(chunk)
         if size > MAX_FILE_BYTES:
             raise ValueError(f"more than {MAX_FILE_BYTES} bytes")
         if time.monotonic() > deadline:
-            raise TimeoutError("too slow")
+            raise OSError(f"one file takes more than {TOTAL_TIMEOUT_S:g} s")
         yield chunk
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]  # a password may stand before it
+
+
+def _reason(error: Exception) -> str:
+    reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, TimeoutError):
+        return f"silent for {TIMEOUT_S:g} s"
+    return getattr(reason, "strerror", None) or str(reason)
 
 
 def _is_web(url: str) -> bool:

@@ -91,7 +91,8 @@ class NamingSession:
     def problems(self) -> tuple[str, ...]:
         """Return what could not be read while naming."""
         found = (problem for names in self._names for problem in sorted(names.problems))
-        return (*self._unreadable, *found)
+        servers = self._debuginfod.problems if self._debuginfod is not None else ()
+        return (*self._unreadable, *found, *servers)
 
     @cached_property
     def _kernel(self) -> Kallsyms | None:

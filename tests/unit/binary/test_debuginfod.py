@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -92,8 +94,71 @@ def test_file_beyond_the_bound_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unreachable_server_is_no_error(tmp_path: Path) -> None:
-    assert Debuginfod("http://127.0.0.1:1", tmp_path).find(BUILD_ID) is None
+def test_unreachable_server_is_reported(tmp_path: Path) -> None:
+    client = Debuginfod("http://127.0.0.1:1", tmp_path)
+    assert client.find(BUILD_ID) is None
+    assert "server 127.0.0.1:1 failed (Connection refused)" in client.problems[0]
+
+
+def test_no_password_is_reported(tmp_path: Path) -> None:
+    client = Debuginfod("http://user:secret@127.0.0.1:1", tmp_path)
+    client.find(BUILD_ID)
+    assert "server 127.0.0.1:1 failed" in client.problems[0]
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A port that connections to are accepted on, and nobody answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as listening:
+        listening.setblocking(False)
+        yield listening
+
+
+def connections(listening: socket.socket) -> int:
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            listening.accept()[0].close()
+            count += 1
+    return count
+
+
+def test_a_silent_server_is_asked_once(
+    silent: socket.socket,
+    server: Server,
+    program: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(debuginfod, "TIMEOUT_S", 0.1)
+    server.files[f"/buildid/{BUILD_ID}/debuginfo"] = program
+    client = Debuginfod(f"http://127.0.0.1:{silent.getsockname()[1]} {server.url}", tmp_path)
+    other = BUILD_ID.replace("00", "99")
+    assert client.find(other) is None
+    assert client.find(BUILD_ID) is not None
+    assert connections(silent) == 1
+    assert server.asked == [f"/buildid/{each}/debuginfo" for each in (other, BUILD_ID)]
+    (said,) = client.problems
+    assert "failed (silent for 0.1 s) and was not asked again" in said
+
+
+def test_a_server_whose_name_nobody_looks_up_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(debuginfod, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait() and [])
+    client = Debuginfod("http://symbols.example", tmp_path)
+    assert client.find(BUILD_ID) is None
+    assert "symbols.example failed (silent for 0.1 s)" in client.problems[0]
+    answered.set()
+
+
+def test_a_server_that_has_nothing_is_asked_again(server: Server, tmp_path: Path) -> None:
+    client = Debuginfod(server.url, tmp_path)
+    assert client.find(BUILD_ID) is client.find(BUILD_ID) is None
+    assert len(server.asked) == 2
+    assert client.problems == []
 
 
 def test_only_web_servers_and_build_ids_are_accepted(
