@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from iced_x86 import (
     Decoder,
@@ -73,9 +73,8 @@ class Memory:
         return self.displacement if fixed else None
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """One decoded instruction.
+class Instruction(NamedTuple):
+    """One decoded instruction; a tuple, since tens of thousands are made to infer names.
 
     `first` and `second` are the registers that its first two operands (destination first) name,
     None where such an operand is no general register. `writes` is the mask of general registers it
@@ -108,6 +107,13 @@ class Instruction:
         return self.address + len(self.code)
 
     @property
+    def is_relative(self) -> bool:
+        """Whether it means something else at another address."""
+        return self.target is not None or (
+            self.memory is not None and self.memory.address is not None
+        )
+
+    @property
     def text(self) -> str:
         """The instruction in AT&T syntax, for example "push %rbp"."""
         return _FORMATTER.format(Decoder(64, self.code, ip=self.address).decode())
@@ -134,8 +140,16 @@ def decode(code: bytes, offset: int = 0, address: int = 0) -> Instruction:
 def decode_all(code: bytes, address: int = 0) -> Iterator[Instruction]:
     """Yield the instructions of `code` one after the other; raises DecodeError where one is bad."""
     for decoded in Decoder(64, code, ip=address):
-        start = decoded.ip - address
-        yield _instruction(decoded, code[start : start + decoded.len])
+        place = decoded.ip
+        own = code[place - address : place - address + decoded.len]
+        known = _known.get(own)
+        if known is not None:
+            yield Instruction(place, *known[1:])
+            continue
+        made = _instruction(decoded, own)
+        if len(_known) < _KNOWN_MAX and not made.is_relative:
+            _known[own] = made
+        yield made
 
 
 def _names(values: Any) -> dict[Any, str]:
@@ -173,6 +187,8 @@ _IMMEDIATE_BITS = {
     OpKind.IMMEDIATE8TO64: 64,
     OpKind.IMMEDIATE32TO64: 64,
 }
+_KNOWN_MAX = 1 << 12
+_known: dict[bytes, Instruction] = {}  # by their bytes; every second one was seen before
 _EFFECTS = InstructionInfoFactory()
 _FORMATTER = Formatter(FormatterSyntax.GAS)
 _FORMATTER.uppercase_hex = False

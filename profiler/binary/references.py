@@ -20,16 +20,20 @@ from profiler.binary.relocations import slot_of_stub, stub_section
 from profiler.binary.symtab import read_dynsym
 
 # lea disp32(%rip), %r64: REX.W (and R), 8D, ModRM with mod 00 and r/m 101.
-_LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(.{4}))", re.DOTALL)
+_LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=.{4})", re.DOTALL)
 # The same, and in a file at a fixed address: mov $imm32, %r32; push $imm32; mov $imm32 to a
 # register plus disp8, to the stack, or to disp32(%rip).
 _ADDRESS = re.compile(
     rb"(?:[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]|[\xb8-\xbf\x68]"
-    rb"|\xc7(?:[\x40-\x43\x45-\x47].|\x04\x24|\x44\x24.|\x84\x24.{4}|\x05.{4}))(?=(.{4}))",
+    rb"|\xc7(?:[\x40-\x43\x45-\x47].|\x04\x24|\x44\x24.|\x84\x24.{4}|\x05.{4}))(?=.{4})",
     re.DOTALL,
 )
 # call or jmp rel32; call or jmp *disp32(%rip), for code that was compiled without stubs
-_CALL = re.compile(rb"(?:[\xe8\xe9]|\xff[\x15\x25])(?=(.{4}))", re.DOTALL)
+_CALL = re.compile(rb"[\xe8\xe9](?=.{4})", re.DOTALL)
+_SLOT_CALL = re.compile(rb"\xff[\x15\x25](?=.{4})", re.DOTALL)
+_SLOT_JUMP = re.compile(rb"\xff\x25(?=.{4})", re.DOTALL)
+_BEFORE_SLOT_JUMP = (0, 1, 4, 5)  # bytes in a stub: endbr64 and a bnd prefix, or one, or none
+_DISTANCE = struct.Struct("<i")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_IDENTIFIER = 120
 MAX_TEXT = 256
@@ -57,19 +61,40 @@ class CodeReferences:
         """Return the exported or, behind a linkage stub, imported name of what lies there."""
         return self._exports.get(address) or self._slot_name(slot_of_stub(self._elf, address))
 
-    def callers(self, names: Collection[str]) -> list[int]:
-        """Return the starts of the functions that seem to call or jump to one of `names`."""
-        starts = set()
+    def callers(self, names: Collection[str]) -> dict[int, set[str]]:
+        """Return the functions, by start, that seem to call or jump to some of `names`: to which.
+
+        What is meant by an address is looked up from the few names, not for each of the calls.
+        """
+        slots = {
+            slot: symbol.name
+            for slot, symbol in self._image.imports.symbols.items()
+            if symbol.name in names
+        }
+        found: dict[int, set[str]] = {}
+        for known, calls in ((self._direct_targets(names, slots), _CALL), (slots, _SLOT_CALL)):
+            for place, target in self._targets(calls):
+                if target in known and stub_section(self._elf, place) is None:
+                    function = self._image.function(place)
+                    if function is not None:
+                        found.setdefault(function.start, set()).add(known[target])
+        return found
+
+    def _direct_targets(self, names: Collection[str], slots: Collection[int]) -> dict[int, str]:
+        """Return where some of `names` begin, and the linkage stubs that jump to them."""
+        places = [address for address, name in self._exports.items() if name in names]
+        for jump, slot in self._targets(_SLOT_JUMP):
+            if slot in slots:
+                places += [jump - before for before in _BEFORE_SLOT_JUMP]
+        named = {place: self.function_name(place) for place in places}
+        return {place: name for place, name in named.items() if name is not None and name in names}
+
+    def _targets(self, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
+        """Yield (place, target) of what the pattern finds before a distance of 32 bits."""
         for address, data in self._code():
-            for match in _CALL.finditer(data):
-                target = address + match.end() + 4 + _signed(match[1])
-                direct = data[match.start()] in (0xE8, 0xE9)
-                name = self.function_name(target) if direct else self._slot_name(target)
-                place = address + match.start()
-                function = self._image.function(place) if name in names else None
-                if function is not None and stub_section(self._elf, place) is None:
-                    starts.add(function.start)
-        return sorted(starts)
+            for match in pattern.finditer(data):
+                place, end = match.span()
+                yield address + place, address + end + 4 + _DISTANCE.unpack_from(data, end)[0]
 
     def identifier(self, address: int | None) -> str | None:
         """Return the C identifier that is stored at a data address, None if none is."""
@@ -120,16 +145,20 @@ class CodeReferences:
     def _found(self) -> tuple[array[int], array[int]]:
         """Places and targets of all references, ascending by place."""
         places, targets = array("Q"), array("Q")
-        fixed = self._elf.type == ET_EXEC
+        found = self._fixed_addresses() if self._elf.type == ET_EXEC else self._targets(_LEA)
+        for place, target in found:
+            if target >= 0:
+                places.append(place)
+                targets.append(target)
+        return places, targets
+
+    def _fixed_addresses(self) -> Iterator[tuple[int, int]]:
         for start, data in self._code():
-            for match in (_ADDRESS if fixed else _LEA).finditer(data):
-                distance = _signed(match[1])
+            for match in _ADDRESS.finditer(data):
+                distance = _DISTANCE.unpack_from(data, match.end())[0]
                 relative = match[0][1:2] == b"\x8d"
                 target = start + match.end() + 4 + distance if relative else distance
-                if target >= 0:
-                    places.append(start + match.start())
-                    targets.append(target)
-        return places, targets
+                yield start + match.start(), target
 
     @cached_property
     def _by_target(self) -> dict[int, list[int]]:
@@ -160,7 +189,3 @@ def string_text(elf: Elf, address: int) -> str | None:
     data = elf.read_at(address, min(MAX_TEXT, elf.file_bytes_from(address)))
     end = data.find(b"\0") if data else -1
     return None if not data or end < 0 else data[:end].decode("utf-8", "backslashreplace")
-
-
-def _signed(field: bytes) -> int:
-    return int.from_bytes(field, "little", signed=True)

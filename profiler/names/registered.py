@@ -67,7 +67,7 @@ class RegisteredNames:
     def _calls(self, start: int) -> tuple[Call, ...]:
         """Return the calls of interest in the function that starts there."""
         if start not in self._found:
-            function = self._image.function(start)
+            function = self._image.function(start) if start in self._callers else None
             code = self._image.decode(function) if function is not None else None
             found = calls(code or (), self._references.callee, _positions, strict=True)
             self._found[start] = tuple(call for call in found if _positions(call.callee))
@@ -104,7 +104,7 @@ class RegisteredNames:
         return {start: names.pop() for start, names in found.items() if len(names) == 1}
 
     def _modules(self) -> Iterator[tuple[int, str]]:
-        for start in self._references.callers((REGISTER,)):
+        for start in sorted(s for s, names in self._callers.items() if REGISTER in names):
             for call in self._calls(start):
                 info = call.values.get(0) if call.callee == REGISTER else None
                 for offset, name in MODULE_ENTRIES:
@@ -122,6 +122,11 @@ class RegisteredNames:
                     yield method, f"{prefix}_{name}"
             yield table.traverse_first, f"{prefix}_find_first"
             yield table.traverse_next, f"{prefix}_find_next"
+
+    @cached_property
+    def _callers(self) -> dict[int, set[str]]:
+        """The functions that seem to call those whose arguments say something."""
+        return self._references.callers((REGISTER, *THREADS, *CONTAINERS))
 
     @cached_property
     def _ao2(self) -> Ao2Code:
