@@ -19,7 +19,7 @@ ADDRESS = 0xFFFFFFFF81335C00
 
 @pytest.mark.parametrize(
     ("kernel", "name"),
-    [(Kallsyms([ADDRESS], [b"__do_sys_uretprobe"]), "__do_sys_uretprobe"), (None, None)],
+    [(Kallsyms([b"%016x t __do_sys_uretprobe" % ADDRESS]), "__do_sys_uretprobe"), (None, None)],
 )
 def test_the_kernels_names_are_read_once_when_it_shows_them_or_not(
     monkeypatch: pytest.MonkeyPatch, kernel: Kallsyms | None, name: str | None
