@@ -118,7 +118,8 @@ class _State:
         elif self._depth is not None:
             self._depth += instruction.stack_delta
         known, changes = self._registers, instruction.changes
-        self._registers = {key: known[key] for key in known if not changes >> key & 1}
+        for register in [key for key in known if changes >> key & 1] if known else ():
+            del known[register]
         if value is not None and instruction.first is not None:
             self._registers[instruction.first] = value
 

@@ -33,6 +33,7 @@ _CALL = re.compile(rb"[\xe8\xe9](?=.{4})", re.DOTALL)
 _SLOT_CALL = re.compile(rb"\xff[\x15\x25](?=.{4})", re.DOTALL)
 _SLOT_JUMP = re.compile(rb"\xff\x25(?=.{4})", re.DOTALL)
 _BEFORE_SLOT_JUMP = (0, 1, 4, 5)  # bytes in a stub: endbr64 and a bnd prefix, or one, or none
+_LEA_OPCODE = 0x8D
 _DISTANCE = struct.Struct("<i")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_IDENTIFIER = 120
@@ -73,28 +74,32 @@ class CodeReferences:
         }
         found: dict[int, set[str]] = {}
         for known, calls in ((self._direct_targets(names, slots), _CALL), (slots, _SLOT_CALL)):
-            for place, target in self._targets(calls):
-                if target in known and stub_section(self._elf, place) is None:
-                    function = self._image.function(place)
-                    if function is not None:
-                        found.setdefault(function.start, set()).add(known[target])
+            for place, target in self._those_to(known, calls):
+                function = self._image.function(place)
+                if function is not None and stub_section(self._elf, place) is None:
+                    found.setdefault(function.start, set()).add(known[target])
         return found
 
     def _direct_targets(self, names: Collection[str], slots: Collection[int]) -> dict[int, str]:
         """Return where some of `names` begin, and the linkage stubs that jump to them."""
         places = [address for address, name in self._exports.items() if name in names]
-        for jump, slot in self._targets(_SLOT_JUMP):
-            if slot in slots:
-                places += [jump - before for before in _BEFORE_SLOT_JUMP]
+        for jump, _ in self._those_to(slots, _SLOT_JUMP):
+            places += [jump - before for before in _BEFORE_SLOT_JUMP]
         named = {place: self.function_name(place) for place in places}
         return {place: name for place, name in named.items() if name is not None and name in names}
 
-    def _targets(self, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
-        """Yield (place, target) of what the pattern finds before a distance of 32 bits."""
+    def _those_to(
+        self, wanted: Collection[int], pattern: re.Pattern[bytes]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield (place, target) of what matches before a 32-bit distance to a wanted target."""
+        read = _DISTANCE.unpack_from
         for address, data in self._code():
+            base = address + _DISTANCE.size
             for match in pattern.finditer(data):
-                place, end = match.span()
-                yield address + place, address + end + 4 + _DISTANCE.unpack_from(data, end)[0]
+                end = match.end()
+                target = base + end + read(data, end)[0]
+                if target in wanted:
+                    yield address + match.start(), target
 
     def identifier(self, address: int | None) -> str | None:
         """Return the C identifier that is stored at a data address, None if none is."""
@@ -145,20 +150,18 @@ class CodeReferences:
     def _found(self) -> tuple[array[int], array[int]]:
         """Places and targets of all references, ascending by place."""
         places, targets = array("Q"), array("Q")
-        found = self._fixed_addresses() if self._elf.type == ET_EXEC else self._targets(_LEA)
-        for place, target in found:
-            if target >= 0:
-                places.append(place)
-                targets.append(target)
-        return places, targets
-
-    def _fixed_addresses(self) -> Iterator[tuple[int, int]]:
+        fixed = self._elf.type == ET_EXEC
+        read = _DISTANCE.unpack_from
         for start, data in self._code():
-            for match in _ADDRESS.finditer(data):
-                distance = _DISTANCE.unpack_from(data, match.end())[0]
-                relative = match[0][1:2] == b"\x8d"
-                target = start + match.end() + 4 + distance if relative else distance
-                yield start + match.start(), target
+            for match in (_ADDRESS if fixed else _LEA).finditer(data):
+                place, end = match.span()
+                target = read(data, end)[0]
+                if not fixed or data[place + 1] == _LEA_OPCODE:
+                    target += start + end + _DISTANCE.size
+                if target >= 0:
+                    places.append(start + place)
+                    targets.append(target)
+        return places, targets
 
     @cached_property
     def _by_target(self) -> dict[int, list[int]]:
