@@ -17,7 +17,7 @@ from profiler.binary.functions import FunctionTable, functions
 from profiler.model.recording import Frame, MappedFile
 from profiler.names.kallsyms import Kallsyms, read_kallsyms
 from profiler.names.symbolizer import INFERRED, Symbolizer
-from profiler.names.tables import table_sources
+from profiler.names.tables import SERVERS, TableSource, table_sources
 from profiler.process.mappings import VDSO, CodeFile
 from profiler.process.target import TargetProcess
 
@@ -43,8 +43,9 @@ class NamingSession:
                 )
         self._numbers: dict[int, int] = {}  # in the following, by the file's identity
         self._files: list[CodeFile] = []
-        self._names: list[Symbolizer] = []
-        self._unreadable: list[str] = []
+        self._sources: list[list[TableSource]] = []
+        self._names: dict[int, Symbolizer] = {}
+        self._unreadable: dict[int, str] = {}
 
     def pin(self) -> None:
         """Open the debug files of everything that is mapped now."""
@@ -54,16 +55,24 @@ class NamingSession:
             if file is not None and id(file) not in self._numbers:
                 self._numbers[id(file)] = len(self._files)
                 self._files.append(file)
-                sources = table_sources(
-                    file.elf, file.path, roots, self._directory, self._debuginfod
+                self._sources.append(
+                    table_sources(file.elf, file.path, roots, self._directory, self._debuginfod)
                 )
-                self._names.append(Symbolizer(file.elf, self._functions(file), sources))
 
-    def _functions(self, file: CodeFile) -> FunctionTable:
+    def _symbolizer(self, number: int) -> Symbolizer:
+        if number not in self._names:
+            elf = self._files[number].elf
+            sources = self._sources[number]
+            self._names[number] = Symbolizer(elf, self._functions(number), sources)
+        return self._names[number]
+
+    def _functions(self, number: int) -> FunctionTable:
+        file = self._files[number]
         try:
             return functions(file.elf)
         except (MalformedCallFramesError, ElfError) as error:
-            self._unreadable.append(f"{file.path}: function boundaries are unreadable: {error}")
+            problem = f"{file.path}: function boundaries are unreadable: {error}"
+            self._unreadable[number] = problem
             return FunctionTable(array("Q"), array("Q"))
 
     def files(self) -> tuple[MappedFile, ...]:
@@ -79,6 +88,18 @@ class NamingSession:
         """
         return tuple(self._frame(address) for address in addresses)
 
+    def look_up(self, address: int) -> None:
+        """Find out what `frames` will need for an address of the target, as far as it is here.
+
+        No server is waited for.
+        """
+        loaded = self._code.at(address)
+        number = None if loaded is None else self._numbers.get(id(loaded.file))
+        if loaded is None or loaded.bias is None or number is None:
+            return
+        if all(origin != SERVERS for origin, _ in self._sources[number]):
+            self._symbolizer(number).lookup(address - loaded.bias)
+
     def path(self, address: int) -> str | None:
         """Return the path of what is, or was, mapped at an address."""
         loaded = self._code.at(address)
@@ -90,9 +111,10 @@ class NamingSession:
 
     def problems(self) -> tuple[str, ...]:
         """Return what could not be read while naming."""
-        found = (problem for names in self._names for problem in sorted(names.problems))
+        found = (p for _, names in sorted(self._names.items()) for p in sorted(names.problems))
+        unreadable = (problem for _, problem in sorted(self._unreadable.items()))
         servers = self._debuginfod.problems if self._debuginfod is not None else ()
-        return (*self._unreadable, *found, *servers)
+        return (*unreadable, *found, *servers)
 
     @cached_property
     def _kernel(self) -> Kallsyms | None:
@@ -106,7 +128,7 @@ class NamingSession:
         number = None if loaded is None else self._numbers.get(id(loaded.file))
         if loaded is None or loaded.bias is None or number is None:
             return Frame(address, None, None, None, None, None)
-        names, offset = self._names[number], address - loaded.bias
+        names, offset = self._symbolizer(number), address - loaded.bias
         symbol = names.lookup(offset)
         if symbol is None:
             return Frame(address, number, offset, names.start(offset), None, None)

@@ -10,6 +10,7 @@ from profiler.binary.debuginfod import Debuginfod
 from profiler.binary.elf import MAX_READ_BYTES, Elf, ElfError
 from profiler.binary.symtab import SymbolTable, read_symtab
 
+SERVERS = "debuginfod"  # the origin of names that servers are asked for
 TableSource = tuple[str, Callable[[], SymbolTable | None]]  # (origin, reads the table)
 
 
@@ -34,7 +35,7 @@ def table_sources(
         if file is not None:
             sources.insert(1, ("debugfile", lambda: _read(file)))
         elif debuginfod is not None and build_id is not None:
-            sources.insert(1, ("debuginfod", lambda: _read(debuginfod.find(build_id))))
+            sources.insert(1, (SERVERS, lambda: _read(debuginfod.find(build_id))))
     known = directory.find(build_id) if directory is not None and build_id is not None else None
     return sources if known is None else [("debugfile", lambda: _read(known)), *sources]
 

@@ -28,6 +28,7 @@ from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import UdpSockets
 from profiler.record.assembly import assemble
 from profiler.record.collect import collect_lookups
+from profiler.record.early_names import EarlyNames
 from profiler.record.preparation import Loaded, Options, load
 from profiler.record.progress import Progress, Stop
 from profiler.record.warnings import short_walks
@@ -50,6 +51,7 @@ class Run:
     sockets: UdpSockets
     process: TargetProcess
     names: NamingSession
+    early_names: EarlyNames | None  # None: no frames of the target are recorded
     without_table: WithoutTable
     governor: Governor
     sampling: SampleBudget
@@ -113,6 +115,7 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
         sockets=sockets,
         process=process,
         names=names,
+        early_names=EarlyNames(sampler, names) if options.user_frames else None,
         without_table=loaded.without_table,
         governor=governor,
         sampling=sampling,
@@ -200,6 +203,8 @@ def _read_events(run: Run) -> None:
 def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
     run.sampling.charge()
     run.sampler.drain()
+    if run.early_names is not None:
+        run.early_names.step()
     _read_events(run)
     elapsed = max(now_ns - run.start_ns, 1)
     report(
