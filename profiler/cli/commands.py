@@ -19,7 +19,7 @@ from profiler.cli.probe_list import render as render_probes
 from profiler.cli.progress import ProgressLine
 from profiler.cli.results import folder_of, require_complete, show, write_results
 from profiler.cli.signals import stopping
-from profiler.cli.streams import open_missing, write_out
+from profiler.cli.streams import leave, open_missing, write_out
 from profiler.doctor.checks import checks, exit_code, require
 from profiler.doctor.facts import read_facts, try_compiler
 from profiler.doctor.text import render as render_checks
@@ -229,7 +229,7 @@ def main() -> None:
     """Run the command line and exit."""
     gc.set_threshold(_NEW_OBJECTS)
     open_missing()
-    sys.exit(run(_invoke, sys.stderr))
+    leave(run(_invoke, sys.stderr))
 
 
 def _invoke() -> None:

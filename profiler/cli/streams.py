@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TextIO, TypeVar
+from typing import NoReturn, TextIO, TypeVar
 
 from profiler.errors import UsageError
 
@@ -51,6 +51,13 @@ def say(errors: TextIO, line: str) -> None:
         errors.flush()
     except OSError:
         drop(2)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once, when all is closed: Python would take tenths of a second to tidy."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def drop(number: int) -> None:

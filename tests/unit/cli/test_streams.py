@@ -99,3 +99,12 @@ def test_what_is_written_after_a_drop_goes_nowhere() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("before\n", "")
+
+
+def test_what_was_printed_arrives_when_the_process_leaves() -> None:
+    code = (
+        "import sys; from profiler.cli.streams import leave;"
+        "print('shown', end=''); sys.stderr.write('said'); leave(7)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (7, "shown", "said")
