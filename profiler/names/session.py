@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.debug_files import OpenFile, SymbolDirectory
-from profiler.binary.debuginfod import Debuginfod
 from profiler.binary.elf import ElfError
 from profiler.binary.functions import FunctionTable, functions
 from profiler.model.recording import Frame, MappedFile
@@ -21,8 +21,20 @@ from profiler.names.tables import SERVERS, TableSource, table_sources
 from profiler.process.mappings import VDSO, CodeFile
 from profiler.process.target import TargetProcess
 
+if TYPE_CHECKING:
+    from profiler.binary.debuginfod import Debuginfod
+
 KERNEL = "[kernel]"
 FIRST_KERNEL_ADDRESS = 1 << 63
+
+
+def _servers() -> Debuginfod | None:
+    """Return the servers to ask; without any, what speaks HTTP is not even imported: 20 ms."""
+    if "DEBUGINFOD_URLS" not in os.environ:
+        return None
+    from profiler.binary.debuginfod import Debuginfod
+
+    return Debuginfod.from_environment()
 
 
 class NamingSession:
@@ -34,7 +46,7 @@ class NamingSession:
     def __init__(self, target: TargetProcess, symbols: str | None) -> None:
         self._code = target.code
         self._directory = SymbolDirectory(Path(symbols)) if symbols else None
-        self._debuginfod = Debuginfod.from_environment()
+        self._debuginfod = _servers()
         self._roots: list[OpenFile] = []
         for path in (f"/proc/{target.pid}/root", "/"):
             with suppress(OSError):

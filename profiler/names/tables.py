@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import lzma
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from profiler.binary.debug_files import OpenFile, SymbolDirectory, find_debug_file
-from profiler.binary.debuginfod import Debuginfod
 from profiler.binary.elf import MAX_READ_BYTES, Elf, ElfError
 from profiler.binary.symtab import SymbolTable, read_symtab
+
+if TYPE_CHECKING:
+    from profiler.binary.debuginfod import Debuginfod
 
 SERVERS = "debuginfod"  # the origin of names that servers are asked for
 TableSource = tuple[str, Callable[[], SymbolTable | None]]  # (origin, reads the table)
