@@ -18,7 +18,7 @@ from profiler.renderers import numbers
 from profiler.renderers.labels import clip, target_label, window_label
 from profiler.renderers.lanes import Lane, comparison_lanes, sample_lanes
 from profiler.renderers.shared import shared
-from profiler.renderers.tree import Node, build, keep_heaviest
+from profiler.renderers.tree import Node, Tree, build, keep_heaviest
 
 _ROW_HEIGHT = 18
 _FRAME_GAP = 1
@@ -47,8 +47,7 @@ class Graph:
     title: str
     caption: str
     lane_word: str  # thread or container
-    drawn: tuple[Node, ...]  # the root first; without any weight none
-    left_out: int  # nodes that are too narrow to draw
+    tree: Tree  # what is drawn of it
     weigh: Callable[[int], str]  # a weight with its unit
     nothing: str  # shown when there is no lane
 
@@ -77,13 +76,11 @@ def sample_graph(profile: Profile) -> Graph:
         seconds = weight / profile.frequency_hz
         return f"{numbers.counted(weight, 'sample')}, {numbers.duration(seconds * 1e9)}"
 
-    drawn, left_out = _drawn(sample_lanes(profile), "all threads")
     return Graph(
         title=f"CPU time of {target_label(profile)}",
         caption=caption,
         lane_word="thread",
-        drawn=drawn,
-        left_out=left_out,
+        tree=_drawn(sample_lanes(profile), "all threads"),
         weigh=weigh,
         nothing="No sample was taken.",
     )
@@ -97,24 +94,23 @@ def comparison_graph(profile: Profile) -> Graph:
         f"{window_label(profile)}: comparisons of {numbers.counted(counted, 'lookup')} counted "
         f"exactly, by the stacks that made them; {profile.lookup_accounting.missed:,} lookups lost"
     )
-    drawn, left_out = _drawn(comparison_lanes(profile), "all containers")
     return Graph(
         title=f"Comparisons in container lookups of {target_label(profile)}",
         caption=caption,
         lane_word="container",
-        drawn=drawn,
-        left_out=left_out,
+        tree=_drawn(comparison_lanes(profile), "all containers"),
         weigh=lambda weight: f"{numbers.count(weight)} comparison{'' if weight == 1 else 's'}",
         nothing="No comparison was counted.",
     )
 
 
-def _drawn(lanes: Iterable[Lane], root_label: str) -> tuple[tuple[Node, ...], int]:
-    """Return the nodes that are worth drawing, and how many are not."""
-    nodes = build(lanes, root_label)
-    total = nodes[0].weight
-    drawn = keep_heaviest(nodes, total * _PIXELS_MIN / _DRAWN_WIDTH, _FRAMES_MAX) if total else ()
-    return drawn, len(nodes) - len(drawn)
+def _drawn(lanes: Iterable[Lane], root_label: str) -> Tree:
+    """Return the nodes that are worth drawing; none of lanes without weight."""
+    total = sum(lane.weight for lane in lanes)
+    if not total:
+        return Tree((), 0)
+    tree = build(lanes, root_label, total * _PIXELS_MIN / _DRAWN_WIDTH)
+    return keep_heaviest(tree, _FRAMES_MAX)
 
 
 def read_asset(name: str) -> str:
@@ -141,7 +137,7 @@ def _write(graph: Graph, out: TextIO) -> None:
 
 
 def _svg(graph: Graph, attributes: str, inside: str, head_height: int) -> str:
-    drawn = graph.drawn
+    drawn = graph.tree.nodes
     top = head_height + _BAR_HEIGHT
     bottom = top + (max((node.depth for node in drawn), default=0) + 1) * _ROW_HEIGHT
     parts = [
@@ -153,7 +149,7 @@ def _svg(graph: Graph, attributes: str, inside: str, head_height: int) -> str:
         parts += [_bar(graph, drawn, head_height), '<g class="frames">\n']
         total = drawn[0].weight
         parts += [_frame(graph, node, total, top) for node in drawn]
-        parts.append(f"{_left_out(graph.left_out, bottom)}</g>\n")
+        parts.append(f"{_left_out(graph.tree.left_out, bottom)}</g>\n")
     else:
         parts.append(f'<text class="empty" x="10" y="{top}">{escape(graph.nothing)}</text>\n')
     return "".join([*parts, "</svg>\n"])

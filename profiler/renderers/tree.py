@@ -19,6 +19,14 @@ class Node:
     weight: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Nodes, parents before their children, the heaviest child first; and how many are left out."""
+
+    nodes: tuple[Node, ...]
+    left_out: int
+
+
 class _Branch:
     """A node while it is built."""
 
@@ -29,9 +37,10 @@ class _Branch:
         self.weight = 0
 
 
-def build(lanes: Iterable[Lane], root_label: str) -> tuple[Node, ...]:
-    """Return all nodes, parents before their children, the heaviest child first."""
+def build(lanes: Iterable[Lane], root_label: str, weight_min: float = 0) -> Tree:
+    """Return the tree without what weighs less than `weight_min`; all lanes stay."""
     root = _Branch()
+    count = 1
     for lane in lanes:
         for frames, weight in lane.stacks:
             branch = root
@@ -40,32 +49,41 @@ def build(lanes: Iterable[Lane], root_label: str) -> tuple[Node, ...]:
                 child = branch.children.get(frame)
                 if child is None:
                     child = branch.children[frame] = _Branch()
+                    count += 1
                 child.weight += weight
                 branch = child
-    return tuple(_flatten(root, root_label))
+    nodes = tuple(_flatten(root, root_label, weight_min))
+    return Tree(nodes, count - len(nodes))
 
 
-def keep_heaviest(nodes: tuple[Node, ...], weight_min: float, count_max: int) -> tuple[Node, ...]:
-    """Return the nodes that are worth drawing: never a node without its parent.
+def keep_heaviest(tree: Tree, count_max: int) -> Tree:
+    """Return a tree of at most `count_max` nodes: never a node without its parent.
 
-    Those below `weight_min` go, then the lightest until `count_max` are left; lanes go last.
+    The lightest go first, lanes go last.
     """
+    nodes = tree.nodes
     order = sorted(
-        (index for index, node in enumerate(nodes) if node.weight >= weight_min or node.depth < 2),
+        range(len(nodes)),
         key=lambda index: (nodes[index].depth > 1, -nodes[index].weight, nodes[index].depth),
     )
-    return tuple(nodes[index] for index in sorted(order[:count_max]))
+    kept = tuple(nodes[index] for index in sorted(order[:count_max]))
+    return Tree(kept, tree.left_out + len(nodes) - len(kept))
 
 
-def _flatten(root: _Branch, root_label: str) -> Iterator[Node]:
+def _flatten(root: _Branch, root_label: str, weight_min: float) -> Iterator[Node]:
     waiting = [(root, (root_label, "root"), 0, 0)]
     while waiting:
         branch, (label, kind), depth, start = waiting.pop()
         yield Node(label, kind, depth, start, branch.weight)
-        children = list(branch.children.items())
+        children = [
+            (frame, child)
+            for frame, child in branch.children.items()
+            if child.weight >= weight_min or not depth
+        ]
         if len(children) > 1:  # most have one
             children.sort(key=lambda item: (-item[1].weight, item[0]))
-        child_start = start + sum([child.weight for _, child in children])
-        for frame, child in reversed(children):  # the first child is taken from the stack first
-            child_start -= child.weight
-            waiting.append((child, frame, depth + 1, child_start))
+        below = []
+        for frame, child in children:
+            below.append((child, frame, depth + 1, start))
+            start += child.weight
+        waiting += reversed(below)  # the first child is taken from the stack first

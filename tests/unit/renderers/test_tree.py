@@ -19,7 +19,7 @@ def lanes(draw) -> tuple[Lane, ...]:
 def test_equal_frames_are_merged_and_the_heaviest_comes_first() -> None:
     a, b, c = (("a", "user"), ("b", "user"), ("c", "kernel"))
     lane = Lane("t", (((a, b), 1), ((a, c), 3), ((a,), 2), ((b,), 1)))
-    assert build((lane,), "all") == (
+    assert build((lane,), "all").nodes == (
         Node("all", "root", 0, 0, 7),
         Node("t", "lane", 1, 0, 7),
         Node("a", "user", 2, 0, 6),
@@ -31,14 +31,14 @@ def test_equal_frames_are_merged_and_the_heaviest_comes_first() -> None:
 
 @given(lanes())
 def test_the_weight_of_all_lanes_is_kept(made: tuple[Lane, ...]) -> None:
-    assert build(made, "all")[0].weight == sum(lane.weight for lane in made)
+    assert build(made, "all").nodes[0].weight == sum(lane.weight for lane in made)
 
 
 @given(lanes())
 def test_children_lie_side_by_side_inside_their_parent(made: tuple[Lane, ...]) -> None:
     ends: list[int] = []
     parents: list[Node] = []
-    for node in build(made, "all"):
+    for node in build(made, "all").nodes:
         del parents[node.depth :], ends[node.depth + 1 :]
         if parents:
             parent = parents[-1]
@@ -53,9 +53,12 @@ def test_children_lie_side_by_side_inside_their_parent(made: tuple[Lane, ...]) -
 def test_what_is_kept_is_heavy_and_has_its_parents(
     made: tuple[Lane, ...], weight_min: int, count_max: int
 ) -> None:
-    nodes = build(made, "all")
-    kept = keep_heaviest(nodes, weight_min, count_max)
-    assert len(kept) == min(count_max, len(kept))
+    whole = build(made, "all")
+    tree = keep_heaviest(build(made, "all", weight_min), count_max)
+    kept = tree.nodes
+    assert len(kept) <= count_max
+    assert len(kept) + tree.left_out == len(whole.nodes)
+    assert set(kept) <= set(whole.nodes)
     depths = [-1]
     for node in kept:
         assert node.weight >= weight_min or node.depth < 2
@@ -65,4 +68,4 @@ def test_what_is_kept_is_heavy_and_has_its_parents(
 
 def test_a_stack_of_ten_thousand_frames_needs_no_recursion() -> None:
     frames = tuple((str(index), "user") for index in range(10_000))
-    assert build((Lane("t", ((frames, 1),)),), "all")[-1].depth == 10_001
+    assert build((Lane("t", ((frames, 1),)),), "all").nodes[-1].depth == 10_001
