@@ -10,17 +10,16 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
+from profiler.background import Background
 from profiler.binary.debug_files import OpenFile, open_with_build_id
 
 TIMEOUT_S = 2.0  # without an answer, or without a further byte of the file
@@ -86,7 +85,7 @@ class Debuginfod:
                 yield from _chunks(response)
         except HTTPError:  # an answer: it has no such file
             raise
-        except (OSError, HTTPException, RuntimeError) as error:  # of a thread that cannot start
+        except (OSError, HTTPException) as error:
             self._urls.remove(url)
             self.problems.append(
                 f"the debuginfod server {_host(url)} failed ({_reason(error)}) and was not asked "
@@ -97,26 +96,14 @@ class Debuginfod:
 
 
 def _answer(request: urllib.request.Request) -> HTTPResponse:
-    """Return the answer to a request; TimeoutError when none has come in time.
+    """Return the answer to a request; OSError when none has come in time."""
 
-    It is asked for in a thread of its own, since nothing bounds how long a name is looked up.
-    """
-    answers: SimpleQueue[HTTPResponse | Exception] = SimpleQueue()
+    def ask() -> HTTPResponse:
+        answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+        return answer
 
-    def ask() -> None:
-        try:
-            answers.put(urllib.request.urlopen(request, timeout=TIMEOUT_S))
-        except Exception as error:  # raised again below
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=TIMEOUT_S)
-    except Empty:
-        raise TimeoutError from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    # Not only by the timeout of the connection: nothing bounds how long a name is looked up.
+    return Background(ask).result(TIMEOUT_S)
 
 
 def _chunks(response: HTTPResponse) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from profiler.asterisk.find import FoundTarget
+from profiler.background import Background
 from profiler.errors import TargetError
 from profiler.measure.budget import Governor
 from profiler.measure.lookups import LookupMeasurement
@@ -246,7 +247,7 @@ def _collect(run: Run) -> Observed:
     run.end_ns = time.monotonic_ns()
     run.uses.stop()
     run.sampler.detach()
-    account = run.uses.account()
+    account = Background(run.uses.account)  # which waits for the kernel
     with suppress(TargetError):
         run.process.code.refresh()  # what was mapped in the last second has names too
     lookups = collect_lookups(run.lookups, run.loaded.planner, run.process) if run.lookups else None
@@ -270,7 +271,7 @@ def _collect(run: Run) -> Observed:
         sampled_one_in=run.sampler.samples.one_in,
         sample_accounting=run.sampler.accounting(),
         stacks=run.sampler.stacks(),
-        account=account,
+        account=account.result(),
         sockets=sockets,
         lookups=lookups,
         calibration=run.loaded.calibration,

@@ -24,7 +24,7 @@ MUTABLE = {
 }
 
 
-# Who may import whom, for every module; `errors` and `libc` may be imported by all.
+# Who may import whom, for every module; those of FOR_ALL may be imported by all.
 ROOMS = {
     "wire": "",
     "model": "wire",
@@ -43,7 +43,7 @@ ROOMS = {
     "renderers": "files model",
     "doctor": "measure probes process linux",
 }
-FOR_ALL = {"errors", "libc"}
+FOR_ALL = {"background", "errors", "libc"}
 
 # Modules without a file of tests of their own in tests/unit, and where else they are tested.
 TESTED_ELSEWHERE = {
