@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 
 from profiler.libc import LIBC
 
@@ -34,14 +35,13 @@ class TargetMemory:
         return found
 
     def _read_all(self, addresses: list[int], length: int) -> bytes | None:
-        size = length * len(addresses)
-        buffer = ctypes.create_string_buffer(size)
-        local = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), size)
+        count = len(addresses)
+        buffer = ctypes.create_string_buffer(length * count)
+        local = struct.pack("QQ", ctypes.addressof(buffer), length * count)
         parts = [word for address in addresses for word in (address, length)]
-        remote = (ctypes.c_uint64 * len(parts))(*parts)
-        one, many, flags = (ctypes.c_ulong(number) for number in (1, len(addresses), 0))
-        count = LIBC.process_vm_readv(self._pid, local, one, remote, many, flags)
-        return buffer.raw if count == size else None
+        remote = struct.pack(f"{len(parts)}Q", *parts)
+        read = LIBC.process_vm_readv(self._pid, local, 1, remote, count, 0)
+        return buffer.raw if read == length * count else None
 
     def text(self, address: int, limit: int = 256) -> str | None:
         """Return the C string at `address`, cut at `limit` bytes; None when unreadable."""
