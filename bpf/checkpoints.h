@@ -19,32 +19,9 @@
 /* Expected nodes of a chain from which on checkpoints save more than they cost. */
 #define CHECKPOINT_LEAST 512
 
-struct chain_key {
-    u64 container;
-    u32 bucket;
-    u32 unused;
-};
-
-/* What was true of a chain's container when its checkpoints were made. */
-struct chain {
-    u64 id; /* never 0; names the checkpoints */
-    u64 window;
-    u64 inserts;
-    u64 elements;
-    u64 length;
-    u64 uses;
-};
-
 struct checkpoint_key {
     u64 node;
     u64 chain;
-};
-
-/* What a walk that makes or uses checkpoints needs to know; one for each thread. */
-struct checkpoint_walk {
-    struct chain_key key;
-    struct chain chain;
-    u64 position; /* of the end node, from 1; 0: it was not met */
 };
 
 BPF_TABLE("lru_hash", struct chain_key, struct chain, chains, CHECKPOINT_CHAINS);

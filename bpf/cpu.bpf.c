@@ -3,14 +3,20 @@
  *
  * Attached to perf events of a clock, for every thread or on every CPU.
  *
- * -DTARGET_TGID: in the initial pid namespace. -DCPU_KERNEL_FRAMES=0: leave kernel frames out.
+ * -DCPU_KERNEL_FRAMES=0: leave kernel frames out.
  * -DCPU_TASK_REGISTERS=0: for kernels that lack bpf_task_pt_regs (before 5.15). With -DCPU_TASK_STACK,
  * the place of `stack` in struct task_struct, the registers are found without it.
  */
 #include <uapi/linux/bpf_perf_event.h>
+#define TRAPS_RETURNS
+#include "target.h"
 #include "cpu_wire.h"
 #include "helpers.h"
+#include "kfuncs.h"
+#include "wire.h"
 #include "unwind_store.h"
+#include "lookup_state.h"
+#include "threads.h"
 
 #ifndef CPU_KERNEL_FRAMES
 #define CPU_KERNEL_FRAMES 1
@@ -170,7 +176,7 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
     u32 zero = 0;
     struct unwind_state *state = cpu_states.lookup(&zero);
     struct cpu_time *time = cpu_time();
-    if (!state || !time || bpf_get_current_pid_tgid() >> 32 != TARGET_TGID)
+    if (!state || !time || bpf_get_current_pid_tgid() >> 32 != target_tgid())
         return 0; /* somebody else's time: no sample */
     cpu_count(CPU_FIRED);
     time->started_ns = bpf_ktime_get_ns();

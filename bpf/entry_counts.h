@@ -7,7 +7,7 @@
  */
 #pragma once
 
-BPF_HASH(entry_counts, struct group_key, u64, GROUPS); /* comparator is 0: it is not looked at */
+BPF_HASH(entry_counts, struct group_key, u64, SIZED); /* comparator is 0: it is not looked at */
 
 int count_entry(struct pt_regs *ctx)
 {

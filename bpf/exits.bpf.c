@@ -7,9 +7,10 @@
  * than a tick, nearly all.
  * Not every thread is seen to be freed: 65 of 185,000 were not, on a virtual machine with Linux 6.18.
  *
- * -DTARGET_TGID: in the initial pid namespace. -DTASK_...: places in struct task_struct, by BTF.
+ * -DTASK_...: places in struct task_struct, by BTF.
  */
 #ifdef TASK_TGID
+#include "target.h"
 #include "exits_wire.h"
 
 #ifndef EXIT_RING_PAGES
@@ -21,7 +22,7 @@ BPF_RINGBUF_OUTPUT(exits, EXIT_RING_PAGES);
 static __always_inline void report_exit(char *task, u32 is_freed)
 {
     u32 tgid = 0;
-    if (bpf_probe_read_kernel(&tgid, sizeof(tgid), task + TASK_TGID) || tgid != TARGET_TGID)
+    if (bpf_probe_read_kernel(&tgid, sizeof(tgid), task + TASK_TGID) || tgid != target_tgid())
         return;
     struct thread_exit *ended = exits.ringbuf_reserve(sizeof(struct thread_exit));
     if (!ended)

@@ -187,6 +187,29 @@ struct tree_walk {
     u32 descending;
 };
 
+struct chain_key {
+    u64 container;
+    u32 bucket;
+    u32 unused;
+};
+
+/* What was true of a chain's container when its checkpoints were made. */
+struct chain {
+    u64 id; /* never 0; names the checkpoints */
+    u64 window;
+    u64 inserts;
+    u64 elements;
+    u64 length;
+    u64 uses;
+};
+
+/* What a walk that makes or uses checkpoints needs to know; one for each thread. */
+struct checkpoint_walk {
+    struct chain_key key;
+    struct chain chain;
+    u64 position; /* of the end node, from 1; 0: it was not met */
+};
+
 /* A name that nothing else has; never 0. */
 static __always_inline u64 new_id(void)
 {

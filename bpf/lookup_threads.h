@@ -1,37 +1,22 @@
-/* The maps of the lookup programs, and the lookups of each thread. */
+/* The maps of the lookup programs, and how lookups come to a thread's and go. */
 #pragma once
-
-struct thread {
-    u32 depth;
-    u32 stage; /* enum stage */
-    u64 now;   /* when that probe was hit; 0: not known */
-    u64 walk_started_ns;
-    u64 result; /* of the lookup, in STAGE_RETURN */
-    struct lookup lookups[MAX_DEPTH];
-    struct walk walk;
-    struct tree_walk tree_walk;
-    struct checkpoint_walk checkpoint_walk;
-    struct lookup_stack_key stack_key;
-    struct lookup_stack stack_weight;
-    struct unwind_state unwind;
-};
 
 BPF_ARRAY(control, struct control, 1);
 BPF_ARRAY(window_state, struct window_state, 1);
 BPF_RINGBUF_OUTPUT(window_stops,
                    1); /* a record wakes user space: the window's allowance is spent */
 BPF_ARRAY(lookup_counters, u64, LOOKUP_COUNTER_COUNT);
-BPF_HASH(threads, u32, struct thread, THREADS); /* by tid */
-BPF_ARRAY(no_thread, struct thread, 1);         /* zeroes */
-BPF_ARRAY(threads_seen, u32, 1);                /* how many are in it */
+BPF_ARRAY(no_thread, struct thread, 1); /* zeroes */
+BPF_ARRAY(threads_seen, u32, 1);        /* how many are in it */
 BPF_HASH(layouts, u64, struct layout, 64);
 BPF_HASH(unknown_v_tables, u64, u64, 64);    /* v_table to the address of a container that has it */
 BPF_HASH(trapped_functions, u64, u32, 1024); /* sort and compare functions with a probe on them */
 BPF_HASH(wanted_functions, u64, u64, 256);   /* callback to sort function: one has no probe */
-BPF_HASH(groups, struct group_key, struct group, GROUPS);
-BPF_HASH(histograms, struct histogram_key, u64, HISTOGRAMS);
-BPF_HASH(lookup_stacks, struct lookup_stack_key, struct lookup_stack, GROUPS);
+BPF_HASH(groups, struct group_key, struct group, SIZED);
+BPF_HASH(histograms, struct histogram_key, u64, SIZED);
+BPF_HASH(lookup_stacks, struct lookup_stack_key, struct lookup_stack, SIZED);
 BPF_HASH(cookies, u64, u64, 1024); /* by probe address; only for kernels without cookies */
+BPF_ARRAY(traversal_code, struct traversal_code, 1);
 BPF_ARRAY(traversal_frames, struct traversal_frame, ENTRY_COUNT);
 BPF_PROG_ARRAY(lookup_programs, PROGRAMS);
 
@@ -73,12 +58,6 @@ static __always_inline void leave_flight(void)
         __sync_fetch_and_add(&w->in_flight, -1ULL);
 }
 
-static __always_inline struct thread *this_thread(void)
-{
-    u32 tid = bpf_get_current_pid_tgid();
-    return threads.lookup(&tid);
-}
-
 static __always_inline struct thread *this_thread_or_new(void)
 {
     struct thread *t = this_thread();
@@ -90,12 +69,6 @@ static __always_inline struct thread *this_thread_or_new(void)
         return t;
     __sync_fetch_and_add(seen, 1);
     return this_thread();
-}
-
-static __always_inline struct lookup *lookup_at(struct thread *t, u32 index)
-{
-    asm volatile("" : "+r"(index)); /* verifier: else the compiler drops the mask that it proves */
-    return &t->lookups[index & (MAX_DEPTH - 1)];
 }
 
 static __always_inline struct lookup *top_lookup(struct thread *t)
@@ -112,21 +85,6 @@ static __always_inline void disturb(struct thread *t, u64 container)
         if (i < t->depth && l->container == container)
             l->is_disturbed = 1;
     }
-}
-
-/* See unwind.h. Of lookups with the same slot (one function jumped to the other) the first saw the
- * return address before any trampoline. */
-static __always_inline u64 trapped_return(u64 slot)
-{
-    struct thread *t = this_thread();
-    u64 original = 0;
-#pragma clang loop unroll(disable)
-    for (u32 i = MAX_DEPTH; t && i > 0; i--) {
-        struct lookup *l = lookup_at(t, i - 1);
-        if (i <= t->depth && l->entry_sp == slot)
-            original = l->return_address;
-    }
-    return original;
 }
 
 /* Drop lookups of earlier windows, and those whose stack the thread has already left. */

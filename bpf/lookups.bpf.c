@@ -21,12 +21,14 @@
  */
 #include <uapi/linux/ptrace.h>
 #define TRAPS_RETURNS
+#include "target.h"
 #include "helpers.h"
 #include "kfuncs.h"
 #include "wire.h"
 #include "unwind_store.h"
 #include "lookup_state.h"
 #include "lookup_step.h"
+#include "threads.h"
 #include "checkpoints.h"
 #include "lookup_threads.h"
 #include "lookup_entry.h"
@@ -212,10 +214,12 @@ static __always_inline void returned(struct pt_regs *ctx, u64 now)
 static __always_inline bool is_traversal_code(u64 sp)
 {
     u64 caller = 0;
+    int zero = 0;
+    struct traversal_code *code = traversal_code.lookup(&zero);
     bpf_probe_read_user(&caller, sizeof(caller), (void *)sp);
-    return caller - AO2_CODE_START < AO2_CODE_BYTES &&
-           caller - HASH_INSERT_START >= HASH_INSERT_BYTES &&
-           caller - TREE_INSERT_START >= TREE_INSERT_BYTES;
+    return code && caller - code->start < code->bytes &&
+           caller - code->hash_insert_start >= code->hash_insert_bytes &&
+           caller - code->tree_insert_start >= code->tree_insert_bytes;
 }
 
 /* A sort or compare function was entered: count it for the lookup that is traversing. */

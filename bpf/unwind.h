@@ -5,38 +5,37 @@
  * unwind_some and, as long as that answers UNWIND_MORE, tail-calls itself; then unwind_store.h puts
  * the stack under its key. The state must not be shared: uprobe programs can be preempted and need
  * one per thread, perf_event programs can use one per CPU.
- *
- * -DUNWIND_ROWS, UNWIND_BLOCKS, UNWIND_RULES: entries of the maps.
  */
 #include <uapi/linux/ptrace.h>
+#include "kfuncs.h"
+#include "target.h"
 #include "memory.h"
 #include "unwind_wire.h"
 
 #define UNWIND_FRAMES_PER_CALL 16 /* x 33 tail calls > UNWIND_MAX_FRAMES */
 
 #define UNWIND_MMAPABLE 1024 /* BPF_F_MMAPABLE, linux/bpf.h, kernel 5.5 */
-BPF_F_TABLE("array", u32, u64, unwind_rows, UNWIND_ROWS, UNWIND_MMAPABLE);
-BPF_F_TABLE("array", u32, struct unwind_block, unwind_blocks, UNWIND_BLOCKS, UNWIND_MMAPABLE);
-BPF_F_TABLE("array", u32, struct unwind_rule, unwind_rules, UNWIND_RULES, UNWIND_MMAPABLE);
+BPF_F_TABLE("array", u32, u64, unwind_rows, SIZED, UNWIND_MMAPABLE);
+BPF_F_TABLE("array", u32, struct unwind_block, unwind_blocks, SIZED, UNWIND_MMAPABLE);
+BPF_F_TABLE("array", u32, struct unwind_rule, unwind_rules, SIZED, UNWIND_MMAPABLE);
 BPF_F_TABLE("array", u32, struct unwind_mapping, unwind_mappings, 2 * UNWIND_MAX_MAPPINGS,
             UNWIND_MMAPABLE);
 BPF_F_TABLE("array", u32, struct unwind_active, unwind_active, 1, UNWIND_MMAPABLE);
 
 /* The return address that was in a stack slot of the current thread before a return probe put its
  * trampoline there, 0 when none did. Who attaches return probes defines it and TRAPS_RETURNS. */
-#ifdef TRAPS_RETURNS
-static __always_inline u64 trapped_return(u64 slot);
-#else
-static __always_inline u64 trapped_return(u64 slot)
-{
-    return 0;
-}
-#endif
-
 #define UNWIND_EXACT      1 /* ip is where execution is, not a return address */
 #define UNWIND_BP_UNKNOWN 2
 #define UNWIND_REGISTERS  4 /* `registers` holds the leaf's */
 #define UNWIND_BX_KNOWN   8
+
+/* Where a search stands. verifier: what is in memory it does not know, so that all rounds of a loop
+ * look alike to it and it follows one of them. */
+struct unwind_search {
+    u32 low, high;
+    u32 word;
+    u32 index;
+};
 
 struct unwind_state {
     u64 ip, sp, bp, bx;
@@ -44,8 +43,18 @@ struct unwind_state {
     u32 flags;
     u32 mapping;       /* index of the mapping found last */
     u64 registers[16]; /* the leaf's, by DWARF number */
+    struct unwind_search search;
     struct unwind_stack stack;
 };
+
+#ifdef TRAPS_RETURNS
+static __always_inline u64 trapped_return(struct unwind_state *state, u64 slot);
+#else
+static __always_inline u64 trapped_return(struct unwind_state *state, u64 slot)
+{
+    return 0;
+}
+#endif
 
 static __always_inline u64 unwind_key(u64 hash, u64 value)
 {
@@ -116,21 +125,25 @@ static __always_inline struct unwind_mapping *unwind_find_mapping(struct unwind_
         return 0;
     u64 word = *(volatile u64 *)active; /* one load, so that half and count belong together */
     u32 first = (u32)word & 1 ? UNWIND_MAX_MAPPINGS : 0;
-    u32 low = first, high = first + (u32)(word >> 32);
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < 13 && low < high; i++) { /* 2^12 mappings */
-        u32 middle = (low + high) >> 1;
+    struct unwind_search *search = &state->search;
+    search->low = first;
+    search->high = first + (u32)(word >> 32);
+    REPEAT(13) /* 2^12 mappings */
+    {
+        if (search->low >= search->high)
+            break;
+        u32 middle = (search->low + search->high) >> 1;
         mapping = unwind_mappings.lookup(&middle);
         if (!mapping)
-            return 0;
+            break;
         if (mapping->start <= pc)
-            low = middle + 1;
+            search->low = middle + 1;
         else
-            high = middle;
+            search->high = middle;
     }
-    if (low == first)
+    if (search->low == first)
         return 0;
-    at = low - 1;
+    at = search->low - 1;
     mapping = unwind_mappings.lookup(&at);
     if (!mapping || pc < mapping->start || pc >= mapping->end)
         return 0;
@@ -139,33 +152,39 @@ static __always_inline struct unwind_mapping *unwind_find_mapping(struct unwind_
 }
 
 /* The rule word at pc, 0 (UNWIND_KIND_NONE) where there is none. */
-static __always_inline u32 unwind_find_word(struct unwind_mapping *mapping, u64 pc)
+static __always_inline u32 unwind_find_word(struct unwind_state *state,
+                                            struct unwind_mapping *mapping, u64 pc)
 {
     u64 offset = pc - mapping->base;
     u64 number = offset >> UNWIND_BLOCK_SHIFT;
     if (pc < mapping->base || number >= mapping->count)
         return 0;
-    u32 at = mapping->blocks + (u32)number, word = 0;
+    struct unwind_search *search = &state->search;
+    u32 at = mapping->blocks + (u32)number;
     struct unwind_block *block = unwind_blocks.lookup(&at);
     if (!block)
         return 0;
     u32 first = mapping->rows + block->first;
-    u32 low = first, high = first + block->count;
-#pragma clang loop unroll(disable)
-    for (int i = 0; i <= UNWIND_BLOCK_SHIFT + 1 && low < high; i++) {
-        u32 middle = (low + high) >> 1;
+    search->low = first;
+    search->high = first + block->count;
+    search->word = 0;
+    REPEAT(UNWIND_BLOCK_SHIFT + 2)
+    {
+        if (search->low >= search->high)
+            break;
+        u32 middle = (search->low + search->high) >> 1;
         u64 *row = unwind_rows.lookup(&middle);
         if (!row)
-            return 0;
+            break;
         if (*row >> 32 <= offset) {
-            word = (u32)*row;
-            low = middle + 1;
+            search->word = (u32)*row;
+            search->low = middle + 1;
         } else {
-            high = middle;
+            search->high = middle;
         }
     }
-    if (low != first || !block->first)
-        return word;
+    if (search->low != first || !block->first)
+        return search->word;
     at = first - 1; /* the rule in force where the block begins */
     u64 *row = unwind_rows.lookup(&at);
     return row ? (u32)*row : 0;
@@ -176,9 +195,9 @@ static __always_inline u32 unwind_find_word(struct unwind_mapping *mapping, u64 
  * registers since (arch/x86/kernel/uprobes.c, uretprobe_trampoline_entry, Linux 6.11). */
 static __always_inline int unwind_original_return(struct unwind_state *state)
 {
-    u64 original = trapped_return(state->sp - 8);
+    u64 original = trapped_return(state, state->sp - 8);
     if (!original && !state->stack.count) {
-        original = trapped_return(state->sp + 16);
+        original = trapped_return(state, state->sp + 16);
         if (original)
             state->sp += 24;
     }
@@ -339,50 +358,58 @@ static __always_inline u32 unwind_step(struct unwind_state *state)
     if (!mapping->follows_bx)
         state->flags &= ~UNWIND_BX_KNOWN;
 
-    u32 word = unwind_find_word(mapping, pc);
+    u32 word = unwind_find_word(state, mapping, pc);
     u32 offset = word & UNWIND_OFFSET_MASK;
     s32 slot = (s8)(word >> UNWIND_SLOT_SHIFT);
+    u32 cause = UNWIND_MORE;
     switch (word >> UNWIND_KIND_SHIFT) {
     case UNWIND_KIND_RSP:
-        return unwind_return(state, state->sp + 8 * (u64)offset, slot);
+        cfa = state->sp + 8 * (u64)offset;
+        break;
     case UNWIND_KIND_RBP:
         if (state->flags & UNWIND_BP_UNKNOWN)
-            return UNWIND_UNSUPPORTED;
-        return unwind_return(state, state->bp + 8 * (u64)offset, slot);
+            cause = UNWIND_UNSUPPORTED;
+        cfa = state->bp + 8 * (u64)offset;
+        break;
     case UNWIND_KIND_PLT:
         cfa = state->sp + 8 * (u64)offset + ((pc & 15) >= slot ? 8 : 0);
-        return unwind_return(state, cfa, 0);
+        slot = 0;
+        break;
     case UNWIND_KIND_END:
         return UNWIND_WHOLE;
     case UNWIND_KIND_CLONE: /* the child has 0 from its system call, the parent its number */
         if (state->stack.count == 1 && state->flags & UNWIND_REGISTERS && !state->registers[0])
             return UNWIND_WHOLE;
-        return unwind_return(state, state->sp + 8, 0);
+        cfa = state->sp + 8;
+        slot = 0;
+        break;
     case UNWIND_KIND_SIGNAL:
         return unwind_signal(state);
-    case UNWIND_KIND_WIDE: {
-        u32 cause = unwind_wide(state, mapping->rules + offset, &cfa);
-        return cause ? cause : unwind_return(state, cfa, 0);
-    }
+    case UNWIND_KIND_WIDE:
+        cause = unwind_wide(state, mapping->rules + offset, &cfa);
+        slot = 0;
+        break;
     case UNWIND_KIND_NONE:
         return UNWIND_NO_RULE;
     default:
         return UNWIND_UNSUPPORTED;
     }
+    return cause ? cause : unwind_return(state, cfa, slot);
 }
 
 /* Unwinds up to UNWIND_FRAMES_PER_CALL frames: UNWIND_MORE, or the cause, which is stored too. */
 static __always_inline u32 unwind_some(struct unwind_state *state)
 {
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < UNWIND_FRAMES_PER_CALL; i++) {
-        u32 cause = unwind_step(state);
+    u32 cause = UNWIND_MORE;
+    REPEAT(UNWIND_FRAMES_PER_CALL)
+    {
+        cause = unwind_step(state);
         if (cause) {
             state->stack.cause = cause;
-            return cause;
+            break;
         }
     }
-    return UNWIND_MORE;
+    return cause;
 }
 
 /* Says that the program could not be continued: no tail call is left, or none was possible. */

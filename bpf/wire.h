@@ -112,6 +112,16 @@ struct traversal_frame {
     u64 differed;
 };
 
+/* Where the code of containers lies in the target: all of it, and of that what puts elements in. */
+struct traversal_code {
+    u64 start;
+    u64 bytes;
+    u64 hash_insert_start;
+    u64 hash_insert_bytes;
+    u64 tree_insert_start;
+    u64 tree_insert_bytes;
+};
+
 /* What the programs report about the open window; one entry. */
 struct window_state {
     u64 spent_ns;    /* estimated cost to the target so far */

@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 pytest.register_assert_rewrite(
     "tests.bpf.unwinding", "tests.counted", "tests.counting", "tests.groundtruth"
 )
+
+# Not what another version, or another test run, has left where users keep it.
+os.environ["EBPF_PROF_CACHE"] = str(Path(__file__).parents[1] / ".pytest_cache" / "ebpf-prof")
 
 # How long an example takes is the machine's.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

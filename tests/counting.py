@@ -15,7 +15,6 @@ from profiler.measure.thread_states import ThreadStates
 from profiler.probes.attach import UprobePrograms, Variant, load_programs, variants_here
 from profiler.probes.planner import ProbePlan, ProbePlanner
 from profiler.process.target import TargetProcess
-from profiler.unwind.kernel_tables import TableLibrary
 from profiler.wire.lookups import (
     NO_WINDOW,
     Control,
@@ -31,6 +30,7 @@ from profiler.wire.lookups import (
     place_of,
     slot_range,
 )
+from tests.programs import sampling_module
 
 _ZERO = struct.pack("<I", 0)
 FOREVER = 1 << 62
@@ -105,21 +105,14 @@ class Counting:
         self.plan = change_plan(self.planner)
         self.pid = pid
         self._stack = ExitStack()
-        library = TableLibrary()
+        self.base = self._stack.enter_context(sampling_module(pid, **definitions))
+        macros = {**self.plan.definitions(), **definitions}
         self.programs: UprobePrograms = load_programs(
-            {
-                **library.definitions(),
-                "TARGET_TGID": pid,
-                "CPU_KERNEL_FRAMES": 0,
-                "THREADS": 4096,
-                "GROUPS": 16384,
-                "HISTOGRAMS": 262144,
-                **self.plan.definitions(),
-                **definitions,
-            },
-            [variant or variants_here()[0]],
+            self.base, macros, [variant or variants_here()[0]]
         )
         self._stack.callback(self.programs.close)
+        code = self.plan.traversal_code().encode()
+        self.programs.module.map("traversal_code").set(bytes(4), code)
         self._stack.callback(self.close)
         self._discovery = Discovery(self.programs.module, self.planner, target)
         self._window = 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from profiler import __version__
+from profiler import __version__, disk_cache
 from profiler.asterisk.find import find_asterisk
 from profiler.binary.debug_files import INSTALLED_SYMBOLS, SymbolDirectory
 from profiler.cli.errors import run
@@ -220,6 +220,7 @@ def _read(path: Path) -> Recording:
 @commands.command()
 def doctor() -> None:
     """Check at once whether this host can run the profiler, and say what helps."""
+    disk_cache.switch_off()
     found = checks(read_facts(try_compiler))
     write_out(render_checks, found)
     sys.exit(exit_code(found))

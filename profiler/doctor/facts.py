@@ -18,7 +18,7 @@ from pathlib import Path
 
 from profiler.errors import ProfilerError
 from profiler.linux import bpf, perf_events
-from profiler.linux.bcc import BpfModule
+from profiler.linux.bcc import compile_programs
 from profiler.linux.cpus import online_cpus
 from profiler.linux.probe_link_kinds import (
     load_empty_program,
@@ -102,10 +102,7 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
 
 def try_compiler() -> None:
     """Compile the BPF programs; raises ProfilerError."""
-    BpfModule(
-        ("cpu.bpf.c",),
-        {"TARGET_TGID": os.getpid(), "UNWIND_ROWS": 1, "UNWIND_BLOCKS": 1, "UNWIND_RULES": 1},
-    ).close()
+    compile_programs(("cpu.bpf.c",), {"WALK_ITERATOR": 0})
 
 
 def parse_lockdown(text: str) -> str | None:

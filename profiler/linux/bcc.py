@@ -1,41 +1,35 @@
-"""The only door to BCC: compile programs with it, load them, reach their maps.
+"""The only door to BCC, which compiles our C sources.
 
-BCC compiles and creates the maps; programs are loaded by bpf(2) itself, because they need what BCC
-cannot pass on (attach types, kernel functions). Our header shim stands in for kernel headers.
+It does so in a process of its own: clang needs 130 MB and much time, which a run that finds the
+result in the cache spares, and another gets back. Our header shim stands in for kernel headers.
 """
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
 import re
-import struct
+import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from profiler import disk_cache
 from profiler.errors import KernelError
+from profiler.libc import LIBC
 from profiler.linux import bpf
-from profiler.linux.bpf import ProgramStatistics
-from profiler.linux.btf import function_ids
-from profiler.linux.maps import BpfMap, RingBuffer
+from profiler.linux.compiled import CompiledPrograms, MapShape, with_map_numbers
 
-# Placeholders in our C sources for kernel functions, see bpf/kfuncs.h. BCC's compiler emits a call
-# of a helper with this number; it is turned into a call of the kernel function before loading.
-_KERNEL_FUNCTIONS = {
-    0x7E000001: "bpf_iter_num_new",
-    0x7E000002: "bpf_iter_num_next",
-    0x7E000003: "bpf_iter_num_destroy",
-    0x7E000004: "bpf_session_is_return",
-}
-SESSION_FUNCTIONS = frozenset(("bpf_session_is_return",))  # Linux 6.13
-ITERATOR_FUNCTIONS = frozenset(_KERNEL_FUNCTIONS.values()) - SESSION_FUNCTIONS  # Linux 6.4
-_CALL = 0x85  # BPF_JMP | BPF_CALL
-_PSEUDO_KFUNC_CALL = 2  # include/uapi/linux/bpf.h
 _OWN_INCLUDE = re.compile(r'^#include "([a-z_]+\.h)"$', re.MULTILINE)
+_PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 _MOST_SAID_BYTES = 1 << 16
+_MOST_RESULT_BYTES = 1 << 26
+_LIBRARY = re.compile(r"/(libbcc|libLLVM|libclang)[^/]*$")
+# What the child runs: isolated from the environment, with our own path for modules.
+_CHILD = "import sys; sys.path[:] = {path!r}; from profiler.linux.bcc import serve; serve({parent})"
 
 
 def bpf_directory() -> Path:
@@ -64,113 +58,188 @@ def read_sources(names: tuple[str, ...]) -> str:
     return "\n".join(expand(name) for name in names)
 
 
-class Program:
-    """A loaded BPF program."""
+class Compilation:
+    """The programs of some sources: found in the cache, or being compiled since this was made."""
 
-    def __init__(self, name: str, descriptor: int, program_type: int) -> None:
-        self.name = name
-        self.descriptor = descriptor
-        self.program_type = program_type
+    def __init__(self, sources: tuple[str, ...], macros: Mapping[str, int]) -> None:
+        flags = ["-w", *(f"-D{name}={value}" for name, value in sorted(macros.items()))]
+        self._request = json.dumps([read_sources(sources), flags]).encode()
+        kernel = os.uname()
+        host = (kernel.release, kernel.version, kernel.machine, _shim_digest())
+        self._key = json.dumps(host).encode() + self._request
+        self._found = _cached(self._key)
+        self._child = None if self._found else _Child(self._request)
 
-    def statistics(self) -> ProgramStatistics:
-        """Read the kernel's statistics (zero unless they are enabled)."""
-        return bpf.read_program_statistics(self.descriptor)
-
-    def close(self) -> None:
-        """Give up the descriptor; the kernel frees the program when nothing else holds it."""
-        os.close(self.descriptor)
-
-
-class BpfModule:
-    """One compiled set of programs and their maps; closing it removes all of them."""
-
-    def __init__(self, sources: tuple[str, ...], definitions: Mapping[str, int]) -> None:
-        flags = ["-w", *(f"-D{name}={value}" for name, value in definitions.items())]
-        os.environ["BCC_KERNEL_SOURCE"] = str(bpf_directory() / "shim")
-        bcc, self._library = _import_bcc()
-        # In memory: nowhere on disk may be room, or permission, to write.
-        with os.fdopen(os.memfd_create("bcc"), "w+b") as said, _errors_into(said.fileno()):
-            try:
-                # The parentheses of the text are BCC's: it takes text or a file, never both.
-                self._module = bcc.BPF(text=read_sources(sources).encode(), cflags=flags)
-            except Exception as error:  # noqa: BLE001  # all that BCC ever raises
-                said.seek(0)
-                reason = _first_error(said.read(_MOST_SAID_BYTES).decode(errors="replace"))
-                raise KernelError(
-                    f"BCC cannot make the BPF programs: {reason or error}", "ebpf-prof doctor"
-                ) from error
-        self._ring_callback_type = bcc.libbcc._RINGBUF_CB_TYPE
-        self._programs: list[Program] = []
-        self._rings: list[RingBuffer] = []
-        self._maps: dict[str, BpfMap] = {}
-
-    def load(self, function: str, program_type: int, attach_type: int = 0) -> Program:
-        """Load one function as a program; raises VerifierError, OSError or KernelError."""
-        code = with_kernel_functions(self._module.dump_func(function.encode()))
-        descriptor = bpf.load_program(code, program_type, attach_type, function)
-        program = Program(function, descriptor, program_type)
-        self._programs.append(program)
-        return program
-
-    def map(self, name: str) -> BpfMap:
-        """Return a map by its name in the sources."""
-        if name not in self._maps:
-            self._maps[name] = BpfMap(self._library, self._module[name.encode()].map_fd, name)
-        return self._maps[name]
-
-    def ring_buffer(self, name: str) -> RingBuffer:
-        """Open a ring buffer by its name in the sources."""
-        ring = RingBuffer(self._library, self._ring_callback_type, self.map(name).descriptor)
-        self._rings.append(ring)
-        return ring
-
-    def set_tail_call(self, name: str, index: int, program: Program) -> None:
-        """Let slot `index` of a program array lead to `program`."""
-        self.map(name).set(struct.pack("<I", index), struct.pack("<I", program.descriptor))
-
-    def programs(self) -> tuple[Program, ...]:
-        """Return the loaded programs."""
-        return tuple(self._programs)
+    def result(self) -> CompiledPrograms:
+        """Wait for the programs; raises KernelError."""
+        if self._found is None:
+            assert self._child is not None
+            found, libraries = self._child.result()
+            self._found = found
+            entry = json.dumps(libraries).encode() + b"\n" + found.encode()
+            disk_cache.write("programs", self._key, entry)
+        return self._found
 
     def close(self) -> None:
-        """Close rings, programs and maps. Links and events must be closed before."""
-        for ring in self._rings:
-            ring.close()
-        for program in self._programs:
-            with suppress(OSError):
-                program.close()
-        self._rings, self._programs, self._maps = [], [], {}
-        self._module.cleanup()
-
-    def __enter__(self) -> BpfModule:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        """End the compiler, if it still runs."""
+        if self._child is not None:
+            self._child.close()
 
 
-@contextmanager
-def _errors_into(descriptor: int) -> Iterator[None]:
-    """Let what C libraries write to stderr go elsewhere."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    os.dup2(descriptor, 2)
+def compile_programs(sources: tuple[str, ...], macros: Mapping[str, int]) -> CompiledPrograms:
+    """Return the programs of some sources; raises KernelError."""
+    compilation = Compilation(sources, macros)
     try:
-        yield
+        return compilation.result()
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        compilation.close()
+
+
+@cache
+def _shim_digest() -> str:
+    headers = sorted((bpf_directory() / "shim").rglob("*.h"))
+    return "\n".join(header.read_text() for header in headers)
+
+
+def _cached(key: bytes) -> CompiledPrograms | None:
+    """Return what these libraries of BCC and clang made of the same request on this kernel."""
+    entry = disk_cache.read("programs", key)
+    if entry is None:
+        return None
+    libraries, _, found = entry.partition(b"\n")
+    try:
+        if any(_identity(path) != identity for path, *identity in json.loads(libraries)):
+            return None
+        return CompiledPrograms.decode(found)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _identity(path: str) -> list[int]:
+    """Return what is another number when a file was replaced; raises OSError."""
+    found = Path(path).stat()
+    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+class _Child:
+    """A process that compiles one request."""
+
+    def __init__(self, request: bytes) -> None:
+        # In memory: nowhere on disk may be room, or permission, to write.
+        self._files = [os.memfd_create(name) for name in ("request", "result", "said")]
+        os.write(self._files[0], request)
+        os.lseek(self._files[0], 0, os.SEEK_SET)
+        package = str(Path(__file__).parents[2])  # which an editable install has in no path
+        code = _CHILD.format(path=[package, *sys.path], parent=os.getpid())
+        self._pid: int | None = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-I", "-S", "-c", code],
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, file, at) for at, file in enumerate(self._files)],
+            setsid=True,  # it is not the one whom a terminal interrupts
+        )
+
+    def result(self) -> tuple[CompiledPrograms, list[list[str | int]]]:
+        """Wait for the result: programs, and the libraries that made them."""
+        assert self._pid is not None
+        _, status = os.waitpid(self._pid, 0)
+        self._pid = None
+        result = os.pread(self._files[1], _MOST_RESULT_BYTES, 0)
+        said = os.pread(self._files[2], _MOST_SAID_BYTES, 0)
+        if result.startswith(b"!"):
+            raise KernelError(*json.loads(result[1:]))
+        code = os.waitstatus_to_exitcode(status)
+        if code or not result:
+            reason = _first_error(said.decode(errors="replace"))
+            ended = f"it was ended by signal {-code}" if code < 0 else f"exit code {code}"
+            raise KernelError(_cannot_compile(reason or ended), "ebpf-prof doctor")
+        libraries, _, found = result.partition(b"\n")
+        return CompiledPrograms.decode(found), json.loads(libraries)
+
+    def close(self) -> None:
+        """End it, and forget what it said."""
+        if self._pid is not None:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._pid = None
+        bpf.close_all(self._files)
+        self._files = []
+
+
+def _cannot_compile(reason: str) -> str:
+    return f"BCC cannot make the BPF programs: {reason}"
 
 
 def _first_error(text: str) -> str:
     """Return the line of a compiler's, or of BCC's, output that says what is wrong."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return next((line for line in lines if "error:" in line), lines[0] if lines else "")[:200]
+    return next((line for line in lines if "error:" in line), lines[-1] if lines else "")[:200]
+
+
+def serve(parent: int) -> None:
+    """Compile what stdin asks for, to stdout; a line that begins with ! is message and hint.
+
+    Runs in a process of its own, which ends with its parent.
+    """
+    _end_with(parent)
+    text, flags = json.load(sys.stdin)
+    try:
+        found = _compile(text, flags)
+        libraries = [(path, *_identity(path)) for path in sorted(_mapped_libraries())]
+        sys.stdout.write(json.dumps(libraries) + "\n" + found.encode().decode())
+    except KernelError as error:
+        sys.stdout.write("!" + json.dumps([error.message, error.hint]))
+    sys.stdout.flush()
+    os._exit(0)  # clang's own way out takes long
+
+
+def _end_with(parent: int) -> None:
+    LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it has ended already
+        os._exit(1)
+
+
+def _compile(text: str, flags: list[str]) -> CompiledPrograms:
+    os.environ["BCC_KERNEL_SOURCE"] = str(bpf_directory() / "shim")
+    bcc, library = _import_bcc()
+    try:
+        # The parentheses of the text are BCC's: it takes text or a file, never both.
+        made = bcc.BPF(text=text.encode(), cflags=flags)
+    except Exception as error:
+        sys.stderr.flush()
+        reason = _first_error(os.pread(2, _MOST_SAID_BYTES, 0).decode(errors="replace"))
+        raise KernelError(_cannot_compile(reason or str(error)), "ebpf-prof doctor") from error
+    library.bpf_table_name.restype = ctypes.c_char_p  # which BCC's Python does not declare
+    library.bpf_table_name.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+    tables = range(library.bpf_num_tables(made.module))
+    names = [_text(library.bpf_table_name(made.module, index)) for index in tables]
+    descriptors = [library.bpf_table_fd_id(made.module, index) for index in tables]
+    numbers = {descriptor: number for number, descriptor in enumerate(descriptors)}
+    functions = (
+        library.bpf_function_name(made.module, index)
+        for index in range(library.bpf_num_functions(made.module))
+    )
+    return CompiledPrograms(
+        {name: _shape(descriptor) for name, descriptor in zip(names, descriptors, strict=True)},
+        {_text(name): with_map_numbers(made.dump_func(name), numbers) for name in functions},
+    )
+
+
+def _text(name: Any) -> str:
+    return str(name.decode())
+
+
+def _shape(descriptor: int) -> MapShape:
+    fields = bpf.descriptor_fields(descriptor)
+    names = ("map_type", "key_size", "value_size", "max_entries", "map_flags")
+    return MapShape(*(int(fields[name], 0) for name in names))
+
+
+def _mapped_libraries() -> set[str]:
+    """Return the files of BCC and clang in this process."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    paths = (line.split(maxsplit=5)[5] for line in lines if line.count("/"))
+    return {path for path in paths if _LIBRARY.search(path)}
 
 
 def _import_bcc() -> tuple[Any, Any]:
@@ -195,27 +264,3 @@ def _import_bcc() -> tuple[Any, Any]:
             "pip uninstall bcc; sudo apt install python3-bpfcc",
         )
     return bcc, bcc.libbcc.lib
-
-
-def kernel_functions() -> dict[str, int]:
-    """Return the ids of those kernel functions that our programs may call and this kernel has."""
-    # Always all names, so that the kernel's types are searched once.
-    return function_ids(frozenset(_KERNEL_FUNCTIONS.values()))
-
-
-def with_kernel_functions(code: bytes) -> bytes:
-    """Return the program with placeholder calls turned into calls of kernel functions.
-
-    Raises KernelError when this kernel has no such function.
-    """
-    patched = bytearray(code)
-    for at in range(0, len(code), 8):
-        (number,) = struct.unpack_from("<I", code, at + 4)
-        if code[at] != _CALL or number not in _KERNEL_FUNCTIONS:
-            continue
-        name = _KERNEL_FUNCTIONS[number]
-        function_id = kernel_functions().get(name)
-        if function_id is None:
-            raise KernelError(f"this kernel has no {name}", "ebpf-prof doctor")
-        struct.pack_into("<BBhi", patched, at, _CALL, _PSEUDO_KFUNC_CALL << 4, 0, function_id)
-    return bytes(patched)

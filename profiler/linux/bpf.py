@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import signal
 import struct
 from collections.abc import Iterable, Sequence
@@ -26,9 +27,14 @@ _SYS_MEMBARRIER = 324
 _MEMBARRIER_CMD_GLOBAL = 1  # include/uapi/linux/membarrier.h
 
 # enum bpf_cmd
+_BPF_MAP_CREATE = 0
+_BPF_MAP_LOOKUP_ELEM = 1
+_BPF_MAP_UPDATE_ELEM = 2
+_BPF_MAP_DELETE_ELEM = 3
+_BPF_MAP_GET_NEXT_KEY = 4
 _BPF_PROG_LOAD = 5
 _BPF_RAW_TRACEPOINT_OPEN = 17
-_BPF_MAP_LOOKUP_BATCH = 24  # Linux 5.6; libbcc has no function for it before 0.19
+_BPF_MAP_LOOKUP_BATCH = 24  # Linux 5.6
 _BPF_LINK_CREATE = 28
 _BPF_ENABLE_STATS = 32
 
@@ -70,9 +76,27 @@ def _bpf(command: int, attributes: bytes) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:  # a handler that is due may raise here already
         signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
-        return _call_again(command, attributes)
+        try:
+            return _call_again(command, attributes)
+        except PermissionError:
+            # Kernels before 5.11 count maps and programs as locked memory, which has a low limit.
+            if not _lift_memory_limit():
+                raise
+            return _call_again(command, attributes)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _lift_memory_limit() -> bool:
+    """Let this process lock as much memory as it wants; return whether that is new."""
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK) == unlimited:
+        return False
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _call_again(command: int, attributes: bytes) -> int:
@@ -134,6 +158,51 @@ def open_raw_tracepoint(name: str, program: int) -> int:
     """
     text = ctypes.create_string_buffer(name.encode())
     return _bpf(_BPF_RAW_TRACEPOINT_OPEN, struct.pack("<QII", ctypes.addressof(text), program, 0))
+
+
+def create_map(
+    kind: int, key_bytes: int, value_bytes: int, max_entries: int, flags: int, name: str
+) -> int:
+    """Make a map of a kind of enum bpf_map_type; return its descriptor. Raises OSError."""
+    text = name.encode()[:15]
+    return _bpf(
+        _BPF_MAP_CREATE,
+        struct.pack("<IIIIIII16s", kind, key_bytes, value_bytes, max_entries, flags, 0, 0, text),
+    )
+
+
+def _element(command: int, descriptor: int, key: Any, value: Any) -> bool:
+    """Do something with one element of a map; False: it is not there. Raises OSError."""
+    key_at = ctypes.addressof(key) if key is not None else 0
+    value_at = ctypes.addressof(value) if value is not None else 0
+    buffer = ctypes.create_string_buffer(struct.pack("<IIQQQ", descriptor, 0, key_at, value_at, 0))
+    if LIBC.syscall(_SYS_BPF, command, buffer, 32) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number == errno.ENOENT:
+        return False
+    raise OSError(number, os.strerror(number))
+
+
+def look_up_element(descriptor: int, key: Any, value: Any) -> bool:
+    """Read the value of a key into a buffer; False: there is none. Raises OSError."""
+    return _element(_BPF_MAP_LOOKUP_ELEM, descriptor, key, value)
+
+
+def update_element(descriptor: int, key: Any, value: Any) -> None:
+    """Store a value under a key. Raises OSError."""
+    if not _element(_BPF_MAP_UPDATE_ELEM, descriptor, key, value):
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
+def delete_element(descriptor: int, key: Any) -> bool:
+    """Remove a key and its value; False: it was not there. Raises OSError."""
+    return _element(_BPF_MAP_DELETE_ELEM, descriptor, key, None)
+
+
+def next_key(descriptor: int, key: Any, following: Any) -> bool:
+    """Read the key that follows one (None: the first) into a buffer; False: none. OSError."""
+    return _element(_BPF_MAP_GET_NEXT_KEY, descriptor, key, following)
 
 
 def lookup_batch(

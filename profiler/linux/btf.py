@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from profiler import disk_cache
+
 _MAGIC = 0xEB9F
 _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
@@ -146,10 +148,15 @@ def _kernel_btf() -> bytes:
 @lru_cache(maxsize=16)
 def function_ids(names: frozenset[str]) -> dict[str, int]:
     """Return ids of the running kernel's functions; {} for a kernel without BTF."""
-    return parse_function_ids(_kernel_btf(), names)
+    return disk_cache.for_this_boot(
+        f"functions {sorted(names)}", lambda: parse_function_ids(_kernel_btf(), names)
+    )
 
 
 @lru_cache(maxsize=16)
 def offsets(structure: str, paths: tuple[str, ...]) -> tuple[int, ...] | None:
     """Return places of members in the running kernel; None where BTF does not have all of them."""
-    return parse_offsets(_kernel_btf(), structure, paths)
+    found = disk_cache.for_this_boot(
+        f"offsets {structure} {paths}", lambda: parse_offsets(_kernel_btf(), structure, paths)
+    )
+    return tuple(found) if found else None

@@ -1,33 +1,42 @@
-"""BPF maps as bytes to bytes, and the reader of ring buffers."""
+"""BPF maps as bytes to bytes."""
 
 from __future__ import annotations
 
 import ctypes
 import mmap
-import os
 from collections.abc import Iterator
 from typing import Any
 
 from profiler.errors import KernelError
 from profiler.linux import bpf
+from profiler.linux.compiled import MapShape
 from profiler.linux.cpus import possible_cpus
 
 _BATCH = 4096
+_PER_CPU_KINDS = (5, 6, 10)  # BPF_MAP_TYPE_PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH
 
 
 class BpfMap:
     """One BPF map, as bytes to bytes."""
 
-    def __init__(self, library: Any, descriptor: int, name: str) -> None:
-        self._library = library
-        self.descriptor = descriptor
+    def __init__(self, name: str, shape: MapShape) -> None:
+        """Make the map in the kernel, which frees it when `close` and all programs let go of it.
+
+        Raises OSError.
+        """
         self.name = name
-        fields = bpf.descriptor_fields(descriptor)
-        self.key_size = int(fields["key_size"])
-        self.value_size = int(fields["value_size"])
-        self.max_entries = int(fields["max_entries"])
-        # enum bpf_map_type: PERCPU_HASH 5, PERCPU_ARRAY 6, LRU_PERCPU_HASH 10
-        self.per_cpu = int(fields["map_type"]) in (5, 6, 10)
+        self.key_size = shape.key_bytes
+        self.value_size = shape.value_bytes
+        self.max_entries = shape.max_entries
+        self.per_cpu = shape.kind in _PER_CPU_KINDS
+        self.descriptor = bpf.create_map(
+            shape.kind,
+            shape.key_bytes,
+            shape.value_bytes,
+            shape.max_entries,
+            shape.flags,
+            name,
+        )
         self.user_value_size = self.value_size
         if self.per_cpu:
             self.user_value_size = (self.value_size + 7) // 8 * 8 * possible_cpus()
@@ -35,26 +44,27 @@ class BpfMap:
     def get(self, key: bytes) -> bytes | None:
         """Return a value (of all CPUs one after the other in a per-CPU map), None when absent."""
         value = ctypes.create_string_buffer(self.user_value_size)
-        status = self._library.bpf_lookup_elem(self.descriptor, _buffer(key), value)
-        return value.raw if status == 0 else None
+        is_there = bpf.look_up_element(self.descriptor, _buffer(key), value)
+        return value.raw if is_there else None
 
     def set(self, key: bytes, value: bytes) -> None:
         """Store a value; raises OSError when the map is full."""
         if len(key) != self.key_size or len(value) != self.user_value_size:
             raise ValueError(f"{self.name}: key or value of the wrong size")
-        if self._library.bpf_update_elem(self.descriptor, _buffer(key), _buffer(value), 0) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, f"{self.name}: {os.strerror(number)}")
+        try:
+            bpf.update_element(self.descriptor, _buffer(key), _buffer(value))
+        except OSError as error:
+            raise OSError(error.errno, f"{self.name}: {error.strerror}") from None
 
     def delete(self, key: bytes) -> bool:
         """Remove an entry; return whether it was there."""
-        return bool(self._library.bpf_delete_elem(self.descriptor, _buffer(key)) == 0)
+        return bpf.delete_element(self.descriptor, _buffer(key))
 
     def clear(self) -> None:
         """Remove all entries; what is added meanwhile may stay."""
         key = ctypes.create_string_buffer(self.key_size)
         for _ in range(self.max_entries):
-            if self._library.bpf_get_next_key(self.descriptor, None, key) != 0:
+            if not bpf.next_key(self.descriptor, None, key):
                 return
             self.delete(key.raw)
 
@@ -96,35 +106,10 @@ class BpfMap:
         pages = (length + mmap.PAGESIZE - 1) // mmap.PAGESIZE * mmap.PAGESIZE
         return mmap.mmap(self.descriptor, pages, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
 
+    def close(self) -> None:
+        """Give up the descriptor."""
+        bpf.close_all((self.descriptor,))
+
 
 def _buffer(data: bytes) -> Any:
     return ctypes.create_string_buffer(data, len(data))
-
-
-class RingBuffer:
-    """Reader of one BPF ring buffer; records reach `receive` as bytes, in order."""
-
-    def __init__(self, library: Any, callback_type: Any, descriptor: int) -> None:
-        self._library = library
-        self._records: list[bytes] = []
-
-        def on_record(_context: Any, data: int, size: int) -> int:
-            self._records.append(ctypes.string_at(data, size))
-            return 0
-
-        self._callback = callback_type(on_record)  # kept: C holds only a pointer to it
-        self._manager = library.bpf_new_ringbuf(descriptor, self._callback, None)
-        if not self._manager:
-            raise KernelError("cannot read a BPF ring buffer", "ebpf-prof doctor")
-
-    def drain(self) -> list[bytes]:
-        """Return all records that are there now, without waiting."""
-        self._library.bpf_consume_ringbuf(self._manager)
-        records, self._records = self._records, []
-        return records
-
-    def close(self) -> None:
-        """Stop reading."""
-        if self._manager:
-            self._library.bpf_free_ringbuf(self._manager)
-            self._manager = None

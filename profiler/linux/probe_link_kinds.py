@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from threading import Thread
 
+from profiler import disk_cache
 from profiler.libc import LIBC
 from profiler.linux import bpf, perf_events
 from profiler.linux.bpf import UprobeSite
@@ -72,7 +73,7 @@ def probe_link_errno(kind: ProbeLinkKind) -> int:
     Raises OSError where we lack files or memory to try it: that says nothing of the kernel.
     """
     try:
-        _try_link(kind)
+        disk_cache.for_this_boot(f"links {kind.value}", lambda: _try_link(kind))
     except OSError as error:
         if error.errno in _SCARCE:
             raise
@@ -80,7 +81,7 @@ def probe_link_errno(kind: ProbeLinkKind) -> int:
     return 0
 
 
-def _try_link(kind: ProbeLinkKind) -> None:
+def _try_link(kind: ProbeLinkKind) -> bool:
     path, offset = _own_code()
     program = load_empty_program(kind.attach_type)
     try:
@@ -90,6 +91,7 @@ def _try_link(kind: ProbeLinkKind) -> None:
         try:
             if not _runs_in_threads(program):
                 raise OSError(errno.EOPNOTSUPP, "links see a process's first thread only")
+            return True
         finally:
             os.close(descriptor)
     finally:

@@ -6,7 +6,7 @@ import struct
 from contextlib import suppress
 
 from profiler.asterisk.containers import read_container
-from profiler.linux.bcc import BpfModule
+from profiler.linux.module import BpfModule
 from profiler.probes.planner import PlannedProbe, ProbePlanner
 from profiler.probes.push_sites import forget_push_site, report_push_sites
 from profiler.process.target import TargetProcess

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from profiler.linux.bcc import BpfModule
+from profiler.linux.module import BpfModule
 from profiler.model.observed import GroupWindow
 from profiler.probes.planner import PlannedProbe
 from profiler.wire.lookups import Group, GroupKey, Place, Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from profiler.linux.bcc import BpfModule
+from profiler.linux.module import BpfModule
 from profiler.wire.lookups import LookupCounter
 
 

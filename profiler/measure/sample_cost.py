@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 
+from profiler import disk_cache
 from profiler.errors import scarcity
 from profiler.linux import perf_events
 
@@ -17,6 +18,11 @@ _TIMER_PERIOD_NS = 20_000
 _TIMER_BATCHES = 25
 _LOOP_STEPS = 20_000
 _LEAST_INTERRUPT_NS = 100  # less is the loop's own jitter: no interrupt came
+
+
+def interrupt_cost_ns() -> int | None:
+    """Return calibrate_interrupt's answer, which is asked for once in a boot."""
+    return disk_cache.for_this_boot("interrupt", calibrate_interrupt)
 
 
 def calibrate_interrupt() -> int | None:

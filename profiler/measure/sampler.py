@@ -13,9 +13,9 @@ import struct
 
 from profiler.errors import KernelError
 from profiler.linux import bpf, perf_events
-from profiler.linux.bcc import BpfModule, Program
 from profiler.linux.btf import offsets
 from profiler.linux.cpus import online_cpus
+from profiler.linux.module import BpfModule, Program
 from profiler.measure.bounded_samples import BoundedSamples
 from profiler.model.observed import UnwindStack
 from profiler.model.recording import Accounting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from profiler.linux.bcc import BpfModule
+from profiler.linux.module import BpfModule
 
 _ZERO = struct.pack("<I", 0)
 _SCARCE_RATIO = 0.75

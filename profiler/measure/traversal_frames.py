@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Set
 
-from profiler.linux.bcc import BpfModule
+from profiler.linux.module import BpfModule
 from profiler.wire.lookups import TraversalFrame, Verdict
 
 # One window of so many has the probe nevertheless, so that kinds of lookups that cannot be known by

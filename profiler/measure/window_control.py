@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 
-from profiler.linux.bcc import BpfModule
+from profiler.linux.module import BpfModule
 from profiler.measure.open_window import OpenWindow, WindowKind
 from profiler.measure.window_snapshots import WindowSnapshot
 from profiler.model.observed import Calibration

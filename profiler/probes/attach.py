@@ -16,14 +16,15 @@ from dataclasses import dataclass
 
 from profiler.errors import KernelError
 from profiler.linux import bpf
-from profiler.linux.bcc import (
+from profiler.linux.bcc import compile_programs
+from profiler.linux.bpf import UprobeSite, VerifierError
+from profiler.linux.module import (
     ITERATOR_FUNCTIONS,
     SESSION_FUNCTIONS,
     BpfModule,
     Program,
     kernel_functions,
 )
-from profiler.linux.bpf import UprobeSite, VerifierError
 from profiler.linux.probe_keeper import Keeper
 from profiler.linux.probe_link_kinds import ProbeLinkKind, probe_link_errno
 from profiler.linux.probe_links import ProbeLink, ProbeLinks
@@ -42,7 +43,7 @@ _TREE_STEPS = (1_000, 250, 60)  # of one program; the first that the verifier ac
 SHORT_WALKS = "145,000 nodes of a chain and 14,000 of a tree (Linux 5.15: 3,600)"
 LONG_WALKS_NEED = "Linux 6.6 and newer with BTF follow 2,000,000"
 _TRIES = 3
-_SOURCES = ("lookups.bpf.c", "cpu.bpf.c", "exits.bpf.c")
+_SOURCES = ("lookups.bpf.c",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +212,12 @@ class UprobePrograms:
 
 
 def load_programs(
-    definitions: Mapping[str, int], variants: Sequence[Variant] = VARIANTS
+    base: BpfModule, macros: Mapping[str, int], variants: Sequence[Variant] = VARIANTS
 ) -> UprobePrograms:
-    """Compile and load in the first way that this kernel accepts; raises KernelError or OSError."""
+    """Compile and load in the first way that this kernel accepts; raises KernelError or OSError.
+
+    `base`: the programs that sample the same target. `macros`: those of the plan.
+    """
     failures: list[str] = []
     rejected: list[str] = []
     for variant in variants:
@@ -222,7 +226,7 @@ def load_programs(
             failures.append(f"{variant.links.value}: {lacking}")
             continue
         try:
-            programs = _load_variant(definitions, variant)
+            programs = _load_variant(base, macros, variant)
             programs.rejected = tuple(rejected)
             return programs
         except VerifierError as error:
@@ -235,7 +239,7 @@ def load_programs(
     )
 
 
-def _load_variant(definitions: Mapping[str, int], variant: Variant) -> UprobePrograms:
+def _load_variant(base: BpfModule, macros: Mapping[str, int], variant: Variant) -> UprobePrograms:
     """Compile and load one variant, with shorter walks through trees where long ones are refused.
 
     Without iterators the verifier follows every step of a walk, and how many it bears differs from
@@ -245,20 +249,20 @@ def _load_variant(definitions: Mapping[str, int], variant: Variant) -> UprobePro
     attempts: list[dict[str, int]] = [{}]
     if not variant.iterator:
         attempts = [{"TREE_STEPS": steps} for steps in _TREE_STEPS]
-    *first, last = ({**definitions, **variant.definitions(), **attempt} for attempt in attempts)
+    *first, last = ({**macros, **variant.definitions(), **attempt} for attempt in attempts)
     for attempt in first:
         try:
-            return _load_once(attempt, variant)
+            return _load_once(base, attempt, variant)
         except VerifierError as error:
             if error.errno != errno.E2BIG:
                 raise
-    return _load_once(last, variant)
+    return _load_once(base, last, variant)
 
 
-def _load_once(definitions: Mapping[str, int], variant: Variant) -> UprobePrograms:
-    module = BpfModule(_SOURCES, definitions)
+def _load_once(base: BpfModule, macros: Mapping[str, int], variant: Variant) -> UprobePrograms:
+    module = base.extended(compile_programs(_SOURCES, macros))
     try:
-        has_checkpoints = variant.iterator and bool(definitions.get("INSERT_SITES"))
+        has_checkpoints = variant.iterator and bool(macros.get("INSERT_SITES"))
         return UprobePrograms(module, variant, has_checkpoints)
     except BaseException:
         module.close()

@@ -21,6 +21,7 @@ from profiler.wire.lookups import (
     FUNCTION_BITS,
     MATCH_BY_ADDRESS,
     Place,
+    TraversalCode,
     cookie,
     function_value,
     place_of,
@@ -86,13 +87,12 @@ class ProbePlan:
             "CALL_SITE_ARGUMENTS": int(self.call_site_arguments),
             "RETURNS": int(self.returns),
             "VERIFY": int(self.verify),
-            "AO2_CODE_START": self.code[0],
-            "AO2_CODE_BYTES": self.code[1] - self.code[0],
-            "HASH_INSERT_START": self.hash_insert[0],
-            "HASH_INSERT_BYTES": self.hash_insert[1] - self.hash_insert[0],
-            "TREE_INSERT_START": self.tree_insert[0],
-            "TREE_INSERT_BYTES": self.tree_insert[1] - self.tree_insert[0],
         }
+
+    def traversal_code(self) -> TraversalCode:
+        """Return what the programs have to know of the target's code."""
+        ranges = (self.code, self.hash_insert, self.tree_insert)
+        return TraversalCode(*(number for start, end in ranges for number in (start, end - start)))
 
     def without_returns(self) -> ProbePlan:
         """Return the same plan for a target in which a return probe would do harm."""

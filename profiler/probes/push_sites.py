@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from profiler.linux.bcc import BpfModule
+from profiler.linux.module import BpfModule
 from profiler.probes.planner import PlannedProbe
 from profiler.wire.unwind import push_site
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from profiler.linux import bpf
-from profiler.linux.bcc import BpfModule
 from profiler.linux.btf import offsets
+from profiler.linux.module import BpfModule
 
 # Functions of exits.bpf.c, and the tracepoints that they run at.
 _TRACEPOINTS = {"thread_freed": "sched_process_free", "thread_ended": "sched_process_exit"}

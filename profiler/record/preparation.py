@@ -1,6 +1,7 @@
-"""Loads the programs for one target: plans the probes, compiles, fills the tables, calibrates.
+"""Gets everything ready to sample one target: compiles and loads the programs, fills the tables.
 
-Nothing of the target is touched or measured yet when this is done.
+Nothing of the target is touched or measured yet when this is done. What it takes to measure lookups
+comes behind, in lookup_preparation.py, while samples are being taken.
 """
 
 from __future__ import annotations
@@ -10,18 +11,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from profiler.asterisk.find import FoundTarget
-from profiler.errors import ProbeError
-from profiler.linux.bcc import BpfModule
+from profiler.linux.bcc import Compilation
 from profiler.linux.bpf import enable_program_statistics
-from profiler.measure.sample_cost import calibrate_interrupt
+from profiler.linux.module import ITERATOR_FUNCTIONS, BpfModule, kernel_functions
 from profiler.measure.sampler import register_definitions
-from profiler.model.observed import Calibration, WithoutTable
-from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
-from profiler.probes.planner import ProbePlan, ProbePlanner
-from profiler.probes.push_sites import report_push_sites
-from profiler.probes.seccomp import returns_are_safe
-from profiler.probes.trap_cost import ASSUMED_COST, calibrate
+from profiler.model.observed import WithoutTable
+from profiler.probes.attach import VARIANTS, Variant
 from profiler.process import thread_exits
 from profiler.process.procfs import Process, read_tids
 from profiler.process.target import TargetProcess
@@ -31,12 +26,7 @@ from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 GROUPS = 16_384
 HISTOGRAMS = 262_144
 _LEAST_THREADS = 1_024
-_COST_IS_ASSUMED = (
-    "the cost of probes is assumed: what a trap takes could not be measured here, so "
-    f"{ASSUMED_COST.trap_ns / 1_000:.1f} us were charged, "
-    f"{ASSUMED_COST.stepped_trap_ns / 1_000:.0f} where the kernel single-steps, "
-    f"{ASSUMED_COST.return_trap_ns / 1_000:.0f} for a return"
-)
+_SOURCES = ("cpu.bpf.c", "exits.bpf.c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,61 +46,33 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """What is in the kernel now; programs, plan and calibration are None without lookups."""
+class SamplingSetup:
+    """What is in the kernel once samples can be taken."""
 
     module: BpfModule
-    programs: UprobePrograms | None
-    plan: ProbePlan | None
-    planner: ProbePlanner
     tables: UnwindTables
     without_table: WithoutTable
-    calibration: Calibration | None
-    interrupt_ns: int | None  # of one sample; None: it could not be measured
     exits: ThreadExits | None  # None: this kernel does not report so much
     warnings: tuple[str, ...]
 
 
-def load(stack: ExitStack, found: FoundTarget, target: TargetProcess, options: Options) -> Loaded:
-    """Load all that the options ask for; the stack unloads it. Raises ProfilerError."""
-    interrupt_ns = calibrate_interrupt()
+def prepare_sampling(
+    stack: ExitStack, process: Process, target: TargetProcess, options: Options
+) -> SamplingSetup:
+    """Load what samples; the stack unloads it. Raises ProfilerError or OSError."""
+    compilation = Compilation(_SOURCES, sampling_macros(options.kernel_frames))
+    stack.callback(compilation.close)
     library = TableLibrary()
-    library.prepare(target.code.current)
-    planner = ProbePlanner(target.code)
-    plan = _plan(planner, options) if options.lookups else None
-    definitions = {**library.definitions(), **_definitions(target.pid, options)}
-    programs = None
-    if plan is not None:
-        programs, plan = _load_lookups(plan, definitions, found, options)
-    module = programs.module if programs else BpfModule(("cpu.bpf.c", "exits.bpf.c"), definitions)
-    stack.callback(programs.close if programs else module.close)
+    library.prepare(target.code.current)  # while the compiler runs
+    sizes = {**library.map_sizes(), **_lookup_map_sizes(target.pid)}
+    module = BpfModule(compilation.result(), {"TARGET_TGID": target.pid}, sizes)
+    stack.callback(module.close)
     tables = UnwindTables(module, library)
     without_table = tables.update(target.code.current)
     stack.callback(os.close, enable_program_statistics())
-    calibration = measured_cost = None
-    if programs is not None and plan is not None:
-        measured_cost = calibrate(programs.link_idle, plan.returns)
-        calibration = measured_cost or ASSUMED_COST
-        report_push_sites(module, plan.probes)
     exits, missing = _exits(stack, module)
-    return Loaded(
-        module=module,
-        programs=programs,
-        plan=plan,
-        planner=planner,
-        tables=tables,
-        without_table=without_table,
-        calibration=calibration,
-        interrupt_ns=interrupt_ns,
-        exits=exits,
-        warnings=(
-            *_stopped(found.process),
-            *(plan.warnings if plan else ()),
-            *(programs.rejected if programs else ()),
-            *([_COST_IS_ASSUMED] if calibration and not measured_cost else ()),
-            *missing,
-        ),
-    )
+    warnings = (*_stopped(process), *missing)
+    return SamplingSetup(module, tables, without_table, exits, warnings)
 
 
 def _stopped(process: Process) -> Iterator[str]:
@@ -121,16 +83,24 @@ def _stopped(process: Process) -> Iterator[str]:
         )
 
 
-def _definitions(pid: int, options: Options) -> dict[str, int]:
-    """Return the C macros that do not depend on the target's code."""
+def sampling_macros(kernel_frames: bool = True) -> dict[str, int]:
+    """Return the C macros by which the programs that sample are built for this kernel."""
     return {
-        "TARGET_TGID": pid,
-        "CPU_KERNEL_FRAMES": int(options.kernel_frames),
+        "CPU_KERNEL_FRAMES": int(kernel_frames),
+        "WALK_ITERATOR": int(kernel_functions().keys() >= ITERATOR_FUNCTIONS),
         **register_definitions(),
-        "THREADS": max(_LEAST_THREADS, 4 * len(read_tids(pid))),
-        "GROUPS": GROUPS,
-        "HISTOGRAMS": HISTOGRAMS,
         **thread_exits.definitions(),
+    }
+
+
+def _lookup_map_sizes(pid: int) -> dict[str, int]:
+    """Return entries by map, of those that hold what is seen of lookups."""
+    return {
+        "threads": max(_LEAST_THREADS, 4 * len(read_tids(pid))),
+        "groups": GROUPS,
+        "entry_counts": GROUPS,
+        "lookup_stacks": GROUPS,
+        "histograms": HISTOGRAMS,
     }
 
 
@@ -146,23 +116,3 @@ def _exits(stack: ExitStack, module: BpfModule) -> tuple[ThreadExits | None, tup
             stack.callback(exits.close)
             return exits, ()
     return None, (f"ends of threads are not reported: {reason}",)
-
-
-def _plan(planner: ProbePlanner, options: Options) -> ProbePlan:
-    try:
-        return planner.plan(options.verify)
-    except ProbeError as error:
-        hint = error.hint or "ebpf-prof asterisk --cpu-only"
-        raise ProbeError(error.message, hint) from error
-
-
-def _load_lookups(
-    plan: ProbePlan, definitions: dict[str, int], target: FoundTarget, options: Options
-) -> tuple[UprobePrograms, ProbePlan]:
-    """Load the programs of a plan, or of what can be had of it without return probes."""
-    programs = load_programs({**definitions, **plan.definitions()}, options.variants)
-    if returns_are_safe(target.process.seccomp_mode, programs.link_idle):
-        return programs, plan
-    programs.close()
-    plan = plan.without_returns()
-    return load_programs({**definitions, **plan.definitions()}, options.variants), plan

@@ -17,6 +17,7 @@ from profiler.background import Background
 from profiler.errors import TargetError
 from profiler.measure.budget import Governor
 from profiler.measure.lookups import LookupMeasurement
+from profiler.measure.sample_cost import interrupt_cost_ns
 from profiler.measure.sampler import CpuSampler
 from profiler.measure.sampling_budget import SampleBudget
 from profiler.model import recording as rec
@@ -30,7 +31,8 @@ from profiler.process.udp_sockets import UdpSockets
 from profiler.record.assembly import assemble
 from profiler.record.collect import collect_lookups
 from profiler.record.early_names import EarlyNames
-from profiler.record.preparation import Loaded, Options, load
+from profiler.record.lookup_preparation import LookupSetup, prepare_lookups
+from profiler.record.preparation import Options, SamplingSetup, prepare_sampling
 from profiler.record.progress import Progress, Stop
 from profiler.record.warnings import short_walks
 
@@ -38,15 +40,15 @@ _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
 _MOST_OVERDUE_NS = 200_000_000
 _MAX_SLEEP_NS = 50_000_000
+_LEAST_LOOKUPS_NS = 2_000_000_000
 
 
 @dataclass(slots=True)
 class Run:
     """What a running recording holds."""
 
-    loaded: Loaded
+    setup: SamplingSetup
     sampler: CpuSampler
-    lookups: LookupMeasurement | None
     events: ProcessEvents
     uses: ThreadUses
     sockets: UdpSockets
@@ -59,7 +61,10 @@ class Run:
     started_at: str = field(
         default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     )
+    lookup_setup: LookupSetup | None = None
+    lookups: LookupMeasurement | None = None  # None until its programs are loaded
     start_ns: int = 0
+    until_ns: int = 0  # when it is over, unless something else ends it
     end_ns: int = 0
     exited: bool = False
     stopped_by: str = "duration"
@@ -73,6 +78,8 @@ def record(
     _raise_open_files_limit()
     with ExitStack() as stack:
         run = begin(stack, target, options)
+        if options.lookups:
+            begin_lookups(stack, run, target, options)
         run_until_end(run, options, stop, report)
         return finish(run, target, options)
 
@@ -90,67 +97,75 @@ def _require_running(process: TargetProcess) -> None:
 
 
 def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
-    """Load everything, then begin to listen and to sample; the stack undoes it. ProfilerError."""
+    """Load what samples, then begin to listen and to sample; the stack undoes it. ProfilerError."""
     process = TargetProcess.open(target.pid, target.process.stat.start_ticks)
     process.code.refresh()
     _require_running(process)
-    loaded = load(stack, target, process, options)
-    _require_running(process)  # that took seconds
+    setup = prepare_sampling(stack, target.process, process, options)
+    _require_running(process)  # that took some time
     names = NamingSession(process, options.symbols)
     names.pin()
-    sampler = CpuSampler(loaded.module, options.frequency_hz)
+    sampler = CpuSampler(setup.module, options.frequency_hz)
     stack.callback(sampler.detach)
     events = ProcessEvents(process.pid)
     stack.callback(events.close)
-    uses = ThreadUses(process, loaded.exits)
+    uses = ThreadUses(process, setup.exits)
     sockets = UdpSockets(target.pid)
     stack.callback(sockets.close)
     governor = Governor(options.budget_ratio, time.monotonic_ns())
-    sampling = SampleBudget(sampler, governor, loaded.interrupt_ns, uses.cost_ns)
+    start_ns = time.monotonic_ns()
+    sampler.attach()
+    uses.start()
+    sampling = SampleBudget(sampler, governor, interrupt_cost_ns(), uses.cost_ns)
     run = Run(
-        loaded=loaded,
+        setup=setup,
         sampler=sampler,
-        lookups=_measurement(loaded, process, governor),
         events=events,
         uses=uses,
         sockets=sockets,
         process=process,
         names=names,
         early_names=EarlyNames(sampler, names) if options.user_frames else None,
-        without_table=loaded.without_table,
+        without_table=setup.without_table,
         governor=governor,
         sampling=sampling,
-        start_ns=time.monotonic_ns(),
-        warnings=list(loaded.warnings),
+        start_ns=start_ns,
+        until_ns=start_ns + options.duration_ns,
+        warnings=list(setup.warnings),
     )
-    if run.lookups is not None:
-        stack.callback(run.lookups.abort)
-    sampler.attach()
-    uses.start()
     sockets.sample()
     return run
 
 
-def _measurement(
-    loaded: Loaded, target: TargetProcess, governor: Governor
-) -> LookupMeasurement | None:
-    if loaded.programs is None or loaded.plan is None or loaded.calibration is None:
-        return None
-    return LookupMeasurement(
-        loaded.programs,
-        loaded.planner,
-        loaded.plan,
-        target,
-        loaded.calibration,
-        governor,
+def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Options) -> None:
+    """Load what measures lookups, while samples come in; the stack undoes it. ProfilerError.
+
+    However long that took, lookups are measured for the whole of a short duration.
+    """
+    begun_cpu_ns = run.process.clock.read_ns()
+    setup = prepare_lookups(stack, run.setup.module, target.process, run.process, options)
+    _require_running(run.process)
+    run.lookup_setup = setup
+    run.lookups = LookupMeasurement(
+        setup.programs,
+        setup.planner,
+        setup.plan,
+        run.process,
+        setup.calibration,
+        run.governor,
     )
+    run.lookups.cpu_begin_ns = begun_cpu_ns
+    stack.callback(run.lookups.abort)
+    run.warnings += setup.warnings
+    least_ns = min(options.duration_ns, _LEAST_LOOKUPS_NS)
+    run.until_ns = max(run.until_ns, time.monotonic_ns() + least_ns)
 
 
 def run_until_end(
     run: Run, options: Options, stop: Stop, report: Callable[[Progress], None]
 ) -> None:
     """Open windows, drain, and look at the target until its end, the duration's, or a stop."""
-    end_ns = run.start_ns + options.duration_ns
+    end_ns = run.until_ns
     next_drain = next_slow = run.start_ns
     next_lookup = run.start_ns if run.lookups else end_ns
     while not run.exited:
@@ -225,7 +240,7 @@ def _observe(run: Run) -> None:
     run.sampler.follow_cpus()
     try:
         if run.process.code.refresh():
-            run.without_table = run.loaded.tables.update(run.process.code.current)
+            run.without_table = run.setup.tables.update(run.process.code.current)
             run.names.pin()  # it may be gone again when names are looked up
     except TargetError:
         run.exited = True
@@ -250,7 +265,9 @@ def _collect(run: Run) -> Observed:
     account = Background(run.uses.account)  # which waits for the kernel
     with suppress(TargetError):
         run.process.code.refresh()  # what was mapped in the last second has names too
-    lookups = collect_lookups(run.lookups, run.loaded.planner, run.process) if run.lookups else None
+    lookups = None
+    if run.lookups is not None and run.lookup_setup is not None:
+        lookups = collect_lookups(run.lookups, run.lookup_setup.planner, run.process)
     run.sampler.drain()
     run.sockets.sample()
     sockets = run.sockets.recorded()
@@ -259,7 +276,7 @@ def _collect(run: Run) -> Observed:
         run.sampling.warning,
         run.sockets.warning,
         run.lookups.problem if run.lookups is not None else None,
-        short_walks(run.loaded.programs, lookups),
+        short_walks(run.lookup_setup.programs if run.lookup_setup else None, lookups),
     ):
         if source:
             run.warnings.append(source)
@@ -274,7 +291,7 @@ def _collect(run: Run) -> Observed:
         account=account.result(),
         sockets=sockets,
         lookups=lookups,
-        calibration=run.loaded.calibration,
+        calibration=run.lookup_setup.calibration if run.lookup_setup else None,
         sampling_cost_ns=run.sampling.cost_ns(),
         lookup_cost_ns=run.governor.spent_ns - run.sampling.charged_ns,
         without_table=run.without_table,

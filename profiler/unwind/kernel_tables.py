@@ -1,6 +1,6 @@
 """Gives the kernel the tables by which it unwinds the target's stacks, and keeps them up to date.
 
-Order of use: TableLibrary compiles what is mapped, `definitions` sizes the BPF maps, and once those
+Order of use: TableLibrary compiles what is mapped, `map_sizes` sizes the BPF maps, and once those
 exist UnwindTables fills them; `update` again whenever the target maps or unmaps code.
 """
 
@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.elf import ElfError
 from profiler.binary.functions import call_frames
-from profiler.linux.bcc import BpfModule
+from profiler.linux.module import BpfModule
 from profiler.model.observed import UnwindStack, WithoutTable
 from profiler.process.mappings import TRAMPOLINES, CodeFile, LoadedCode
-from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table
+from profiler.unwind.cached_table import cached_table
+from profiler.unwind.table import EMPTY_TABLE, UnwindTable
 from profiler.wire.unwind import (
     ACTIVE,
     BLOCK,
@@ -63,7 +64,7 @@ class TableLibrary:
         try:
             is_vdso = file.handle is None
             frames = call_frames(file.elf)
-            table = compile_table(frames, file.elf.code_ranges, ends_in_leaves=is_vdso)
+            table = cached_table(frames, file.elf.code_ranges, ends_in_leaves=is_vdso)
         except (MalformedCallFramesError, ElfError) as error:
             self.problems[id(file)] = f"malformed call frame information: {error}"
             return EMPTY_TABLE
@@ -71,17 +72,17 @@ class TableLibrary:
             self.problems[id(file)] = "no call frame information"
         return table
 
-    def definitions(self) -> dict[str, int]:
-        """Return the sizes of the BPF maps, with room for code that is mapped later."""
+    def map_sizes(self) -> dict[str, int]:
+        """Return entries by BPF map, with room for code that is mapped later."""
         tables = self._tables.values()
         rows = int(sum(len(table.rows) for table in tables) * SPARE_RATIO) + SPARE_ROWS
         blocks = int(sum(len(table.blocks) // 2 for table in tables) * SPARE_RATIO) + SPARE_BLOCKS
         rules = sum(len(table.rules) for table in tables) // WIDE_RULE.size
         share = min(1.0, MAX_TABLE_BYTES / (rows * ROW.size + blocks * BLOCK.size))
         return {
-            "UNWIND_ROWS": int(rows * share),
-            "UNWIND_BLOCKS": int(blocks * share),
-            "UNWIND_RULES": rules + SPARE_RULES,
+            "unwind_rows": int(rows * share),
+            "unwind_blocks": int(blocks * share),
+            "unwind_rules": rules + SPARE_RULES,
         }
 
 

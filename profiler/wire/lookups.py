@@ -166,6 +166,20 @@ class Control(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class TraversalCode(Record):
+    """Addresses in the target: the code of containers, and what in it puts elements in."""
+
+    FORMAT = struct.Struct("<6Q")
+
+    start: int
+    bytes: int
+    hash_insert_start: int
+    hash_insert_bytes: int
+    tree_insert_start: int
+    tree_insert_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class TraversalFrame(Record):
     """Where a traversal has its frame, below where the lookup returns to."""
 

@@ -59,6 +59,7 @@ INSTEAD = {
     **{"close_range": 436, "faccessat2": 439},
 }
 DOCUMENTED = (0, 3, 4, 5, 6)
+ANEW = {"EBPF_PROF_CACHE": ""}  # nothing is known from runs before
 MEASURING = "2s"  # long enough for lookups to be counted
 # In a mount namespace in which the file is hidden that holds the kernel's types.
 HIDE = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"'
@@ -86,6 +87,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
         thread = threading.Thread(target=look_up)
         thread.start()
+        folder = tmp_path_factory.mktemp("first") / "result"  # after it nothing is compiled
+        check(finished(command(*options(program, folder, "300ms")), folder), program)
         yield program
         done.set()
         thread.join()
@@ -103,12 +106,12 @@ def run(
     numbers: Collection[int],
     error: int,
     duration: str = "300ms",
+    **changes: str,
 ) -> Result:
     """Profile the target while calls fail."""
     denied = [which, ",".join(map(str, numbers)), str(error)]
-    return finished(
-        [sys.executable, "-c", RUN, *denied, *options(target, folder, duration)], folder
-    )
+    words = [sys.executable, "-c", RUN, *denied, *options(target, folder, duration)]
+    return finished(words, folder, 0.0, **changes)
 
 
 def check_target(target: Program, seconds: float = 60) -> None:
@@ -154,7 +157,7 @@ def test_a_run_makes_no_other_calls(target: Program, tmp_path: Path) -> None:
 
 def test_what_a_run_can_do_without(target: Program, tmp_path: Path) -> None:
     denied = DISPENSABLE.values()
-    result = run(target, tmp_path / "result", "deny", denied, errno.EPERM, MEASURING)
+    result = run(target, tmp_path / "result", "deny", denied, errno.EPERM, MEASURING, **ANEW)
     check(result, target)
     assert result.code == 0
     assert measured(result)
@@ -165,7 +168,7 @@ def test_costs_that_cannot_be_measured_are_said_to_be_assumed(
 ) -> None:
     """Both are measured by the CPU clock of our thread, which every machine asks the kernel for."""
     denied = [CALLS["clock_gettime"], time.CLOCK_THREAD_CPUTIME_ID]
-    result = run(target, tmp_path / "result", "deny_with_argument", denied, errno.EPERM)
+    result = run(target, tmp_path / "result", "deny_with_argument", denied, errno.EPERM, **ANEW)
     check(result, target)
     assert result.code == 0
     assert "the cost of probes is assumed" in result.out
@@ -199,11 +202,12 @@ def test_a_call_fails_in_another_way(
 
 def test_without_btf_doctor_and_report_say_what_is_lost(target: Program, tmp_path: Path) -> None:
     folder = tmp_path / "result"
-    asked = finished([*WITHOUT_BTF, *command("doctor")], folder)
+    asked = finished([*WITHOUT_BTF, *command("doctor")], folder, 0.0, **ANEW)
     assert asked.code == 0
     assert re.search(r"^warning  thread ends .* less than 0.2 s", asked.out, re.MULTILINE)
     assert "-> grep DEBUG_INFO_BTF " in asked.out
-    result = finished([*WITHOUT_BTF, *command(*options(target, folder, MEASURING))], folder)
+    words = [*WITHOUT_BTF, *command(*options(target, folder, MEASURING))]
+    result = finished(words, folder, 0.0, **ANEW)
     check(result, target)
     assert result.code == 0
     assert "ends of threads are not reported: the kernel has no BTF" in result.out

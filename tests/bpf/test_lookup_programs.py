@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from profiler.probes.attach import VARIANTS, Variant, load_programs
-from profiler.unwind.kernel_tables import TableLibrary
+from profiler.probes.attach import VARIANTS, Variant
+from tests.programs import lookup_programs
 from tests.ways import way_name
 
 pytestmark = pytest.mark.root
@@ -22,14 +20,6 @@ KNOWN = {
     "RETURNS": 1,
 }
 UNLOCK = {**KNOWN, "EXHAUSTED_SITES": 0, "UNLOCK_SITES": 1}
-RANGE = {
-    "AO2_CODE_START": 4096,
-    "AO2_CODE_BYTES": 4096,
-    "HASH_INSERT_START": 4352,
-    "HASH_INSERT_BYTES": 256,
-    "TREE_INSERT_START": 4864,
-    "TREE_INSERT_BYTES": 256,
-}
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=way_name)
@@ -51,20 +41,7 @@ RANGE = {
 def test_programs_load(variant: Variant, known: dict[str, int]) -> None:
     if variant.why_not_here():
         return  # this kernel lacks it
-    definitions = {
-        **TableLibrary().definitions(),
-        "TARGET_TGID": os.getpid(),
-        "CPU_KERNEL_FRAMES": 1,
-        "THREADS": 16,
-        "GROUPS": 16,
-        "HISTOGRAMS": 64,
-        **RANGE,
-        **known,
-    }
-    programs = load_programs(definitions, [variant])
-    try:
+    with lookup_programs(known, [variant]) as programs:
         assert not programs.attached
         loaded = {program.name for program in programs.module.programs()}
         assert {"lookup_count", "lookup_walk", "lookup_walk_tree", "lookup_commit"} <= loaded
-    finally:
-        programs.close()

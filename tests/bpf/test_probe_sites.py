@@ -13,8 +13,8 @@ import pytest
 
 from profiler.binary.probe_sites import Site, SiteRefusedError, choose_site
 from profiler.binary.symtab import read_symtab
-from profiler.linux.bcc import Program
 from profiler.linux.bpf import PROG_KPROBE, UprobeSite, enable_program_statistics
+from profiler.linux.module import Program
 from profiler.linux.probe_link_kinds import load_empty_program
 from tests.compiled import build, image_of
 from tests.ways import plain_links

@@ -9,19 +9,10 @@ import pytest
 
 from profiler.binary.probe_sites import Site
 from profiler.probes import seccomp
-from profiler.probes.attach import AttachPoint, UprobePrograms, load_programs
+from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe, ProbePlan
 from profiler.probes.seccomp import returns_are_safe
-
-DEFINITIONS = {
-    "THREADS": 64,
-    "GROUPS": 64,
-    "HISTOGRAMS": 64,
-    "TARGET_TGID": os.getpid(),
-    "UNWIND_ROWS": 16,
-    "UNWIND_BLOCKS": 16,
-    "UNWIND_RULES": 16,
-}
+from tests.programs import lookup_programs
 
 
 def plan() -> ProbePlan:
@@ -36,17 +27,14 @@ def test_a_filtered_child_is_tried_with_a_real_probe(
     own: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seccomp, "read_process", lambda _pid: SimpleNamespace(seccomp_mode=own))
-    programs: UprobePrograms = load_programs({**DEFINITIONS, **plan().definitions()})
     hits = SimpleNamespace(count=0)
+    with lookup_programs(plan().definitions()) as programs:
 
-    def attach(path: str, offset: int, with_return: bool, pid: int) -> list[int]:
-        hits.count += 1
-        return programs.link_idle(path, offset, with_return, pid)
+        def attach(path: str, offset: int, with_return: bool, pid: int) -> list[int]:
+            hits.count += 1
+            return programs.link_idle(path, offset, with_return, pid)
 
-    try:
         safe = returns_are_safe(2 if own == 0 else 0, attach)
-    finally:
-        programs.close()
     # Linux 6.14 and later let the call pass. Older ones kill, unless the change was backported.
     release = tuple(int(part) for part in os.uname().release.split(".")[:2])
     assert hits.count == 1

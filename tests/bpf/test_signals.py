@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -12,25 +11,17 @@ import pytest
 
 from profiler.linux import bpf
 from profiler.linux.probe_link_kinds import probe_link_errno
-from profiler.probes.attach import load_programs, variants_here
+from profiler.probes.attach import variants_here
 from profiler.probes.planner import ProbePlan
 from profiler.probes.trap_cost import ProbedCode
-from profiler.unwind.kernel_tables import TableLibrary
+from tests.programs import lookup_programs
 
 pytestmark = pytest.mark.root
 
 PERIOD_S = 0.002  # the kernel takes longer to verify some of our programs
 SIGNALS = 100
 LIMIT_S = 300.0
-DEFINITIONS = {
-    **TableLibrary().definitions(),
-    **ProbePlan((), call_site_arguments=True, warnings=()).definitions(),
-    "TARGET_TGID": os.getpid(),
-    "CPU_KERNEL_FRAMES": 1,
-    "THREADS": 16,
-    "GROUPS": 16,
-    "HISTOGRAMS": 64,
-}
+MACROS = ProbePlan((), call_site_arguments=True, warnings=()).definitions()
 
 
 @contextmanager
@@ -50,8 +41,7 @@ def test_the_best_way_is_found_loaded_and_linked() -> None:
     best = variants_here()[0]
     probe_link_errno.cache_clear()
     code = ProbedCode()
-    with many_signals() as handled:
-        programs = load_programs(DEFINITIONS)
+    with many_signals() as handled, lookup_programs(MACROS) as programs:
         try:
             assert (programs.variant, programs.rejected) == (best, ())
             deadline = time.monotonic() + LIMIT_S
@@ -60,5 +50,4 @@ def test_the_best_way_is_found_loaded_and_linked() -> None:
                 assert time.monotonic() < deadline
                 bpf.close_all(programs.link_idle(code.path, code.places["push"][1], True))
         finally:
-            programs.close()
             code.close()

@@ -188,7 +188,7 @@ def test_a_replaced_executable_is_still_read(tmp_path: Path) -> None:
 def test_other_processes_have_no_samples(tmp_path: Path) -> None:
     with (
         running(compile_program(tmp_path, "-O2"), "user") as target,
-        unwinding(target.pid, TARGET_TGID=os.getpid()) as one,
+        unwinding(target.pid, sampled_pid=os.getpid()) as one,
     ):
         runs = 0
         while runs < 20:

@@ -128,7 +128,7 @@ def test_samples_in_the_trap_of_a_probed_push_are_right(tmp_path: Path) -> None:
         known: dict[int, set[tuple[int, ...]]] = {}
         for hit in probe(target, code.probed(), hits=50_000):
             known.setdefault(hit.address, set()).add(hit.stack.frames[1:])
-        with unwinding(target.pid, AT_PROBE, "cpu.bpf.c") as one:
+        with unwinding(target.pid, "cpu.bpf.c", AT_PROBE) as one:
             program = one.module.load("probe_hit", KPROBE, plain_links().attach_type)
             attached = link_at(program, path, file_offsets(path, pushes), target.pid)
             for at, number in pushes.items():

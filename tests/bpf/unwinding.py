@@ -15,13 +15,15 @@ from pathlib import Path
 
 from profiler.binary.elf import Elf
 from profiler.linux import bpf, perf_events
-from profiler.linux.bcc import BpfModule, Program
+from profiler.linux.bcc import compile_programs
 from profiler.linux.cpus import online_cpus
-from profiler.measure.sampler import register_definitions
+from profiler.linux.module import BpfModule, Program
 from profiler.model.observed import UnwindStack
 from profiler.process.mappings import TargetCode
+from profiler.record.preparation import sampling_macros
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
 from profiler.wire.unwind import CPU_COUNTERS, SAMPLE
+from tests.programs import ROOM
 from tests.ways import plain_links
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -130,14 +132,17 @@ class Sampled:
 class Unwinding:
     """Programs and tables for one target."""
 
-    def __init__(self, pid: int, *sources: str, **definitions: int) -> None:
+    def __init__(
+        self, pid: int, *sources: str, sampled_pid: int | None = None, **definitions: int
+    ) -> None:
         self.code = TargetCode(pid)
         self.code.refresh()
         self.library = TableLibrary()
         self.library.prepare(self.code.current)
-        registers = register_definitions()
-        sizes = {**self.library.definitions(), "TARGET_TGID": pid, **registers, **definitions}
-        self.module = BpfModule(sources or ("cpu.bpf.c",), sizes)
+        macros = {**sampling_macros(), **definitions}
+        compiled = compile_programs(sources or ("cpu.bpf.c",), macros)
+        sizes = {**ROOM, **self.library.map_sizes()}
+        self.module = BpfModule(compiled, {"TARGET_TGID": sampled_pid or pid}, sizes)
         self.tables = UnwindTables(self.module, self.library)
         self.tables.update(self.code.current)
 
@@ -165,8 +170,10 @@ class Unwinding:
 
 
 @contextmanager
-def unwinding(pid: int, *sources: str, **definitions: int) -> Iterator[Unwinding]:
-    one = Unwinding(pid, *sources, **definitions)
+def unwinding(
+    pid: int, *sources: str, sampled_pid: int | None = None, **definitions: int
+) -> Iterator[Unwinding]:
+    one = Unwinding(pid, *sources, sampled_pid=sampled_pid, **definitions)
     try:
         yield one
     finally:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-from profiler.measure.sampler import CpuSampler, register_definitions
+from profiler.measure.sampler import CpuSampler
 from profiler.probes.attach import Variant, variants_here
-from profiler.process import thread_exits
 from profiler.process.thread_exits import ThreadExits
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 from profiler.wire.unwind import CAUSES
@@ -29,20 +27,19 @@ _SAMPLES = 20
 def check_way(program: Program, way: Variant) -> None:
     """Count, sample and hear of ends by the programs of one way."""
     pid = program.process.pid
-    definitions: dict[str, Any] = {**register_definitions(), **thread_exits.definitions()}
-    with Counting(pid, way, **definitions) as counting:
+    with Counting(pid, way) as counting:
         check(counted(program, counting))
         counting.check_accounting()
         assert changed_code(pid) == []
         check_stacks(program, counting)
-        ThreadExits(counting.programs.module).close()
+        ThreadExits(counting.base).close()
 
 
 def check_stacks(program: Program, counting: Counting) -> None:
     """Sample the program by its CPU time, also in the kernel: all stacks are whole."""
     library = TableLibrary()
-    UnwindTables(counting.programs.module, library).update(counting.code.current)
-    sampler = CpuSampler(counting.programs.module, _FREQUENCY_HZ)
+    UnwindTables(counting.base, library).update(counting.code.current)
+    sampler = CpuSampler(counting.base, _FREQUENCY_HZ)
     sampler.attach()
     try:
         while sampler.samples.seen < _SAMPLES:

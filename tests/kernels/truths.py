@@ -9,10 +9,8 @@ from pathlib import Path
 
 from lab import tree
 from lab.instance import Instance
-from profiler.linux.bcc import BpfModule
 from profiler.model.observed import UnwindStack
 from profiler.probes.attach import variants_here
-from profiler.process import thread_exits
 from profiler.process.thread_exits import ThreadExits
 from tests.bpf.unwinding import (
     gdb_frames,
@@ -25,6 +23,7 @@ from tests.bpf.unwinding import (
 from tests.counting import Counting
 from tests.groundtruth import KINDS, box, possible, wrong_counts
 from tests.kernels.place import WHOLE_RATIO, Place, asterisk
+from tests.programs import exits_module
 
 _LOOKUPS = 23
 _SEARCHES = (
@@ -109,8 +108,7 @@ def thread_named(pid: int, name: str) -> int:
 
 def check_thread_ends(place: Place) -> str:
     """What threads used that ended is reported, with their beginnings."""
-    definitions = {"TARGET_TGID": os.getpid(), **thread_exits.definitions()}
-    with BpfModule(("exits.bpf.c",), definitions) as module:
+    with exits_module(os.getpid()) as module:
         exits = ThreadExits(module)
         for _ in range(_THREADS):
             thread = threading.Thread(target=lambda: None)

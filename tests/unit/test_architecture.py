@@ -43,7 +43,7 @@ ROOMS = {
     "renderers": "files model",
     "doctor": "measure probes process linux",
 }
-FOR_ALL = {"background", "errors", "libc"}
+FOR_ALL = {"background", "disk_cache", "errors", "libc"}
 
 # Modules without a file of tests of their own in tests/unit, and where else they are tested.
 TESTED_ELSEWHERE = {

@@ -1,5 +1,8 @@
 /* Unwinds at every probe and reports where it was and which stack that gave. */
+#ifndef TRAPS_RETURNS /* cpu.bpf.c has defined it where it comes first */
 #define TRAPS_RETURNS
+#define OWN_RETURNS
+#endif
 #include "unwind_store.h"
 
 struct slot {
@@ -10,12 +13,14 @@ struct slot {
 
 BPF_TABLE("hash", struct slot, u64, return_addresses, 1024);
 
-static __always_inline u64 trapped_return(u64 address)
+#ifdef OWN_RETURNS
+static __always_inline u64 trapped_return(struct unwind_state *state, u64 address)
 {
     struct slot slot = {.address = address, .tid = (u32)bpf_get_current_pid_tgid()};
     u64 *original = return_addresses.lookup(&slot);
     return original ? *original : 0;
 }
+#endif
 
 struct at_probe {
     u64 what;  /* address of the probe, or thread */

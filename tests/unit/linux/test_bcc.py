@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
-import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from profiler import disk_cache
 from profiler.errors import KernelError
 from profiler.linux import bcc
+from profiler.linux.bcc import compile_programs
+from profiler.linux.compiled import CompiledPrograms, MapShape
 
 
 def test_a_library_that_cannot_be_loaded_is_an_error_of_one_line(
@@ -25,33 +29,6 @@ def test_a_library_that_cannot_be_loaded_is_an_error_of_one_line(
     with pytest.raises(KernelError, match="BCC's library cannot be loaded: libLLVM") as caught:
         bcc._import_bcc()
     assert "libbpfcc" in caught.value.hint
-
-
-SESSION = 0x7E000004
-EXIT = bytes.fromhex("9500000000000000")
-
-
-def call(number: int, kind: int = 0) -> bytes:
-    return struct.pack("<BBhI", 0x85, kind << 4, 0, number)
-
-
-def test_placeholders_become_calls_of_kernel_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bcc, "function_ids", lambda _names: {"bpf_session_is_return": 4_321})
-    load = struct.pack("<BBhI", 0x18, 1, 0, SESSION)  # a constant of that value is no call
-    code = call(5) + load + bytes(8) + call(SESSION) + EXIT
-    expected = call(5) + load + bytes(8) + call(4_321, kind=2) + EXIT
-    assert bcc.with_kernel_functions(code) == expected
-
-
-def test_without_placeholders_the_kernel_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(bcc, "function_ids")
-    assert bcc.with_kernel_functions(call(5) + EXIT) == call(5) + EXIT
-
-
-def test_a_kernel_without_the_function_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bcc, "function_ids", lambda _names: {"bpf_iter_num_new": 1})
-    with pytest.raises(KernelError, match="this kernel has no bpf_session_is_return"):
-        bcc.with_kernel_functions(call(SESSION) + EXIT)
 
 
 def test_each_header_of_ours_is_included_once(
@@ -70,13 +47,122 @@ def test_each_header_of_ours_is_included_once(
     ("text", "line"),
     [
         ("In file x:\n  y.c:3:1: error: no such thing\n", "y.c:3:1: error: no such thing"),
-        ("\n  cannot start\nlater\n", "cannot start"),
+        ("\n  Traceback\n  cannot start\n", "cannot start"),
         ("", ""),
         ("e" * 300, "e" * 200),
     ],
 )
 def test_one_line_says_what_is_wrong(text: str, line: str) -> None:
     assert bcc._first_error(text) == line
+
+
+SOURCE = "int four(void *context) { return NUMBER; }\nBPF_ARRAY(things, u64, 3);\n"
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program of our own, and a cache of its own."""
+    monkeypatch.setenv("EBPF_PROF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(bcc, "bpf_directory", lambda: tmp_path)
+    (tmp_path / "four.bpf.c").write_text(SOURCE)
+    return tmp_path / "four.bpf.c"
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The requests that a compiler, which is only played, has answered."""
+    requests: list[bytes] = []
+
+    class Child:
+        def __init__(self, request: bytes) -> None:
+            requests.append(request)
+
+        def result(self) -> tuple[CompiledPrograms, list[list[object]]]:
+            return PROGRAMS, [[str(LIBRARY), *bcc._identity(str(LIBRARY))]]
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(bcc, "_Child", Child)
+    return requests
+
+
+PROGRAMS = CompiledPrograms({"m": MapShape(2, 4, 8, 1, 0)}, {"f": b"12345678"})
+LIBRARY = Path(__file__)  # in the place of BCC's
+SOURCES = ("four.bpf.c",)
+
+
+@pytest.mark.root
+def test_a_child_compiles(source: Path) -> None:
+    found = compile_programs(SOURCES, {"NUMBER": 4})
+    assert found.maps == {"things": MapShape(2, 4, 8, 3, 0)}
+    assert found.programs == {"four": bytes.fromhex("b700000004000000 9500000000000000")}
+    assert not {name for name in sys.modules if name.startswith("bcc")}
+
+
+@pytest.mark.root
+def test_what_the_compiler_says_is_one_line(source: Path) -> None:
+    before = sorted(Path("/proc/self/fd").iterdir())
+    with pytest.raises(KernelError, match="BCC cannot make the BPF programs: .*error:") as caught:
+        compile_programs(SOURCES, {})
+    assert "\n" not in caught.value.message
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+@pytest.mark.root
+def test_a_compiler_that_is_not_wanted_any_more_ends(source: Path) -> None:
+    compilation = bcc.Compilation(SOURCES, {"NUMBER": 4})
+    child = compilation._child
+    assert child is not None
+    pid = child._pid
+    compilation.close()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_the_same_is_compiled_once(source: Path, compiled: list[bytes]) -> None:
+    for _ in range(3):
+        assert compile_programs(SOURCES, {"NUMBER": 4}) == PROGRAMS
+    assert len(compiled) == 1
+
+
+def test_another_source_macro_kernel_header_or_library_is_compiled_anew(
+    source: Path, compiled: list[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def is_compiled_anew() -> bool:
+        before = len(compiled)
+        compile_programs(SOURCES, {"NUMBER": 4})
+        again = len(compiled)
+        compile_programs(SOURCES, {"NUMBER": 4})
+        assert len(compiled) == again
+        return again == before + 1
+
+    assert is_compiled_anew()
+    compile_programs(SOURCES, {"NUMBER": 5})
+    assert len(compiled) == 2
+    source.write_text(SOURCE + "/* newer */")
+    assert is_compiled_anew()
+    kernel = SimpleNamespace(release="6.1.0", version="#1", machine="x86_64")
+    monkeypatch.setattr(os, "uname", lambda: kernel)
+    assert is_compiled_anew()
+    kernel.version = "#2"
+    assert is_compiled_anew()
+    (tmp_path / "shim").mkdir()
+    (tmp_path / "shim" / "a.h").write_text("int a;")
+    bcc._shim_digest.cache_clear()
+    assert is_compiled_anew()
+    monkeypatch.setattr(bcc, "_identity", lambda _path: [1, 2, 3, 4])
+    assert is_compiled_anew()
+
+
+@pytest.mark.parametrize("entry", [b"", b"[]", b"[]\n{}", b"[]\n[]", b"{}\n", b'[["x"]]\n{}'])
+def test_an_entry_that_makes_no_sense_is_not_used(
+    source: Path, compiled: list[bytes], entry: bytes
+) -> None:
+    key = bcc.Compilation(SOURCES, {"NUMBER": 4})._key
+    disk_cache.write("programs", key, entry)
+    compiled.clear()
+    assert compile_programs(SOURCES, {"NUMBER": 4}) == PROGRAMS
+    assert len(compiled) == 1
 
 
 # Those that we call of what BCC 0.18 declares (src/cc/export/helpers.h), the oldest that was tried.

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import resource
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from profiler.libc import LIBC
 from profiler.linux import bpf
 
 
@@ -87,3 +89,22 @@ def test_a_batch_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
     place = ctypes.create_string_buffer(8)
     with pytest.raises(PermissionError):
         bpf.lookup_batch(5, None, place, place, place, 9)
+
+
+def test_a_limit_of_locked_memory_is_lifted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As kernels before 5.11 need it."""
+    limits = [(65_536, 65_536)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.append(wanted))
+    calls = []
+
+    def call(*_: object) -> int:
+        calls.append(1)
+        ctypes.set_errno(errno.EPERM)
+        return 7 if len(calls) == 2 else -1
+
+    monkeypatch.setattr(LIBC, "syscall", call)
+    assert bpf.create_map(1, 4, 4, 1, 0, "m") == 7
+    with pytest.raises(PermissionError):
+        bpf.create_map(1, 4, 4, 1, 0, "m")
+    assert (len(limits), len(calls)) == (2, 3)

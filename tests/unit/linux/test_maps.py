@@ -1,8 +1,7 @@
-"""Maps and ring buffers on a library that only plays them; real ones are in tests/bpf."""
+"""Maps of a kernel that is only played; real ones are in tests/bpf."""
 
 from __future__ import annotations
 
-import ctypes
 import errno
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +10,10 @@ import pytest
 
 from profiler.errors import KernelError
 from profiler.linux import bpf, maps
-from profiler.linux.maps import BpfMap, RingBuffer
+from profiler.linux.compiled import MapShape
+from profiler.linux.maps import BpfMap
 
 HASH, PER_CPU_ARRAY = 1, 6  # enum bpf_map_type
-CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
 class Kernel:
@@ -26,22 +25,20 @@ class Kernel:
         self.error = 0  # of reading
         self.given = 0
 
-    def bpf_lookup_elem(self, _descriptor: int, key: Any, value: Any) -> int:
+    def look_up_element(self, _descriptor: int, key: Any, value: Any) -> bool:
         found = self.entries.get(key.raw)
         if found is None:
-            return -1
+            return False
         value.raw = found
-        return 0
+        return True
 
-    def bpf_update_elem(self, _descriptor: int, key: Any, value: Any, _flags: int) -> int:
-        ctypes.set_errno(errno.E2BIG)
+    def update_element(self, _descriptor: int, key: Any, value: Any) -> None:
         if len(self.entries) == 3:
-            return -1
+            raise OSError(errno.E2BIG, "Argument list too long")
         self.entries[key.raw] = value.raw
-        return 0
 
-    def bpf_delete_elem(self, _descriptor: int, key: Any) -> int:
-        return -1 if self.entries.pop(key.raw, None) is None else 0
+    def delete_element(self, _descriptor: int, key: Any) -> bool:
+        return self.entries.pop(key.raw, None) is not None
 
     def lookup_batch(
         self, _descriptor: int, _start: Any, _end: Any, keys: Any, values: Any, _most: int
@@ -58,12 +55,11 @@ class Kernel:
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., BpfMap]:
     def open_map(kernel: Kernel, map_type: int = HASH, value_size: int = 4) -> BpfMap:
-        fields = {"key_size": 2, "value_size": value_size, "max_entries": 3, "map_type": map_type}
-        texts = {name: str(number) for name, number in fields.items()}
-        monkeypatch.setattr(bpf, "descriptor_fields", lambda _: texts)
-        monkeypatch.setattr(bpf, "lookup_batch", kernel.lookup_batch)
+        monkeypatch.setattr(bpf, "create_map", lambda *_: 9)
+        for name in ("look_up_element", "update_element", "delete_element", "lookup_batch"):
+            monkeypatch.setattr(bpf, name, getattr(kernel, name))
         monkeypatch.setattr(maps, "possible_cpus", lambda: 2)
-        return BpfMap(kernel, 9, "things")
+        return BpfMap("things", MapShape(map_type, 2, value_size, 3, 0))
 
     return open_map
 
@@ -114,42 +110,3 @@ def test_values_of_each_cpu_stand_in_eight_bytes(opened: Callable[..., BpfMap]) 
     assert things.user_value_size == 16
     assert things.values_of_cpus(b"k1") == (b"aaaa", b"bbbb")
     assert things.values_of_cpus(b"k2") == ()
-
-
-class Rings:
-    """Gives records to the reader's callback, as libbpf does."""
-
-    def __init__(self, manager: int | None = 1) -> None:
-        self.manager = manager
-        self.waiting: list[bytes] = []
-        self.freed = 0
-
-    def bpf_new_ringbuf(self, _descriptor: int, callback: Any, _context: Any) -> int | None:
-        self.callback = callback
-        return self.manager
-
-    def bpf_consume_ringbuf(self, _manager: int) -> None:
-        for record in self.waiting:
-            at = ctypes.cast(ctypes.c_char_p(record), ctypes.c_void_p)
-            self.callback(None, at, len(record))
-        self.waiting = []
-
-    def bpf_free_ringbuf(self, _manager: int) -> None:
-        self.freed += 1
-
-
-def test_records_are_read_once_and_in_order() -> None:
-    rings = Rings()
-    ring = RingBuffer(rings, CALLBACK, 5)
-    assert ring.drain() == []
-    rings.waiting = [b"one\0more", b"two"]
-    assert ring.drain() == [b"one\0more", b"two"]
-    assert ring.drain() == []
-    ring.close()
-    ring.close()
-    assert rings.freed == 1
-
-
-def test_a_ring_that_cannot_be_read_is_an_error() -> None:
-    with pytest.raises(KernelError, match="ring buffer"):
-        RingBuffer(Rings(manager=None), CALLBACK, 5)

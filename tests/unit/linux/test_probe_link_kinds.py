@@ -11,7 +11,8 @@ from profiler.linux.probe_link_kinds import ProbeLinkKind, probe_link_errno
 
 
 @pytest.fixture(autouse=True)
-def not_yet_tried() -> None:
+def not_yet_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EBPF_PROF_CACHE", "")
     probe_link_errno.cache_clear()
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from profiler.binary.probe_sites import Site
-from profiler.linux.bcc import BpfModule
+from profiler.linux.module import BpfModule
 from profiler.measure import discovery
 from profiler.measure.discovery import MAX_COMPARISON_PROBES, Discovery
 from profiler.model.observed import ContainerState

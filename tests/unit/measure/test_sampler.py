@@ -9,8 +9,8 @@ import pytest
 
 from profiler.errors import KernelError
 from profiler.linux import bpf, perf_events
-from profiler.linux.bcc import BpfModule, Program
 from profiler.linux.bpf import VerifierError
+from profiler.linux.module import BpfModule, Program
 from profiler.measure import sampler
 from profiler.measure.sampler import CpuSampler, has_task_registers
 

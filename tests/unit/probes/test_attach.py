@@ -12,8 +12,8 @@ import pytest
 
 from profiler.errors import KernelError
 from profiler.linux import bpf, probe_links
-from profiler.linux.bcc import ITERATOR_FUNCTIONS, SESSION_FUNCTIONS
 from profiler.linux.bpf import UprobeSite, VerifierError
+from profiler.linux.module import ITERATOR_FUNCTIONS, SESSION_FUNCTIONS
 from profiler.linux.probe_link_kinds import ProbeLinkKind
 from profiler.linux.probe_links import ProbeLinks
 from profiler.probes import attach
@@ -100,9 +100,11 @@ class Kernel:
         names = ITERATOR_FUNCTIONS | SESSION_FUNCTIONS
         return dict.fromkeys(names, 1) if self.functions else {}
 
-    def module(self, _sources: object, definitions: dict[str, int]) -> Any:
+    def compile_programs(self, _sources: object, macros: dict[str, int]) -> None:
+        self.steps = macros.get("TREE_STEPS", 0)
+
+    def extended(self, _compiled: object) -> Any:
         self.open += 1
-        self.steps = definitions.get("TREE_STEPS", 0)
         return SimpleNamespace(close=self._close)
 
     def _close(self) -> None:
@@ -120,9 +122,10 @@ def load_on(monkeypatch: pytest.MonkeyPatch) -> Any:
     def load(kernel: Kernel) -> UprobePrograms:
         monkeypatch.setattr(attach, "probe_link_errno", kernel.probe_link_errno)
         monkeypatch.setattr(attach, "kernel_functions", kernel.kernel_functions)
-        monkeypatch.setattr(attach, "BpfModule", kernel.module)
+        monkeypatch.setattr(attach, "compile_programs", kernel.compile_programs)
         monkeypatch.setattr(attach, "UprobePrograms", kernel.programs)
-        return load_programs({})
+        base: Any = kernel
+        return load_programs(base, {})
 
     return load
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from profiler.linux.bpf import enable_program_statistics
 from profiler.model.observed import Calibration
-from profiler.probes.attach import UprobePrograms, load_programs
+from profiler.probes.attach import UprobePrograms
 from profiler.probes.planner import ProbePlan
 from profiler.probes.trap_cost import ProbedCode, calibrate, call_target
-from profiler.unwind.kernel_tables import TableLibrary
+from tests.programs import lookup_programs
 
 
 def refuse(*_: object) -> int:
@@ -29,20 +29,8 @@ def descriptors() -> set[str]:
 
 @pytest.fixture
 def programs() -> Iterator[UprobePrograms]:
-    plan = ProbePlan((), True, ())
-    loaded = load_programs(
-        {
-            **TableLibrary().definitions(),
-            **plan.definitions(),
-            "TARGET_TGID": os.getpid(),
-            "CPU_KERNEL_FRAMES": 1,
-            "THREADS": 16,
-            "GROUPS": 16,
-            "HISTOGRAMS": 64,
-        }
-    )
-    yield loaded
-    loaded.close()
+    with lookup_programs(ProbePlan((), True, ()).definitions()) as loaded:
+        yield loaded
 
 
 @given(offset=st.integers(0, 1 << 20), at=st.integers(0, 64), function=st.integers(0, 1 << 20))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from profiler.linux.bcc import BpfModule
 from profiler.process import thread_exits
-from profiler.process.thread_exits import ThreadExit, ThreadExits, definitions
+from profiler.process.thread_exits import ThreadExit, ThreadExits
+from tests.programs import exits_module
 
 pytestmark = pytest.mark.root
 
@@ -23,7 +23,7 @@ def end_threads(count: int) -> None:
 
 def test_ends_of_our_threads_are_reported_with_their_beginnings() -> None:
     before_ns = time.monotonic_ns()
-    with BpfModule(("exits.bpf.c",), {"TARGET_TGID": os.getpid(), **definitions()}) as module:
+    with exits_module(os.getpid()) as module:
         exits = ThreadExits(module)
         os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
         end_threads(3)
@@ -39,8 +39,7 @@ def test_ends_of_our_threads_are_reported_with_their_beginnings() -> None:
 
 
 def test_ends_without_room_are_left_out() -> None:
-    sizes = {"TARGET_TGID": os.getpid(), "EXIT_RING_PAGES": 1}
-    with BpfModule(("exits.bpf.c",), {**sizes, **definitions()}) as module:
+    with exits_module(os.getpid(), EXIT_RING_PAGES=1) as module:
         exits = ThreadExits(module)
         end_threads(200)
         found = list(exits.read_last_exits())
@@ -59,7 +58,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ThreadExits, lis
             return found
 
     monkeypatch.setattr(thread_exits, "_CALLBACKS_S", 0)
-    with BpfModule(("exits.bpf.c",), {"TARGET_TGID": 1, **definitions()}) as module:
+    with exits_module(1) as module:
         exits = ThreadExits(module)
         exits._ring = Ring()  # type: ignore[assignment]
         yield exits, records
@@ -98,4 +97,4 @@ def test_not_too_many_wait(
 
 def test_a_kernel_without_these_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thread_exits, "offsets", lambda *_: None)
-    assert definitions() == {}
+    assert thread_exits.definitions() == {}

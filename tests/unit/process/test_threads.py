@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from profiler.linux.bcc import BpfModule
 from profiler.model.observed import ThreadAccount
 from profiler.process.target import TargetProcess
-from profiler.process.thread_exits import ThreadExits, definitions
+from profiler.process.thread_exits import ThreadExits
 from profiler.process.threads import ThreadUses, read_schedstat
 from tests.compiled import build
+from tests.programs import exits_module
 
 UNSAID_NS = 100_000  # a thread uses some before it says what it used, and after
 SOURCE = r"""
@@ -133,8 +133,7 @@ def running(program: Path) -> Iterator[Running]:
 @pytest.fixture
 def exits(running: Running) -> Iterator[ThreadExits]:
     """What the kernel tells of threads that it frees."""
-    macros = {"TARGET_TGID": running.process.pid, **definitions()}
-    with BpfModule(("exits.bpf.c",), macros) as module:
+    with exits_module(running.process.pid) as module:
         exits = ThreadExits(module)
         yield exits
         exits.close()

@@ -12,16 +12,14 @@ import pytest
 from profiler.process import thread_exits
 from profiler.process.procfs import read_process
 from profiler.record import preparation
-from profiler.record.preparation import Options
 
 
 @pytest.mark.parametrize(("threads", "room"), [(3, 1024), (256, 1024), (257, 1028)])
 def test_there_is_room_for_threads_that_start_later(
     monkeypatch: pytest.MonkeyPatch, threads: int, room: int
 ) -> None:
-    monkeypatch.setattr(preparation, "register_definitions", dict)
     monkeypatch.setattr(preparation, "read_tids", lambda _pid: list(range(threads)))
-    assert preparation._definitions(1, Options(duration_ns=1))["THREADS"] == room
+    assert preparation._lookup_map_sizes(1)["threads"] == room
 
 
 def refused(_module: object) -> None:

@@ -103,8 +103,8 @@ def library(code: TargetCode) -> TableLibrary:
 
 
 def maps_for(library: TableLibrary) -> FakeMaps:
-    sizes = library.definitions()
-    return FakeMaps(sizes["UNWIND_ROWS"], sizes["UNWIND_BLOCKS"], sizes["UNWIND_RULES"])
+    sizes = library.map_sizes()
+    return FakeMaps(sizes["unwind_rows"], sizes["unwind_blocks"], sizes["unwind_rules"])
 
 
 def tables_in(maps: Any, library: TableLibrary) -> UnwindTables:
@@ -219,14 +219,14 @@ def test_a_file_with_malformed_frames_is_without_table(code: TargetCode) -> None
     assert skipped[0][1].startswith("malformed")
 
 
-def test_definitions_leave_room_but_have_a_bound(
+def test_sizes_leave_room_but_have_a_bound(
     library: TableLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = library.definitions()
-    assert sizes["UNWIND_ROWS"] > sum(len(table.rows) for table in library._tables.values())
+    sizes = library.map_sizes()
+    assert sizes["unwind_rows"] > sum(len(table.rows) for table in library._tables.values())
     monkeypatch.setattr("profiler.unwind.kernel_tables.MAX_TABLE_BYTES", 100_000)
-    sizes = library.definitions()
-    assert sizes["UNWIND_ROWS"] * ROW.size + sizes["UNWIND_BLOCKS"] * BLOCK.size <= 100_000
+    sizes = library.map_sizes()
+    assert sizes["unwind_rows"] * ROW.size + sizes["unwind_blocks"] * BLOCK.size <= 100_000
 
 
 def test_sections_come_from_the_file(code: TargetCode) -> None:

@@ -16,6 +16,7 @@ from tests.unit.wire.c_headers import ENUMS, STRUCTS, evaluate
 RECORDS: dict[str, type[lookups.Record]] = {
     "layout": lookups.Layout,
     "control": lookups.Control,
+    "traversal_code": lookups.TraversalCode,
     "traversal_frame": lookups.TraversalFrame,
     "window_state": lookups.WindowState,
     "group_key": lookups.GroupKey,
