@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 from profiler.cli.streams import say, write_out
@@ -15,11 +14,6 @@ from profiler.model.recording import Recording
 from profiler.renderers import json, text
 from profiler.renderers.outputs import OUTPUTS
 from profiler.report.aggregate import aggregate
-
-
-def folder_of(pid: int) -> Path:
-    """Return a new name for results; who profiles two processes at once gets two folders."""
-    return Path(f"ebpf-prof-asterisk-{time.strftime('%Y%m%d-%H%M%S')}-{pid}")
 
 
 def write_results(recording: Recording, results: OutputFolder) -> Profile:

@@ -14,11 +14,14 @@ import os
 import signal
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from profiler.linux.bpf import close_all
 from profiler.linux.probe_links import ProbeLink, ProbeLinks
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 _ENDED_BY_OTHERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _ATTACH, _DETACH = "attach", "detach"
@@ -30,6 +33,8 @@ class Keeper:
 
     def __init__(self, programs: Iterable[int]) -> None:
         """Start it; `programs` are the descriptors of all programs that links may name."""
+        from multiprocessing.connection import Pipe  # 10 ms, when the host has been checked
+
         self._connection, theirs = Pipe()
         self._pid = os.fork()
         if not self._pid:

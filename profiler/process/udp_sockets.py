@@ -2,6 +2,8 @@
 
 Asked of the kernel by sock_diag in the target's network namespace; where that is not possible,
 /proc/PID/net/udp is read, which shows the same. Drops of a socket after its last sample are unseen.
+
+pyroute2 is imported where it is called: it takes 0.1 s of CPU time and 20 MB.
 """
 
 from __future__ import annotations
@@ -11,15 +13,10 @@ import re
 import socket
 import struct
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-
-from pyroute2 import netns
-from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
-from pyroute2.netlink.diag import SOCK_DIAG_BY_FAMILY, SS_ALL, inet_diag_req
 
 from profiler.model import recording
 from profiler.process.procfs import PROC
@@ -31,6 +28,7 @@ _NETLINK_SOCK_DIAG = 4  # linux/netlink.h
 _MOST_ANSWER_BYTES = 1 << 16
 _ANSWER_S = 1.0
 _MESSAGE_ERROR, _MESSAGE_DONE = 2, 3  # linux/netlink.h
+_SOCK_DIAG_BY_FAMILY = 20  # linux/sock_diag.h
 _HEADER = struct.Struct("=IHHII")
 # linux/inet_diag.h: family and state, ports and addresses in network order, interface, cookie,
 # then (after the expiry) receive queue, send queue, uid, inode.
@@ -94,7 +92,7 @@ def recorded_sockets(histories: Iterable[SocketHistory]) -> tuple[recording.Sock
 def decode_sockets(data: bytes) -> Iterator[SocketState]:
     """Yield the sockets in a datagram of sock_diag's answers; malformed ones are left out."""
     for kind, body in _messages(data):
-        if kind == SOCK_DIAG_BY_FAMILY and len(body) >= _SOCKET.size:
+        if kind == _SOCK_DIAG_BY_FAMILY and len(body) >= _SOCKET.size:
             fields = _SOCKET.unpack_from(body)
             family, port, address, cookie = fields[0], fields[2], fields[4], fields[7]
             if family in (socket.AF_INET, socket.AF_INET6):
@@ -215,6 +213,8 @@ def open_in_namespace(path: str) -> socket.socket:
 
     A thread of its own enters the namespace and ends there: the socket stays in it, we do not.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_connect_in, path).result()
 
@@ -222,6 +222,8 @@ def open_in_namespace(path: str) -> socket.socket:
 def _connect_in(path: str) -> socket.socket:
     with Path(path).open("rb", buffering=0) as namespace:
         if os.fstat(namespace.fileno()).st_ino != Path("/proc/self/ns/net").stat().st_ino:
+            from pyroute2 import netns
+
             netns.setns(namespace.fileno())
     connection = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
     try:
@@ -235,8 +237,11 @@ def _connect_in(path: str) -> socket.socket:
 
 def query_sockets(connection: socket.socket, family: int) -> list[SocketState]:
     """Return all UDP sockets of a family in the connection's namespace; OSError when refused."""
+    from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
+    from pyroute2.netlink.diag import SS_ALL, inet_diag_req
+
     request = inet_diag_req()
-    request["header"]["type"] = SOCK_DIAG_BY_FAMILY
+    request["header"]["type"] = _SOCK_DIAG_BY_FAMILY
     request["header"]["flags"] = NLM_F_REQUEST | NLM_F_DUMP
     request["sdiag_family"] = family
     request["sdiag_protocol"] = socket.IPPROTO_UDP

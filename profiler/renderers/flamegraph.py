@@ -9,9 +9,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from html import escape
 from importlib import resources
 from typing import TextIO
-from xml.sax.saxutils import escape, quoteattr
 
 from profiler.model.profile import Profile
 from profiler.renderers import numbers
@@ -142,7 +142,7 @@ def _svg(graph: Graph, attributes: str, inside: str, head_height: int) -> str:
     bottom = top + (max((node.depth for node in drawn), default=0) + 1) * _ROW_HEIGHT
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="flame" {attributes} width="100%" '
-        f'height="{bottom + 26}" role="img" aria-label={quoteattr(graph.title)}>\n',
+        f'height="{bottom + 26}" role="img" aria-label="{escape(graph.title)}">\n',
         inside,
     ]
     if drawn:

@@ -64,8 +64,11 @@ MEASURING = "2s"  # long enough for lookups to be counted
 # In a mount namespace in which the file is hidden that holds the kernel's types.
 HIDE = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"'
 WITHOUT_BTF = ["unshare", "--mount", "sh", "-c", HIDE, "sh"]
+# Everything is imported before calls are refused: the faults are those of profiling, not of Python.
 RUN = """
-import sys
+import concurrent.futures.thread, multiprocessing.connection, sys
+import pyroute2.netns, pyroute2.netlink.diag
+from profiler.cli import profiling, results
 from profiler.cli.commands import main
 from tests.unit import deny_syscall
 which, numbers, error = sys.argv[1:4]

@@ -99,6 +99,27 @@ def test_values_need_neither_bcc_nor_pyroute2(module: str) -> None:
     assert run.stdout == "set()\n"
 
 
+# What takes long to import, and must not be there yet when these modules are: the command line,
+# what checks the host, and all that is needed until a recording has begun.
+LATER = {
+    "profiler.cli.commands": "bcc iced_x86 pyroute2 rich urllib.request profiler.linux "
+    "profiler.asterisk profiler.measure profiler.model profiler.renderers profiler.report",
+    "profiler.doctor.facts": "bcc iced_x86 multiprocessing pyroute2 rich urllib.request "
+    "profiler.record profiler.renderers profiler.report",
+    "profiler.cli.profiling": "bcc multiprocessing pyroute2 rich urllib.request "
+    "profiler.renderers profiler.report",
+}
+
+
+@pytest.mark.parametrize("module", LATER)
+def test_what_takes_long_is_imported_later(module: str) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert module in loaded
+    assert not loaded & set(LATER[module].split())
+
+
 def has_functions(path: Path) -> bool:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return any(isinstance(node, kinds) for node in ast.walk(ast.parse(path.read_text())))
@@ -125,6 +146,7 @@ DOORS = {
     "bcc": {"linux/bcc.py"},
     "click": {"cli/commands.py", "cli/errors.py", "cli/options.py"},
     "iced_x86": {"binary/instructions.py"},
+    "pyroute2": {"process/udp_sockets.py"},
     "rich": {"renderers/text.py"},
 }
 

@@ -3,15 +3,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from profiler.cli import commands
 from profiler.files.recording_file import write_recording
-from profiler.model.recording import Frame, MappedFile
-from tests.compiled import build, symbols_of
 from tests.examples import recording
 
 REPOSITORY = Path(__file__).parents[3]
@@ -44,32 +40,6 @@ def test_a_recording_is_shown_again_from_its_file_or_its_folder(saved: Path) -> 
     assert (by_file.returncode, by_file.stderr) == (0, "")
     assert by_file.stdout.startswith("asterisk ")
     assert by_folder.stdout == by_file.stdout
-
-
-def test_debug_symbols_installed_later_name_what_was_unnamed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    program = build(tmp_path, "int main(void) { return 0; }", "-Wl,--build-id=0x00112233445566")
-    start = symbols_of(program)["main"]
-    unnamed = replace(
-        recording(),
-        files=(MappedFile("/usr/sbin/asterisk", "00112233445566"),),
-        frames=(Frame(1, 0, start, start, None, None),) * len(recording().frames),
-    )
-    with (tmp_path / "recording").open("wb") as out:
-        write_recording(unnamed, out)
-    monkeypatch.setattr(commands, "INSTALLED_SYMBOLS", tmp_path / "debug")
-
-    commands.report([str(tmp_path)], standalone_mode=False)
-    assert "then: ebpf-prof report FOLDER" in " ".join(capsys.readouterr().out.split())
-
-    debug = tmp_path / "debug/.build-id/00/112233445566.debug"
-    debug.parent.mkdir(parents=True)
-    program.rename(debug)
-    commands.report([str(tmp_path)], standalone_mode=False)
-    named = capsys.readouterr().out
-    assert " main " in named
-    assert "frames without a name: 0 %" in named
 
 
 def test_a_recording_does_not_differ_from_itself(saved: Path) -> None:

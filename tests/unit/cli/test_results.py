@@ -4,16 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from profiler.cli.results import folder_of, require_complete
+from profiler.cli.results import require_complete
 from profiler.errors import IncompleteError
 from profiler.model.recording import Accounting
 from tests.examples import field_story
-
-
-def test_two_processes_have_two_folders() -> None:
-    first, second = folder_of(4711), folder_of(4712)
-    assert first != second
-    assert str(first).startswith("ebpf-prof-asterisk-")
 
 
 def test_strict_wants_nothing_lost() -> None:

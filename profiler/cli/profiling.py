@@ -1,0 +1,69 @@
+"""Profiles the running Asterisk: finds it, records it, writes and shows the results."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from profiler.asterisk.find import find_asterisk
+from profiler.cli.probe_list import render
+from profiler.cli.progress import ProgressLine
+from profiler.cli.signals import stopping
+from profiler.cli.streams import write_out
+from profiler.errors import UsageError
+from profiler.files.output_folder import find_owner, output_folder
+from profiler.probes.planner import ProbePlanner
+from profiler.process.mappings import TargetCode
+from profiler.record.preparation import Options
+from profiler.record.progress import Progress
+from profiler.record.recorder import record
+
+
+def profile(
+    pid: int | None,
+    options: Options,
+    output: Path | None,
+    line: ProgressLine,
+    as_json: bool,
+    quiet: bool,
+    strict: bool,
+) -> None:
+    """Record the Asterisk with that pid, or the only one; write all files, and show the report."""
+    target = find_asterisk(pid)
+    folder = output or folder_of(target.pid)
+
+    def report(progress: Progress) -> None:
+        line(progress)
+        # Now that the recording has begun: before it, and at its end, a user waits.
+        import profiler.cli.results  # noqa: F401
+
+    with output_folder(folder, find_owner(os.environ, os.geteuid())) as files:
+        with stopping() as stop:
+            recording = record(target, options, stop, report)
+            line.end()
+        from profiler.cli import results
+        from profiler.report.aggregate import aggregate
+
+        try:
+            shown = results.write_results(recording, files)
+        except UsageError:  # the disk may be full by now; what was measured is still to be seen
+            results.show(aggregate(recording), None, as_json, quiet)
+            raise
+    results.show(shown, folder, as_json, quiet)
+    if strict:
+        results.require_complete(shown)
+
+
+def folder_of(pid: int) -> Path:
+    """Return a new name for results; who profiles two processes at once gets two folders."""
+    return Path(f"ebpf-prof-asterisk-{time.strftime('%Y%m%d-%H%M%S')}-{pid}")
+
+
+def list_probes(pid: int | None, verify: bool) -> None:
+    """Show where probes would go."""
+    code = TargetCode(find_asterisk(pid).pid)
+    code.refresh()
+    planner = ProbePlanner(code)
+    path = planner.executable().mapping.path
+    write_out(lambda plan, out: render(plan, path, out), planner.plan(verify))
