@@ -123,29 +123,30 @@ def asterisk(
         raise UsageError(
             "--cpu-only leaves --verify nothing to compare", "use one of them, or none"
         )
-    from profiler.doctor.checks import checks, require
-    from profiler.doctor.facts import read_facts
+    with ProgressLine(sys.stderr, quiet or as_json or list_probes) as line:
+        line.prepare("looking at this machine")
+        from profiler.doctor.checks import checks, require
+        from profiler.doctor.facts import read_facts
 
-    require(checks(read_facts()))
-    from profiler.cli import profiling
-    from profiler.record.preparation import Options
+        require(checks(read_facts()))
+        from profiler.cli import profiling
+        from profiler.record.preparation import Options
 
-    if list_probes:
-        profiling.list_probes(pid, verify)
-        return
-    options = Options(
-        duration_ns=round(duration * 1e9),
-        frequency_hz=frequency,
-        budget_ratio=None if budget == float("inf") else budget,
-        lookups=not cpu_only,
-        kernel_frames=not user_only,
-        user_frames=not kernel_only,
-        command=tuple(sys.argv),
-        symbols=symbols,
-        verify=verify,
-    )
-    line = ProgressLine(sys.stderr, quiet or as_json)
-    profiling.profile(pid, options, output, line, as_json, quiet, strict)
+        if list_probes:
+            profiling.list_probes(pid, verify)
+            return
+        options = Options(
+            duration_ns=round(duration * 1e9),
+            frequency_hz=frequency,
+            budget_ratio=None if budget == float("inf") else budget,
+            lookups=not cpu_only,
+            kernel_frames=not user_only,
+            user_frames=not kernel_only,
+            command=tuple(sys.argv),
+            symbols=symbols,
+            verify=verify,
+        )
+        profiling.profile(pid, options, output, line, as_json, quiet, strict)
 
 
 @commands.command()

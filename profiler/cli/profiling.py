@@ -31,6 +31,7 @@ def profile(
 ) -> None:
     """Record the Asterisk with that pid, or the only one; write all files, and show the report."""
     target = find_asterisk(pid)
+    line.prepare(f"reading the code of process {target.pid}")
     folder = output or folder_of(target.pid)
 
     def report(progress: Progress) -> None:

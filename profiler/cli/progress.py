@@ -1,7 +1,9 @@
-"""How far a recording is: a line that is rewritten on a terminal, else one every ten seconds."""
+"""How far a run is: a line that is rewritten on a terminal, else one every ten seconds."""
 
 from __future__ import annotations
 
+import os
+from types import TracebackType
 from typing import TextIO
 
 from profiler.record.progress import Progress
@@ -20,26 +22,51 @@ def progress_text(progress: Progress) -> str:
 
 
 class ProgressLine:
-    """Shows progress on a stream that is meant for people."""
+    """Shows progress on a stream that is meant for people; the line goes away with the context."""
 
     def __init__(self, out: TextIO, quiet: bool) -> None:
         self._out = out
         self._quiet = quiet
         self._is_terminal = out.isatty()
+        self._can_rewrite = self._is_terminal and os.environ.get("TERM") != "dumb"
+        self._is_shown = False
         self._next_ns = _LINE_NS
+
+    def prepare(self, step: str) -> None:
+        """Say what is done before the recording begins, to who looks at a terminal."""
+        if self._can_rewrite:
+            self._rewrite(f"preparing: {step}")
+        elif self._is_terminal:
+            self._write(f"preparing: {step}\n")
 
     def __call__(self, progress: Progress) -> None:
         """Show the newest state."""
-        if self._is_terminal:
-            self._write("\r" + progress_text(progress)[:_WIDTH].ljust(_WIDTH))
+        if self._can_rewrite:
+            self._rewrite(progress_text(progress))
         elif progress.elapsed_ns >= self._next_ns:
             self._next_ns += _LINE_NS
             self._write(progress_text(progress) + "\n")
 
     def end(self) -> None:
         """Leave the line."""
-        if self._is_terminal:
+        if self._is_shown:
+            self._is_shown = False
             self._write("\r" + " " * _WIDTH + "\r")
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def _rewrite(self, line: str) -> None:
+        self._is_shown = True
+        self._write("\r" + line[:_WIDTH].ljust(_WIDTH))
 
     def _write(self, shown: str) -> None:
         """Show something; who does not read it any more does not end what is being recorded."""

@@ -1,11 +1,30 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
 
 from profiler.cli.progress import ProgressLine, progress_text
 from profiler.record.progress import Progress
 
 SECOND_NS = 1_000_000_000
+# What comes after the command line's own modules cannot be imported here.
+WITHOUT_THE_REST = """
+import sys
+from profiler.cli.commands import main
+sys.modules["profiler.doctor.checks"] = None
+sys.argv = ["ebpf-prof", "asterisk"]
+main()
+"""
+
+
+@pytest.fixture(autouse=True)
+def capable_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
 
 
 class Terminal(io.StringIO):
@@ -41,6 +60,59 @@ def test_a_terminal_gets_one_line_that_is_written_over_and_taken_away() -> None:
     assert "\n" not in out.getvalue()
 
 
+def test_a_terminal_shows_what_is_prepared_until_the_recording_begins() -> None:
+    out = Terminal()
+    with ProgressLine(out, quiet=False) as line:
+        line.prepare("this")
+        line(progress(1))
+    parts = [part.strip() for part in out.getvalue().split("\r")]
+    assert parts == ["", "preparing: this", progress_text(progress(1)).strip(), "", ""]
+
+
+def test_the_line_is_gone_before_an_error_is_shown() -> None:
+    out = Terminal()
+    with pytest.raises(ValueError, match="no"), ProgressLine(out, quiet=False) as line:
+        line.prepare("this")
+        raise ValueError("no")
+    assert out.getvalue().endswith("\r" + " " * 79 + "\r")
+
+
+def test_a_line_that_was_never_shown_is_not_taken_away() -> None:
+    out = Terminal()
+    with ProgressLine(out, quiet=False):
+        pass
+    assert out.getvalue() == ""
+
+
+def test_a_terminal_that_cannot_rewrite_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    out = Terminal()
+    with ProgressLine(out, quiet=False) as line:
+        line.prepare("this")
+        line(progress(1))
+        line(progress(10))
+    assert out.getvalue() == f"preparing: this\n{progress_text(progress(10))}\n"
+
+
+def test_a_pipe_is_not_told_what_is_prepared() -> None:
+    out = io.StringIO()
+    with ProgressLine(out, quiet=False) as line:
+        line.prepare("this")
+    assert out.getvalue() == ""
+
+
+def test_a_terminal_shows_something_before_the_rest_is_imported() -> None:
+    controller, terminal = pty.openpty()
+    try:
+        command = [sys.executable, "-c", WITHOUT_THE_REST]
+        subprocess.run(command, stderr=terminal, check=False, timeout=60)
+        shown = os.read(controller, 4096).decode()
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    assert shown.startswith("\rpreparing: looking at this machine ")
+
+
 def test_a_pipe_gets_a_line_every_ten_seconds() -> None:
     out = io.StringIO()
     line = ProgressLine(out, quiet=False)
@@ -73,6 +145,7 @@ def test_who_stops_reading_does_not_end_the_recording() -> None:
 def test_quiet_writes_nothing() -> None:
     out = Terminal()
     line = ProgressLine(out, quiet=True)
+    line.prepare("this")
     line(progress(10))
     line.end()
     assert out.getvalue() == ""
