@@ -73,6 +73,57 @@ def test_a_trap_costs_more_than_what_is_within_the_noise() -> None:
     assert counting.cost_ratio(500.0, -0.7) == counting.cost_ratio(500.0, 0.0) == math.inf
 
 
+def test_a_round_in_which_lookups_were_refused_is_repeated() -> None:
+    refusals = [counting.RefusedError(), counting.RefusedError()]
+
+    def measure_once() -> float:
+        if refusals:
+            raise refusals.pop()
+        return 7.0
+
+    assert counting.undisturbed(measure_once) == 7.0
+
+
+def test_a_machine_that_stays_too_busy_is_given_up() -> None:
+    tries = []
+
+    def measure_once() -> float:
+        tries.append(1)
+        raise counting.RefusedError
+
+    with pytest.raises(counting.RefusedError):
+        counting.undisturbed(measure_once)
+    assert len(tries) == counting.TRIES
+
+
+def counted(chain: int, ours_ns: float) -> counting.Costs:
+    """Return the costs in one round: a trap takes 1,000 ns for each comparison."""
+    plain, compared = 10.0, chain / 2
+    ours, trap = plain + ours_ns, plain + 1_000 * compared
+    return counting.Costs([plain], [ours], [trap], [trap], compared)
+
+
+def test_what_was_promised_of_rows_that_were_not_measured_is_left_open() -> None:
+    verdicts = counting.promises({1_000: counted(1_000, 50_000.0)})
+    assert verdicts == (
+        "DOES NOT HOLD: at most 80 ns a comparison (100.0)",
+        "DOES NOT HOLD: at most 1/100 of a trap at entry (1/10)",
+        "holds: at most 1/6 of a trap by our rules (1/10)",
+        *(
+            f"NOT MEASURED, the machine was too busy: chain {chain}"
+            for chain in ("10", "100", "8,000", "50,000")
+        ),
+    )
+
+
+def test_a_lookup_costs_what_it_takes_beyond_its_walk() -> None:
+    every = {chain: counted(chain, 2_000 + chain) for chain in counting.CHAINS}
+    verdicts = counting.promises(every)
+    assert "holds: a lookup costs at most 3 us without its walk (2000 ns)" in verdicts
+    assert "holds: one in a chain of 10 at most 3 us in all (2010 ns)" in verdicts
+    assert not any("NOT MEASURED" in verdict for verdict in verdicts)
+
+
 def test_rounds_are_compared_by_what_work_cost_in_them() -> None:
     pairs = Pairs()
     pairs.add_costs(4.0, before=2.0, after=4.0)
