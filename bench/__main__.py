@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.tables import Table, replace_between
 from lab.instance import start
 
-NAMES = ("budget", "story", "counting", "sampling", "latency", "tool")
+NAMES = ("budget", "story", "counting", "sampling", "latency", "tool", "startup")
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "overhead.md"
 
 
@@ -24,12 +24,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("name", choices=(*NAMES, "all"))
     parser.add_argument("--markdown", action="store_true", help=f"write into {DOCUMENT.name}")
+    startup = parser.add_argument_group("startup, other situations than those of the table")
+    startup.add_argument("--threads", type=int, nargs="*", help="runnable threads of the target")
+    startup.add_argument("--others", type=int, nargs="*", help="other processes on each CPU")
+    startup.add_argument("--turns", type=int, help="runs of each tool")
     arguments = parser.parse_args()
+    settings = {name: getattr(arguments, name) for name in ("threads", "others", "turns")}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if settings and arguments.name != "startup":
+        parser.error(f"only startup has --{' and --'.join(settings)}")
     names = NAMES if arguments.name == "all" else (arguments.name,)
     for name in names:
         module = importlib.import_module(f"bench.{name}")
         with start(replace(module.ASTERISK, name=f"bench-{name}").complete()) as instance:
-            table: Table = module.run(instance)
+            table: Table = module.run(instance, **settings)
         print(table.text(), flush=True)
         if arguments.markdown:
             _write(table)

@@ -55,12 +55,15 @@ class Storm:
         buckets: int = 1,
         seconds: int = 900,
         options: str = "",
+        container: str = "",
     ) -> None:
         self._instance = instance
         self._name = f"bench{chain}"
         self.chain = chain
         self.threads = threads
-        made = instance.groundtruth(f"make {self._name} hash {buckets} {chain * buckets}")
+        made = instance.groundtruth(
+            f"make {self._name} hash {buckets} {chain * buckets} {container}".strip()
+        )
         self.address = int(str(made["address"]), 16)
         started = instance.groundtruth(
             f"start {self._name} {search} threads={threads} seconds={seconds} {options}".strip()
