@@ -2,8 +2,6 @@
 
 Asked of the kernel by sock_diag in the target's network namespace; where that is not possible,
 /proc/PID/net/udp is read, which shows the same. Drops of a socket after its last sample are unseen.
-
-pyroute2 is imported where it is called: it takes 0.1 s of CPU time and 20 MB.
 """
 
 from __future__ import annotations
@@ -28,8 +26,12 @@ _NETLINK_SOCK_DIAG = 4  # linux/netlink.h
 _MOST_ANSWER_BYTES = 1 << 16
 _ANSWER_S = 1.0
 _MESSAGE_ERROR, _MESSAGE_DONE = 2, 3  # linux/netlink.h
+_REQUEST, _DUMP = 0x1, 0x300  # flags, linux/netlink.h
 _SOCK_DIAG_BY_FAMILY = 20  # linux/sock_diag.h
+_ALL_STATES = 0xFFF  # as ss(8) asks for them
 _HEADER = struct.Struct("=IHHII")
+# linux/inet_diag.h, struct inet_diag_req_v2: family, protocol, extensions, states; no one socket.
+_ASKED = struct.Struct("=BBBxI48x")
 # linux/inet_diag.h: family and state, ports and addresses in network order, interface, cookie,
 # then (after the expiry) receive queue, send queue, uid, inode.
 _SOCKET = struct.Struct("=BB2x2s2s16s16sIQ4xIIII")
@@ -222,6 +224,7 @@ def open_in_namespace(path: str) -> socket.socket:
 def _connect_in(path: str) -> socket.socket:
     with Path(path).open("rb", buffering=0) as namespace:
         if os.fstat(namespace.fileno()).st_ino != Path("/proc/self/ns/net").stat().st_ino:
+            # Only here: it takes 0.13 s of CPU time and 22 MB, and most targets are in our own.
             from pyroute2 import netns
 
             netns.setns(namespace.fileno())
@@ -237,18 +240,7 @@ def _connect_in(path: str) -> socket.socket:
 
 def query_sockets(connection: socket.socket, family: int) -> list[SocketState]:
     """Return all UDP sockets of a family in the connection's namespace; OSError when refused."""
-    from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
-    from pyroute2.netlink.diag import SS_ALL, inet_diag_req
-
-    request = inet_diag_req()
-    request["header"]["type"] = _SOCK_DIAG_BY_FAMILY
-    request["header"]["flags"] = NLM_F_REQUEST | NLM_F_DUMP
-    request["sdiag_family"] = family
-    request["sdiag_protocol"] = socket.IPPROTO_UDP
-    request["idiag_ext"] = 1 << (_INET_DIAG_SKMEMINFO - 1)
-    request["idiag_states"] = SS_ALL
-    request.encode()
-    connection.send(request.data)
+    connection.send(encode_request(family))
     states: list[SocketState] = []
     while True:
         data = connection.recv(_MOST_ANSWER_BYTES)
@@ -260,6 +252,14 @@ def query_sockets(connection: socket.socket, family: int) -> list[SocketState]:
                 raise OSError(number, os.strerror(number))
             if kind == _MESSAGE_DONE:
                 return states
+
+
+def encode_request(family: int) -> bytes:
+    """Return the message that asks sock_diag for all UDP sockets of a family, with their drops."""
+    length = _HEADER.size + _ASKED.size
+    header = _HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _REQUEST | _DUMP, 0, 0)
+    extensions = 1 << (_INET_DIAG_SKMEMINFO - 1)
+    return header + _ASKED.pack(family, socket.IPPROTO_UDP, extensions, _ALL_STATES)
 
 
 def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:

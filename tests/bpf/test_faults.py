@@ -67,7 +67,6 @@ WITHOUT_BTF = ["unshare", "--mount", "sh", "-c", HIDE, "sh"]
 # Everything is imported before calls are refused: the faults are those of profiling, not of Python.
 RUN = """
 import concurrent.futures.thread, multiprocessing.connection, sys
-import pyroute2.netns, pyroute2.netlink.diag
 from profiler.cli import profiling, results
 from profiler.cli.commands import main
 from tests.unit import deny_syscall

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyroute2.netlink.diag import inet_diag_msg
+from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
+from pyroute2.netlink.diag import SOCK_DIAG_BY_FAMILY, SS_ALL, inet_diag_msg, inet_diag_req
 
 from profiler.model.recording import Socket
 from profiler.process import udp_sockets
@@ -21,6 +22,7 @@ from profiler.process.udp_sockets import (
     SocketState,
     UdpSockets,
     decode_sockets,
+    encode_request,
     parse_proc_net,
     read_inodes,
     recorded_sockets,
@@ -239,6 +241,19 @@ def message(family: int, address: str, port: int, cookie: int, queue: int, drops
     body += struct.pack("=HHB3x", 5, 8, 0)
     body += struct.pack("=HH9I", 40, 7, *[0] * 8, drops)
     return struct.pack("=IHHII", 16 + len(body), 20, 2, 0, 0) + body
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_the_request_is_encoded_as_pyroute2_does(family: int) -> None:
+    theirs = inet_diag_req()
+    theirs["header"]["type"] = SOCK_DIAG_BY_FAMILY
+    theirs["header"]["flags"] = NLM_F_REQUEST | NLM_F_DUMP
+    theirs["sdiag_family"] = family
+    theirs["sdiag_protocol"] = socket.IPPROTO_UDP
+    theirs["idiag_ext"] = 1 << 6
+    theirs["idiag_states"] = SS_ALL
+    theirs.encode()
+    assert encode_request(family) == theirs.data
 
 
 @given(
