@@ -129,12 +129,14 @@ def asterisk(
         from profiler.doctor.facts import read_facts
 
         require(checks(read_facts()))
+        if list_probes:
+            from profiler.cli import probe_list
+
+            probe_list.list_probes(pid, verify)
+            return
         from profiler.cli import profiling
         from profiler.record.preparation import Options
 
-        if list_probes:
-            profiling.list_probes(pid, verify)
-            return
         options = Options(
             duration_ns=round(duration * 1e9),
             frequency_hz=frequency,

@@ -1,10 +1,22 @@
-"""Shows where the probes of a target would go, and why. Pure."""
+"""Shows where the probes of a target would go, and why."""
 
 from __future__ import annotations
 
 from typing import TextIO
 
-from profiler.probes.planner import ProbePlan
+from profiler.asterisk.find import find_asterisk
+from profiler.cli.streams import write_out
+from profiler.probes.planner import ProbePlan, ProbePlanner
+from profiler.process.mappings import TargetCode
+
+
+def list_probes(pid: int | None, verify: bool) -> None:
+    """Show them for the Asterisk with that pid, or the only one."""
+    code = TargetCode(find_asterisk(pid).pid)
+    code.refresh()
+    planner = ProbePlanner(code)
+    path = planner.executable().mapping.path
+    write_out(lambda plan, out: render(plan, path, out), planner.plan(verify))
 
 
 def render(plan: ProbePlan, executable: str, out: TextIO) -> None:

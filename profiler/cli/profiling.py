@@ -7,14 +7,10 @@ import time
 from pathlib import Path
 
 from profiler.asterisk.find import find_asterisk
-from profiler.cli.probe_list import render
 from profiler.cli.progress import ProgressLine
 from profiler.cli.signals import stopping
-from profiler.cli.streams import write_out
 from profiler.errors import UsageError
 from profiler.files.output_folder import find_owner, output_folder
-from profiler.probes.planner import ProbePlanner
-from profiler.process.mappings import TargetCode
 from profiler.record.preparation import Options
 from profiler.record.progress import Progress
 from profiler.record.recorder import record
@@ -59,12 +55,3 @@ def profile(
 def folder_of(pid: int) -> Path:
     """Return a new name for results; who profiles two processes at once gets two folders."""
     return Path(f"ebpf-prof-asterisk-{time.strftime('%Y%m%d-%H%M%S')}-{pid}")
-
-
-def list_probes(pid: int | None, verify: bool) -> None:
-    """Show where probes would go."""
-    code = TargetCode(find_asterisk(pid).pid)
-    code.refresh()
-    planner = ProbePlanner(code)
-    path = planner.executable().mapping.path
-    write_out(lambda plan, out: render(plan, path, out), planner.plan(verify))
