@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 
-from profiler.asterisk.find import find_asterisk
+from profiler.asterisk.find import FoundTarget, find_asterisk
+from profiler.measure.sampling_programs import compile_sampling
 from profiler.model.recording import Recording
 from profiler.record import recorder
 from profiler.record.preparation import Options
@@ -19,13 +20,21 @@ def _ignore(progress: Progress) -> None:
     return None
 
 
+def _begin(stack: ExitStack, target: FoundTarget, options: Options) -> recorder.Run:
+    compilation = compile_sampling(options.kernel_frames)
+    stack.callback(compilation.close)
+    return recorder.begin(stack, target, options, compilation)
+
+
 class Session:
     """A prepared recording whose probes and samples can be taken away and come back."""
 
     def __init__(self, pid: int, options: Options) -> None:
         self._stack = ExitStack()
         self._options = options
-        self.run = recorder.begin(self._stack, find_asterisk(pid), options)
+        self.run = _begin(self._stack, find_asterisk(pid), options)
+        if options.lookups:
+            recorder.begin_lookups(self._stack, self.run, find_asterisk(pid), options)
         self.run.sampler.detach()
 
     def on(self, seconds: float) -> None:
@@ -35,6 +44,7 @@ class Session:
         governor._level_ns = min(governor.level_ns(time.monotonic_ns()), 0.0)
         self.run.sampler.attach()
         self.run.start_ns = time.monotonic_ns()
+        self.run.until_ns = self.run.start_ns + round(seconds * 1e9)
         options = replace(self._options, duration_ns=round(seconds * 1e9))
         recorder.run_until_end(self.run, options, Stop(), _ignore)
         if self.run.lookups is not None:
@@ -59,8 +69,10 @@ def recorded(
     """Return a recording; the callbacks run at the ends of what it is about."""
     target = find_asterisk(pid)
     with ExitStack() as stack:
-        run = recorder.begin(stack, target, options)
+        run = _begin(stack, target, options)
         at_begin()
+        if options.lookups:
+            recorder.begin_lookups(stack, run, target, options)
         recorder.run_until_end(run, options, Stop(), _ignore)
         at_end()
         return recorder.finish(run, target, options)

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from profiler.linux.bcc import compile_programs
 from profiler.linux.module import BpfModule
+from profiler.measure.sampling_programs import SOURCES, sampling_macros
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
 from profiler.process import thread_exits
-from profiler.record.preparation import sampling_macros
 from profiler.unwind.kernel_tables import TableLibrary
 
 ROOM = {"threads": 4096, "groups": 16384, "entry_counts": 16384, "lookup_stacks": 16384}
@@ -19,7 +19,7 @@ ROOM["histograms"] = 262_144
 
 def sampling_module(pid: int, **macros: int) -> BpfModule:
     """Return the programs that sample a process, and report ends of its threads."""
-    compiled = compile_programs(("cpu.bpf.c", "exits.bpf.c"), {**sampling_macros(), **macros})
+    compiled = compile_programs(SOURCES, {**sampling_macros(), **macros})
     sizes = {**TableLibrary().map_sizes(), **ROOM}
     return BpfModule(compiled, {"TARGET_TGID": pid}, sizes)
 

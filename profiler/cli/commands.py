@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
@@ -125,30 +125,40 @@ def asterisk(
         )
     with ProgressLine(sys.stderr, quiet or as_json or list_probes) as line:
         line.prepare("looking at this machine")
-        from profiler.doctor.checks import checks, require
-        from profiler.doctor.facts import read_facts
-
-        require(checks(read_facts()))
         if list_probes:
             from profiler.cli import probe_list
 
+            _require_able_host()
             probe_list.list_probes(pid, verify)
             return
-        from profiler.cli import profiling
-        from profiler.record.preparation import Options
+        from profiler.measure.sampling_programs import compile_sampling
 
-        options = Options(
-            duration_ns=round(duration * 1e9),
-            frequency_hz=frequency,
-            budget_ratio=None if budget == float("inf") else budget,
-            lookups=not cpu_only,
-            kernel_frames=not user_only,
-            user_frames=not kernel_only,
-            command=tuple(sys.argv),
-            symbols=symbols,
-            verify=verify,
-        )
-        profiling.profile(pid, options, output, line, as_json, quiet, strict)
+        # The compiler runs while the rest is imported and this machine is looked at.
+        with closing(compile_sampling(kernel_frames=not user_only)) as compilation:
+            _require_able_host()
+            from profiler.cli import profiling
+            from profiler.record.preparation import Options
+
+            options = Options(
+                duration_ns=round(duration * 1e9),
+                frequency_hz=frequency,
+                budget_ratio=None if budget == float("inf") else budget,
+                lookups=not cpu_only,
+                kernel_frames=not user_only,
+                user_frames=not kernel_only,
+                command=tuple(sys.argv),
+                symbols=symbols,
+                verify=verify,
+            )
+            profiling.profile(pid, options, compilation, output, line, as_json, quiet, strict)
+
+
+def _require_able_host() -> None:
+    """Raise ProfilerError where this machine cannot run the profiler."""
+    from profiler.doctor.checks import checks, require
+    from profiler.doctor.facts import read_facts
+
+    require(checks(read_facts()))
 
 
 @commands.command()

@@ -11,6 +11,7 @@ from profiler.cli.progress import ProgressLine
 from profiler.cli.signals import stopping
 from profiler.errors import UsageError
 from profiler.files.output_folder import find_owner, output_folder
+from profiler.linux.bcc import Compilation
 from profiler.record.preparation import Options
 from profiler.record.progress import Progress
 from profiler.record.recorder import record
@@ -19,6 +20,7 @@ from profiler.record.recorder import record
 def profile(
     pid: int | None,
     options: Options,
+    compilation: Compilation,
     output: Path | None,
     line: ProgressLine,
     as_json: bool,
@@ -37,7 +39,7 @@ def profile(
 
     with output_folder(folder, find_owner(os.environ, os.geteuid())) as files:
         with stopping() as stop:
-            recording = record(target, options, stop, report)
+            recording = record(target, options, compilation, stop, report)
             line.end()
         from profiler.cli import results
         from profiler.report.aggregate import aggregate

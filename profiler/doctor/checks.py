@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from profiler.doctor.facts import SYSTEM_PYTHON, HostFacts
 from profiler.errors import REFUSALS, KernelError, PrivilegeError, ProfilerError
 from profiler.linux.probe_link_kinds import ProbeLinkKind
-from profiler.measure.sampler import KERNEL_SAMPLES_LACK_STACKS
+from profiler.linux.task_registers import KERNEL_SAMPLES_LACK_STACKS
 from profiler.probes.attach import LONG_WALKS_NEED, SHORT_WALKS
 
 OK, WARNING, FAILED = "ok", "warning", "failed"

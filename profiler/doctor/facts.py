@@ -24,7 +24,7 @@ from profiler.linux.probe_link_kinds import (
     load_empty_program,
     open_own_probe,
 )
-from profiler.measure.sampler import kernel_samples_have_stacks
+from profiler.linux.task_registers import kernel_samples_have_stacks
 from profiler.probes.attach import Variant, variants_here
 from profiler.process import thread_exits
 from profiler.process.procfs import in_initial_pid_namespace, parse_status, read_text

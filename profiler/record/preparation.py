@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from profiler.linux.bcc import Compilation
 from profiler.linux.bpf import enable_program_statistics
-from profiler.linux.module import ITERATOR_FUNCTIONS, BpfModule, kernel_functions
-from profiler.measure.sampler import register_definitions
+from profiler.linux.module import BpfModule
 from profiler.model.observed import WithoutTable
 from profiler.probes.attach import VARIANTS, Variant
 from profiler.process import thread_exits
@@ -26,7 +25,6 @@ from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 GROUPS = 16_384
 HISTOGRAMS = 262_144
 _LEAST_THREADS = 1_024
-_SOURCES = ("cpu.bpf.c", "exits.bpf.c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +55,9 @@ class SamplingSetup:
 
 
 def prepare_sampling(
-    stack: ExitStack, process: Process, target: TargetProcess, options: Options
+    stack: ExitStack, process: Process, target: TargetProcess, compilation: Compilation
 ) -> SamplingSetup:
     """Load what samples; the stack unloads it. Raises ProfilerError or OSError."""
-    compilation = Compilation(_SOURCES, sampling_macros(options.kernel_frames))
-    stack.callback(compilation.close)
     library = TableLibrary()
     library.prepare(target.code.current)  # while the compiler runs
     sizes = {**library.map_sizes(), **_lookup_map_sizes(target.pid)}
@@ -81,16 +77,6 @@ def _stopped(process: Process) -> Iterator[str]:
             f"process {process.pid} was stopped, by a signal or a debugger, when this began: "
             f"kill -CONT {process.pid}"
         )
-
-
-def sampling_macros(kernel_frames: bool = True) -> dict[str, int]:
-    """Return the C macros by which the programs that sample are built for this kernel."""
-    return {
-        "CPU_KERNEL_FRAMES": int(kernel_frames),
-        "WALK_ITERATOR": int(kernel_functions().keys() >= ITERATOR_FUNCTIONS),
-        **register_definitions(),
-        **thread_exits.definitions(),
-    }
 
 
 def _lookup_map_sizes(pid: int) -> dict[str, int]:

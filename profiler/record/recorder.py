@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from profiler.asterisk.find import FoundTarget
 from profiler.background import Background
 from profiler.errors import TargetError
+from profiler.linux.bcc import Compilation
 from profiler.measure.budget import Governor
 from profiler.measure.lookups import LookupMeasurement
 from profiler.measure.sample_cost import interrupt_cost_ns
@@ -72,12 +73,19 @@ class Run:
 
 
 def record(
-    target: FoundTarget, options: Options, stop: Stop, report: Callable[[Progress], None]
+    target: FoundTarget,
+    options: Options,
+    compilation: Compilation,
+    stop: Stop,
+    report: Callable[[Progress], None],
 ) -> rec.Recording:
-    """Record a target; raises ProfilerError. Probes are gone when this returns or raises."""
+    """Record a target; raises ProfilerError. Probes are gone when this returns or raises.
+
+    `compilation`: of the programs that sample, for these options.
+    """
     _raise_open_files_limit()
     with ExitStack() as stack:
-        run = begin(stack, target, options)
+        run = begin(stack, target, options, compilation)
         if options.lookups:
             begin_lookups(stack, run, target, options)
         run_until_end(run, options, stop, report)
@@ -96,12 +104,12 @@ def _require_running(process: TargetProcess) -> None:
         raise TargetError(f"process {process.pid} has ended", "pgrep -a asterisk")
 
 
-def begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
+def begin(stack: ExitStack, target: FoundTarget, options: Options, compilation: Compilation) -> Run:
     """Load what samples, then begin to listen and to sample; the stack undoes it. ProfilerError."""
     process = TargetProcess.open(target.pid, target.process.stat.start_ticks)
     process.code.refresh()
     _require_running(process)
-    setup = prepare_sampling(stack, target.process, process, options)
+    setup = prepare_sampling(stack, target.process, process, compilation)
     _require_running(process)  # that took some time
     names = NamingSession(process, options.symbols)
     names.pin()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Set
 
+from profiler.linux.task_registers import KERNEL_SAMPLES_LACK_STACKS
 from profiler.measure.bounded_samples import SAMPLES_MAX
-from profiler.measure.sampler import KERNEL_SAMPLES_LACK_STACKS
 from profiler.model.observed import Observed, ObservedLookups
 from profiler.probes.attach import LONG_WALKS_NEED, SHORT_WALKS, UprobePrograms
 from profiler.wire.lookups import LookupCounter

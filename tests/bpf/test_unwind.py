@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from profiler.measure import sampler
-from profiler.measure.sampler import has_task_registers
+from profiler.linux import task_registers
+from profiler.linux.task_registers import has_task_registers
 from profiler.model.observed import UnwindStack
 from profiler.process.mappings import VDSO
 from profiler.wire.unwind import CAUSES, CPU_COUNTERS, MAX_FRAMES, WHOLE
@@ -260,8 +260,8 @@ def test_without_registers_samples_in_the_kernel_are_marked(
 def test_registers_are_found_by_the_stack_where_the_kernel_does_not_tell_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampler, "has_task_registers", lambda: False)
-    definitions = sampler.register_definitions()
+    monkeypatch.setattr(task_registers, "has_task_registers", lambda: False)
+    definitions = task_registers.register_definitions()
     assert set(definitions) == {"CPU_TASK_REGISTERS", "CPU_TASK_STACK"}
     with running(compile_program(tmp_path, "-O2"), "sm") as target:
         with unwinding(target.pid, **definitions) as one:

@@ -18,9 +18,9 @@ from profiler.linux import bpf, perf_events
 from profiler.linux.bcc import compile_programs
 from profiler.linux.cpus import online_cpus
 from profiler.linux.module import BpfModule, Program
+from profiler.measure.sampling_programs import sampling_macros
 from profiler.model.observed import UnwindStack
 from profiler.process.mappings import TargetCode
-from profiler.record.preparation import sampling_macros
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
 from profiler.wire.unwind import CPU_COUNTERS, SAMPLE
 from tests.programs import ROOM

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from lab import cache
 from profiler.linux.btf import offsets
-from profiler.measure.sampler import has_task_registers
+from profiler.linux.task_registers import has_task_registers
 from profiler.probes.attach import variants_here
 from tests.kernels import runs, truths
 from tests.kernels.place import Partly, Place

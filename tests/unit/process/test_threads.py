@@ -187,10 +187,11 @@ def test_what_a_thread_used_without_ever_leaving_its_cpu_is_reported(
     uses.start()
     before_s = process_cpu_s(running.process.pid)
     running.do("q 1000 200000")
-    used_s = process_cpu_s(running.process.pid) - before_s
+    least_s = process_cpu_s(running.process.pid) - before_s
     account = finished(uses)
+    most_s = process_cpu_s(running.process.pid) - before_s
     assert sum(thread.exited for thread in account.threads) == 1000
-    assert account.process_cpu_ns / 1e9 == pytest.approx(used_s, rel=0.05, abs=0.02)
+    assert 0.95 * least_s - 0.02 <= account.process_cpu_ns / 1e9 <= 1.05 * most_s + 0.02
     # Without the reports of their freeing nearly all would be missing; seldom one does not come.
     assert account.unattributed_ns <= 0.02 * account.process_cpu_ns
     assert {thread.name for thread in account.threads} == {"program"}

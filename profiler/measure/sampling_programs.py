@@ -1,0 +1,28 @@
+"""The programs that sample, and report ends of threads: how they are built for this kernel.
+
+Imports little, so that the compiler, where it is needed, begins before all else does.
+"""
+
+from __future__ import annotations
+
+from profiler.linux.bcc import Compilation
+from profiler.linux.module import ITERATOR_FUNCTIONS, kernel_functions
+from profiler.linux.task_registers import register_definitions
+from profiler.process import thread_exits
+
+SOURCES = ("cpu.bpf.c", "exits.bpf.c")
+
+
+def sampling_macros(kernel_frames: bool = True) -> dict[str, int]:
+    """Return the C macros by which the programs are built."""
+    return {
+        "CPU_KERNEL_FRAMES": int(kernel_frames),
+        "WALK_ITERATOR": int(kernel_functions().keys() >= ITERATOR_FUNCTIONS),
+        **register_definitions(),
+        **thread_exits.definitions(),
+    }
+
+
+def compile_sampling(kernel_frames: bool) -> Compilation:
+    """Begin to compile, unless the cache has what would come out. Close what is returned."""
+    return Compilation(SOURCES, sampling_macros(kernel_frames))
