@@ -50,6 +50,12 @@ def switch_off() -> None:
     os.environ[_VARIABLE] = ""
 
 
+def this_kernel() -> tuple[str, ...]:
+    """Return what is another value under another kernel; OSError where it is not told."""
+    kernel = os.uname()
+    return kernel.release, kernel.version, kernel.machine
+
+
 def read(kind: str, key: bytes) -> bytes | None:
     """Return what was kept under a key; None where nothing was, or it cannot be trusted."""
     try:
@@ -73,12 +79,11 @@ def for_this_boot(name: str, make: Callable[[], T]) -> T:
 
     For what JSON can hold, and only where its answer is true: another may change.
     """
-    kernel = os.uname()
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        key = json.dumps((name, boot, this_kernel())).encode()
     except OSError:
         return make()
-    key = json.dumps((name, boot, kernel.release, kernel.version)).encode()
     known = read("boot", key)
     if known is not None:
         found: T = json.loads(known)

@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,8 @@ class Compilation:
     def __init__(self, sources: tuple[str, ...], macros: Mapping[str, int]) -> None:
         flags = ["-w", *(f"-D{name}={value}" for name, value in sorted(macros.items()))]
         self._request = json.dumps([read_sources(sources), flags]).encode()
-        kernel = os.uname()
-        host = (kernel.release, kernel.version, kernel.machine, _shim_digest())
-        self._key = json.dumps(host).encode() + self._request
-        self._found = _cached(self._key)
+        self._key = _key(self._request)
+        self._found = _cached(self._key) if self._key else None
         self._child = None if self._found else _Child(self._request)
 
     def result(self) -> CompiledPrograms:
@@ -76,8 +75,9 @@ class Compilation:
             assert self._child is not None
             found, libraries = self._child.result()
             self._found = found
-            entry = json.dumps(libraries).encode() + b"\n" + found.encode()
-            disk_cache.write("programs", self._key, entry)
+            if self._key:
+                entry = json.dumps(libraries).encode() + b"\n" + found.encode()
+                disk_cache.write("programs", self._key, entry)
         return self._found
 
     def close(self) -> None:
@@ -95,8 +95,16 @@ def compile_programs(sources: tuple[str, ...], macros: Mapping[str, int]) -> Com
         compilation.close()
 
 
+def _key(request: bytes) -> bytes | None:
+    """Return all that the result depends on, but for BCC itself; None where that is not known."""
+    try:
+        return json.dumps((*disk_cache.this_kernel(), _shim())).encode() + request
+    except OSError:
+        return None
+
+
 @cache
-def _shim_digest() -> str:
+def _shim() -> str:
     headers = sorted((bpf_directory() / "shim").rglob("*.h"))
     return "\n".join(header.read_text() for header in headers)
 
@@ -136,7 +144,6 @@ class _Child:
             [sys.executable, "-I", "-S", "-c", code],
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, file, at) for at, file in enumerate(self._files)],
-            setsid=True,  # it is not the one whom a terminal interrupts
         )
 
     def result(self) -> tuple[CompiledPrograms, list[list[str | int]]]:
@@ -181,6 +188,8 @@ def serve(parent: int) -> None:
 
     Runs in a process of its own, which ends with its parent.
     """
+    with suppress(OSError):
+        os.setsid()  # it is not the one whom a terminal interrupts
     _end_with(parent)
     text, flags = json.load(sys.stdin)
     try:

@@ -66,9 +66,12 @@ HIDE = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"'
 WITHOUT_BTF = ["unshare", "--mount", "sh", "-c", HIDE, "sh"]
 # Everything is imported before calls are refused: the faults are those of profiling, not of Python.
 RUN = """
-import concurrent.futures.thread, multiprocessing.connection, sys
-from profiler.cli import profiling, results
+import concurrent.futures.thread, importlib, multiprocessing.connection, pkgutil, sys
+import profiler
 from profiler.cli.commands import main
+for module in pkgutil.walk_packages(profiler.__path__, "profiler."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
 from tests.unit import deny_syscall
 which, numbers, error = sys.argv[1:4]
 del sys.argv[1:4]

@@ -148,7 +148,7 @@ def test_another_source_macro_kernel_header_or_library_is_compiled_anew(
     assert is_compiled_anew()
     (tmp_path / "shim").mkdir()
     (tmp_path / "shim" / "a.h").write_text("int a;")
-    bcc._shim_digest.cache_clear()
+    bcc._shim.cache_clear()
     assert is_compiled_anew()
     monkeypatch.setattr(bcc, "_identity", lambda _path: [1, 2, 3, 4])
     assert is_compiled_anew()
@@ -159,6 +159,7 @@ def test_an_entry_that_makes_no_sense_is_not_used(
     source: Path, compiled: list[bytes], entry: bytes
 ) -> None:
     key = bcc.Compilation(SOURCES, {"NUMBER": 4})._key
+    assert key is not None
     disk_cache.write("programs", key, entry)
     compiled.clear()
     assert compile_programs(SOURCES, {"NUMBER": 4}) == PROGRAMS
