@@ -6,131 +6,76 @@ Asked of the kernel by sock_diag in the target's network namespace; where that i
 
 from __future__ import annotations
 
-import os
-import re
-import socket
-import struct
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterable
+from heapq import nsmallest
 
 from profiler.model import recording
+from profiler.process.open_sockets import OpenSockets
 from profiler.process.procfs import PROC
+from profiler.process.sock_diag import MAX_SOCKETS, SocketDiag, SocketState, parse_proc_net
 
-MAX_DESCRIPTORS = 1 << 17
-MAX_SOCKETS = 1 << 17
 LISTED_SOCKETS = 1000  # the worst; a busy PBX opens two for each call
-_NETLINK_SOCK_DIAG = 4  # linux/netlink.h
-_MOST_ANSWER_BYTES = 1 << 16
-_ANSWER_S = 1.0
-_MESSAGE_ERROR, _MESSAGE_DONE = 2, 3  # linux/netlink.h
-_REQUEST, _DUMP = 0x1, 0x300  # flags, linux/netlink.h
-_SOCK_DIAG_BY_FAMILY = 20  # linux/sock_diag.h
-_ALL_STATES = 0xFFF  # as ss(8) asks for them
-_HEADER = struct.Struct("=IHHII")
-# linux/inet_diag.h, struct inet_diag_req_v2: family, protocol, extensions, states; no one socket.
-_ASKED = struct.Struct("=BBBxI48x")
-# linux/inet_diag.h: family and state, ports and addresses in network order, interface, cookie,
-# then (after the expiry) receive queue, send queue, uid, inode.
-_SOCKET = struct.Struct("=BB2x2s2s16s16sIQ4xIIII")
-_ATTRIBUTE = struct.Struct("=HH")
-_INET_DIAG_SKMEMINFO = 7
-_SK_MEMINFO_DROPS = 8  # linux/sock_diag.h: index in an array of u32
-_INODE = re.compile(r"socket:\[(\d+)\]")
+LOOKED_AT = 512  # descriptors, in one sample, to learn whose new sockets are; takes 2 to 4 ms
+# Samples without a socket until it is taken for closed: the kernel may miss one while others come.
+_UNSEEN_SAMPLES = 3
+_MOST_CLOSED = 10_000  # before those that will not be listed are left out
 
 
-@dataclass(frozen=True, slots=True)
-class SocketState:
-    """One UDP socket at one time."""
-
-    key: int  # distinguishes sockets even when the inode is used again
-    inode: int
-    local: str  # "127.0.0.1:5060", "[::]:5060"
-    queue_bytes: int  # received and not yet read, as skb truesize
-    drops: int  # since the socket was made
-
-
-@dataclass(frozen=True, slots=True)
 class SocketHistory:
     """What was seen of one socket inside the window."""
 
-    local: str
-    samples: int
-    queue_bytes_sum: int
-    queue_bytes_max: int
-    drops_before: int
-    drops_last: int
-
-    def with_sample(self, state: SocketState) -> SocketHistory:
-        """Return the history with one more sample."""
-        return replace(
-            self,
-            local=state.local,  # a socket can be bound late
-            samples=self.samples + 1,
-            queue_bytes_sum=self.queue_bytes_sum + state.queue_bytes,
-            queue_bytes_max=max(self.queue_bytes_max, state.queue_bytes),
-            drops_last=state.drops,
-        )
-
-
-def recorded_sockets(histories: Iterable[SocketHistory]) -> tuple[recording.Socket, ...]:
-    """Return what a recording keeps, worst first: by drops, then by the longest queue."""
-    sockets = (
-        recording.Socket(
-            local=history.local,
-            receive_queue_bytes_max=history.queue_bytes_max,
-            receive_queue_bytes_mean=history.queue_bytes_sum / history.samples,
-            # The kernel counts in 32 bits.
-            drops=(history.drops_last - history.drops_before) % (1 << 32),
-        )
-        for history in histories
+    __slots__ = (
+        "_drops_before",
+        "_drops_last",
+        "_queue_bytes_max",
+        "_queue_bytes_sum",
+        "_samples",
+        "key",
+        "last_sample",
+        "local",
+        "rounds_begun",
     )
-    worst = sorted(sockets, key=lambda s: (-s.drops, -s.receive_queue_bytes_max, s.local))
-    return tuple(worst[:LISTED_SOCKETS])
+
+    def __init__(self, key: int, drops_before: int, rounds_begun: int) -> None:
+        self.key = key
+        self.rounds_begun = rounds_begun  # through the target's descriptors, when it was first seen
+        self.last_sample = 0
+        self.local = ""
+        self._samples = self._queue_bytes_sum = self._queue_bytes_max = 0
+        self._drops_before = self._drops_last = drops_before
+
+    @property
+    def drops(self) -> int:
+        """Return the drops since the window began; the kernel counts in 32 bits."""
+        return (self._drops_last - self._drops_before) % (1 << 32)
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        """Return what sockets are sorted by, worst first: drops, then the longest queue."""
+        return -self.drops, -self._queue_bytes_max, self.local
+
+    def add(self, state: SocketState, sample: int) -> None:
+        """Add one sample, by its number."""
+        self.last_sample = sample
+        self.local = state.local  # a socket can be bound late
+        self._samples += 1
+        self._queue_bytes_sum += state.queue_bytes
+        self._queue_bytes_max = max(self._queue_bytes_max, state.queue_bytes)
+        self._drops_last = state.drops
+
+    def recorded(self) -> recording.Socket:
+        """Return what a recording keeps."""
+        return recording.Socket(
+            local=self.local,
+            receive_queue_bytes_max=self._queue_bytes_max,
+            receive_queue_bytes_mean=self._queue_bytes_sum / self._samples,
+            drops=self.drops,
+        )
 
 
-def decode_sockets(data: bytes) -> Iterator[SocketState]:
-    """Yield the sockets in a datagram of sock_diag's answers; malformed ones are left out."""
-    for kind, body in _messages(data):
-        if kind == _SOCK_DIAG_BY_FAMILY and len(body) >= _SOCKET.size:
-            fields = _SOCKET.unpack_from(body)
-            family, port, address, cookie = fields[0], fields[2], fields[4], fields[7]
-            if family in (socket.AF_INET, socket.AF_INET6):
-                yield SocketState(
-                    key=cookie,
-                    inode=fields[11],
-                    local=_local(family, address, int.from_bytes(port, "big")),
-                    queue_bytes=fields[8],
-                    drops=_drops(body[_SOCKET.size :]),
-                )
-
-
-def parse_proc_net(text: str) -> Iterator[SocketState]:
-    """Yield the sockets of /proc/PID/net/udp or udp6; the inode is the key."""
-    for line in text.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) < 13:
-            continue
-        address, _, port = fields[1].partition(":")
-        words = bytes.fromhex(address)
-        # Each 32-bit word is printed as a number of the host's byte order.
-        raw = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
-        family = socket.AF_INET if len(raw) == 4 else socket.AF_INET6
-        inode, queue = int(fields[9]), int(fields[4].partition(":")[2], 16)
-        yield SocketState(inode, inode, _local(family, raw, int(port, 16)), queue, int(fields[12]))
-
-
-def read_inodes(pid: int, proc: Path = PROC) -> frozenset[int]:
-    """Return the inodes of the sockets that a process has open; of one that exits, some of them."""
-    inodes = set()
-    with suppress(OSError), os.scandir(proc / str(pid) / "fd") as entries:
-        for entry in islice(entries, MAX_DESCRIPTORS):
-            with suppress(OSError):  # it was closed
-                if found := _INODE.fullmatch(os.readlink(entry.path)):  # noqa: PTH115  # faster
-                    inodes.add(int(found[1]))
-    return frozenset(inodes)
+def worst(histories: Iterable[SocketHistory]) -> list[SocketHistory]:
+    """Return those that are listed, worst first."""
+    return nsmallest(LISTED_SOCKETS, histories, key=lambda history: history.rank)
 
 
 class UdpSockets:
@@ -142,62 +87,96 @@ class UdpSockets:
     def __init__(self, pid: int) -> None:
         self.warning: str | None = None
         self._pid = pid
-        self._histories: dict[int, SocketHistory] = {}
+        self._open = OpenSockets(pid)
+        self._own: dict[int, SocketHistory] = {}  # by key
+        self._undecided: dict[int, SocketHistory] = {}  # by inode; perhaps the target's
         self._foreign: set[int] = set()  # keys of other processes' sockets
-        self._sampled = False
-        self._diag: socket.socket | None = None
+        self._closed: list[SocketHistory] = []  # the worst of those that closed, and the latest
+        self._closed_count = 0
+        self._unknown_drops = 0  # of sockets that closed before anybody knew whose they are
+        self._samples = 0
+        self._diag: SocketDiag | None = None
         try:
-            self._diag = open_in_namespace(f"/proc/{pid}/ns/net")
-            self._query()
+            self._diag = SocketDiag(f"/proc/{pid}/ns/net")
+            self._diag.query()
         except OSError as error:
             self.warning = f"UDP sockets are read from /proc: {error}"
-            self.close()
+            self._stop_asking()
 
-    def sample(self) -> None:
-        """Take one sample of every socket."""
-        states = self._states()
-        known = self._histories.keys() | self._foreign
-        inodes = read_inodes(self._pid) if any(s.key not in known for s in states) else frozenset()
+    def sample(self, looked_at: int | None = None) -> None:
+        """Take a sample of all sockets; where some are new, look at so many descriptors, or all."""
+        try:
+            states = self._read_proc() if self._diag is None else self._diag.query()
+        except OSError as error:
+            self.warning = f"a sample of the UDP sockets is missing: {error}"
+            return
+        self._samples += 1
         for state in states:
-            history = self._histories.get(state.key)
-            if history is None and state.inode in inodes:
-                # A socket that appears inside the window has dropped nothing before it.
-                before = 0 if self._sampled else state.drops
-                history = SocketHistory(state.local, 0, 0, 0, before, before)
-            if history is not None:
-                self._histories[state.key] = history.with_sample(state)
-            else:
-                self._foreign.add(state.key)
+            self._add(state)
+        if self._undecided:
+            self._decide(looked_at)
         self._foreign &= {state.key for state in states}
-        self._sampled = True
+        self._forget_closed()
+
+    def _add(self, state: SocketState) -> None:
+        history = self._own.get(state.key) or self._undecided.get(state.inode)
+        if history is None:
+            if state.key in self._foreign:
+                return
+            # A socket that appears inside the window has dropped nothing before it.
+            before = state.drops if self._samples == 1 else 0
+            history = SocketHistory(state.key, before, self._open.begun)
+            self._undecided[state.inode] = history
+        history.add(state, self._samples)
+
+    def _decide(self, looked_at: int | None) -> None:
+        """Find out which new sockets are the target's: those that a round through it all meets."""
+        for inode in self._open.look(looked_at):
+            history = self._undecided.pop(inode, None)
+            if history is not None:
+                self._own[history.key] = history
+        if self._open.ended == self._open.begun:
+            for inode, history in list(self._undecided.items()):
+                if self._open.ended > history.rounds_begun:
+                    del self._undecided[inode]
+                    self._foreign.add(history.key)
+
+    def _forget_closed(self) -> None:
+        """Keep no more of sockets that closed than what may be listed."""
+        for history in _take_closed(self._own, self._samples):
+            self._closed_count += 1
+            self._closed.append(history)
+        if len(self._closed) > _MOST_CLOSED:
+            self._closed = worst(self._closed)
+        self._unknown_drops += sum(h.drops for h in _take_closed(self._undecided, self._samples))
 
     def recorded(self) -> tuple[recording.Socket, ...]:
         """Return what was seen; of more than LISTED_SOCKETS the worst, and `warning` says so."""
-        seen = len(self._histories)
-        if seen > LISTED_SOCKETS and self.warning is None:
+        if self.warning is None:
+            self.warning = self._not_listed()
+        listed = worst((*self._closed, *self._own.values()))
+        return tuple(history.recorded() for history in listed)
+
+    def _not_listed(self) -> str | None:
+        seen = self._closed_count + len(self._own)
+        unknown = self._unknown_drops + sum(h.drops for h in self._undecided.values())
+        if unknown:
+            closed = "sockets that closed before it was known whether they are the target's"
+            return f"{unknown:,} datagrams were dropped by UDP {closed}"
+        if seen > LISTED_SOCKETS:
             listed = f"only the {LISTED_SOCKETS:,} with most drops and longest queues are listed"
-            self.warning = f"of {seen:,} UDP sockets {listed}"
-        return recorded_sockets(self._histories.values())
+            return f"of {seen:,} UDP sockets {listed}"
+        return None
 
     def close(self) -> None:
         """Close the connection to the kernel."""
+        self._stop_asking()
+        self._open.close()
+
+    def _stop_asking(self) -> None:
         if self._diag is not None:
             self._diag.close()
             self._diag = None
-
-    def _states(self) -> list[SocketState]:
-        if self._diag is None:
-            return self._read_proc()
-        try:
-            return self._query()
-        except OSError as error:
-            self.warning = f"a sample of the UDP sockets is missing: {error}"
-            return []
-
-    def _query(self) -> list[SocketState]:
-        assert self._diag is not None
-        families = (socket.AF_INET, socket.AF_INET6)
-        return [state for family in families for state in query_sockets(self._diag, family)]
 
     def _read_proc(self) -> list[SocketState]:
         states: list[SocketState] = []
@@ -210,83 +189,8 @@ class UdpSockets:
         return states[:MAX_SOCKETS]
 
 
-def open_in_namespace(path: str) -> socket.socket:
-    """Return a sock_diag connection in the network namespace at `path`; OSError if not permitted.
-
-    A thread of its own enters the namespace and ends there: the socket stays in it, we do not.
-    """
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_connect_in, path).result()
-
-
-def _connect_in(path: str) -> socket.socket:
-    with Path(path).open("rb", buffering=0) as namespace:
-        if os.fstat(namespace.fileno()).st_ino != Path("/proc/self/ns/net").stat().st_ino:
-            # Only here: it takes 0.13 s of CPU time and 22 MB, and most targets are in our own.
-            from pyroute2 import netns
-
-            netns.setns(namespace.fileno())
-    connection = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
-    try:
-        connection.connect((0, 0))  # the kernel; so processes cannot send to it
-        connection.settimeout(_ANSWER_S)
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def query_sockets(connection: socket.socket, family: int) -> list[SocketState]:
-    """Return all UDP sockets of a family in the connection's namespace; OSError when refused."""
-    connection.send(encode_request(family))
-    states: list[SocketState] = []
-    while True:
-        data = connection.recv(_MOST_ANSWER_BYTES)
-        if len(states) < MAX_SOCKETS:
-            states += decode_sockets(data)
-        for kind, body in _messages(data):
-            if kind == _MESSAGE_ERROR:
-                number = -int(struct.unpack_from("=i", body)[0])
-                raise OSError(number, os.strerror(number))
-            if kind == _MESSAGE_DONE:
-                return states
-
-
-def encode_request(family: int) -> bytes:
-    """Return the message that asks sock_diag for all UDP sockets of a family, with their drops."""
-    length = _HEADER.size + _ASKED.size
-    header = _HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _REQUEST | _DUMP, 0, 0)
-    extensions = 1 << (_INET_DIAG_SKMEMINFO - 1)
-    return header + _ASKED.pack(family, socket.IPPROTO_UDP, extensions, _ALL_STATES)
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type and payload of the netlink messages in a datagram."""
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, at)
-        if length < _HEADER.size or at + length > len(data):
-            return
-        yield kind, data[at + _HEADER.size : at + length]
-        at += (length + 3) & ~3
-
-
-def _drops(attributes: bytes) -> int:
-    at = 0
-    while at + _ATTRIBUTE.size <= len(attributes):
-        length, kind = _ATTRIBUTE.unpack_from(attributes, at)
-        if length < _ATTRIBUTE.size:
-            break
-        end = at + 4 * (_SK_MEMINFO_DROPS + 2)
-        if kind == _INET_DIAG_SKMEMINFO and at + length >= end and len(attributes) >= end:
-            return int(struct.unpack_from("=I", attributes, end - 4)[0])
-        at += (length + 3) & ~3
-    return 0
-
-
-def _local(family: int, address: bytes, port: int) -> str:
-    if family == socket.AF_INET:
-        return f"{socket.inet_ntop(family, address[:4])}:{port}"
-    return f"[{socket.inet_ntop(family, address)}]:{port}"
+def _take_closed(histories: dict[int, SocketHistory], samples: int) -> list[SocketHistory]:
+    """Remove and return those that were not seen any more."""
+    last = samples - _UNSEEN_SAMPLES
+    closed = [key for key, history in histories.items() if history.last_sample < last]
+    return [histories.pop(key) for key in closed]

@@ -28,7 +28,7 @@ from profiler.process.events import ProcessEvents
 from profiler.process.procfs import is_running
 from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
-from profiler.process.udp_sockets import UdpSockets
+from profiler.process.udp_sockets import LOOKED_AT, UdpSockets
 from profiler.record.assembly import assemble
 from profiler.record.collect import collect_lookups
 from profiler.record.early_names import EarlyNames
@@ -244,7 +244,7 @@ def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_n
 
 def _observe(run: Run) -> None:
     """What is looked at once a second."""
-    run.sockets.sample()
+    run.sockets.sample(LOOKED_AT)
     run.sampler.follow_cpus()
     try:
         if run.process.code.refresh():

@@ -146,7 +146,7 @@ DOORS = {
     "bcc": {"linux/bcc.py"},
     "click": {"cli/commands.py", "cli/errors.py", "cli/options.py"},
     "iced_x86": {"binary/instructions.py"},
-    "pyroute2": {"process/udp_sockets.py"},
+    "pyroute2": {"process/sock_diag.py"},
     "rich": {"renderers/text.py"},
 }
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -10,23 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
-from pyroute2.netlink.diag import SOCK_DIAG_BY_FAMILY, SS_ALL, inet_diag_msg, inet_diag_req
 
 from profiler.model.recording import Socket
-from profiler.process import udp_sockets
-from profiler.process.udp_sockets import (
-    SocketHistory,
-    SocketState,
-    UdpSockets,
-    decode_sockets,
-    encode_request,
-    parse_proc_net,
-    read_inodes,
-    recorded_sockets,
-)
+from profiler.process import sock_diag, udp_sockets
+from profiler.process.open_sockets import OpenSockets
+from profiler.process.sock_diag import SocketState
+from profiler.process.udp_sockets import SocketHistory, UdpSockets, worst
 
 
 def overflow(receiver: socket.socket, datagrams: int) -> None:
@@ -62,7 +50,7 @@ def own(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
         def refuse(path: str) -> None:
             raise PermissionError(1, "Operation not permitted")
 
-        monkeypatch.setattr(udp_sockets, "open_in_namespace", refuse)
+        monkeypatch.setattr(sock_diag, "open_in_namespace", refuse)
     udp = UdpSockets(os.getpid())
     assert (udp.warning is None) == (request.param == "sock_diag")
     yield udp
@@ -165,7 +153,7 @@ def test_only_sockets_of_the_target_in_its_own_namespace(
     assert process.stdout is not None
     local = f"127.0.0.1:{int(process.stdout.readline())}"
     if source == "proc":
-        monkeypatch.setattr(udp_sockets, "_NETLINK_SOCK_DIAG", 31)  # no such protocol
+        monkeypatch.setattr(sock_diag, "_NETLINK_SOCK_DIAG", 31)  # no such protocol
     udp = UdpSockets(process.pid)
     udp.sample()
     process.stdin.write("60\n")
@@ -182,16 +170,6 @@ def test_only_sockets_of_the_target_in_its_own_namespace(
     assert 0 < found[0].drops < 60
     assert Path("/proc/self/ns/net").readlink() == own_namespace
     assert threading.active_count() == 1
-
-
-@pytest.mark.root
-def test_nobody_but_the_kernel_can_answer() -> None:
-    connection = udp_sockets.open_in_namespace("/proc/self/ns/net")
-    sender = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4)  # NETLINK_SOCK_DIAG
-    with pytest.raises(ConnectionRefusedError):
-        sender.sendto(struct.pack("=IHHII", 16, 3, 0, 0, 0), connection.getsockname())
-    sender.close()
-    connection.close()
 
 
 def test_of_more_sockets_than_are_listed_it_is_said_how_many_there_were(
@@ -219,92 +197,140 @@ def test_a_target_that_is_gone_has_no_sockets() -> None:
     udp.sample()
     assert udp.warning is not None
     assert udp.recorded() == ()
-    assert read_inodes(2**22 + 1) == frozenset()
-
-
-def test_inodes_are_those_of_open_sockets() -> None:
-    left, right = socket.socketpair()
-    inodes = {os.fstat(left.fileno()).st_ino, os.fstat(right.fileno()).st_ino}
-    assert inodes <= read_inodes(os.getpid())
-    left.close()
-    right.close()
-    assert not inodes & read_inodes(os.getpid())
-
-
-def message(family: int, address: str, port: int, cookie: int, queue: int, drops: int) -> bytes:
-    """Encode one answer of sock_diag, with an attribute that is not ours before the memory's."""
-    words = struct.unpack(">4I", socket.inet_pton(family, address).ljust(16, b"\0"))
-    header = struct.pack("=BBBB", family, 7, 0, 0) + struct.pack(
-        ">HH4I4I", port, 0, *words, 0, 0, 0, 0
-    )
-    body = header + struct.pack("=IQIIIII", 0, cookie, 0, queue, 0, 0, 77)
-    body += struct.pack("=HHB3x", 5, 8, 0)
-    body += struct.pack("=HH9I", 40, 7, *[0] * 8, drops)
-    return struct.pack("=IHHII", 16 + len(body), 20, 2, 0, 0) + body
-
-
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
-def test_the_request_is_encoded_as_pyroute2_does(family: int) -> None:
-    theirs = inet_diag_req()
-    theirs["header"]["type"] = SOCK_DIAG_BY_FAMILY
-    theirs["header"]["flags"] = NLM_F_REQUEST | NLM_F_DUMP
-    theirs["sdiag_family"] = family
-    theirs["sdiag_protocol"] = socket.IPPROTO_UDP
-    theirs["idiag_ext"] = 1 << 6
-    theirs["idiag_states"] = SS_ALL
-    theirs.encode()
-    assert encode_request(family) == theirs.data
-
-
-@given(
-    st.sampled_from([(2, "192.0.2.1"), (10, "2001:db8::1")]),
-    st.integers(0, 65535),
-    st.integers(0, 2**64 - 1),
-    st.integers(0, 2**32 - 1),
-    st.integers(0, 2**32 - 1),
-)
-def test_answers_are_decoded_as_pyroute2_does(
-    place: tuple[int, str], port: int, cookie: int, queue: int, drops: int
-) -> None:
-    data = message(*place, port, cookie, queue, drops)
-    (state,) = decode_sockets(data)
-    theirs = inet_diag_msg(data)
-    theirs.decode()
-
-    local = f"[{place[1]}]:{port}" if place[0] == 10 else f"{place[1]}:{port}"
-    assert state == SocketState(cookie, 77, local, queue, drops)
-    assert theirs["idiag_src"] == place[1]
-    assert (theirs["idiag_sport"], theirs["idiag_cookie"]) == (port, cookie)
-    assert (theirs["idiag_rqueue"], theirs["idiag_inode"]) == (queue, 77)
-    assert theirs.get_attr("INET_DIAG_SKMEMINFO").endswith(struct.pack("=I", drops).hex(":"))
-
-
-@given(st.binary(max_size=300))
-def test_any_bytes_are_decoded_without_failing(tail: bytes) -> None:
-    whole = message(2, "192.0.2.1", 5060, 1, 2, 3)
-    assert next(decode_sockets(whole + tail)).local == "192.0.2.1:5060"
-    list(decode_sockets(tail))
-
-
-def test_proc_net() -> None:
-    v4 = (
-        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout"
-        " inode ref pointer drops\n"
-        " 5004: 0100007F:13C4 00000000:0000 07 00000000:00001E00 00:00000000 00000000   107"
-        "        0 73657 2 00000000b59bdfe1 44\n"
-    )
-    v6 = v4.replace("0100007F:13C4", "B80D0120000000000000000001000000:13C5")
-    if sys.byteorder == "little":
-        assert list(parse_proc_net(v4)) == [SocketState(73657, 73657, "127.0.0.1:5060", 7680, 44)]
-        assert [s.local for s in parse_proc_net(v6)] == ["[2001:db8::1]:5061"]
-    assert list(parse_proc_net("header\n short line\n")) == []
-    assert list(parse_proc_net("")) == []
 
 
 def test_worst_sockets_first_and_a_counter_that_wrapped() -> None:
     def history(local: str, drops_before: int, drops: int, longest: int) -> SocketHistory:
-        return SocketHistory(local, 2, longest, longest, drops_before, drops)
+        made = SocketHistory(0, drops_before, 0)
+        made.add(SocketState(1, 0, local, longest, drops), 1)
+        made.add(SocketState(1, 0, local, longest, drops), 2)
+        return made
 
-    assert recorded_sockets(
-        [history("a:1", 5, 5, 10), history("b:2", 2**32 - 1, 2, 0), history("c:3", 1, 1, 20)]
-    ) == (Socket("b:2", 0, 0.0, 3), Socket("c:3", 20, 10.0, 0), Socket("a:1", 10, 5.0, 0))
+    histories = [
+        history("a:1", 5, 5, 10),
+        history("b:2", 2**32 - 1, 2, 0),
+        history("c:3", 1, 1, 20),
+    ]
+    assert [found.recorded() for found in worst(histories)] == [
+        Socket("b:2", 0, 0.0, 3),
+        Socket("c:3", 20, 20.0, 0),
+        Socket("a:1", 10, 10.0, 0),
+    ]
+
+
+class Calls:
+    """A target of which a test says what sockets there are, and which descriptors it has."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.states: list[SocketState] = []
+        self._folder = tmp_path / "7" / "fd"
+        self._folder.mkdir(parents=True)
+
+        def opened(pid: int) -> OpenSockets:
+            return OpenSockets(pid, tmp_path)
+
+        monkeypatch.setattr(udp_sockets, "SocketDiag", lambda _path: self)
+        monkeypatch.setattr(udp_sockets, "OpenSockets", opened)
+        self.sockets = UdpSockets(7)
+
+    def query(self) -> list[SocketState]:
+        return self.states
+
+    def close(self) -> None:
+        pass
+
+    def has(self, descriptor: int, inode: int) -> None:
+        (self._folder / str(descriptor)).symlink_to(f"socket:[{inode}]")
+
+    def queues(self, *queues: tuple[int, int, int]) -> None:
+        """Set what there is: key (also the inode), queue and drops of each socket."""
+        self.states = [SocketState(key, key, f"a:{key}", *state) for key, *state in queues]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calls]:
+    made = Calls(monkeypatch, tmp_path)
+    yield made
+    made.sockets.close()
+
+
+def test_what_a_socket_did_until_it_was_known_is_not_lost(calls: Calls) -> None:
+    calls.sockets.sample()
+    for descriptor in range(20):
+        calls.has(descriptor, 100 + descriptor)
+    calls.queues((103, 8, 5), (50, 9, 9))
+    for _ in range(30):
+        calls.sockets.sample(1)
+    calls.queues((103, 0, 7), (50, 9, 9))
+    for _ in range(30):
+        calls.sockets.sample(1)
+    assert calls.sockets.recorded() == (Socket("a:103", 8, 4.0, 7),)
+    assert calls.sockets.warning is None
+
+
+def test_drops_of_a_socket_that_closed_unknown_are_said(calls: Calls) -> None:
+    for descriptor in range(20):
+        calls.has(descriptor, 100 + descriptor)
+    calls.sockets.sample()
+    calls.queues((77, 0, 5))
+    calls.sockets.sample(1)
+    calls.queues()
+    for _ in range(5):
+        calls.sockets.sample(1)
+    assert calls.sockets.recorded() == ()
+    assert calls.sockets.warning == (
+        "5 datagrams were dropped by UDP sockets that closed before it was known whether they are "
+        "the target's"
+    )
+
+
+def test_sockets_that_opened_behind_the_round_are_met_by_the_next(calls: Calls) -> None:
+    calls.sockets.sample()
+    for descriptor in range(20):
+        calls.has(descriptor, 100 + descriptor)
+    calls.queues((50, 0, 1))
+    calls.sockets.sample(10)
+    calls.queues((50, 0, 1), *((100 + descriptor, 0, 3) for descriptor in range(20)))
+    for _ in range(5):
+        calls.sockets.sample(11)
+    assert len(calls.sockets.recorded()) == 20
+    assert calls.sockets.warning is None
+
+
+def test_a_last_look_at_all_descriptors_tells_whose_the_newest_are(calls: Calls) -> None:
+    for descriptor in range(20):
+        calls.has(descriptor, 100 + descriptor)
+    calls.sockets.sample()
+    calls.queues((50, 0, 1))
+    calls.sockets.sample(1)
+    calls.queues((50, 0, 1), (51, 0, 5), (119, 0, 3))
+    calls.sockets.sample()
+    assert calls.sockets.recorded() == (Socket("a:119", 0, 0.0, 3),)
+    assert calls.sockets.warning is None
+
+
+def test_a_socket_that_was_missing_in_one_answer_goes_on(calls: Calls) -> None:
+    calls.has(1, 5)
+    for queue, drops in ((2, 3), (4, 4)):
+        calls.queues((5, queue, drops))
+        calls.sockets.sample()
+        calls.queues()
+        calls.sockets.sample()
+    assert calls.sockets.recorded() == (Socket("a:5", 4, 3.0, 1),)
+
+
+def test_of_many_that_closed_the_worst_are_kept(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp_sockets, "LISTED_SOCKETS", 2)
+    monkeypatch.setattr(udp_sockets, "_MOST_CLOSED", 3)
+    calls.sockets.sample()
+    for key in range(1, 20):
+        calls.has(key, key)
+        calls.queues((key, 0, key % 7))
+        calls.sockets.sample()
+    assert [found.local for found in calls.sockets.recorded()] == ["a:13", "a:6"]
+    assert len(calls.sockets._closed) <= 3
+    assert calls.sockets.warning == (
+        "of 19 UDP sockets only the 2 with most drops and longest queues are listed"
+    )
