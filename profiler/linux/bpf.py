@@ -33,6 +33,7 @@ _BPF_MAP_UPDATE_ELEM = 2
 _BPF_MAP_DELETE_ELEM = 3
 _BPF_MAP_GET_NEXT_KEY = 4
 _BPF_PROG_LOAD = 5
+_BPF_OBJ_GET_INFO_BY_FD = 15
 _BPF_RAW_TRACEPOINT_OPEN = 17
 _BPF_MAP_LOOKUP_BATCH = 24  # Linux 5.6
 _BPF_LINK_CREATE = 28
@@ -51,6 +52,7 @@ ATTACH_UPROBE_SESSION = 57  # Linux 6.13
 _UPROBE_MULTI_RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
 
 
+_STATISTICS = struct.Struct("<192xQQ")  # struct bpf_prog_info up to run_cnt (Linux 5.1)
 _ENOTSUPP = 524  # include/linux/errno.h: kernel functions cannot be called without the JIT
 # What the verifier answers to a program that it does not like; EFAULT: too many pending branches.
 _REJECTIONS = (errno.EACCES, errno.EINVAL, errno.E2BIG, errno.EFAULT, errno.ENOMEM, _ENOTSUPP)
@@ -293,12 +295,11 @@ def descriptor_fields(descriptor: int) -> dict[str, str]:
 
 
 def read_program_statistics(program: int) -> ProgramStatistics:
-    """Read the kernel's statistics of a program (zero unless they are enabled)."""
-    values = descriptor_fields(program)
-    return ProgramStatistics(
-        int(values.get("run_time_ns", 0)),
-        int(values.get("run_cnt", 0)),
-    )
+    """Read the kernel's statistics of a program (zero unless they are enabled). Raises OSError."""
+    found = ctypes.create_string_buffer(_STATISTICS.size)
+    where = struct.pack("<IIQ", program, len(found), ctypes.addressof(found))
+    _call_again(_BPF_OBJ_GET_INFO_BY_FD, where)
+    return ProgramStatistics(*_STATISTICS.unpack(found))
 
 
 def close_all(descriptors: Iterable[int]) -> None:

@@ -96,12 +96,14 @@ class CpuSampler:
 
     def accounting(self) -> Accounting:
         """Return where every sample of the target went; those of other processes are none."""
-        counts = {}
-        for index, name in enumerate(CPU_COUNTERS):
-            values = self._module.map("cpu_counters").values_of_cpus(struct.pack("<I", index))
-            counts[name] = sum(int.from_bytes(value, "little") for value in values)
+        counts = {name: self._count(name) for name in CPU_COUNTERS}
         left_out = self.samples.seen - len(self.samples.kept)
         return Accounting(**{**counts, "kept": counts["kept"] - left_out, "filtered": left_out})
+
+    def _count(self, name: str) -> int:
+        index = struct.pack("<I", CPU_COUNTERS.index(name))
+        values = self._module.map("cpu_counters").values_of_cpus(index)
+        return sum(int.from_bytes(value, "little") for value in values)
 
     def stacks(self) -> dict[int, UnwindStack]:
         """Return every stack that was stored, of samples and of lookups, by key."""
@@ -119,4 +121,4 @@ class CpuSampler:
         """Return what samples took from the target: the program, and the interrupts before it."""
         times = self._module.map("cpu_times").values_of_cpus(_ZERO)
         programs: int = sum(CPU_TIME.unpack(time)[1] for time in times)
-        return programs + self.accounting().fired * interrupt_ns
+        return programs + self._count("fired") * interrupt_ns

@@ -91,17 +91,28 @@ def parse_maps(text: bytes) -> tuple[Mapping, ...]:
     return tuple(sorted(found))
 
 
-def read_mappings(pid: int, proc: Path = PROC) -> tuple[Mapping, ...]:
-    """Return the target's executable mappings; TargetError when it is gone."""
+def executable_lines(text: bytes) -> bytes:
+    """Return the lines of a /proc/PID/maps text that are about code; threads come and go beside."""
+    lines = text.split(b"\n")
+    return b"\n".join(line for line in lines if line.partition(b" ")[2][2:3] == b"x")
+
+
+def read_maps(pid: int, proc: Path = PROC) -> bytes:
+    """Return the text of the target's executable mappings; TargetError when it is gone."""
     try:
         with (proc / str(pid) / "maps").open("rb") as file:
-            return parse_maps(file.read(MAX_MAPS_BYTES))
+            return executable_lines(file.read(MAX_MAPS_BYTES))
     except (FileNotFoundError, ProcessLookupError) as error:
         raise TargetError(
             f"process {pid} does not exist (any more)", "pgrep -a asterisk"
         ) from error
     except PermissionError as error:
         raise refused("the memory map", pid) from error
+
+
+def read_mappings(pid: int, proc: Path = PROC) -> tuple[Mapping, ...]:
+    """Return the target's executable mappings; TargetError when it is gone."""
+    return parse_maps(read_maps(pid, proc))
 
 
 def load_bias(elf: Elf, mapping: Mapping) -> int | None:
@@ -128,6 +139,7 @@ class TargetCode:
         self._directory = proc / str(pid)
         self._proc = proc
         self._files: dict[tuple[str, int, str], CodeFile | str] = {}
+        self._text = b""  # that `current` was made of
         self._loaded: dict[Mapping, LoadedCode] = {}
         self._past: list[LoadedCode] = []  # unmapped since, newest last
         self.current: tuple[LoadedCode, ...] = ()
@@ -137,9 +149,11 @@ class TargetCode:
 
         A target that has just ended has no mappings: then what was known last is kept.
         """
-        mappings = read_mappings(self.pid, self._proc)
+        text = read_maps(self.pid, self._proc)
+        mappings = () if text == self._text else parse_maps(text)
         if not mappings:
             return False
+        self._text = text
         loaded = {mapping: self._loaded.get(mapping) or self._load(mapping) for mapping in mappings}
         changed = loaded.keys() != self._loaded.keys()
         gone = [code for mapping, code in self._loaded.items() if mapping not in loaded]

@@ -40,7 +40,6 @@ from profiler.record.warnings import short_walks
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
 _MOST_OVERDUE_NS = 200_000_000
-_MAX_SLEEP_NS = 50_000_000
 _LEAST_LOOKUPS_NS = 2_000_000_000
 
 
@@ -195,7 +194,7 @@ def run_until_end(
         if now >= next_slow and not is_brief:
             next_slow = now + _SLOW_NS
             _observe(run)
-        wake = min(end_ns, next_lookup, now + _MAX_SLEEP_NS)
+        wake = min(end_ns, next_lookup, now + _DRAIN_NS)
         if not is_brief:
             wake = min(wake, next_drain, next_slow)
         if _wait(run, max(wake - time.monotonic_ns(), 0)):

@@ -146,3 +146,8 @@ def test_the_loop_calls_as_often_as_asked(programs: UprobePrograms, name: str) -
             before = programs._idle_entry.statistics().run_count
             code.call(name, count)
             assert programs._idle_entry.statistics().run_count - before == count
+        shown = Path(f"/proc/self/fdinfo/{programs._idle_entry.descriptor}").read_text()
+        fields = dict(line.split(":\t") for line in shown.splitlines() if ":\t" in line)
+        found = programs._idle_entry.statistics()
+        assert found.run_count == int(fields["run_cnt"])
+        assert found.run_time_ns == int(fields["run_time_ns"]) > 0

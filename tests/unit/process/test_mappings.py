@@ -10,10 +10,12 @@ import pytest
 
 from profiler.binary.elf import Elf
 from profiler.errors import TargetError
+from profiler.process import mappings
 from profiler.process.mappings import (
     VDSO,
     Mapping,
     TargetCode,
+    executable_lines,
     load_bias,
     parse_maps,
     read_mappings,
@@ -41,6 +43,14 @@ def test_executable_mappings_are_read() -> None:
         Mapping(0x7FFD0000A000, 0x7FFD0000C000, 0, "00:00", 0, "[vdso]", False),
         Mapping(0x7FFFFFFFE000, 0x7FFFFFFFF000, 0, "00:00", 0, "[uprobes]", False),
     )  # fmt: skip
+
+
+def test_only_lines_about_code_are_kept() -> None:
+    spoofed = b"3000-4000 r--p 00000000 fe:00 5 /odd\r1000-2000 r-xp 00000000 fe:00 5 /no\n"
+    stack = b"7f0000008000-7f0000009000 rw-p 00000000 00:00 0 [anon:x r-xp ]\n"
+    kept = executable_lines(MAPS + spoofed + stack)
+    assert kept.split(b"\n") == MAPS.rstrip(b"\n").split(b"\n")[1:]
+    assert parse_maps(kept) == parse_maps(MAPS)
 
 
 def test_names_that_are_no_text_lead_back_to_the_file() -> None:
@@ -74,6 +84,13 @@ def ours() -> TargetCode:
     code = TargetCode(os.getpid())
     assert code.refresh()
     return code
+
+
+def test_code_that_is_mapped_as_before_is_not_read_again(
+    ours: TargetCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(mappings, "parse_maps")
+    assert not ours.refresh()
 
 
 def test_every_file_of_ours_is_open_and_placed(ours: TargetCode) -> None:
