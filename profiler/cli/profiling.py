@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from profiler.asterisk.find import find_asterisk
@@ -12,6 +13,7 @@ from profiler.cli.signals import stopping
 from profiler.errors import UsageError
 from profiler.files.output_folder import find_owner, output_folder
 from profiler.linux.bcc import Compilation
+from profiler.linux.priority import NOT_RAISED, is_refused
 from profiler.record.preparation import Options
 from profiler.record.progress import Progress
 from profiler.record.recorder import record
@@ -41,6 +43,8 @@ def profile(
         with stopping() as stop:
             recording = record(target, options, compilation, stop, report)
             line.end()
+        if is_refused():
+            recording = replace(recording, warnings=(*recording.warnings, NOT_RAISED))
         from profiler.cli import results
         from profiler.report.aggregate import aggregate
 

@@ -191,6 +191,7 @@ def serve(parent: int) -> None:
     with suppress(OSError):
         os.setsid()  # it is not the one whom a terminal interrupts
     _end_with(parent)
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)  # of priority.py: clang may take long
     text, flags = json.load(sys.stdin)
     try:
         found = _compile(text, flags)

@@ -16,6 +16,7 @@ from profiler.asterisk.find import FoundTarget
 from profiler.background import Background
 from profiler.errors import TargetError
 from profiler.linux.bcc import Compilation
+from profiler.linux.priority import WithoutRealtime
 from profiler.measure.budget import Governor
 from profiler.measure.lookups import LookupMeasurement
 from profiler.measure.sample_cost import interrupt_cost_ns
@@ -87,7 +88,8 @@ def record(
         run = begin(stack, target, options, compilation)
         if options.lookups:
             begin_lookups(stack, run, target, options)
-        run_until_end(run, options, stop, report)
+        with WithoutRealtime():
+            run_until_end(run, options, stop, report)
         return finish(run, target, options)
 
 
