@@ -66,7 +66,7 @@ HIDE = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"'
 WITHOUT_BTF = ["unshare", "--mount", "sh", "-c", HIDE, "sh"]
 # Everything is imported before calls are refused: the faults are those of profiling, not of Python.
 RUN = """
-import concurrent.futures.thread, importlib, multiprocessing.connection, pkgutil, sys
+import difflib, concurrent.futures.thread, importlib, multiprocessing.connection, pkgutil, sys
 import profiler
 from profiler.cli.commands import main
 for module in pkgutil.walk_packages(profiler.__path__, "profiler."):
