@@ -6,13 +6,16 @@ across two instructions can show a reference that is not there; it never hides o
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
+from profiler import disk_cache
 from profiler.binary.code_image import CodeImage
 from profiler.binary.elf import ET_EXEC, MAX_READ_BYTES, PF_X, Elf
 from profiler.binary.instructions import Flow, Instruction
@@ -38,6 +41,26 @@ _DISTANCE = struct.Struct("<i")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_IDENTIFIER = 120
 MAX_TEXT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """References in both orders: (places, targets) by place, (targets, places) by target."""
+
+    by_place: tuple[array[int], array[int]]
+    by_target: tuple[array[int], array[int]]
+
+    def encode(self) -> bytes:
+        """Return all as bytes."""
+        return b"".join(column.tobytes() for column in (*self.by_place, *self.by_target))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Found:
+        """Return what `encode` made bytes of."""
+        size = len(data) // 4
+        columns = (array("Q", data[at * size : (at + 1) * size]) for at in range(4))
+        places, targets, sorted_targets, their_places = columns
+        return cls((places, targets), (sorted_targets, their_places))
 
 
 class CodeReferences:
@@ -110,11 +133,13 @@ class CodeReferences:
 
     def to(self, address: int) -> list[int]:
         """Return the code addresses that refer to `address`, ascending."""
-        return self._by_target.get(address, [])
+        targets, places = self._found.by_target
+        low, high = bisect_left(targets, address), bisect_right(targets, address)
+        return list(places[low:high])
 
     def inside(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield (place, target) of the references from code in [start, end), ascending."""
-        places, targets = self._found
+        places, targets = self._found.by_place
         index = bisect_left(places, start)
         while index < len(places) and places[index] < end:
             yield places[index], targets[index]
@@ -122,7 +147,7 @@ class CodeReferences:
 
     def taken(self, address: int) -> bool:
         """Return whether code or data hold the address, other than to call it directly."""
-        return address in self._pointers or address in self._by_target
+        return address in self._pointers or bool(self.to(address))
 
     def _slot_name(self, slot: int | None) -> str | None:
         symbol = None if slot is None else self._image.imports.symbols.get(slot)
@@ -147,28 +172,18 @@ class CodeReferences:
         return dict(sorted(named, reverse=True))
 
     @cached_property
-    def _found(self) -> tuple[array[int], array[int]]:
-        """Places and targets of all references, ascending by place."""
-        places, targets = array("Q"), array("Q")
+    def _found(self) -> Found:
+        """All references, from the cache where the same code was searched before."""
+        code = list(self._code())
         fixed = self._elf.type == ET_EXEC
-        read = _DISTANCE.unpack_from
-        for start, data in self._code():
-            for match in (_ADDRESS if fixed else _LEA).finditer(data):
-                place, end = match.span()
-                target = read(data, end)[0]
-                if not fixed or data[place + 1] == _LEA_OPCODE:
-                    target += start + end + _DISTANCE.size
-                if target >= 0:
-                    places.append(start + place)
-                    targets.append(target)
-        return places, targets
-
-    @cached_property
-    def _by_target(self) -> dict[int, list[int]]:
-        places, targets = self._found
-        found: dict[int, list[int]] = {}
-        for place, target in zip(places, targets, strict=True):
-            found.setdefault(target, []).append(place)
+        key = disk_cache.digest_of_code(__file__) + bytes([fixed])
+        for start, data in code:
+            key += start.to_bytes(8, "little") + hashlib.sha256(data).digest()
+        known = disk_cache.read("references", key)
+        if known is not None:
+            return Found.decode(known)
+        found = _references(code, fixed)
+        disk_cache.write("references", key, found.encode())
         return found
 
     @cached_property
@@ -185,6 +200,24 @@ class CodeReferences:
                 )
         ranges = self._elf.code_ranges
         return frozenset(w for w in words if any(start <= w < end for start, end in ranges))
+
+
+def _references(code: list[tuple[int, bytes]], fixed: bool) -> Found:
+    """Search code, by its address, for what refers to another address."""
+    places, targets = array("Q"), array("Q")
+    read = _DISTANCE.unpack_from
+    for start, data in code:
+        for match in (_ADDRESS if fixed else _LEA).finditer(data):
+            place, end = match.span()
+            target = read(data, end)[0]
+            if not fixed or data[place + 1] == _LEA_OPCODE:
+                target += start + end + _DISTANCE.size
+            if target >= 0:
+                places.append(start + place)
+                targets.append(target)
+    pairs = sorted(zip(targets, places, strict=True))
+    by_target = (array("Q", (t for t, _ in pairs)), array("Q", (p for _, p in pairs)))
+    return Found((places, targets), by_target)
 
 
 def string_text(elf: Elf, address: int) -> str | None:

@@ -112,11 +112,6 @@ class CpuSampler:
             for key, value in self._module.map("unwind_stacks").items()
         }
 
-    def stack(self, key: int) -> UnwindStack | None:
-        """Return one stack, None when it is not stored."""
-        value = self._module.map("unwind_stacks").get(struct.pack("<Q", key))
-        return None if value is None else decode_stack(value)
-
     def cost_ns(self, interrupt_ns: int) -> int:
         """Return what samples took from the target: the program, and the interrupts before it."""
         times = self._module.map("cpu_times").values_of_cpus(_ZERO)

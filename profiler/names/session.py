@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from profiler.background import Background
 from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.debug_files import OpenFile, SymbolDirectory
 from profiler.binary.elf import ElfError
@@ -17,7 +18,7 @@ from profiler.binary.functions import FunctionTable, functions
 from profiler.model.recording import Frame, MappedFile
 from profiler.names.kallsyms import Kallsyms, read_kallsyms
 from profiler.names.symbolizer import INFERRED, Symbolizer
-from profiler.names.tables import SERVERS, TableSource, table_sources
+from profiler.names.tables import TableSource, table_sources
 from profiler.process.mappings import VDSO, CodeFile
 from profiler.process.target import TargetProcess
 
@@ -58,6 +59,7 @@ class NamingSession:
         self._sources: list[list[TableSource]] = []
         self._names: dict[int, Symbolizer] = {}
         self._unreadable: dict[int, str] = {}
+        self._kernel_names: Background[Kallsyms | None] | None = None
 
     def pin(self) -> None:
         """Open the debug files of everything that is mapped now."""
@@ -100,18 +102,6 @@ class NamingSession:
         """
         return tuple(self._frame(address) for address in addresses)
 
-    def look_up(self, address: int) -> None:
-        """Find out what `frames` will need for an address of the target, as far as it is here.
-
-        No server is waited for.
-        """
-        loaded = self._code.at(address)
-        number = None if loaded is None else self._numbers.get(id(loaded.file))
-        if loaded is None or loaded.bias is None or number is None:
-            return
-        if all(origin != SERVERS for origin, _ in self._sources[number]):
-            self._symbolizer(number).lookup(address - loaded.bias)
-
     def path(self, address: int) -> str | None:
         """Return the path of what is, or was, mapped at an address."""
         loaded = self._code.at(address)
@@ -128,9 +118,13 @@ class NamingSession:
         servers = self._debuginfod.problems if self._debuginfod is not None else ()
         return (*unreadable, *found, *servers)
 
+    def begin_with_kernel(self) -> None:
+        """Read the kernel's names in a thread, until they are needed."""
+        self._kernel_names = Background(read_kallsyms)
+
     @cached_property
     def _kernel(self) -> Kallsyms | None:
-        return read_kallsyms()
+        return self._kernel_names.result() if self._kernel_names else read_kallsyms()
 
     def _frame(self, address: int) -> Frame:
         if address >= FIRST_KERNEL_ADDRESS:

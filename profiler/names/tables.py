@@ -13,7 +13,6 @@ from profiler.binary.symtab import SymbolTable, read_symtab
 if TYPE_CHECKING:
     from profiler.binary.debuginfod import Debuginfod
 
-SERVERS = "debuginfod"  # the origin of names that servers are asked for
 TableSource = tuple[str, Callable[[], SymbolTable | None]]  # (origin, reads the table)
 
 
@@ -38,7 +37,7 @@ def table_sources(
         if file is not None:
             sources.insert(1, ("debugfile", lambda: _read(file)))
         elif debuginfod is not None and build_id is not None:
-            sources.insert(1, (SERVERS, lambda: _read(debuginfod.find(build_id))))
+            sources.insert(1, ("debuginfod", lambda: _read(debuginfod.find(build_id))))
     known = directory.find(build_id) if directory is not None and build_id is not None else None
     return sources if known is None else [("debugfile", lambda: _read(known)), *sources]
 

@@ -32,7 +32,6 @@ from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import LOOKED_AT, UdpSockets
 from profiler.record.assembly import assemble
 from profiler.record.collect import collect_lookups
-from profiler.record.early_names import EarlyNames
 from profiler.record.lookup_preparation import LookupSetup, prepare_lookups
 from profiler.record.preparation import Options, SamplingSetup, prepare_sampling
 from profiler.record.progress import Progress, Stop
@@ -55,7 +54,6 @@ class Run:
     sockets: UdpSockets
     process: TargetProcess
     names: NamingSession
-    early_names: EarlyNames | None  # None: no frames of the target are recorded
     without_table: WithoutTable
     governor: Governor
     sampling: SampleBudget
@@ -134,7 +132,6 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options, compilation: 
         sockets=sockets,
         process=process,
         names=names,
-        early_names=EarlyNames(sampler, names) if options.user_frames else None,
         without_table=setup.without_table,
         governor=governor,
         sampling=sampling,
@@ -228,8 +225,6 @@ def _read_events(run: Run) -> None:
 def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
     run.sampling.charge()
     run.sampler.drain()
-    if run.early_names is not None:
-        run.early_names.step()
     _read_events(run)
     elapsed = max(now_ns - run.start_ns, 1)
     report(
@@ -257,6 +252,8 @@ def _observe(run: Run) -> None:
 
 def finish(run: Run, target: FoundTarget, options: Options) -> rec.Recording:
     """Stop everything, and return what was recorded."""
+    if options.kernel_frames:
+        run.names.begin_with_kernel()
     return assemble(target, options, run.started_at, _collect(run), run.names)
 
 

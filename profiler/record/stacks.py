@@ -59,12 +59,12 @@ class StackIndex:
         return self._indexes[identity]
 
     def _make(self, known: UnwindStack, before: tuple[int, ...], is_leaf: bool) -> rec.Stack:
-        kernel = [self.frame(a) for a in inside_calls(known.kernel, True)] if self._kernel else []
+        kernel = [self.frame(a) for a in _inside_calls(known.kernel, True)] if self._kernel else []
         # A sample in the kernel interrupted a system call: its user leaf is where that returns to,
         # which is behind the instruction, inside the same function.
         in_return_probe = self._is_truncated_in_return_probe(known)
         seen = known.frames[:1] if in_return_probe else known.frames
-        user = inside_calls(seen, is_leaf) if self._user else ()
+        user = _inside_calls(seen, is_leaf) if self._user else ()
         frames = [*kernel, *(self.frame(a) for a in (*before, *user))]
         cause = _IN_PROBE if in_return_probe else self._cause(known)
         return rec.Stack(tuple(frames), len(kernel), cause)
@@ -91,6 +91,6 @@ class StackIndex:
         return CAUSES[min(known.cause, len(CAUSES) - 1)]
 
 
-def inside_calls(addresses: Iterable[int], is_leaf: bool) -> list[int]:
+def _inside_calls(addresses: Iterable[int], is_leaf: bool) -> list[int]:
     """Return addresses inside the calls: a return address may belong to the next function."""
     return [address - (index > 0 or not is_leaf) for index, address in enumerate(addresses)]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import struct
 from array import array
-from functools import cache
-from pathlib import Path
 
 from profiler import disk_cache
-from profiler.binary import call_frames, functions
 from profiler.binary.call_frames import CallFrameSection
+from profiler.binary.functions import frames_key
 from profiler.unwind import rules, table
 from profiler.unwind.table import UnwindTable, compile_table
 from profiler.wire import unwind
@@ -25,21 +21,14 @@ def cached_table(
     ends_in_leaves: bool = False,
 ) -> UnwindTable:
     """Return what compile_table makes of the same, from the cache where it is known."""
-    shape = (section.address, section.ends_at_zero, code_ranges, ends_in_leaves)
-    key = json.dumps(shape).encode() + _code_digest() + hashlib.sha256(section.data).digest()
+    code = disk_cache.digest_of_code(*(str(module.__file__) for module in (rules, table, unwind)))
+    key = bytes([ends_in_leaves]) + code + frames_key(section, code_ranges)
     known = disk_cache.read("table", key)
     if known is not None:
         return _decode(known)
     made = compile_table(section, code_ranges, ends_in_leaves)
     disk_cache.write("table", key, _encode(made))
     return made
-
-
-@cache
-def _code_digest() -> bytes:
-    """Return what is another value when tables are made in another way."""
-    files = (str(module.__file__) for module in (call_frames, functions, rules, table, unwind))
-    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).digest()
 
 
 def _encode(made: UnwindTable) -> bytes:

@@ -81,3 +81,11 @@ def test_too_many_entries_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(table((0x1000, 4), (0x1010, 4))) == 2
     with pytest.raises(MalformedCallFramesError, match="more than 2 entries"):
         table((0x1000, 4), (0x1010, 4), (0x1020, 4))
+
+
+def test_the_same_frames_are_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EBPF_PROF_CACHE", str(tmp_path))
+    found = table((0x1000, 0x10), (0x3000, 0x20))
+    monkeypatch.setattr(module, "code_entries", lambda *_: [(0x1500, 0x1600, None, b"")])
+    assert table((0x1000, 0x10), (0x3000, 0x20)) == found
+    assert spans(table((0x1000, 0x10))) == [(0x1500, 0x1600)]  # another file

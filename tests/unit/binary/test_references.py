@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from profiler.binary import references
 from profiler.binary.elf import Elf
 from profiler.binary.references import CodeReferences, string_text
 from tests.compiled import build, image_of, symbols_of
@@ -87,3 +88,20 @@ def test_text_without_an_end_is_none() -> None:
     last = elf.loads[-1]
     assert string_text(elf, last.address + last.file_bytes) is None
     assert string_text(elf, 0) is not None  # the header's bytes up to the first zero
+
+
+def test_the_same_code_is_searched_once(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EBPF_PROF_CACHE", str(tmp_path / "cache"))
+    code = symbols_of(program)
+    (start, end), *_ = image_of(program).elf.code_ranges
+    made = CodeReferences(image_of(program))
+    places = made.to(code["by_code"])
+    inside = list(made.inside(start, end))
+    assert places
+    monkeypatch.setattr(references, "_references", lambda *_: pytest.fail("searched again"))
+    again = CodeReferences(image_of(program))
+    assert again.to(code["by_code"]) == places
+    assert again.to(0) == made.to(0) == []
+    assert list(again.inside(start, end)) == inside

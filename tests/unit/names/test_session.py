@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from profiler.binary.code_image import CodeImage
-from profiler.binary.debuginfod import Debuginfod
 from profiler.binary.elf import Elf
 from profiler.binary.symtab import read_dynsym
 from profiler.model.recording import Frame
@@ -33,6 +31,14 @@ def test_the_kernels_names_are_read_once_when_it_shows_them_or_not(
     origin = name and "kallsyms"
     assert session.frames((ADDRESS + 5,)) == (Frame(ADDRESS + 5, 0, None, None, name, origin),)
     assert session.kernel_function(ADDRESS - 5) is None
+
+
+def test_the_kernels_names_may_be_read_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter((Kallsyms([b"%016x t begun" % ADDRESS]),))
+    monkeypatch.setattr("profiler.names.session.read_kallsyms", lambda: next(answers))
+    session = NamingSession(TargetProcess.open(os.getpid(), 0), None)
+    session.begin_with_kernel()
+    assert [session.kernel_function(ADDRESS + 5) for _ in range(2)] == ["begun", "begun"]
 
 
 def session_with(path: Path, seen_as: str) -> NamingSession:
@@ -76,35 +82,3 @@ def test_damaged_call_frames_end_no_run_and_are_reported(module: Path) -> None:
     assert problem.startswith(
         "/usr/lib/module.so: function boundaries are unreadable: entry at 0x0 "
     )
-
-
-def test_what_was_looked_up_before_needs_no_code_any_more(
-    module: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    addresses = [LOADED_AT + address for address in symbols_of(module).values()]
-    stripped = module.with_suffix(".stripped")
-    late, early = session_with(stripped, "/module.so"), session_with(stripped, "/module.so")
-    for address in reversed(addresses):
-        early.look_up(address)
-    expected = late.frames(addresses)
-    monkeypatch.setattr(CodeImage, "decode", lambda *_: pytest.fail("looked up again"))
-    assert early.frames(addresses) == expected
-    assert "~request_cb" in {frame.symbol for frame in expected}
-
-
-def test_no_server_is_waited_for_before_the_end(
-    module: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    monkeypatch.setenv("DEBUGINFOD_URLS", "http://127.0.0.1:1")
-    monkeypatch.setattr(Debuginfod, "find", lambda _, build_id: asked.append(build_id))
-    session = session_with(module.with_suffix(".stripped"), "/module.so")
-    address = LOADED_AT + symbols_of(module)["request_cb"]
-    session.look_up(address)
-    assert asked == []
-    session.frames((address,))
-    assert len(asked) == 1
-
-
-def test_an_address_where_nothing_is_mapped_is_passed_over(module: Path) -> None:
-    session_with(module, "/module.so").look_up(0x10)
