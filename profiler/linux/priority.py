@@ -28,33 +28,47 @@ def raise_priority() -> None:
 
     Who started us at a lower priority than usual wants it so.
     """
-    if os.getpriority(os.PRIO_PROCESS, 0) > 0:
+    if _nice() > 0:
         return
     waits_long = _waited_ratio() > _LONG_WAIT_RATIO
     try:  # noqa: SIM105  # contextlib is one of them
         os.setpriority(os.PRIO_PROCESS, 0, HIGHEST)
     except OSError:
         pass
-    if waits_long or os.sched_getscheduler(0) == os.SCHED_RR:  # somebody wants it: chrt(1)
+    if waits_long or _has_realtime():  # somebody wants it: chrt(1)
         _run_in_realtime()
 
 
 def is_refused() -> bool:
     """Return whether we do not run before all ordinary threads, though nobody wants it so."""
-    return HIGHEST < os.getpriority(os.PRIO_PROCESS, 0) <= 0
+    return HIGHEST < _nice() <= 0
 
 
 class WithoutRealtime:
     """Gives realtime priority up for a while, if there is any."""
 
     def __enter__(self) -> None:
-        self._had_realtime = os.sched_getscheduler(0) == os.SCHED_RR
+        self._had_realtime = _has_realtime()
         if self._had_realtime:
             _run_ordinarily()
 
     def __exit__(self, *_: object) -> None:
         if self._had_realtime:
             _run_in_realtime()
+
+
+def _nice() -> int:
+    try:
+        return os.getpriority(os.PRIO_PROCESS, 0)
+    except OSError:
+        return 0
+
+
+def _has_realtime() -> bool:
+    try:
+        return os.sched_getscheduler(0) == os.SCHED_RR
+    except OSError:
+        return False
 
 
 def _waited_ratio() -> float:

@@ -40,6 +40,7 @@ DISPENSABLE = {
     **{"sendto": 44, "recvfrom": 45, "getsockname": 51, "exit": 60, "uname": 63, "readlink": 89},
     **{"sysinfo": 99, "setsid": 112, "statfs": 137, "sched_getparam": 143},
     **{"sched_setscheduler": 144, "sched_getscheduler": 145, "sched_get_priority_min": 147},
+    **{"getpriority": 140, "setpriority": 141, "utimensat": 280, "unlinkat": 263},
     **{"sched_setaffinity": 203, "sched_getaffinity": 204},
     **{"set_robust_list": 273, "membarrier": 324, "uretprobe": 335},
 }
