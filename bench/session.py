@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from types import TracebackType
 
 from profiler.asterisk.find import FoundTarget, find_asterisk
@@ -31,7 +30,6 @@ class Session:
 
     def __init__(self, pid: int, options: Options) -> None:
         self._stack = ExitStack()
-        self._options = options
         self.run = _begin(self._stack, find_asterisk(pid), options)
         if options.lookups:
             recorder.begin_lookups(self._stack, self.run, find_asterisk(pid), options)
@@ -45,8 +43,7 @@ class Session:
         self.run.sampler.attach()
         self.run.start_ns = time.monotonic_ns()
         self.run.until_ns = self.run.start_ns + round(seconds * 1e9)
-        options = replace(self._options, duration_ns=round(seconds * 1e9))
-        recorder.run_until_end(self.run, options, Stop(), _ignore)
+        recorder.run_until_end(self.run, Stop(), _ignore)
         if self.run.lookups is not None:
             self.run.lookups.finish()
         self.run.sampler.detach()
@@ -73,6 +70,6 @@ def recorded(
         at_begin()
         if options.lookups:
             recorder.begin_lookups(stack, run, target, options)
-        recorder.run_until_end(run, options, Stop(), _ignore)
+        recorder.run_until_end(run, Stop(), _ignore)
         at_end()
         return recorder.finish(run, target, options)

@@ -87,7 +87,7 @@ def record(
         if options.lookups:
             begin_lookups(stack, run, target, options)
         with WithoutRealtime():
-            run_until_end(run, options, stop, report)
+            run_until_end(run, stop, report)
         return finish(run, target, options)
 
 
@@ -167,9 +167,7 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
     run.until_ns = max(run.until_ns, time.monotonic_ns() + least_ns)
 
 
-def run_until_end(
-    run: Run, options: Options, stop: Stop, report: Callable[[Progress], None]
-) -> None:
+def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> None:
     """Open windows, drain, and look at the target until its end, the duration's, or a stop."""
     end_ns = run.until_ns
     next_drain = next_slow = run.start_ns
@@ -189,7 +187,7 @@ def run_until_end(
         is_brief = run.lookups is not None and run.lookups.is_brief and not is_overdue
         if now >= next_drain and not is_brief:
             next_drain = now + _DRAIN_NS
-            _drain(run, report, options, now)
+            _drain(run, report, now)
         if now >= next_slow and not is_brief:
             next_slow = now + _SLOW_NS
             _observe(run)
@@ -222,7 +220,7 @@ def _read_events(run: Run) -> None:
     run.uses.observe()
 
 
-def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_ns: int) -> None:
+def _drain(run: Run, report: Callable[[Progress], None], now_ns: int) -> None:
     run.sampling.charge()
     run.sampler.drain()
     _read_events(run)
@@ -230,7 +228,7 @@ def _drain(run: Run, report: Callable[[Progress], None], options: Options, now_n
     report(
         Progress(
             elapsed,
-            options.duration_ns,
+            run.until_ns - run.start_ns,
             run.sampler.samples.seen,
             run.lookups.windows.admitted if run.lookups else 0,
             run.governor.spent_ns / elapsed,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -117,6 +120,29 @@ def test_a_compiler_that_is_not_wanted_any_more_ends(source: Path) -> None:
     pid = child._pid
     compilation.close()
     assert not Path(f"/proc/{pid}").exists()
+
+
+ABANDON = """
+import os, signal
+from profiler.linux.bcc import Compilation
+compilation = Compilation(("cpu.bpf.c",), {"WALK_ITERATOR": 0})
+print(compilation._child._pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.root
+def test_a_killed_profiler_leaves_no_compiler(tmp_path: Path) -> None:
+    environment = {**os.environ, "EBPF_PROF_CACHE": str(tmp_path)}
+    command = [sys.executable, "-c", ABANDON]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == -signal.SIGKILL
+    child = Path(f"/proc/{int(run.stdout)}")
+    deadline = time.monotonic() + 60
+    while child.exists() and "Z" not in (child / "stat").read_text().split()[2]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_same_is_compiled_once(source: Path, compiled: list[bytes]) -> None:

@@ -9,7 +9,6 @@ import pytest
 from profiler.measure.bounded_samples import BoundedSamples
 from profiler.model.observed import Observed
 from profiler.record import recorder
-from profiler.record.preparation import Options
 from profiler.record.progress import Progress
 from profiler.record.recorder import Run
 
@@ -35,7 +34,13 @@ class Part:
 
 def run_of(calls: list[str], **parts: Any) -> Run:
     """Return a run of parts that only take note."""
-    names = Run.__dataclass_fields__.keys() - {"start_ns", "end_ns", "exited", "stopped_by"}
+    names = Run.__dataclass_fields__.keys() - {
+        "start_ns",
+        "end_ns",
+        "until_ns",
+        "exited",
+        "stopped_by",
+    }
     made = {name: Part(calls, name) for name in names - {"warnings"}}
     return Run(**{**made, "warnings": [], **parts})
 
@@ -52,7 +57,7 @@ def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_ke
         governor=SimpleNamespace(spent_ns=0),
     )
     shown: list[Progress] = []
-    recorder._drain(run, shown.append, Options(duration_ns=SECOND_NS), SECOND_NS)
+    recorder._drain(run, shown.append, SECOND_NS)
     assert [(progress.samples, progress.lookups) for progress in shown] == [(10, 18)]
 
 
