@@ -51,7 +51,7 @@ _BPFTRACE = (
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """One run of a tool. None: that tool does not tell it; infinite: it was killed."""
+    """One run of a tool. None: that tool does not report it; infinite: it was killed."""
 
     beyond_s: float  # how much longer than its duration
     first_s: float | None  # from the start of the process to its first sample
@@ -221,7 +221,7 @@ def _measure(
 
 
 def seconds_cell(times: Sequence[float | None]) -> str:
-    """Return the median and the longest; that a run had to be killed, or told nothing."""
+    """Return the median and the longest; that a run had to be killed, or reported nothing."""
     known = [one for one in times if one is not None]
     if not known:
         return ""

@@ -1,4 +1,4 @@
-/* Kernel functions by placeholder number; bcc.py turns them into real calls. */
+/* Kernel functions by placeholder number; compiled.py turns them into real calls. */
 #pragma once
 
 struct iter_num {

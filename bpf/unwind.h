@@ -22,8 +22,6 @@ BPF_F_TABLE("array", u32, struct unwind_mapping, unwind_mappings, 2 * UNWIND_MAX
             UNWIND_MMAPABLE);
 BPF_F_TABLE("array", u32, struct unwind_active, unwind_active, 1, UNWIND_MMAPABLE);
 
-/* The return address that was in a stack slot of the current thread before a return probe put its
- * trampoline there, 0 when none did. Who attaches return probes defines it and TRAPS_RETURNS. */
 #define UNWIND_EXACT      1 /* ip is where execution is, not a return address */
 #define UNWIND_BP_UNKNOWN 2
 #define UNWIND_REGISTERS  4 /* `registers` holds the leaf's */
@@ -47,6 +45,9 @@ struct unwind_state {
     struct unwind_stack stack;
 };
 
+/* The return address that was in a stack slot of the current thread before a return probe put its
+ * trampoline there, 0 when none did. Programs of a target whose returns are probed define it and
+ * TRAPS_RETURNS. */
 #ifdef TRAPS_RETURNS
 static __always_inline u64 trapped_return(struct unwind_state *state, u64 slot);
 #else
@@ -113,82 +114,7 @@ static __always_inline void unwind_begin_registers(struct unwind_state *state, s
     state->registers[15] = regs->r15;
 }
 
-static __always_inline struct unwind_mapping *unwind_find_mapping(struct unwind_state *state,
-                                                                  u64 pc)
-{
-    u32 at = state->mapping, zero = 0;
-    struct unwind_mapping *mapping = unwind_mappings.lookup(&at);
-    if (mapping && mapping->start <= pc && pc < mapping->end)
-        return mapping;
-    struct unwind_active *active = unwind_active.lookup(&zero);
-    if (!active)
-        return 0;
-    u64 word = *(volatile u64 *)active; /* one load, so that half and count belong together */
-    u32 first = (u32)word & 1 ? UNWIND_MAX_MAPPINGS : 0;
-    struct unwind_search *search = &state->search;
-    search->low = first;
-    search->high = first + (u32)(word >> 32);
-    REPEAT(13) /* 2^12 mappings */
-    {
-        if (search->low >= search->high)
-            break;
-        u32 middle = (search->low + search->high) >> 1;
-        mapping = unwind_mappings.lookup(&middle);
-        if (!mapping)
-            break;
-        if (mapping->start <= pc)
-            search->low = middle + 1;
-        else
-            search->high = middle;
-    }
-    if (search->low == first)
-        return 0;
-    at = search->low - 1;
-    mapping = unwind_mappings.lookup(&at);
-    if (!mapping || pc < mapping->start || pc >= mapping->end)
-        return 0;
-    state->mapping = at;
-    return mapping;
-}
-
-/* The rule word at pc, 0 (UNWIND_KIND_NONE) where there is none. */
-static __always_inline u32 unwind_find_word(struct unwind_state *state,
-                                            struct unwind_mapping *mapping, u64 pc)
-{
-    u64 offset = pc - mapping->base;
-    u64 number = offset >> UNWIND_BLOCK_SHIFT;
-    if (pc < mapping->base || number >= mapping->count)
-        return 0;
-    struct unwind_search *search = &state->search;
-    u32 at = mapping->blocks + (u32)number;
-    struct unwind_block *block = unwind_blocks.lookup(&at);
-    if (!block)
-        return 0;
-    u32 first = mapping->rows + block->first;
-    search->low = first;
-    search->high = first + block->count;
-    search->word = 0;
-    REPEAT(UNWIND_BLOCK_SHIFT + 2)
-    {
-        if (search->low >= search->high)
-            break;
-        u32 middle = (search->low + search->high) >> 1;
-        u64 *row = unwind_rows.lookup(&middle);
-        if (!row)
-            break;
-        if (*row >> 32 <= offset) {
-            search->word = (u32)*row;
-            search->low = middle + 1;
-        } else {
-            search->high = middle;
-        }
-    }
-    if (search->low != first || !block->first)
-        return search->word;
-    at = first - 1; /* the rule in force where the block begins */
-    u64 *row = unwind_rows.lookup(&at);
-    return row ? (u32)*row : 0;
-}
+#include "unwind_search.h"
 
 /* Puts the original return address in place of a return probe's trampoline: 1 when there is one.
  * It was in the slot below sp; in the leaf the kernel's trampoline may have pushed three

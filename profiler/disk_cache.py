@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ MAX_ENTRIES = 4_096
 _VARIABLE = "EBPF_PROF_CACHE"
 _MAX_ENTRY_BYTES = 64 << 20
 _DIGEST_BYTES = 32
+_NAME = re.compile(r"\.?[a-z]+-[0-9a-f]{64}(\.[0-9]+)?")  # of our entries, and those being written
 _ABANDONED_S = 3_600.0  # a file that is written lives for milliseconds
 
 
@@ -51,7 +53,7 @@ def switch_off() -> None:
 
 
 def this_kernel() -> tuple[str, ...]:
-    """Return what is another value under another kernel; OSError where it is not told."""
+    """Return what is another value under another kernel; OSError where that is not reported."""
     kernel = os.uname()
     return kernel.release, kernel.version, kernel.machine
 
@@ -71,23 +73,30 @@ def write(kind: str, key: bytes, data: bytes) -> None:
         return
     with suppress(OSError), _opened_folder(make=True) as at:
         _write_entry(at, _name(kind, key), _digest(key, data) + data)
-        _remove_oldest_once(at)
+        _remove_oldest_once()
 
 
 @cache
 def digest_of_code(*files: str) -> bytes:
-    """Return what is another value when one of these source files of ours is another."""
-    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).digest()
+    """Return what is another value when one of these source files of ours is another.
+
+    Ask when they are imported: later, an upgrade may have replaced them.
+    """
+    try:
+        return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).digest()
+    except OSError:
+        return os.urandom(_DIGEST_BYTES)  # which nobody ever finds again
 
 
 def for_this_boot(name: str, make: Callable[[], T]) -> T:
     """Return what `make` returns, which it is asked once in a boot.
 
-    For what JSON can hold, and only where its answer is true: another may change.
+    For what JSON can hold, and only where its answer is true: another may change. The answer is one
+    of this version of ours: another may ask in another way.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()
-        key = json.dumps((name, boot, this_kernel())).encode()
+        key = json.dumps((name, boot, this_kernel())).encode() + _asking_code()
     except OSError:
         return make()
     known = read("boot", key)
@@ -98,6 +107,14 @@ def for_this_boot(name: str, make: Callable[[], T]) -> T:
     if made:
         write("boot", key, json.dumps(made).encode())
     return made
+
+
+@cache
+def _asking_code() -> bytes:
+    """Return what is another value when anything of ours is: by time and size of all modules."""
+    modules = sorted(Path(__file__).parent.rglob("*.py"))
+    found = [(str(module), module.stat().st_mtime_ns, module.stat().st_size) for module in modules]
+    return hashlib.sha256(json.dumps(found).encode()).digest()
 
 
 def _name(kind: str, key: bytes) -> str:
@@ -157,22 +174,25 @@ def _write_entry(at: int, name: str, content: bytes) -> None:
 
 
 @cache
-def _remove_oldest_once(at: int) -> None:
+def _remove_oldest_once() -> None:
     """Tidy up, but not after every entry of one run: there may be hundreds."""
-    _remove_oldest(at)
+    with _opened_folder() as at:
+        _remove_oldest(at)
 
 
 def _remove_oldest(at: int) -> None:
-    """Remove what a killed run left, and the entries that exceed what may be kept."""
+    """Remove what a killed run left, and the entries that exceed what may be kept; nothing else."""
     entries = []
-    for name in os.listdir(at):
-        found = os.stat(name, dir_fd=at, follow_symlinks=False)
-        if name.startswith(".") and found.st_mtime < time.time() - _ABANDONED_S:
-            os.unlink(name, dir_fd=at)
-        elif not name.startswith("."):
-            entries.append((found.st_mtime, found.st_size, name))
+    for name in filter(_NAME.fullmatch, os.listdir(at)):
+        with suppress(OSError):  # another run may have removed it
+            found = os.stat(name, dir_fd=at, follow_symlinks=False)
+            if not name.startswith("."):
+                entries.append((found.st_mtime, found.st_size, name))
+            elif found.st_mtime < time.time() - _ABANDONED_S:
+                os.unlink(name, dir_fd=at)
     total = 0
     for count, (_, size, name) in enumerate(sorted(entries, reverse=True), 1):
         total += size
         if total > MAX_BYTES or count > MAX_ENTRIES:
-            os.unlink(name, dir_fd=at)
+            with suppress(OSError):
+                os.unlink(name, dir_fd=at)

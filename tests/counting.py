@@ -30,7 +30,7 @@ from profiler.wire.lookups import (
     place_of,
     slot_range,
 )
-from tests.programs import sampling_module
+from tests.programs import ROOM, sampling_module
 
 _ZERO = struct.pack("<I", 0)
 FOREVER = 1 << 62
@@ -86,7 +86,7 @@ class Counting:
 
     `variant`: the best that the kernel has, unless another is wanted.
     `predicts`: once it is known where traversals have their frames, do without the probes on
-    traverse_first, and without some of the returns.
+    traverse_first, and without some of the returns. `room`: entries of maps, by name.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class Counting:
         variant: Variant | None = None,
         change_plan: Callable[[ProbePlanner], ProbePlan] = ProbePlanner.plan,
         predicts: bool = False,
+        room: Mapping[str, int] = ROOM,
         **definitions: int,
     ) -> None:
         self.predicts = predicts
@@ -105,7 +106,7 @@ class Counting:
         self.plan = change_plan(self.planner)
         self.pid = pid
         self._stack = ExitStack()
-        self.base = self._stack.enter_context(sampling_module(pid, **definitions))
+        self.base = self._stack.enter_context(sampling_module(pid, room, **definitions))
         macros = {**self.plan.definitions(), **definitions}
         self.programs: UprobePrograms = load_programs(
             self.base, macros, [variant or variants_here()[0]]

@@ -17,10 +17,10 @@ ROOM = {"threads": 4096, "groups": 16384, "entry_counts": 16384, "lookup_stacks"
 ROOM["histograms"] = 262_144
 
 
-def sampling_module(pid: int, **macros: int) -> BpfModule:
+def sampling_module(pid: int, room: Mapping[str, int] = ROOM, **macros: int) -> BpfModule:
     """Return the programs that sample a process, and report ends of its threads."""
     compiled = compile_programs(SOURCES, {**sampling_macros(), **macros})
-    sizes = {**TableLibrary().map_sizes(), **ROOM}
+    sizes = {**TableLibrary().map_sizes(), **ROOM, **room}
     return BpfModule(compiled, {"TARGET_TGID": pid}, sizes)
 
 

@@ -19,6 +19,7 @@ from profiler.binary.call_frames import (
 )
 from profiler.binary.elf import Elf
 
+_CODE = disk_cache.digest_of_code(__file__, call_frames_module.__file__)
 MAX_ENTRIES = 1 << 20  # frame description entries of one file; libclang-cpp has 83 thousand
 
 
@@ -68,8 +69,7 @@ def functions(elf: Elf) -> FunctionTable:
 def frames_key(section: CallFrameSection, code_ranges: tuple[tuple[int, int], ...]) -> bytes:
     """Return what two files have in common whose call frame information says the same."""
     shape = json.dumps((section.address, section.ends_at_zero, code_ranges)).encode()
-    code = disk_cache.digest_of_code(__file__, call_frames_module.__file__)
-    return shape + code + hashlib.sha256(section.data).digest()
+    return shape + _CODE + hashlib.sha256(section.data).digest()
 
 
 def code_entries(

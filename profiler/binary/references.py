@@ -39,6 +39,7 @@ _BEFORE_SLOT_JUMP = (0, 1, 4, 5)  # bytes in a stub: endbr64 and a bnd prefix, o
 _LEA_OPCODE = 0x8D
 _DISTANCE = struct.Struct("<i")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CODE = disk_cache.digest_of_code(__file__)
 MAX_IDENTIFIER = 120
 MAX_TEXT = 256
 
@@ -176,7 +177,7 @@ class CodeReferences:
         """All references, from the cache where the same code was searched before."""
         code = list(self._code())
         fixed = self._elf.type == ET_EXEC
-        key = disk_cache.digest_of_code(__file__) + bytes([fixed])
+        key = _CODE + bytes([fixed])
         for start, data in code:
             key += start.to_bytes(8, "little") + hashlib.sha256(data).digest()
         known = disk_cache.read("references", key)

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -27,6 +28,8 @@ from profiler.linux.compiled import CompiledPrograms, MapShape, with_map_numbers
 _OWN_INCLUDE = re.compile(r'^#include "([a-z_]+\.h)"$', re.MULTILINE)
 _PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 _MOST_SAID_BYTES = 1 << 16
+_MOST_REALTIME_S = 2.0  # which a compiler may have of its parent's
+_LOOK_AGAIN_S = 0.005
 _MOST_RESULT_BYTES = 1 << 26
 _LIBRARY = re.compile(r"/(libbcc|libLLVM|libclang)[^/]*$")
 # What the child runs: isolated from the environment, with our own path for modules.
@@ -75,7 +78,7 @@ class Compilation:
             assert self._child is not None
             found, libraries = self._child.result()
             self._found = found
-            if self._key:
+            if self._key and libraries:
                 entry = json.dumps(libraries).encode() + b"\n" + found.encode()
                 disk_cache.write("programs", self._key, entry)
         return self._found
@@ -116,7 +119,8 @@ def _cached(key: bytes) -> CompiledPrograms | None:
         return None
     libraries, _, found = entry.partition(b"\n")
     try:
-        if any(_identity(path) != identity for path, *identity in json.loads(libraries)):
+        known = json.loads(libraries)
+        if not known or any(_identity(path) != identity for path, *identity in known):
             return None
         return CompiledPrograms.decode(found)
     except (OSError, ValueError, KeyError, TypeError):
@@ -147,15 +151,12 @@ class _Child:
         )
 
     def result(self) -> tuple[CompiledPrograms, list[list[str | int]]]:
-        """Wait for the result: programs, and the libraries that made them."""
-        assert self._pid is not None
-        _, status = os.waitpid(self._pid, 0)
-        self._pid = None
+        """Wait for the result: programs, and the libraries that made them, if these are known."""
+        code = self._wait()
         result = os.pread(self._files[1], _MOST_RESULT_BYTES, 0)
         said = os.pread(self._files[2], _MOST_SAID_BYTES, 0)
         if result.startswith(b"!"):
             raise KernelError(*json.loads(result[1:]))
-        code = os.waitstatus_to_exitcode(status)
         if code or not result:
             reason = _first_error(said.decode(errors="replace"))
             ended = f"it was ended by signal {-code}" if code < 0 else f"exit code {code}"
@@ -166,11 +167,34 @@ class _Child:
     def close(self) -> None:
         """End it, and forget what it said."""
         if self._pid is not None:
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            self._pid = None
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            self._wait()
         bpf.close_all(self._files)
         self._files = []
+
+    def _wait(self) -> int:
+        """Wait for its end; return its exit code, negative for a signal."""
+        pid, self._pid = self._pid, None
+        assert pid is not None
+        deadline = time.monotonic() + _MOST_REALTIME_S
+        try:
+            while True:
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    return os.waitstatus_to_exitcode(status)
+                if time.monotonic() > deadline:
+                    _run_ordinarily(pid)
+                    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                time.sleep(_LOOK_AGAIN_S)
+        except ChildProcessError:  # who started us ignores SIGCHLD: the kernel has waited for it
+            return 0
+
+
+def _run_ordinarily(pid: int) -> None:
+    """Take realtime priority from it, which it has inherited where threads fill the CPUs."""
+    with suppress(OSError):
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _cannot_compile(reason: str) -> str:
@@ -195,7 +219,7 @@ def serve(parent: int) -> None:
     text, flags = json.load(sys.stdin)
     try:
         found = _compile(text, flags)
-        libraries = [(path, *_identity(path)) for path in sorted(_mapped_libraries())]
+        libraries = _identities()
         sys.stdout.write(json.dumps(libraries) + "\n" + found.encode().decode())
     except KernelError as error:
         sys.stdout.write("!" + json.dumps([error.message, error.hint]))
@@ -240,16 +264,17 @@ def _text(name: Any) -> str:
 
 
 def _shape(descriptor: int) -> MapShape:
-    fields = bpf.descriptor_fields(descriptor)
-    names = ("map_type", "key_size", "value_size", "max_entries", "map_flags")
-    return MapShape(*(int(fields[name], 0) for name in names))
+    return MapShape(*bpf.read_map_shape(descriptor))
 
 
-def _mapped_libraries() -> set[str]:
-    """Return the files of BCC and clang in this process."""
+def _identities() -> list[list[str | int]]:
+    """Return the files of BCC and clang in this process; [] where one is not there any more."""
     lines = Path("/proc/self/maps").read_text().splitlines()
-    paths = (line.split(maxsplit=5)[5] for line in lines if line.count("/"))
-    return {path for path in paths if _LIBRARY.search(path)}
+    paths = {line.split(maxsplit=5)[5] for line in lines if line.count("/")}
+    try:
+        return [[path, *_identity(path)] for path in sorted(filter(_LIBRARY.search, paths))]
+    except OSError:
+        return []
 
 
 def _import_bcc() -> tuple[Any, Any]:

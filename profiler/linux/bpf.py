@@ -17,7 +17,6 @@ import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from profiler.libc import LIBC
@@ -53,6 +52,7 @@ _UPROBE_MULTI_RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
 
 
 _STATISTICS = struct.Struct("<192xQQ")  # struct bpf_prog_info up to run_cnt (Linux 5.1)
+_MAP_INFO = struct.Struct("<I4x4I")  # struct bpf_map_info: type, id, sizes, entries, flags
 _ENOTSUPP = 524  # include/linux/errno.h: kernel functions cannot be called without the JIT
 # What the verifier answers to a program that it does not like; EFAULT: too many pending branches.
 _REJECTIONS = (errno.EACCES, errno.EINVAL, errno.E2BIG, errno.EFAULT, errno.ENOMEM, _ENOTSUPP)
@@ -288,18 +288,25 @@ class ProgramStatistics:
     run_count: int
 
 
-def descriptor_fields(descriptor: int) -> dict[str, str]:
-    """Return what the kernel reports about a program or a map."""
-    text = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
-    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-
-
 def read_program_statistics(program: int) -> ProgramStatistics:
     """Read the kernel's statistics of a program (zero unless they are enabled). Raises OSError."""
-    found = ctypes.create_string_buffer(_STATISTICS.size)
-    where = struct.pack("<IIQ", program, len(found), ctypes.addressof(found))
+    return ProgramStatistics(*_STATISTICS.unpack(_info(program, _STATISTICS.size)))
+
+
+def read_map_shape(descriptor: int) -> tuple[int, int, int, int, int]:
+    """Return a map's kind, bytes of a key and a value, entries and flags. Raises OSError."""
+    kind, key_bytes, value_bytes, entries, flags = _MAP_INFO.unpack(
+        _info(descriptor, _MAP_INFO.size)
+    )
+    return kind, key_bytes, value_bytes, entries, flags
+
+
+def _info(descriptor: int, size: int) -> bytes:
+    """Return the beginning of what the kernel says of a program or a map."""
+    found = ctypes.create_string_buffer(size)
+    where = struct.pack("<IIQ", descriptor, size, ctypes.addressof(found))
     _call_again(_BPF_OBJ_GET_INFO_BY_FD, where)
-    return ProgramStatistics(*_STATISTICS.unpack(found))
+    return found.raw
 
 
 def close_all(descriptors: Iterable[int]) -> None:

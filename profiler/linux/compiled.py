@@ -12,7 +12,7 @@ _PSEUDO_MAP = 1  # BPF_PSEUDO_MAP_FD: the first one's source register says that 
 _CALL = 0x85  # BPF_JMP | BPF_CALL
 _PSEUDO_KFUNC_CALL = 2
 _MOVE_32 = 0xB4  # BPF_ALU | BPF_MOV | BPF_K: clears the upper half
-_INSTRUCTION = struct.Struct("<BBhi")  # struct bpf_insn: code, registers, offset, immediate
+INSTRUCTION = struct.Struct("<BBhi")  # struct bpf_insn: code, registers, offset, immediate
 
 # Placeholders in our C sources, see bpf/kfuncs.h and bpf/target.h. BCC's compiler emits a call of a
 # helper with this number. It becomes a call of a kernel function, or the loading of a number.
@@ -66,7 +66,7 @@ def with_map_numbers(code: bytes, numbers: Mapping[int, int]) -> bytes:
     """Return a program that BCC made with other numbers in place of its maps' descriptors."""
     patched = bytearray(code)
     for at in range(0, len(code), 8):
-        opcode, registers, _, descriptor = _INSTRUCTION.unpack_from(code, at)
+        opcode, registers, _, descriptor = INSTRUCTION.unpack_from(code, at)
         if opcode == _LOAD_64 and registers >> 4 == _PSEUDO_MAP:
             struct.pack_into("<i", patched, at + 4, numbers[descriptor])
     return bytes(patched)
@@ -85,12 +85,12 @@ def with_places_filled(
     """
     patched = bytearray(code)
     for at in range(0, len(code), 8):
-        opcode, registers, _, immediate = _INSTRUCTION.unpack_from(code, at)
+        opcode, registers, _, immediate = INSTRUCTION.unpack_from(code, at)
         if opcode == _LOAD_64 and registers >> 4 == _PSEUDO_MAP:
             struct.pack_into("<i", patched, at + 4, descriptor(immediate))
         elif opcode == _CALL and immediate in KERNEL_FUNCTIONS:
             found = function_id(KERNEL_FUNCTIONS[immediate])
-            _INSTRUCTION.pack_into(patched, at, _CALL, _PSEUDO_KFUNC_CALL << 4, 0, found)
+            INSTRUCTION.pack_into(patched, at, _CALL, _PSEUDO_KFUNC_CALL << 4, 0, found)
         elif opcode == _CALL and immediate in _NUMBERS:
-            _INSTRUCTION.pack_into(patched, at, _MOVE_32, 0, 0, numbers[_NUMBERS[immediate]])
+            INSTRUCTION.pack_into(patched, at, _MOVE_32, 0, 0, numbers[_NUMBERS[immediate]])
     return bytes(patched)

@@ -28,7 +28,6 @@ class BpfMap:
         self.key_size = shape.key_bytes
         self.value_size = shape.value_bytes
         self.max_entries = shape.max_entries
-        self.per_cpu = shape.kind in _PER_CPU_KINDS
         self.descriptor = bpf.create_map(
             shape.kind,
             shape.key_bytes,
@@ -38,7 +37,7 @@ class BpfMap:
             name,
         )
         self.user_value_size = self.value_size
-        if self.per_cpu:
+        if shape.kind in _PER_CPU_KINDS:
             self.user_value_size = (self.value_size + 7) // 8 * 8 * possible_cpus()
 
     def get(self, key: bytes) -> bytes | None:

@@ -24,10 +24,9 @@ ITERATOR_FUNCTIONS = frozenset(KERNEL_FUNCTIONS.values()) - SESSION_FUNCTIONS  #
 class Program:
     """A loaded BPF program."""
 
-    def __init__(self, name: str, descriptor: int, program_type: int) -> None:
+    def __init__(self, name: str, descriptor: int) -> None:
         self.name = name
         self.descriptor = descriptor
-        self.program_type = program_type
 
     def statistics(self) -> ProgramStatistics:
         """Read the kernel's statistics (zero unless they are enabled)."""
@@ -70,7 +69,7 @@ class BpfModule:
             _function_id,
         )
         descriptor = bpf.load_program(code, program_type, attach_type, function)
-        program = Program(function, descriptor, program_type)
+        program = Program(function, descriptor)
         self._programs.append(program)
         return program
 

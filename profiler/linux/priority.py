@@ -66,7 +66,7 @@ def _nice() -> int:
 
 def _has_realtime() -> bool:
     try:
-        return os.sched_getscheduler(0) == os.SCHED_RR
+        return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
     except OSError:
         return False
 

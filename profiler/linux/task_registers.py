@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import struct
 
 from profiler.linux import bpf
 from profiler.linux.btf import offsets
+from profiler.linux.compiled import INSTRUCTION
 
-_INSTRUCTION = struct.Struct("<BBhi")  # struct bpf_insn: code, registers, offset, immediate
 # What cpu.bpf.c does to find the registers of a thread that is in the kernel; helpers by their
 # numbers in include/uapi/linux/bpf.h.
 _FIND_REGISTERS = b"".join(
-    _INSTRUCTION.pack(*instruction)
+    INSTRUCTION.pack(*instruction)
     for instruction in (
         (0x85, 0, 0, 158),  # call bpf_get_current_task_btf, Linux 5.11
         (0xBF, 1, 0, 0),  # r1 = r0

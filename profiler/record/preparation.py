@@ -1,4 +1,4 @@
-"""Gets everything ready to sample one target: compiles and loads the programs, fills the tables.
+"""Gets everything ready to sample one target: loads the programs, fills the tables.
 
 Nothing of the target is touched or measured yet when this is done. What it takes to measure lookups
 comes behind, in lookup_preparation.py, while samples are being taken.
@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from profiler.linux.bcc import Compilation
+from profiler.errors import KernelError
+from profiler.linux.bcc import Compilation, compile_programs
 from profiler.linux.bpf import enable_program_statistics
 from profiler.linux.module import BpfModule
+from profiler.measure.sampler import CpuSampler
+from profiler.measure.sampling_programs import SOURCES, sampling_macros
 from profiler.model.observed import WithoutTable
 from profiler.probes.attach import VARIANTS, Variant
 from profiler.process import thread_exits
@@ -48,6 +51,7 @@ class SamplingSetup:
     """What is in the kernel once samples can be taken."""
 
     module: BpfModule
+    sampler: CpuSampler
     tables: UnwindTables
     without_table: WithoutTable
     exits: ThreadExits | None  # None: this kernel does not report so much
@@ -55,20 +59,31 @@ class SamplingSetup:
 
 
 def prepare_sampling(
-    stack: ExitStack, process: Process, target: TargetProcess, compilation: Compilation
+    stack: ExitStack,
+    process: Process,
+    target: TargetProcess,
+    options: Options,
+    compilation: Compilation,
 ) -> SamplingSetup:
     """Load what samples; the stack unloads it. Raises ProfilerError or OSError."""
     library = TableLibrary()
     library.prepare(target.code.current)  # while the compiler runs
     sizes = {**library.map_sizes(), **_lookup_map_sizes(target.pid)}
-    module = BpfModule(compilation.result(), {"TARGET_TGID": target.pid}, sizes)
-    stack.callback(module.close)
+    numbers = {"TARGET_TGID": target.pid}
+    module = stack.enter_context(BpfModule(compilation.result(), numbers, sizes))
+    try:
+        sampler = CpuSampler(module, options.frequency_hz)
+    except KernelError:  # some kernels have iterators and refuse them, as those without a JIT
+        plain = {**sampling_macros(options.kernel_frames), "WALK_ITERATOR": 0}
+        module = BpfModule(compile_programs(SOURCES, plain), numbers, sizes)
+        stack.enter_context(module)
+        sampler = CpuSampler(module, options.frequency_hz)
     tables = UnwindTables(module, library)
     without_table = tables.update(target.code.current)
     stack.callback(os.close, enable_program_statistics())
     exits, missing = _exits(stack, module)
     warnings = (*_stopped(process), *missing)
-    return SamplingSetup(module, tables, without_table, exits, warnings)
+    return SamplingSetup(module, sampler, tables, without_table, exits, warnings)
 
 
 def _stopped(process: Process) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Records one target: attaches, runs the windows, stops, drains, and always detaches.
+"""Records one target: samples, prepares lookups, runs windows, stops, drains, always detaches.
 
 The only owner of that order. What comes out are addresses and counts; names come later.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from profiler.asterisk.find import FoundTarget
 from profiler.background import Background
-from profiler.errors import TargetError
+from profiler.errors import ProfilerError, TargetError
 from profiler.linux.bcc import Compilation
 from profiler.linux.priority import WithoutRealtime
 from profiler.measure.budget import Governor
@@ -84,10 +84,12 @@ def record(
     _raise_open_files_limit()
     with ExitStack() as stack:
         run = begin(stack, target, options, compilation)
-        if options.lookups:
+        if options.lookups and stop.reason is None:
             begin_lookups(stack, run, target, options)
         with WithoutRealtime():
             run_until_end(run, stop, report)
+            if run.lookups is not None:
+                run.lookups.finish()  # which gives back the priority that it found
         return finish(run, target, options)
 
 
@@ -108,11 +110,11 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options, compilation: 
     process = TargetProcess.open(target.pid, target.process.stat.start_ticks)
     process.code.refresh()
     _require_running(process)
-    setup = prepare_sampling(stack, target.process, process, compilation)
+    setup = prepare_sampling(stack, target.process, process, options, compilation)
     _require_running(process)  # that took some time
     names = NamingSession(process, options.symbols)
     names.pin()
-    sampler = CpuSampler(setup.module, options.frequency_hz)
+    sampler = setup.sampler
     stack.callback(sampler.detach)
     events = ProcessEvents(process.pid)
     stack.callback(events.close)
@@ -149,8 +151,14 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
     However long that took, lookups are measured for the whole of a short duration.
     """
     begun_cpu_ns = run.process.clock.read_ns()
-    setup = prepare_lookups(stack, run.setup.module, target.process, run.process, options)
-    _require_running(run.process)
+    try:
+        setup = prepare_lookups(stack, run.setup.module, target.process, run.process, options)
+        _require_running(run.process)
+    except (ProfilerError, OSError):
+        if is_running(run.process.pid, run.process.start_ticks):
+            raise
+        run.exited = True  # what was sampled until then may say why
+        return
     run.lookup_setup = setup
     run.lookups = LookupMeasurement(
         setup.programs,
@@ -165,6 +173,9 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
     run.warnings += setup.warnings
     least_ns = min(options.duration_ns, _LEAST_LOOKUPS_NS)
     run.until_ns = max(run.until_ns, time.monotonic_ns() + least_ns)
+    run.sampling.charge()  # before the first window is granted what samples left
+    run.sampler.drain()
+    _read_events(run)
 
 
 def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> None:

@@ -8,10 +8,11 @@ from array import array
 from profiler import disk_cache
 from profiler.binary.call_frames import CallFrameSection
 from profiler.binary.functions import frames_key
-from profiler.unwind import rules, table
+from profiler.unwind import machine, rules, table
 from profiler.unwind.table import UnwindTable, compile_table
 from profiler.wire import unwind
 
+_CODE = disk_cache.digest_of_code(*(str(m.__file__) for m in (machine, rules, table, unwind)))
 _HEAD = struct.Struct("<QIII?")  # base, bytes of rows, blocks and rules, follows_bx
 
 
@@ -21,8 +22,7 @@ def cached_table(
     ends_in_leaves: bool = False,
 ) -> UnwindTable:
     """Return what compile_table makes of the same, from the cache where it is known."""
-    code = disk_cache.digest_of_code(*(str(module.__file__) for module in (rules, table, unwind)))
-    key = bytes([ends_in_leaves]) + code + frames_key(section, code_ranges)
+    key = bytes([ends_in_leaves]) + _CODE + frames_key(section, code_ranges)
     known = disk_cache.read("table", key)
     if known is not None:
         return _decode(known)

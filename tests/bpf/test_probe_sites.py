@@ -13,7 +13,7 @@ import pytest
 
 from profiler.binary.probe_sites import Site, SiteRefusedError, choose_site
 from profiler.binary.symtab import read_symtab
-from profiler.linux.bpf import PROG_KPROBE, UprobeSite, enable_program_statistics
+from profiler.linux.bpf import UprobeSite, enable_program_statistics
 from profiler.linux.module import Program
 from profiler.linux.probe_link_kinds import load_empty_program
 from tests.compiled import build, image_of
@@ -44,7 +44,7 @@ def statistics_enabled() -> Iterator[None]:
 
 def attach(stack: ExitStack, path: Path, site: Site, pid: int, returns: bool = False) -> Program:
     kind = plain_links()
-    program = Program("site", load_empty_program(kind.attach_type), PROG_KPROBE)
+    program = Program("site", load_empty_program(kind.attach_type))
     stack.callback(program.close)
     place = [UprobeSite(site.file_offset, 0)]
     (link,) = kind.probe_links(program.descriptor, str(path), place, pid, returns)

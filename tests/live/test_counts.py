@@ -332,14 +332,14 @@ def test_sort_calls_of_lookups_that_are_not_followed_are_no_ones(asterisk: Insta
 
 @pytest.mark.parametrize(
     ("room", "counter"),
-    [({"GROUPS": 1}, LookupCounter.GROUPS), ({"THREADS": 1}, LookupCounter.THREADS)],
+    [({"groups": 1}, LookupCounter.GROUPS), ({"threads": 1}, LookupCounter.THREADS)],
 )
 def test_lookups_without_room_are_counted_as_lost(
-    asterisk: Instance, room: dict[str, Any], counter: LookupCounter
+    asterisk: Instance, room: dict[str, int], counter: LookupCounter
 ) -> None:
     with (
         box(asterisk, "room", "hash 7 211") as target,
-        Counting(asterisk.pid, **room) as counting,
+        Counting(asterisk.pid, room=room) as counting,
         counting.opened(),
     ):
         learn(counting, target, ["hit", "miss", "scan"])

@@ -121,13 +121,19 @@ def test_the_sum_is_bounded_and_what_is_too_large_is_not_kept(
     assert sum(found.stat().st_size for found in folder.iterdir()) <= 3_000
 
 
-def test_what_a_killed_run_left_is_removed(folder: Path) -> None:
+def test_what_a_killed_run_left_is_removed_and_nothing_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_cache, "MAX_BYTES", 10)
     folder.mkdir(mode=0o700)
-    for name, age_s in ((".old", 4_000), (".new", 4)):
-        (folder / name).touch()
+    ours = f".kind-{64 * '0'}"
+    for name, age_s in ((f"{ours}.1", 4_000), (f"{ours}.2", 4), (".bashrc", 9_000), ("big", 9_000)):
+        (folder / name).write_text("more than ten bytes")
         os.utime(folder / name, (folder.stat().st_mtime - age_s,) * 2)
-    disk_cache.write("kind", b"key", b"data")
-    assert {found.name for found in folder.iterdir() if found.name.startswith(".")} == {".new"}
+    (folder / f"kind-{64 * '1'}").mkdir()  # cannot be removed: that ends nothing
+    disk_cache.write("kind", b"key", bytes(11))
+    left = {found.name for found in folder.iterdir()}
+    assert left == {f"{ours}.2", ".bashrc", "big", f"kind-{64 * '1'}"}
 
 
 def test_nowhere_to_write_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +166,9 @@ def test_what_holds_for_a_boot_is_asked_once_in_it(monkeypatch: pytest.MonkeyPat
     assert disk_cache.for_this_boot("x", make) == [2]
     assert disk_cache.for_this_boot("x", make) == [2]
     assert disk_cache.for_this_boot("y", make) == [3]
-    monkeypatch.setattr(Path, "read_text", lambda _path: "another boot")
+    monkeypatch.setattr(disk_cache, "_asking_code", lambda: b"another version")
     assert disk_cache.for_this_boot("x", make) == [4]
-    disk_cache.switch_off()
+    monkeypatch.setattr(Path, "read_text", lambda _path: "another boot")
     assert disk_cache.for_this_boot("x", make) == [5]
+    disk_cache.switch_off()
+    assert disk_cache.for_this_boot("x", make) == [6]
