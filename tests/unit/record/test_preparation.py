@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from profiler.errors import KernelError
 from profiler.process import thread_exits
 from profiler.process.procfs import read_process
 from profiler.record import preparation
+from profiler.record.preparation import Options
 
 
 @pytest.mark.parametrize(("threads", "room"), [(3, 1024), (256, 1024), (257, 1028)])
@@ -57,3 +60,42 @@ def test_a_process_that_somebody_has_stopped_is_reported() -> None:
         finally:
             other.kill()
     assert warning.endswith(f"kill -CONT {other.pid}")
+
+
+def test_a_kernel_that_refuses_iterators_gets_programs_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Module:
+        def __init__(self, compiled: dict[str, int], *_: object) -> None:
+            self.has_iterators = compiled["WALK_ITERATOR"]
+
+        def __enter__(self) -> Module:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    def sampler(module: Module, _frequency_hz: float) -> str:
+        if module.has_iterators:
+            raise KernelError("refused", "")
+        return "sampler"
+
+    fakes = {
+        "BpfModule": Module,
+        "CpuSampler": sampler,
+        "compile_programs": lambda _sources, macros: macros,
+        "sampling_macros": lambda _kernel_frames: {"WALK_ITERATOR": 1, "CPU_KERNEL_FRAMES": 1},
+        "UnwindTables": lambda *_: SimpleNamespace(update=lambda _: ()),
+        "enable_program_statistics": lambda: os.open(os.devnull, os.O_RDONLY),
+        "_exits": lambda *_: (None, ()),
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(preparation, name, fake)
+    target: Any = SimpleNamespace(pid=os.getpid(), code=SimpleNamespace(current=()))
+    process: Any = SimpleNamespace(stopped=False)
+    compilation: Any = SimpleNamespace(result=lambda: {"WALK_ITERATOR": 1})
+    with ExitStack() as stack:
+        options = Options(duration_ns=1)
+        setup = preparation.prepare_sampling(stack, process, target, options, compilation)
+    assert setup.sampler == "sampler"  # type: ignore[comparison-overlap]
+    assert not setup.module.has_iterators  # type: ignore[attr-defined]

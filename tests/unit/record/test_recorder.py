@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from profiler.errors import TargetError
 from profiler.measure.bounded_samples import BoundedSamples
 from profiler.model.observed import Observed
 from profiler.record import recorder
+from profiler.record.preparation import Options
 from profiler.record.progress import Progress
 from profiler.record.recorder import Run
 
@@ -91,3 +94,23 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
     observed = collected(monkeypatch, run, SECOND_NS // 8)
     assert observed.window.end_ns == 10 * SECOND_NS + SECOND_NS // 8
     assert calls[:3] == ["lookups.finish", "uses.stop", "sampler.detach"]
+
+
+@pytest.mark.parametrize("error", [TargetError("gone", ""), ProcessLookupError(3, "gone")])
+def test_a_target_that_ends_while_lookups_are_prepared_keeps_its_samples(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    calls: list[str] = []
+    target: Any = SimpleNamespace(process=None)
+    process = Part(calls, "process", clock=Part(calls, "clock"))
+    run = run_of(calls, lookups=None, lookup_setup=None, process=process)
+    monkeypatch.setattr(recorder, "prepare_lookups", refuse)
+    monkeypatch.setattr(recorder, "is_running", lambda *_: False)
+    recorder.begin_lookups(ExitStack(), run, target, Options(duration_ns=SECOND_NS))
+    assert (run.exited, run.lookups) == (True, None)
+    monkeypatch.setattr(recorder, "is_running", lambda *_: True)
+    with pytest.raises(type(error)):
+        recorder.begin_lookups(ExitStack(), run, target, Options(duration_ns=SECOND_NS))
