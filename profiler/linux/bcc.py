@@ -7,13 +7,14 @@ result in the cache spares, and another gets back. Our header shim stands in for
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import re
+import select
 import signal
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -28,9 +29,9 @@ from profiler.linux.compiled import CompiledPrograms, MapShape, with_map_numbers
 _OWN_INCLUDE = re.compile(r'^#include "([a-z_]+\.h)"$', re.MULTILINE)
 _PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 _MOST_SAID_BYTES = 1 << 16
-_MOST_REALTIME_S = 2.0  # which a compiler may have of its parent's
-_LOOK_AGAIN_S = 0.005
-_MOST_RESULT_BYTES = 1 << 26
+_MOST_REALTIME_MS = 2_000  # which a compiler may have of its parent's
+_MOST_PART_BYTES = 1 << 20
+_F_SETPIPE_SZ = 1031  # include/uapi/linux/fcntl.h
 _LIBRARY = re.compile(r"/(libbcc|libLLVM|libclang)[^/]*$")
 # What the child runs: isolated from the environment, with our own path for modules.
 _CHILD = "import sys; sys.path[:] = {path!r}; from profiler.linux.bcc import serve; serve({parent})"
@@ -138,23 +139,30 @@ class _Child:
 
     def __init__(self, request: bytes) -> None:
         # In memory: nowhere on disk may be room, or permission, to write.
-        self._files = [os.memfd_create(name) for name in ("request", "result", "said")]
-        os.write(self._files[0], request)
-        os.lseek(self._files[0], 0, os.SEEK_SET)
+        self._said = os.memfd_create("said")
+        theirs, ours = os.pipe()
+        self._result, answer = os.pipe()
         package = str(Path(__file__).parents[2])  # which an editable install has in no path
         code = _CHILD.format(path=[package, *sys.path], parent=os.getpid())
-        self._pid: int | None = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", "-c", code],
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, file, at) for at, file in enumerate(self._files)],
-        )
+        try:
+            self._pid: int | None = os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-I", "-S", "-c", code],
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, file, at)
+                    for at, file in enumerate((theirs, answer, self._said))
+                ],
+            )
+            _write(ours, request)
+        finally:
+            bpf.close_all((theirs, ours, answer))
 
     def result(self) -> tuple[CompiledPrograms, list[list[str | int]]]:
         """Wait for the result: programs, and the libraries that made them, if these are known."""
+        result = b"".join(self._parts())
         code = self._wait()
-        result = os.pread(self._files[1], _MOST_RESULT_BYTES, 0)
-        said = os.pread(self._files[2], _MOST_SAID_BYTES, 0)
+        said = os.pread(self._said, _MOST_SAID_BYTES, 0)
         if result.startswith(b"!"):
             raise KernelError(*json.loads(result[1:]))
         if code or not result:
@@ -170,25 +178,34 @@ class _Child:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
             self._wait()
-        bpf.close_all(self._files)
-        self._files = []
+        bpf.close_all((self._result, self._said))
+
+    def _parts(self) -> Iterator[bytes]:
+        """Yield what it writes until it ends."""
+        ready = select.poll()
+        ready.register(self._result, select.POLLIN)
+        if self._pid is not None and not ready.poll(_MOST_REALTIME_MS):
+            _run_ordinarily(self._pid)
+        while part := os.read(self._result, _MOST_PART_BYTES):
+            yield part
 
     def _wait(self) -> int:
         """Wait for its end; return its exit code, negative for a signal."""
         pid, self._pid = self._pid, None
         assert pid is not None
-        deadline = time.monotonic() + _MOST_REALTIME_S
         try:
-            while True:
-                ended, status = os.waitpid(pid, os.WNOHANG)
-                if ended:
-                    return os.waitstatus_to_exitcode(status)
-                if time.monotonic() > deadline:
-                    _run_ordinarily(pid)
-                    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                time.sleep(_LOOK_AGAIN_S)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         except ChildProcessError:  # who started us ignores SIGCHLD: the kernel has waited for it
             return 0
+
+
+def _write(pipe: int, data: bytes) -> None:
+    """Write all of it; somebody who has ended does not read it, and that shows elsewhere."""
+    with suppress(OSError):
+        fcntl.fcntl(pipe, _F_SETPIPE_SZ, len(data))  # so that nobody has to wait for the reader
+    with suppress(BrokenPipeError):
+        while data:
+            data = data[os.write(pipe, data) :]
 
 
 def _run_ordinarily(pid: int) -> None:
