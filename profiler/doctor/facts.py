@@ -25,7 +25,7 @@ from profiler.linux.probe_link_kinds import (
     open_own_probe,
 )
 from profiler.linux.task_registers import kernel_samples_have_stacks
-from profiler.probes.attach import Variant, variants_here
+from profiler.probes.attach import Variant, best_variant_here
 from profiler.process import thread_exits
 from profiler.process.procfs import in_initial_pid_namespace, parse_status, read_text
 from profiler.process.udp_sockets import UdpSockets
@@ -70,6 +70,7 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
     status = parse_status(read_text(Path("/proc/self/status")))
     bcc_path, bcc_is_compiler = _find_bcc()
     tried = compile_programs is not None and bcc_is_compiler
+    variant = best_variant_here()
     return HostFacts(
         machine=platform.machine(),
         kernel_release=platform.release(),
@@ -82,8 +83,9 @@ def read_facts(compile_programs: Callable[[], None] | None = None) -> HostFacts:
         perf_event_paranoid=_read_number("/proc/sys/kernel/perf_event_paranoid"),
         kptr_restrict=_read_number("/proc/sys/kernel/kptr_restrict"),
         bpf_errno=_errno_of(load_empty_program),
-        uprobe_errno=_errno_of(open_own_probe),
-        variant=next(iter(variants_here()), None),
+        # Who has found a way to attach has placed a probe on itself already.
+        uprobe_errno=0 if variant else _errno_of(open_own_probe),
+        variant=variant,
         cpu_clock_errno=_errno_of(
             lambda: perf_events.open_cpu_clock(_CLOCK_PERIOD_NS, cpu=online_cpus()[0])
         ),

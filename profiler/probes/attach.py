@@ -85,6 +85,11 @@ def variants_here() -> tuple[Variant, ...]:
     return tuple(way for way in VARIANTS if not way.why_not_here())
 
 
+def best_variant_here() -> Variant | None:
+    """Return the best way that this kernel has; worse ones are not tried: 0.1 s each."""
+    return next((way for way in VARIANTS if not way.why_not_here()), None)
+
+
 @dataclass(frozen=True, slots=True)
 class AttachPoint:
     """One probe: in which file, where, and the cookie that its program reads.

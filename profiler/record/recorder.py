@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from profiler.asterisk.find import FoundTarget
 from profiler.background import Background
@@ -18,7 +19,6 @@ from profiler.errors import ProfilerError, TargetError
 from profiler.linux.bcc import Compilation
 from profiler.linux.priority import WithoutRealtime
 from profiler.measure.budget import Governor
-from profiler.measure.lookups import LookupMeasurement
 from profiler.measure.sample_cost import interrupt_cost_ns
 from profiler.measure.sampler import CpuSampler
 from profiler.measure.sampling_budget import SampleBudget
@@ -31,11 +31,13 @@ from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import LOOKED_AT, UdpSockets
 from profiler.record.assembly import assemble
-from profiler.record.collect import collect_lookups
-from profiler.record.lookup_preparation import LookupSetup, prepare_lookups
 from profiler.record.preparation import Options, SamplingSetup, prepare_sampling
 from profiler.record.progress import Progress, Stop
 from profiler.record.warnings import short_walks
+
+if TYPE_CHECKING:
+    from profiler.measure.lookups import LookupMeasurement
+    from profiler.record.lookup_preparation import LookupSetup
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
@@ -150,6 +152,10 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
 
     However long that took, lookups are measured for the whole of a short duration.
     """
+    # Imported here, while samples come in already.
+    from profiler.measure.lookups import LookupMeasurement
+    from profiler.record.lookup_preparation import prepare_lookups
+
     begun_cpu_ns = run.process.clock.read_ns()
     try:
         setup = prepare_lookups(stack, run.setup.module, target.process, run.process, options)
@@ -282,6 +288,8 @@ def _collect(run: Run) -> Observed:
         run.process.code.refresh()  # what was mapped in the last second has names too
     lookups = None
     if run.lookups is not None and run.lookup_setup is not None:
+        from profiler.record.collect import collect_lookups
+
         lookups = collect_lookups(run.lookups, run.lookup_setup.planner, run.process)
     run.sampler.drain()
     run.sockets.sample()

@@ -10,7 +10,7 @@ import pytest
 from profiler.errors import TargetError
 from profiler.measure.bounded_samples import BoundedSamples
 from profiler.model.observed import Observed
-from profiler.record import recorder
+from profiler.record import collect, lookup_preparation, recorder
 from profiler.record.preparation import Options
 from profiler.record.progress import Progress
 from profiler.record.recorder import Run
@@ -75,7 +75,7 @@ def collected(monkeypatch: pytest.MonkeyPatch, run: Run, closing_ns: int) -> Obs
 
     monkeypatch.setattr(run.lookups, "finish", close, raising=False)
     monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
-    monkeypatch.setattr(recorder, "collect_lookups", lambda *_: None)
+    monkeypatch.setattr(collect, "collect_lookups", lambda *_: None)
     return recorder._collect(run)
 
 
@@ -107,7 +107,7 @@ def test_a_target_that_ends_while_lookups_are_prepared_keeps_its_samples(
     target: Any = SimpleNamespace(process=None)
     process = Part(calls, "process", clock=Part(calls, "clock"))
     run = run_of(calls, lookups=None, lookup_setup=None, process=process)
-    monkeypatch.setattr(recorder, "prepare_lookups", refuse)
+    monkeypatch.setattr(lookup_preparation, "prepare_lookups", refuse)
     monkeypatch.setattr(recorder, "is_running", lambda *_: False)
     recorder.begin_lookups(ExitStack(), run, target, Options(duration_ns=SECOND_NS))
     assert (run.exited, run.lookups) == (True, None)
