@@ -1,4 +1,4 @@
-"""What the interrupt of one sample costs on this machine, measured on ourselves at the start."""
+"""What the interrupt of one sample costs on this machine, measured on ourselves once in a boot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one probe hit costs on this machine, measured on ourselves before the target is touched.
+"""What one probe hit costs on this machine, measured on ourselves before the target has probes.
 
 The trap dominates: on an instruction that the kernel emulates it is paid once, on others a second
 time for the single step. Both are measured on a few bytes of machine code in a file that exists in
