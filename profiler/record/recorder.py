@@ -150,7 +150,8 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options, compilation: 
 def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Options) -> None:
     """Load what measures lookups, while samples come in; the stack undoes it. ProfilerError.
 
-    However long that took, lookups are measured for the whole of a short duration.
+    However long that took, lookups are measured for half of the duration, and the whole of a short
+    one.
     """
     # Imported here, while samples come in already.
     from profiler.measure.lookups import LookupMeasurement
@@ -177,7 +178,7 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
     run.lookups.cpu_begin_ns = begun_cpu_ns
     stack.callback(run.lookups.abort)
     run.warnings += setup.warnings
-    least_ns = min(options.duration_ns, _LEAST_LOOKUPS_NS)
+    least_ns = min(options.duration_ns, max(_LEAST_LOOKUPS_NS, options.duration_ns // 2))
     run.until_ns = max(run.until_ns, time.monotonic_ns() + least_ns)
     run.sampling.charge()  # before the first window is granted what samples left
     run.sampler.drain()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,6 +35,7 @@ _SHORT_KINDS = ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies")
 _SHORT_SEARCHES = ("hit", "miss", "scan", "weak")
 _SAMPLES = 100
 _THREADS = 7
+_LOOKS = 3
 
 
 def check_counts(place: Place) -> str:
@@ -90,10 +92,12 @@ def check_asterisk_stacks(place: Place) -> str:
             stacks = sample(one, (tid,), _SAMPLES).stacks
         # The leaf runs a hundred thousand steps before it is called again.
         program = target.root / tree.BINARY
-        (_, *callers) = gdb_frames(tid, place.folder, program, target.root)
+        seen = [gdb_frames(tid, place.folder, program, target.root) for _ in range(_LOOKS)]
     finally:
         target.groundtruth("unpark")
-    expected = tuple(address for address, _ in callers)
+    # It is in other code in between, now and then.
+    callers = Counter(tuple(address for address, _ in frames[1:]) for frames in seen)
+    ((expected, _),) = callers.most_common(1)
     right = sum(stack.frames[1:] == expected for stack in stacks)
     assert right >= WHOLE_RATIO * len(stacks), f"{right} of {len(stacks)}"
     return f"{right} of {len(stacks)}"
