@@ -41,7 +41,7 @@ def calls(
     """
     end = code[-1].end if code else 0
     labels = {i.target for i in code if i.flow in (Flow.JUMP, Flow.BRANCH)} if strict else set()
-    state = _State()
+    state = State()
     for instruction in code:
         if instruction.address in labels:
             state.forget_values()
@@ -63,10 +63,11 @@ def _leaves_function(instruction: Instruction, start: int, end: int) -> bool:
     return instruction.flow is Flow.JUMP and target is not None and not start <= target < end
 
 
-class _State:
+class State:
     """Known values of registers and stack slots; slots count from rsp at the function's entry."""
 
     def __init__(self) -> None:
+        """Know nothing but where the stack begins."""
         self._registers: dict[int, int] = {}
         self._slots: dict[int, int] = {}
         self._depth: int | None = 0
@@ -81,13 +82,42 @@ class _State:
         return self._slots.get(self._depth + pushed + 8 * (position - len(ARGUMENTS)))
 
     def forget_values(self) -> None:
+        """Forget all but where the stack is."""
         self._registers.clear()
         self._slots.clear()
 
+    def copy(self) -> State:
+        """Return a state of its own with the same values."""
+        made = State()
+        made._registers, made._depth = self._registers.copy(), self._depth
+        made._slots = self._slots.copy()
+        return made
+
+    def keep_common(self, other: State) -> bool:
+        """Forget what another path to the same instruction does not agree to; return whether any.
+
+        The stack pointer is the same on both, wherever they began to count.
+        """
+        here, there = self._depth or 0, other._depth or 0
+        moved = {slot - there + here: value for slot, value in other._slots.items()}
+        registers = dict(self._registers.items() & other._registers.items())
+        slots = dict(self._slots.items() & moved.items())
+        is_less = len(registers) < len(self._registers) or len(slots) < len(self._slots)
+        self._registers, self._slots = registers, slots
+        return is_less
+
+    def count_anew(self) -> None:
+        """Where the stack pointer is no longer known, begin to count slots from where it is."""
+        if self._depth is None:
+            self._slots.clear()
+            self._depth = 0
+
     def arrive(self, address: int) -> None:
+        """Take the stack pointer over from a jump to an address."""
         self._depth = self._depths.get(address, self._depth)
 
     def step(self, instruction: Instruction) -> None:
+        """Follow one instruction."""
         flow, target = instruction.flow, instruction.target
         if flow in (Flow.JUMP, Flow.BRANCH) and target is not None and self._depth is not None:
             self._depths.setdefault(target, self._depth)
