@@ -262,4 +262,5 @@ def recording() -> r.Recording:
         probes=(r.Probe("__ao2_find", "asterisk+0x6db44", "push rbp", "first emulated"),),
         cost=r.Cost(0.01, 1_000, 2_900, 720, 10_600),
         warnings=("kernel symbols are hidden",),
+        operations=(r.Operation("ao2_find", 1, 0, (0,)), r.Operation("ao2_link", 0, 3, (1, 2))),
     )

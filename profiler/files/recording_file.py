@@ -118,6 +118,9 @@ def _problems(recording: Recording) -> Iterator[str]:
     for name, quantity in _estimates(recording):
         if quantity < 0:
             yield f"{name}: is below zero"
+    counted = [stack for operation in recording.operations or () for stack in operation.stacks]
+    if len(counted) != len(set(counted)):
+        yield "operations.stacks: one stack is in several"
     for group in recording.lookups:
         for name in ("comparisons", "sort_calls", "duration_ns"):
             if problem := _distribution_problem(getattr(group, name)):
@@ -165,6 +168,11 @@ def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:
     for group in recording.lookups:
         yield "lookups.container", group.container, container_count
         yield "lookups.call_site", group.call_site, len(recording.call_sites)
+    for operation in recording.operations or ():
+        yield "operations.call_site", operation.call_site, len(recording.call_sites)
+        yield "operations.frame", operation.frame, frame_count
+        for index in operation.stacks:
+            yield "operations.stacks", index, stack_count
     for weighted in recording.lookup_stacks:
         yield "lookup_stacks.stack", weighted.stack, stack_count
         yield "lookup_stacks.container", weighted.container, container_count

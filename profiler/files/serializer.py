@@ -2,7 +2,8 @@
 
 A dataclass becomes an object with one member per field, in the order of the fields; a tuple becomes
 a list, an enum its value. Read are int, float, bool, str, `X | None`, tuple[X, ...], tuple[X, Y]
-and dataclasses, exactly as they are written; a mismatch names the field.
+and dataclasses, exactly as they are written; a mismatch names the field. A field with a default
+may be missing: it is younger than the file.
 """
 
 from __future__ import annotations
@@ -89,16 +90,21 @@ def _object_decoder(kind: Any) -> Callable[[Json], Any]:
     hints = typing.get_type_hints(kind)
     fields = tuple((name, _decoder(hints[name])) for name in _field_names(kind))
     names = frozenset(hints)
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(kind)
+        if field.default is not dataclasses.MISSING
+    }
 
     def read(value: Json) -> Any:
         if not isinstance(value, dict):
             raise MismatchError(f"is {_shown(value)}, not an object")
-        if value.keys() != names:
-            raise MismatchError(_wrong_names(value.keys(), names))
+        if value.keys() != names and not names - defaults.keys() <= value.keys() <= names:
+            raise MismatchError(_wrong_names(value.keys(), names - defaults.keys(), names))
         done: list[Any] = []
         try:
             for name, read_field in fields:
-                done.append(read_field(value[name]))
+                done.append(read_field(value[name]) if name in value else defaults[name])
         except MismatchError as error:
             raise error.inside(f".{fields[len(done)][0]}") from None
         return kind(*done)
@@ -106,10 +112,10 @@ def _object_decoder(kind: Any) -> Callable[[Json], Any]:
     return read
 
 
-def _wrong_names(found: Set[str], wanted: Set[str]) -> str:
-    if missing := wanted - found:
+def _wrong_names(found: Set[str], needed: Set[str], known: Set[str]) -> str:
+    if missing := needed - found:
         return f"misses field {min(missing)!r}"
-    return f"has an unknown field {min(found - wanted)[:40]!r}"
+    return f"has an unknown field {min(found - known)[:40]!r}"
 
 
 def _list_decoder(readers: list[Callable[[Json], Any]], is_open: bool) -> Callable[[Json], Any]:

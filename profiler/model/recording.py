@@ -158,7 +158,10 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
-    """Source place of a lookup, from the arguments of the call; `file` is None on Asterisk 13."""
+    """Source place of a container operation, from the arguments of the call.
+
+    `file` is None on Asterisk 13, and `line` where several places share one call in the code.
+    """
 
     file: str | None
     line: int | None
@@ -217,6 +220,20 @@ class LookupStack:
     container: int
     lookups: float
     comparisons: float
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Samples that were inside one container operation, called from one place in the code.
+
+    Each stack belongs to one operation at most: to the innermost that Asterisk's container code did
+    not call itself.
+    """
+
+    name: str  # ao2_find, ao2_link, ...
+    call_site: int  # index into Recording.call_sites
+    frame: int  # the call, index into Recording.frames
+    stacks: tuple[int, ...]  # indices into Recording.stacks, ascending
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,3 +299,4 @@ class Recording:
     probes: tuple[Probe, ...]
     cost: Cost
     warnings: tuple[str, ...]
+    operations: tuple[Operation, ...] | None = None  # None: nobody looked for them

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from profiler.asterisk.container_calls import ContainerCalls
 from profiler.background import Background
 from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.debug_files import OpenFile, SymbolDirectory
@@ -58,6 +59,7 @@ class NamingSession:
         self._files: list[CodeFile] = []
         self._sources: list[list[TableSource]] = []
         self._names: dict[int, Symbolizer] = {}
+        self._calls: dict[int, ContainerCalls] = {}
         self._unreadable: dict[int, str] = {}
         self._kernel_names: Background[Kallsyms | None] | None = None
 
@@ -101,6 +103,16 @@ class NamingSession:
         the call may be the last instruction of its function.
         """
         return tuple(self._frame(address) for address in addresses)
+
+    def calls_at(self, address: int) -> tuple[ContainerCalls, int] | None:
+        """Return the calls of the file that is mapped at an address, and the address inside it."""
+        loaded = self._code.at(address)
+        number = None if loaded is None else self._numbers.get(id(loaded.file))
+        if loaded is None or loaded.bias is None or number is None:
+            return None
+        if number not in self._calls:
+            self._calls[number] = ContainerCalls(self._files[number].elf, self._functions(number))
+        return self._calls[number], address - loaded.bias
 
     def path(self, address: int) -> str | None:
         """Return the path of what is, or was, mapped at an address."""

@@ -7,7 +7,9 @@ from profiler.asterisk.find import FoundTarget
 from profiler.model import recording as rec
 from profiler.model.observed import Observed, ObservedLookups
 from profiler.names.session import NamingSession
+from profiler.record.call_sites import CallSites
 from profiler.record.lookup_groups import LookupGroups
+from profiler.record.operations import SampledOperations
 from profiler.record.preparation import Options
 from profiler.record.stacks import StackIndex
 from profiler.record.warnings import run_warnings
@@ -44,8 +46,10 @@ def assemble(
         stack = frames.stack(key)
         if stack is not None:
             samples.append(rec.Sample(time_ns, tid, stack))
-    lookups = LookupGroups(observed.lookups, frames) if observed.lookups else None
     names.pin()
+    sites = CallSites(names, observed.lookups)
+    operations = SampledOperations(samples, frames, sites, names) if options.user_frames else None
+    lookups = LookupGroups(observed.lookups, frames, sites) if observed.lookups else None
     named = names.frames(frames.addresses)
     return rec.Recording(
         schema=rec.SCHEMA,
@@ -64,7 +68,7 @@ def assemble(
         threads=observed.account.threads,
         sockets=observed.sockets,
         containers=lookups.containers if lookups else (),
-        call_sites=lookups.call_sites if lookups else (),
+        call_sites=sites.sites,
         lookups=lookups.groups if lookups else (),
         lookup_stacks=lookups.stacks if lookups else (),
         lookup_accounting=_lookup_accounting(observed.lookups),
@@ -76,6 +80,7 @@ def assemble(
             *run_warnings(observed, options.frequency_hz, options.budget_ratio, frames.ended_in),
             *names.problems(),
         ),
+        operations=operations.recorded if operations else None,
     )
 
 

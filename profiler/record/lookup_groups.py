@@ -1,4 +1,4 @@
-"""Containers, call sites and lookup groups of a recording, with their indexes."""
+"""Containers and lookup groups of a recording, with their indexes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from profiler.asterisk.abi import ENTRY_FUNCTIONS
 from profiler.estimate.totals import estimate_totals
 from profiler.model import recording as rec
 from profiler.model.observed import ContainerKey, ObservedContainer, ObservedLookups
+from profiler.record.call_sites import CallSites
 from profiler.record.stacks import StackIndex
 from profiler.wire.lookups import Group, GroupKey, Kind, Metric, Verdict, slot_range
 
@@ -20,12 +21,12 @@ _KINDS = {Kind.HASH: "hash", Kind.RBTREE: "rbtree", Kind.UNKNOWN: "unknown"}
 
 
 class LookupGroups:
-    """Containers, call sites and groups with their indexes."""
+    """Containers and groups with their indexes."""
 
-    def __init__(self, observed: ObservedLookups, frames: StackIndex) -> None:
+    def __init__(self, observed: ObservedLookups, frames: StackIndex, sites: CallSites) -> None:
         self._observed = observed
         self._frames = frames
-        self._sites: dict[rec.CallSite, int] = {}
+        self._sites = sites
         self._totals = estimate_totals(
             observed.windows, observed.groups, observed.cpu_begin_ns, observed.cpu_end_ns
         )
@@ -35,7 +36,6 @@ class LookupGroups:
             self._container(key, first, last) for key, (first, last) in ends.items()
         )
         self.groups = tuple(self._group(key, group) for key, group in observed.groups.items())
-        self.call_sites = tuple(self._sites)
         self.stacks = tuple(self._stacks())
 
     def _container(self, key: ContainerKey, first: int, last: int) -> rec.Container:
@@ -59,15 +59,6 @@ class LookupGroups:
     def _function(self, address: int | None) -> int | None:
         return None if address is None else self._frames.frame(address)
 
-    def _call_site(self, key: GroupKey) -> int:
-        if key.file:
-            file = self._observed.texts.get(key.file)
-            function = self._observed.texts.get(key.function)
-            site = rec.CallSite(file, key.line, function or f"{key.function:#x}")
-        else:
-            site = rec.CallSite(None, None, f"{key.function:#x}")
-        return self._sites.setdefault(site, len(self._sites))
-
     def _group(self, key: GroupKey, group: Group) -> rec.LookupGroup:
         verdicts = dict(zip(Verdict, group.verdicts, strict=True))
         measured = sum(group.verdicts)
@@ -77,7 +68,7 @@ class LookupGroups:
         found = self._totals[key]
         return rec.LookupGroup(
             container=self._container_index[key.container, key.comparator],
-            call_site=self._call_site(key),
+            call_site=self._sites.index(self._sites.of_key(key)),
             entry=ENTRY_FUNCTIONS[key.entry],
             flags=key.flags,
             measured=measured,

@@ -22,12 +22,14 @@ class Outer:
     name: str | None
     inner: tuple[Inner, ...]
     is_known: bool
+    added: int | None = 7  # since some files were written
 
 
 SHOWN: dict[str, Json] = {
     "name": None,
     "inner": [{"numbers": [1, 2], "pair": ["x", 0.5]}],
     "is_known": True,
+    "added": 7,
 }
 VALUE = Outer(None, (Inner((1, 2), ("x", 0.5)),), True)
 
@@ -38,6 +40,12 @@ def test_dataclasses_become_objects_and_tuples_lists() -> None:
 
 def test_what_was_written_is_read_back() -> None:
     assert decode(Outer, SHOWN) == VALUE
+
+
+def test_a_field_that_is_younger_than_the_file_has_its_default() -> None:
+    older = {name: value for name, value in SHOWN.items() if name != "added"}
+    assert decode(Outer, older) == VALUE
+    assert decode(Outer, SHOWN | {"added": None}).added is None
 
 
 @settings(max_examples=60)

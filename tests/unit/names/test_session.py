@@ -82,3 +82,12 @@ def test_damaged_call_frames_end_no_run_and_are_reported(module: Path) -> None:
     assert problem.startswith(
         "/usr/lib/module.so: function boundaries are unreadable: entry at 0x0 "
     )
+
+
+def test_calls_are_those_of_the_file_at_the_address(module: Path) -> None:
+    session = session_with(module.with_suffix(".stripped"), "/usr/lib/module.so")
+    start = symbols_of(module)["load_module"]
+    calls, offset = session.calls_at(LOADED_AT + start) or (None, 0)
+    assert calls is not None and offset == start
+    assert session.calls_at(LOADED_AT + start + 1) == (calls, start + 1)
+    assert session.calls_at(0x10) is None

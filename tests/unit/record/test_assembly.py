@@ -22,6 +22,7 @@ NAMES: Any = SimpleNamespace(
     path=lambda _: None,
     kernel_function=lambda _: None,
     pin=lambda: None,
+    calls_at=lambda _: None,
     frames=tuple,
     files=lambda: (),
     problems=lambda: ("no symbols",),
