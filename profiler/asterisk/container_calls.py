@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from profiler.asterisk.caller_signatures import CALLER_SIGNATURES, Signature
 from profiler.binary.argument_flow import arguments_at
@@ -48,6 +48,14 @@ class SourcePlace:
     line: int | None
     function: str | None
 
+    @property
+    def is_in_containers(self) -> bool:
+        """Return whether it is in the code that containers themselves are made of."""
+        return (self.file or "").rpartition("/")[2].startswith("astobj2")
+
+
+UNKNOWN_PLACE = SourcePlace(None, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class NamedCall:
@@ -57,6 +65,7 @@ class NamedCall:
     callee: str
 
 
+@lru_cache(maxsize=1 << 14)
 def operation_name(function: str | None) -> str | None:
     """Return the operation that an exported function is, as the API calls it; None: it is none."""
     name = (function or "").removesuffix(_DEBUG).lstrip("_")
@@ -111,7 +120,7 @@ class ContainerCalls:
         function = self._image.function(call.address) if signature is not None else None
         code = self._image.instructions(function) if function is not None else None
         if signature is None or code is None:
-            return SourcePlace(None, None, None)
+            return UNKNOWN_PLACE
         values = arguments_at(code, call.address, signature.positions)
         file, line = values.get(signature.file), values.get(signature.line)
         return SourcePlace(

@@ -39,26 +39,29 @@ class CallSites:
     def of_key(self, key: GroupKey) -> rec.CallSite:
         """Return the place that a measured lookup was called from."""
         if not key.file:
-            return rec.CallSite(None, None, self._caller(key.function))
+            return rec.CallSite(None, None, self._caller(key.function - 1))
         function = self._texts.get(key.function) or f"{key.function:#x}"
         return rec.CallSite(self._texts.get(key.file), key.line, function)
 
-    def of_call(self, return_address: int, place: SourcePlace) -> rec.CallSite:
-        """Return the place of a call that a sample met, by what the code around it shows."""
+    def of_call(self, address: int, place: SourcePlace) -> rec.CallSite:
+        """Return the place of the call around an address, by what the code there shows."""
         if place.file is not None and place.line is not None:
             known = self._by_line.get((place.file, place.line))
             if known is not None and place.function in (None, known.function):
                 return known
-        function = place.function or self._caller(return_address)
+        function = place.function or self._caller(address)
         return rec.CallSite(place.file, place.line if place.file else None, function)
 
-    def _caller(self, return_address: int) -> str:
-        """Return the name of the function that holds a call, else where it begins in its file."""
-        (frame,) = self._names.frames((return_address - 1,))
+    def _caller(self, address: int) -> str:
+        """Return the name of the function that holds an address, else where it begins in its file.
+
+        Asterisk 13 passes no place: of its lookups the return address is known.
+        """
+        (frame,) = self._names.frames((address,))
         if frame.symbol:
             return frame.symbol
-        path = self._names.path(return_address - 1)
+        path = self._names.path(address)
         if path is None or frame.offset is None:
-            return f"{return_address:#x}"
+            return f"{address:#x}"
         start = frame.offset if frame.function_offset is None else frame.function_offset
         return f"{path.rpartition('/')[2]}+{start:#x}"
