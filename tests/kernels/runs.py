@@ -21,7 +21,7 @@ from tests.live.outside import changed_code, leftovers
 from tests.live.running import LIMIT_S, REPOSITORY, Result, profile, run, started
 
 _REGISTERS_HZ = 5.0  # an emulated Asterisk answers some twenty
-_STORY_S, _VERIFY_S = 20.0, 5.0
+_STORY_S, _VERIFY_S = 40.0, 20.0
 _LONG_S = 600.0  # no run here lasts so long
 _GONE_S = 60.0
 
