@@ -7,11 +7,12 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 from profiler.files.recording_file import read_recording
+from profiler.findings.ranking import find
 from profiler.model import profile as p
 from profiler.model import recording as r
 from profiler.report import distributions
 from profiler.report.aggregate import aggregate
-from profiler.report.findings import find
+from profiler.report.thread_groups import thread_groups
 
 SECOND_NS = 1_000_000_000
 START_NS = 7_200 * SECOND_NS
@@ -91,10 +92,18 @@ def field_story() -> p.Profile:
         unnamed_frames_ratio=0.021,
         samples=samples,
         threads=tuple(replace(one, samples=counts[one.tid]) for one in stored.threads),
+        thread_groups=tuple(
+            replace(group, samples=counts[group.tids[0]]) for group in stored.thread_groups
+        ),
         containers=_field_containers(*stored.containers),
         warnings=(),
     )
     return replace(story, findings=find(story))
+
+
+def with_threads(profile: p.Profile, *threads: p.Thread) -> p.Profile:
+    """Put other threads, without paths, in the place of a profile's."""
+    return replace(profile, threads=threads, thread_groups=thread_groups(threads))
 
 
 def _field_containers(worst: p.ContainerUse, dialogs: p.ContainerUse) -> tuple[p.ContainerUse, ...]:
@@ -129,6 +138,44 @@ def _field_samples() -> tuple[r.Sample, ...]:
     return tuple(r.Sample(START_NS + at, tid, stack) for tid, stack, at in rows)
 
 
+def looking_up(
+    search: p.Search, compared: int, lookups: float = 1_000, mean_ns: int = 100_000
+) -> p.CallSiteUse:
+    """Return a call site of ten lookups a ms, which compare this often and take so long."""
+    return p.CallSiteUse(
+        file="main.c",
+        line=7,
+        function="asks",
+        entry="__ao2_find",
+        search=search,
+        measured=100,
+        estimated_total=lookups,
+        estimated_low=lookups / 2,
+        hit_ratio=0.5,
+        comparisons=quantiles({(compared, compared + 1): 100}),
+        sort_calls=quantiles({}),
+        duration_ns=quantiles({(mean_ns, mean_ns + 1): 100}),
+    )
+
+
+def looked_up(*sites: p.CallSiteUse, **changes: object) -> p.ContainerUse:
+    """Return a hash container of 7 buckets that these call sites search."""
+    model = field_story().containers[0]
+    known = replace(
+        model,
+        kind="hash",
+        name="things",
+        buckets=7,
+        elements_start=7_000,
+        elements_end=7_000,
+        lookups=replace(model.lookups, hit_ratio=0.5, estimated_total=1_000.0),
+        comparisons=sites[0].comparisons,
+        estimated_duration_ns=sum(s.total_or_bound * (s.duration_ns.mean or 0) for s in sites),
+        call_sites=sites,
+    )
+    return replace(known, **changes)  # type: ignore[arg-type]
+
+
 HOSTILE_NAME = "<script>alert('x')</script>;\"&amp;\n\r\t\x00\x1b[31m\u202e\udc80]]>"
 LONG_NAME = "very_long_name_" * 700  # 10,500 characters
 
@@ -136,6 +183,10 @@ LONG_NAME = "very_long_name_" * 700  # 10,500 characters
 def hostile() -> p.Profile:
     """Losses, truncated stacks, contradictions, and names that try to break out of every format."""
     story = field_story()
+    threads = (
+        replace(story.threads[0], name=HOSTILE_NAME, role=None),
+        replace(story.threads[1], role=LONG_NAME),
+    )
     worst = story.containers[0]
     site = replace(
         worst.call_sites[0],
@@ -163,9 +214,10 @@ def hostile() -> p.Profile:
             p.NamedStack((), 0, HOSTILE_NAME),
             *story.stacks[3:],
         ),
-        threads=(
-            replace(story.threads[0], name=HOSTILE_NAME, role=None),
-            replace(story.threads[1], role=LONG_NAME),
+        threads=threads,
+        thread_groups=tuple(
+            replace(group, paths=(p.ThreadPath((HOSTILE_NAME, LONG_NAME), 0.62, True, 0.9),))
+            for group in thread_groups(threads)
         ),
         sockets=(replace(story.sockets[0], local=HOSTILE_NAME),),
         containers=(

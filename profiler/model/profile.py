@@ -69,6 +69,54 @@ class Thread:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadPath:
+    """A way through the code that takes much of a thread's CPU time: frames that tell it.
+
+    A frame calls the next, directly or through others. The last one stands for what it calls, too.
+    `is_rest`: without what other paths of the thread have of it already.
+    """
+
+    frames: tuple[str, ...]  # outermost first
+    ratio: float  # of the samples of the thread or thread group
+    is_rest: bool = False
+    # Share of the samples in the system calls that wait, and in what calls them, if these threads
+    # never sleep in them.
+    busy_loop_ratio: float | None = None
+
+    @property
+    def label(self) -> str:
+        """In words: "bridge_channel_wait > poll (busy loop: 90 % of the time in ...)"."""
+        frames = " > ".join(self.frames) + (" and other calls" if self.is_rest else "")
+        if self.busy_loop_ratio is None:
+            return frames
+        share = f"{self.busy_loop_ratio * 100:.0f} %"
+        return f"{frames} (busy loop: {share} of the time in {self.frames[-1]} and its callers)"
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadGroup:
+    """One thread, or several that run the same and use about as much each; numbers are sums."""
+
+    tids: tuple[int, ...]  # busiest first
+    title: str  # what they run, else what they are called
+    name: str  # that the kernel knows them by
+    cpu_ratio: float
+    run_delay_ratio: float | None  # None if it is known of none
+    samples: int
+    paths: tuple[ThreadPath, ...] = ()  # heaviest first
+
+    @property
+    def is_many(self) -> bool:
+        """Return whether these are several threads."""
+        return len(self.tids) > 1
+
+    @property
+    def runnable_ratio(self) -> float:
+        """For how much of the window each of them ran or was ready to, on average."""
+        return (self.cpu_ratio + (self.run_delay_ratio or 0.0)) / len(self.tids)
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """Chain lengths over all buckets of a container, empty buckets included."""
 
@@ -168,6 +216,16 @@ class ContainerUse:
         return self.name or f"{self.kind} at {self.address:#x}"
 
 
+class Severity(Enum):
+    """What a finding means for who makes calls, worst first."""
+
+    LOST = "lost"  # calls, registrations or packets are being lost
+    CPU = "cpu"  # CPU time is burnt
+    WAITING = "waiting"  # something waits, and nothing is lost yet
+    GROWING = "growing"  # something grows, and costs already
+    NOTE = "note"  # worth knowing, and no problem yet
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that the operator should know, worst first."""
@@ -178,6 +236,7 @@ class Finding:
     evidence: tuple[str, ...]
     cpu_ratio: float | None
     advice: str
+    severity: Severity = Severity.CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,3 +288,4 @@ class Profile:
     probe_windows: tuple[ProbeWindow, ...]
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
+    thread_groups: tuple[ThreadGroup, ...] = ()  # every thread in one of them, busiest first

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from profiler.model.profile import Profile
+from profiler.model.profile import Profile, Severity, ThreadGroup
 from profiler.renderers import flamegraph, numbers, quality
 from profiler.renderers.flamegraph import Graph, comparison_graph, read_asset, sample_graph
 from profiler.renderers.labels import (
@@ -22,7 +22,6 @@ from profiler.renderers.labels import (
 )
 from profiler.renderers.lookup_html import call_sites, containers, growth, histograms
 from profiler.renderers.markup import Markup, element, section, share_bar, table, text, two_lines
-from profiler.renderers.thread_groups import ThreadGroup, thread_groups
 from profiler.renderers.uses import all_lookups
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -72,8 +71,8 @@ def _header(profile: Profile) -> Markup:
 def _tiles(profile: Profile) -> Markup:
     """Return the few numbers that come first."""
     shown = []
-    if profile.threads:
-        busiest = thread_groups(profile)[0]
+    if profile.thread_groups:
+        busiest = profile.thread_groups[0]
         who = f"{len(busiest.tids):,} threads" if busiest.is_many else "the busiest thread"
         shown.append((numbers.percent(busiest.cpu_ratio), f"CPU of {who}, {busiest.title}"))
     if profile.containers:
@@ -99,7 +98,8 @@ def _findings(profile: Profile) -> Markup:
         title = element("h3", f"{finding.rank}. {finding.title}")
         evidence = [element("p", line) for line in finding.evidence]
         advice = element("p", finding.advice, kind="advice")
-        cards.append(element("div", title, *evidence, advice, kind="finding"))
+        kind = "finding note" if finding.severity is Severity.NOTE else "finding"
+        cards.append(element("div", title, *evidence, advice, kind=kind))
     if not cards:
         words, kind = without_findings(profile)
         cards = [element("p", words, kind=kind)]
@@ -112,17 +112,20 @@ def _warnings(profile: Profile) -> Markup:
 
 
 def _threads(profile: Profile) -> Markup:
-    groups = thread_groups(profile)
+    groups = profile.thread_groups
     rows = [
         (
-            two_lines(group.title, _which(group)),
+            Markup(two_lines(group.title, _which(group)) + _paths(group)),
             share_bar(group.cpu_ratio),
             numbers.percent_cell(group.run_delay_ratio),
             f"{group.samples:,}",
         )
         for group in groups
     ]
-    explanation = "CPU time over the window; waiting means ready to run, but not on a CPU."
+    explanation = (
+        "CPU time over the window; waiting means ready to run, but not on a CPU. Below a thread: "
+        "its heaviest paths, as shares of its samples. a > b: a calls b, perhaps through others."
+    )
     if any(group.run_delay_ratio is None for group in groups):
         explanation += f" {numbers.UNKNOWN}: not known."
     return section(
@@ -134,8 +137,16 @@ def _threads(profile: Profile) -> Markup:
 
 def _which(group: ThreadGroup) -> str:
     if group.is_many:
-        return f"{group.name}, {len(group.tids):,} threads of less than 1 % each"
+        return f"{group.name}, {len(group.tids):,} threads"
     return f"{group.name}, tid {group.tids[0]}"
+
+
+def _paths(group: ThreadGroup) -> Markup:
+    lines = [
+        element("small", f"{numbers.percent(path.ratio)}  {path.label}", kind="path")
+        for path in group.paths
+    ]
+    return Markup("".join(lines))
 
 
 def _sockets(profile: Profile) -> Markup:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from profiler.model.profile import Profile
+from profiler.model.profile import Finding, Profile, Severity, ThreadGroup
 from profiler.renderers import lookup_text, numbers, quality
 from profiler.renderers.labels import (
     clip,
@@ -19,11 +19,11 @@ from profiler.renderers.labels import (
     without_findings,
 )
 from profiler.renderers.lines import WIDTH, Line, heading, table, wrapped
-from profiler.renderers.thread_groups import thread_groups
 from profiler.renderers.uses import growth
 
 _ROWS_MAX = 10
 _FINDINGS_MAX = 5
+_PATHS_RATIO = 0.1  # of the process's CPU time: threads that use less are shown without paths
 _STYLES = {"heading": "bold", "bad": "bold red", "good": "green", "dim": "dim"}
 _ASCII = str.maketrans({"█": "#", "±": "+/-", "…": "~", "×": "x"} | dict.fromkeys("▏▎▍▌▋▊▉", "|"))
 
@@ -82,12 +82,16 @@ def _findings(profile: Profile) -> list[Line]:
     if not profile.findings:
         return lines + wrapped("  ", *without_findings(profile))
     for finding in profile.findings[:_FINDINGS_MAX]:
-        lines += wrapped(f"{finding.rank:>2}. ", clip(finding.title, 300), "bad")
+        lines += wrapped(f"{finding.rank:>2}. ", clip(finding.title, 300), _style(finding))
         for evidence in finding.evidence:
             lines += wrapped("    ", clip(evidence, 300))
         lines += wrapped("    -> ", clip(finding.advice, 300))
     left_out = len(profile.findings) - _FINDINGS_MAX
     return lines + ([Line(f"    and {left_out} more in report.html")] if left_out > 0 else [])
+
+
+def _style(finding: Finding) -> str:
+    return "" if finding.severity is Severity.NOTE else "bad"
 
 
 def _warnings(profile: Profile) -> list[Line]:
@@ -101,8 +105,7 @@ def _threads(profile: Profile) -> list[Line]:
     lines = heading("HOT THREADS", "CPU over the window, waits = ready but waiting for a CPU")
     if not profile.threads:
         return [*lines, Line("  No thread ran.", "dim")]
-    groups = thread_groups(profile)
-    shown, rest = groups[:_ROWS_MAX], groups[_ROWS_MAX:]
+    shown, rest = profile.thread_groups[:_ROWS_MAX], profile.thread_groups[_ROWS_MAX:]
     rows = [
         (
             group.title,
@@ -114,16 +117,32 @@ def _threads(profile: Profile) -> list[Line]:
         )
         for group in shown
     ]
-    lines += table(("thread", "name", "tid", "CPU", "waits", "samples"), rows)
+    titles, *cells = table(("thread", "name", "tid", "CPU", "waits", "samples"), rows)
+    lines.append(titles)
+    least_ratio = _PATHS_RATIO * sum(group.cpu_ratio for group in profile.thread_groups)
+    for group, row in zip(shown, cells, strict=True):
+        lines.append(row)
+        lines += _paths(group) if group.cpu_ratio >= least_ratio else []
     if rest:
         count = sum(len(group.tids) for group in rest)
         share = numbers.percent(sum(group.cpu_ratio for group in rest))
         lines.append(Line(f"  and {count:,} more, together {share}", "dim"))
     if any(group.is_many for group in shown):
-        lines.append(Line("  ×N: threads that run the same, less than 1 % each", "dim"))
+        lines.append(Line("  ×N: threads that run the same", "dim"))
+    if any(group.paths and group.cpu_ratio >= least_ratio for group in shown):
+        words = "below a thread: shares of its samples; a > b: a calls b, also through others"
+        lines.append(Line(f"  {words}", "dim"))
     if any(group.run_delay_ratio is None for group in shown):
         lines.append(Line("  ?: not known", "dim"))
     return lines
+
+
+def _paths(group: ThreadGroup) -> list[Line]:
+    return [
+        line
+        for path in group.paths
+        for line in wrapped(f"    {numbers.percent(path.ratio):>5}  ", clip(path.label, 300))
+    ]
 
 
 def _sockets(profile: Profile) -> list[Line]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
+from profiler.findings.ranking import find
 from profiler.model import profile as prof
 from profiler.model.recording import Container, Distribution, LookupGroup, Recording, Stack
 from profiler.report.asterisk_words import container_name, search_of
@@ -19,8 +20,9 @@ from profiler.report.distributions import (
     quantiles,
     time_resolution_ns,
 )
-from profiler.report.findings import find
 from profiler.report.frame_names import frame_names
+from profiler.report.thread_groups import thread_groups
+from profiler.report.thread_paths import with_paths
 from profiler.report.thread_roles import thread_roles
 
 
@@ -28,6 +30,7 @@ def aggregate(recording: Recording) -> prof.Profile:
     """Return the profile of a recording."""
     names = frame_names(recording)
     containers, position = _containers(recording, names)
+    threads = _threads(recording)
     profile = prof.Profile(
         schema=prof.SCHEMA,
         tool_version=recording.tool_version,
@@ -52,7 +55,8 @@ def aggregate(recording: Recording) -> prof.Profile:
             for stack in recording.lookup_stacks
             if stack.container in position
         ),
-        threads=_threads(recording),
+        threads=threads,
+        thread_groups=with_paths(recording, names, thread_groups(threads)),
         sockets=recording.sockets,
         containers=containers,
         probe_windows=recording.probe_windows,

@@ -15,6 +15,11 @@ def search_of(entry: str, flags: int) -> Search:
     return _SEARCHES.get(flags & OBJ_SEARCH_MASK, Search.UNKNOWN)
 
 
+# Functions of containers whose callers tell the story: what they call is the container's own code.
+CONTAINER_FUNCTIONS = frozenset(
+    ("__ao2_find", "__ao2_weakproxy_find", "__ao2_link", "__ao2_unlink", "__ao2_iterator_next")
+)
+
 # What the containers hold that one source file of Asterisk keeps to itself.
 _CONTAINERS_OF_FILES = {
     "app_queue.c": "queues and members",

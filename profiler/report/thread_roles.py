@@ -17,8 +17,7 @@ _C_LIBRARIES = ("libc.so", "libc-2", "libpthread", "ld-linux", "ld-musl", "ld-2"
 
 def thread_roles(recording: Recording) -> dict[int, str]:
     """Return what each sampled thread runs, e.g. "do_monitor (chan_sip.so)", by tid."""
-    in_c_library = tuple(file_name(file.path).startswith(_C_LIBRARIES) for file in recording.files)
-    own = tuple(_is_own(frame, in_c_library) for frame in recording.frames)
+    own = own_frames(recording)
     starts = [_start_frame(stack, own) for stack in recording.stacks]
     seen: dict[int, Counter[int]] = {}
     counts = Counter((sample.tid, sample.stack) for sample in recording.samples)
@@ -27,6 +26,12 @@ def thread_roles(recording: Recording) -> dict[int, str]:
         if start is not None:
             seen.setdefault(tid, Counter())[start] += count
     return {tid: _role(recording, found.most_common(1)[0][0]) for tid, found in seen.items()}
+
+
+def own_frames(recording: Recording) -> tuple[bool, ...]:
+    """Return whether each frame is the target's own: not the C library's, no wrapper of a start."""
+    in_c_library = tuple(file_name(file.path).startswith(_C_LIBRARIES) for file in recording.files)
+    return tuple(_is_own(frame, in_c_library) for frame in recording.frames)
 
 
 def _is_own(frame: Frame, in_c_library: tuple[bool, ...]) -> bool:

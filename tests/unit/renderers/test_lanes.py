@@ -34,7 +34,9 @@ def test_threads_that_run_the_same_and_little_share_a_lane() -> None:
     story = examples.field_story()
     calls = [replace(story.threads[2], tid=tid, role="pbx_thread") for tid in (5_000, 5_001)]
     samples = [replace(story.samples[0], tid=tid) for tid in (5_000, 5_001, 5_001, 9_999)]
-    with_calls = replace(story, threads=(*story.threads, *calls), samples=tuple(samples))
+    with_calls = replace(
+        examples.with_threads(story, *story.threads, *calls), samples=tuple(samples)
+    )
     assert [(lane.label, lane.weight) for lane in sample_lanes(with_calls)] == [
         ("pbx_thread (2 threads)", 3),
         ("thread (9999)", 1),

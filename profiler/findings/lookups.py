@@ -1,4 +1,4 @@
-"""What an operator should know about a profile, worst first. Pure: rules over numbers.
+"""Lookups in containers that take much time, and why. Pure.
 
 Each rule names its evidence, so that nobody has to believe it. The thresholds below only decide
 what is worth a line.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from profiler.model.profile import CallSiteUse, ContainerUse, Finding, Profile, Search, Thread
-from profiler.model.recording import Socket
+from profiler.findings.growth import grown
+from profiler.findings.wording import percent, seconds
+from profiler.model.profile import CallSiteUse, ContainerUse, Finding, Profile, Search
 
 _LEAST_CPU_RATIO = 0.005  # below half a per cent of one CPU a container is no problem
 _LONG_CHAIN = 50  # comparisons; a well-sized hash container needs a few
@@ -20,33 +20,15 @@ _WANTED_CHAIN = 5
 _STILL_THERE = 0.9
 _SCAN_COMPARISONS = 50
 _MISS_RATIO = 0.9
-_GROWTH_RATIO = 0.01
-_LEAST_GROWTH = 10
-_BUSY_RATIO = 0.8
-_WAITING_RATIO = 0.2
-_QUEUE_BYTES = 100_000
 _TIMED_WELL = 2  # times the resolution: so long are lookups whose time is known well
 
 
-def find(profile: Profile) -> tuple[Finding, ...]:
-    """Return the findings, worst first; ranks count from 1."""
-    rules = (_long_chain, _scan, _misses, _growth)
-    found = [
-        *(rule(profile, container) for container in profile.containers for rule in rules),
-        *map(_thread, profile.threads),
-        *map(_socket, profile.sockets),
-    ]
-    worst_first = sorted(
-        (finding for finding in found if finding is not None),
-        key=lambda finding: (-(finding.cpu_ratio or 0.0), finding.id, finding.title),
-    )
-    return tuple(replace(finding, rank=rank) for rank, finding in enumerate(worst_first, 1))
-
-
-def _finding(
-    identifier: str, title: str, evidence: Sequence[str], advice: str, ratio: float | None = None
-) -> Finding:
-    return Finding(identifier, 0, title, tuple(evidence), ratio, advice)
+def lookups(profile: Profile) -> Iterator[Finding]:
+    """Yield what is found about each container."""
+    for container in profile.containers:
+        for rule in (_long_chain, _scan, _misses):
+            if (finding := rule(profile, container)) is not None:
+                yield finding
 
 
 def _lookup_finding(
@@ -63,10 +45,11 @@ def _lookup_finding(
     if not doubts:
         window_s = profile.window.duration_s
         title += (
-            f"; threads spent about {_seconds(ratio * window_s)} in these lookups within "
-            f"{_seconds(window_s)}, lock waits included"
+            f"; threads spent about {seconds(ratio * window_s)} in these lookups within "
+            f"{seconds(window_s)}, lock waits included"
         )
-    return _finding(identifier, title, (*evidence, *doubts, *_places(sites)), advice, ratio)
+    shown = (*evidence, *doubts, *_places(sites))
+    return Finding(identifier, 0, title, shown, ratio, advice)
 
 
 def _long_chain(profile: Profile, container: ContainerUse) -> Finding | None:
@@ -115,10 +98,10 @@ def _sizes(profile: Profile, container: ContainerUse, walked: int) -> Iterator[s
     if elements is None:
         return
     each = elements / buckets
-    grown = _grown(container)
+    more = grown(container)
     yield (
         f"{elements:,} entries in {buckets:,} buckets, {each:,.{0 if each >= 10 else 1}f} each"
-        + (f"; {grown:+,} in {_seconds(profile.window.duration_s)}" if grown else "")
+        + (f"; {more:+,} in {seconds(profile.window.duration_s)}" if more else "")
     )
 
 
@@ -129,7 +112,7 @@ def _bucket_advice(container: ContainerUse, walked: int) -> str:
     wanted = next_prime(max(elements // _WANTED_CHAIN, 2))
     leak = (
         "It grew: look for code that adds objects and never removes them."
-        if _grown(container)
+        if grown(container)
         else "Look for a leak."
     )
     if wanted > buckets:
@@ -138,7 +121,7 @@ def _bucket_advice(container: ContainerUse, walked: int) -> str:
             f"{_WANTED_CHAIN}."
         )
     hashing = "The hash function spreads these keys badly: look at the chain lengths."
-    return f"{leak} {hashing}" if _grown(container) else hashing
+    return f"{leak} {hashing}" if grown(container) else hashing
 
 
 def _scan(profile: Profile, container: ContainerUse) -> Finding | None:
@@ -195,70 +178,11 @@ def _misses(profile: Profile, container: ContainerUse) -> Finding | None:
     return _lookup_finding(
         profile,
         "misses",
-        f"{container.label}: {_percent(missed / asked)} of the lookups by {searches} find nothing",
+        f"{container.label}: {percent(missed / asked)} of the lookups by {searches} find nothing",
         ("a miss walks its whole chain",),
         "Expected where code checks that a name is free. Otherwise see who calls.",
         keyed,
         ratio,
-    )
-
-
-def _grown(container: ContainerUse) -> int | None:
-    """Return by how much it grew, if that is more than what comes and goes with calls."""
-    start, end = container.elements_start, container.elements_end
-    if start is None or end is None or end - start < max(_LEAST_GROWTH, _GROWTH_RATIO * start):
-        return None
-    return end - start
-
-
-def _growth(profile: Profile, container: ContainerUse) -> Finding | None:
-    grown = _grown(container)
-    if grown is None:
-        return None
-    per_minute = grown * 60 / profile.window.duration_s
-    return _finding(
-        "growth",
-        f"{container.label}: grew by {grown:,} entries",
-        (
-            f"{container.elements_start:,} to {container.elements_end:,}, "
-            f"{per_minute:,.0f} per minute",
-        ),
-        "Expected while call volume rises. If it keeps growing at steady load, suspect a leak.",
-    )
-
-
-def _thread(thread: Thread) -> Finding | None:
-    label = f"thread {thread.tid} {thread.title}"
-    if thread.cpu_ratio >= _BUSY_RATIO:
-        return _finding(
-            "busy-thread",
-            f"{label}: uses {_percent(thread.cpu_ratio)} of a CPU",
-            (f"{thread.samples:,} samples",),
-            "Whatever waits for this thread waits for its work: see its flame graph.",
-            thread.cpu_ratio,
-        )
-    if (thread.run_delay_ratio or 0) >= _WAITING_RATIO:
-        return _finding(
-            "waiting-thread",
-            f"{label}: waited for a CPU {_percent(thread.run_delay_ratio or 0)} of the time",
-            (f"it used {_percent(thread.cpu_ratio)} of a CPU",),
-            "Other threads hold the CPUs: see the hot threads, and top(1). Or the CPU quota of its "
-            "container is used up: see throttling in its cgroup's cpu.stat.",
-        )
-    return None
-
-
-def _socket(socket: Socket) -> Finding | None:
-    if not socket.drops and socket.receive_queue_bytes_max < _QUEUE_BYTES:
-        return None
-    waiting = "packets wait" if socket.receive_queue_bytes_max else ""
-    noun = "" if waiting else " packets"
-    dropped = f"{socket.drops:,}{noun} were dropped" if socket.drops else ""
-    return _finding(
-        "udp-backlog",
-        f"UDP {socket.local}: {', '.join(filter(None, (waiting, dropped)))}",
-        (f"receive queue up to {socket.receive_queue_bytes_max:,} bytes",),
-        "The thread that reads this socket does not keep up: see the hot threads.",
     )
 
 
@@ -277,14 +201,6 @@ def _time_doubts(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str
             f"their time is rough: they take hardly more than {resolution_ns / 1000:.3g} us, the "
             "shortest time that can be measured"
         )
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
-
-
-def _percent(ratio: float) -> str:
-    return f"{ratio * 100:.0f} %"
 
 
 def _places(sites: Sequence[CallSiteUse]) -> Iterator[str]:

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from profiler.findings.ranking import find
+from profiler.model.profile import Chain, Search, Severity, Thread
+from profiler.model.recording import Socket
+from tests.examples import empty, looked_up, looking_up, with_threads
+
+
+def test_nothing_is_found_in_nothing() -> None:
+    assert find(empty()) == ()
+
+
+def test_lost_calls_come_before_cpu_time_before_waiting_before_growth() -> None:
+    small = looking_up(Search.KEY, 1, lookups=10)
+    warming = replace(looked_up(small, name="warming", elements_start=1), chain=Chain(1, 2, 3))
+    growing = replace(looked_up(small, name="growing", elements_start=1), chain=Chain(60, 70, 80))
+    burning = looked_up(looking_up(Search.KEY, 1_000), name="burning")
+    profile = with_threads(
+        replace(
+            empty(),
+            containers=(warming, growing, burning),
+            sockets=(Socket("0.0.0.0:5060", 0, 0.0, 1),),
+        ),
+        Thread(1, "asterisk", "waits", 0.1, 0.5, 10),
+        Thread(2, "asterisk", "burns", 0.9, 0.0, 90),
+    )
+    findings = find(profile)
+    assert [finding.severity for finding in findings] == [
+        Severity.LOST,
+        Severity.CPU,
+        Severity.CPU,
+        Severity.WAITING,
+        Severity.GROWING,
+        Severity.NOTE,
+    ]
+    assert [finding.rank for finding in findings] == [1, 2, 3, 4, 5, 6]
+    assert [finding.id for finding in findings[1:3]] == ["busy-thread", "long-chain"]
+
+
+def test_of_one_severity_what_takes_more_comes_first() -> None:
+    expensive = looked_up(looking_up(Search.KEY, 1_000, lookups=9_000), name="expensive")
+    cheap = looked_up(looking_up(Search.KEY, 1_000), name="cheap")
+    findings = find(replace(empty(), containers=(cheap, expensive)))
+    assert [finding.title.partition(":")[0] for finding in findings] == ["expensive", "cheap"]
