@@ -97,6 +97,8 @@ def field_story() -> p.Profile:
         ),
         containers=_field_containers(*stored.containers),
         warnings=(),
+        children=p.ChildrenUse(0.021, (p.ChildProcesses("agi-lookup.pl", 7, 0.018),)),
+        descriptors=r.Descriptors(412, 1_024),
     )
     return replace(story, findings=find(story))
 
@@ -315,4 +317,6 @@ def recording() -> r.Recording:
         cost=r.Cost(0.01, 1_000, 2_900, 720, 10_600),
         warnings=("kernel symbols are hidden",),
         operations=(r.Operation("ao2_find", 1, 0, (0,)), r.Operation("ao2_link", 0, 3, (1, 2))),
+        children=r.Children(30_000_000, (r.ChildUse("sox", 2, 20_000_000),)),
+        descriptors=r.Descriptors(412, 1_024),
     )

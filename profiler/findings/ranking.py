@@ -9,13 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from profiler.findings.children import children
+from profiler.findings.descriptors import descriptors
 from profiler.findings.growth import growth
 from profiler.findings.lookups import lookups
 from profiler.findings.sockets import sockets
 from profiler.findings.threads import threads
 from profiler.model.profile import Finding, Profile, Severity
 
-_RULES: tuple[Callable[[Profile], Iterable[Finding]], ...] = (lookups, growth, threads, sockets)
+_RULES: tuple[Callable[[Profile], Iterable[Finding]], ...] = (
+    children,
+    descriptors,
+    growth,
+    lookups,
+    sockets,
+    threads,
+)
 _SEVERITIES = tuple(Severity)
 
 

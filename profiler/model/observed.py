@@ -107,6 +107,8 @@ class Observed:
     lookup_cost_ns: int
     without_table: WithoutTable
     warnings: tuple[str, ...]
+    children: rec.Children = rec.Children()
+    descriptors: rec.Descriptors | None = None
 
     @property
     def cpu_s(self) -> float:

@@ -11,6 +11,7 @@ from enum import Enum
 
 from profiler.model.recording import (
     Accounting,
+    Descriptors,
     LookupStack,
     ProbeWindow,
     Sample,
@@ -114,6 +115,23 @@ class ThreadGroup:
     def runnable_ratio(self) -> float:
         """For how much of the window each of them ran or was ready to, on average."""
         return (self.cpu_ratio + (self.run_delay_ratio or 0.0)) / len(self.tids)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildProcesses:
+    """Processes of one name that the target or its children started."""
+
+    name: str
+    count: int
+    cpu_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChildrenUse:
+    """What the target's children and theirs used of the CPU."""
+
+    cpu_ratio: float = 0.0  # of all, also of those too short to be seen
+    seen: tuple[ChildProcesses, ...] = ()  # busiest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,3 +307,10 @@ class Profile:
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
     thread_groups: tuple[ThreadGroup, ...] = ()  # every thread in one of them, busiest first
+    children: ChildrenUse = ChildrenUse()
+    descriptors: Descriptors | None = None  # None: not known
+
+    @property
+    def cpu_ratio(self) -> float:
+        """CPU time of all threads."""
+        return sum(thread.cpu_ratio for thread in self.threads)

@@ -272,6 +272,31 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildUse:
+    """Processes of one name that the target or its children started; CPU time inside the window."""
+
+    name: str
+    count: int  # that were seen
+    cpu_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """What the target's children and theirs used inside the window."""
+
+    cpu_ns: int = 0  # of all, also of those too short to be seen
+    seen: tuple[ChildUse, ...] = ()  # most CPU time first
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """Open file descriptors of the target, and how many it may have (the soft limit)."""
+
+    open_max: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """Everything that was observed in one run."""
 
@@ -300,3 +325,5 @@ class Recording:
     cost: Cost
     warnings: tuple[str, ...]
     operations: tuple[Operation, ...] | None = None  # None: nobody looked for them
+    children: Children = Children()
+    descriptors: Descriptors | None = None  # None: not known

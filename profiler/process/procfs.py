@@ -39,6 +39,8 @@ class Stat:
     parent_pid: int
     flags: int
     start_ticks: int  # clock ticks since boot; with the pid it identifies a process
+    cpu_ticks: int  # that its threads used, ended ones included
+    waited_ticks: int  # that children used which it has waited for, and theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ def parse_stat(text: str) -> Stat:
         parent_pid=int(fields[1]),
         flags=int(fields[6]),
         start_ticks=int(fields[19]),
+        cpu_ticks=int(fields[11]) + int(fields[12]),
+        waited_ticks=int(fields[13]) + int(fields[14]),
     )
 
 

@@ -81,6 +81,8 @@ def assemble(
             *names.problems(),
         ),
         operations=operations.recorded if operations else None,
+        children=observed.children,
+        descriptors=observed.descriptors,
     )
 
 

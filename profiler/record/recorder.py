@@ -25,6 +25,8 @@ from profiler.measure.sampling_budget import SampleBudget
 from profiler.model import recording as rec
 from profiler.model.observed import Observed, WithoutTable
 from profiler.names.session import NamingSession
+from profiler.process.children import ChildProcesses
+from profiler.process.descriptors import OpenDescriptors
 from profiler.process.events import ProcessEvents
 from profiler.process.procfs import is_running
 from profiler.process.target import TargetProcess
@@ -54,6 +56,8 @@ class Run:
     events: ProcessEvents
     uses: ThreadUses
     sockets: UdpSockets
+    children: ChildProcesses
+    descriptors: OpenDescriptors
     process: TargetProcess
     names: NamingSession
     without_table: WithoutTable
@@ -134,6 +138,8 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options, compilation: 
         events=events,
         uses=uses,
         sockets=sockets,
+        children=ChildProcesses(target.pid),
+        descriptors=OpenDescriptors(target.pid),
         process=process,
         names=names,
         without_table=setup.without_table,
@@ -257,6 +263,8 @@ def _drain(run: Run, report: Callable[[Progress], None], now_ns: int) -> None:
 def _observe(run: Run) -> None:
     """What is looked at once a second."""
     run.sockets.sample(LOOKED_AT)
+    run.children.sample()
+    run.descriptors.sample()
     run.sampler.follow_cpus()
     try:
         if run.process.code.refresh():
@@ -284,6 +292,8 @@ def _collect(run: Run) -> Observed:
     run.end_ns = time.monotonic_ns()
     run.uses.stop()
     run.sampler.detach()
+    run.children.sample()
+    run.descriptors.count()
     account = Background(run.uses.account)  # which waits for the kernel
     with suppress(TargetError):
         run.process.code.refresh()  # what was mapped in the last second has names too
@@ -320,4 +330,6 @@ def _collect(run: Run) -> Observed:
         lookup_cost_ns=run.governor.spent_ns - run.sampling.charged_ns,
         without_table=run.without_table,
         warnings=tuple(run.warnings),
+        children=run.children.recorded(),
+        descriptors=run.descriptors.recorded(),
     )

@@ -12,6 +12,7 @@ from profiler.model.profile import Profile, Severity, ThreadGroup
 from profiler.renderers import flamegraph, numbers, quality
 from profiler.renderers.flamegraph import Graph, comparison_graph, read_asset, sample_graph
 from profiler.renderers.labels import (
+    children_label,
     container_label,
     early_end,
     idle_sockets,
@@ -132,6 +133,7 @@ def _threads(profile: Profile) -> Markup:
         "Hot threads",
         element("p", explanation, kind="faint"),
         table(("Thread", "CPU", "Waiting", "Samples"), rows),
+        element("p", said) if (said := children_label(profile)) else "",
     )
 
 

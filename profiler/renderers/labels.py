@@ -11,6 +11,7 @@ LABEL_MAX = 300  # characters; longer names are cut in everything that draws
 KEPT_MAX = 1 << 14  # names that are made ready to show only once: each occurs in many stacks
 
 _ELLIPSIS = "…"
+_CHILDREN_MAX = 4  # names that are listed
 _IDLE_RATIO = 0.01  # of one CPU: a process that uses less does not explain a problem
 
 
@@ -57,6 +58,23 @@ def without_findings(profile: Profile) -> tuple[str, str]:
     if profile.samples or profile.containers:
         return "Nothing stands out.", "good"
     return "No sample was taken and no lookup was measured.", "bad"
+
+
+def children_label(profile: Profile) -> str:
+    """Return what processes that the target started used; "" if that was next to nothing."""
+    children = profile.children
+    if children.cpu_ratio <= _IDLE_RATIO:
+        return ""
+    listed = [
+        f"{clip(one.name, 40)} ×{one.count:,} {numbers.percent(one.cpu_ratio)}"
+        for one in children.seen[:_CHILDREN_MAX]
+        if one.cpu_ratio > 0
+    ]
+    rest = children.cpu_ratio - sum(one.cpu_ratio for one in children.seen[:_CHILDREN_MAX])
+    if rest > _IDLE_RATIO:
+        listed.append(f"others {numbers.percent(rest)}")
+    used = numbers.percent(children.cpu_ratio)
+    return f"Processes that it started used {used} of a CPU: {', '.join(listed)}"
 
 
 def idle_sockets(profile: Profile) -> str:

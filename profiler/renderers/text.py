@@ -10,6 +10,7 @@ from typing import TextIO
 from profiler.model.profile import Finding, Profile, Severity, ThreadGroup
 from profiler.renderers import lookup_text, numbers, quality
 from profiler.renderers.labels import (
+    children_label,
     clip,
     container_label,
     early_end,
@@ -127,6 +128,7 @@ def _threads(profile: Profile) -> list[Line]:
         count = sum(len(group.tids) for group in rest)
         share = numbers.percent(sum(group.cpu_ratio for group in rest))
         lines.append(Line(f"  and {count:,} more, together {share}", "dim"))
+    lines += wrapped("  ", children_label(profile))
     if any(group.is_many for group in shown):
         lines.append(Line("  ×N: threads that run the same", "dim"))
     if any(group.paths and group.cpu_ratio >= least_ratio for group in shown):

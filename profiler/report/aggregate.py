@@ -62,6 +62,8 @@ def aggregate(recording: Recording) -> prof.Profile:
         probe_windows=recording.probe_windows,
         findings=(),
         warnings=recording.warnings,
+        children=_children(recording),
+        descriptors=recording.descriptors,
     )
     return replace(profile, findings=find(profile))
 
@@ -124,6 +126,14 @@ def _threads(recording: Recording) -> tuple[prof.Thread, ...]:
         for use in recording.threads
     ]
     return tuple(sorted(threads, key=lambda thread: (-thread.cpu_ratio, thread.tid)))
+
+
+def _children(recording: Recording) -> prof.ChildrenUse:
+    children, window_ns = recording.children, recording.window.duration_ns
+    seen = (
+        prof.ChildProcesses(use.name, use.count, use.cpu_ns / window_ns) for use in children.seen
+    )
+    return prof.ChildrenUse(children.cpu_ns / window_ns, tuple(seen))
 
 
 def _containers(

@@ -121,6 +121,21 @@ def test_a_mismatch_names_the_field(change: dict[str, Json], message: str) -> No
     assert str(caught.value) == message
 
 
+@dataclass(frozen=True, slots=True)
+class Younger:
+    old: int
+    new: tuple[int, ...] = ()
+
+
+def test_a_field_with_a_default_may_be_missing() -> None:
+    assert decode(Younger, {"old": 1}) == Younger(1)
+    assert decode(Younger, {"old": 1, "new": [2]}) == Younger(1, (2,))
+    with pytest.raises(MismatchError, match="misses field 'old'"):
+        decode(Younger, {"new": []})
+    with pytest.raises(MismatchError, match="has an unknown field 'newest'"):
+        decode(Younger, {"old": 1, "newest": 2})
+
+
 def test_an_enum_is_written_as_its_value() -> None:
     assert encode(Search.PARTIAL) == "partial"
 

@@ -27,6 +27,7 @@ def test_stat_of_any_name(name: str) -> None:
 
     assert (stat.name, stat.state, stat.parent_pid, stat.flags) == (name, "S", 17, 4194560)
     assert stat.start_ticks == 8675309
+    assert (stat.cpu_ticks, stat.waited_ticks) == (204, 19)
 
 
 def test_status_fields_are_split() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.model.profile import NamedStack, Thread
+from profiler.model.profile import ChildProcesses, ChildrenUse, NamedStack, Thread
 from profiler.model.recording import Sample, Socket
 from profiler.renderers import labels
 from tests import examples
@@ -101,6 +101,25 @@ def test_who_used_no_cpu_is_said_to_be_idle_or_stuck(
         labels.without_findings(replace(examples.empty(), threads=(thread,), samples=taken))[0]
         == words
     )
+
+
+def test_children_are_listed_if_they_used_something() -> None:
+    seen = tuple(
+        ChildProcesses(name, 12, ratio)
+        for name, ratio in (("sox", 0.2), ("sh", 0.1), ("a", 0.04), ("b", 0.03), ("c", 0.02))
+    )
+    said = [
+        labels.children_label(replace(examples.empty(), children=ChildrenUse(ratio, listed)))
+        for ratio, listed in ((0.01, seen), (0.4, seen), (0.4, ()), (0.37, seen[:4]))
+    ]
+    assert said == [
+        "",
+        "Processes that it started used 40 % of a CPU: "
+        "sox ×12 20 %, sh ×12 10 %, a ×12 4 %, b ×12 3 %, others 3 %",
+        "Processes that it started used 40 % of a CPU: others 40 %",
+        "Processes that it started used 37 % of a CPU: "
+        "sox ×12 20 %, sh ×12 10 %, a ×12 4 %, b ×12 3 %",
+    ]
 
 
 def test_sockets_that_only_idled_are_counted() -> None:
