@@ -14,7 +14,7 @@ _GROWTH_RATIO = 0.01
 _LEAST_GROWTH = 10
 _LONG_CHAIN = 50  # elements in each bucket
 _LEAST_RATIO = 0.005  # of the window in its lookups: a container with less costs nothing yet
-_LISTED = 4
+_LISTED = 2
 _ADVICE = "Expected while call volume rises. If it keeps growing at steady load, suspect a leak."
 
 

@@ -1,7 +1,8 @@
 """All findings of a profile, worst first. Pure.
 
 First what loses calls, then what burns CPU time, then what waits, then what grows; among those what
-takes more. docs/measurements.md, "Findings", says it to users.
+takes more. Before packets that are lost stands what burns the CPU meanwhile. docs/measurements.md,
+"Findings", says it to users.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _RULES: tuple[Callable[[Profile], Iterable[Finding]], ...] = (
     threads,
 )
 _SEVERITIES = tuple(Severity)
+_CAUSE_RATIO = 0.5  # of a CPU, or of the window in lookups: what takes less may not be the cause
 
 
 def find(profile: Profile) -> tuple[Finding, ...]:
@@ -39,4 +41,16 @@ def find(profile: Profile) -> tuple[Finding, ...]:
             finding.title,
         ),
     )
-    return tuple(replace(finding, rank=rank) for rank, finding in enumerate(worst_first, 1))
+    ranked = enumerate(_cause_first(worst_first), 1)
+    return tuple(replace(finding, rank=rank) for rank, finding in ranked)
+
+
+def _cause_first(findings: list[Finding]) -> list[Finding]:
+    """Put what burns most before the packets that are lost meanwhile, if it may be the cause."""
+    loses_packets = any(
+        one.id == "udp-backlog" and one.severity is Severity.LOST for one in findings
+    )
+    cause = next((one for one in findings if one.severity is Severity.CPU), None)
+    if not loses_packets or cause is None or (cause.cpu_ratio or 0.0) < _CAUSE_RATIO:
+        return findings
+    return [cause, *(one for one in findings if one is not cause)]

@@ -9,7 +9,7 @@ from profiler.model.recording import Socket
 
 _QUEUE_BYTES = 100_000
 _LISTED = 3
-_BUSY_RATIO = 0.5  # of a CPU: a thread that uses less is no reason
+_BUSY_RATIO = 0.25  # of the window, running or ready to: a thread that did less is no reason
 
 
 def sockets(profile: Profile) -> Iterator[Finding]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from profiler.findings.wording import percent
 from profiler.model.profile import Finding, Profile, Severity, ThreadGroup
 
-BUSY_RATIO = 0.8  # of a CPU, of a thread or of alike threads together
+_BUSY_RATIO = 0.8  # of a CPU, of a thread or of alike threads together
 _WAITING_RATIO = 0.2  # of the window, of each thread
+_HOLDING_RATIO = 0.3  # of a CPU: who uses less does not keep others waiting
+_LISTED = 3
 
 
 def threads(profile: Profile) -> Iterator[Finding]:
-    """Yield at most one finding for each thread group."""
+    """Yield a finding for each busy thread group, and one for all others that wait for a CPU."""
+    waiting = []
     for group in profile.thread_groups:
-        if group.cpu_ratio >= BUSY_RATIO:
+        if group.cpu_ratio >= _BUSY_RATIO:
             yield _busy(group)
         elif _waiting_ratio(group) >= _WAITING_RATIO:
-            yield _waiting(profile, group)
+            waiting.append(group)
+    if waiting:
+        waiting.sort(key=_waiting_ratio, reverse=True)
+        yield _waiting(profile, waiting)
 
 
 def _label(group: ThreadGroup) -> str:
@@ -66,23 +72,44 @@ def _verb(group: ThreadGroup, verb: str) -> str:
     return verb if group.is_many else f"{verb}s"
 
 
-def _waiting(profile: Profile, group: ThreadGroup) -> Finding:
-    used = percent(group.cpu_ratio) + (" together" if group.is_many else "")
+def _waiting(profile: Profile, groups: Sequence[ThreadGroup]) -> Finding:
+    first, *others = groups
+    share = percent(_waiting_ratio(first))
+    if others:
+        count = sum(len(group.tids) for group in groups)
+        title = f"{count:,} threads waited for a CPU, up to {share} of the time"
+        evidence = [f"{_label(group)}: {_waited(group)}" for group in groups[:_LISTED]]
+        if len(groups) > _LISTED:
+            evidence.append("and others: see HOT THREADS")
+    else:
+        title = f"{_label(first)}: {_each(first)}waited for a CPU {share} of the time"
+        evidence = [_used(first)]
     return Finding(
         "waiting-thread",
         0,
-        f"{_label(group)}: {_each(group)}waited for a CPU "
-        f"{percent(_waiting_ratio(group))} of the time",
-        (f"{'they' if group.is_many else 'it'} used {used} of a CPU",),
+        title,
+        tuple(evidence),
         None,
-        f"{_who_holds_the_cpus(profile)} Or the CPU quota of its container is used up: see "
+        f"{_who_holds_the_cpus(profile, first)} Or the CPU quota of its container is used up: see "
         "throttling in its cgroup's cpu.stat.",
         Severity.WAITING,
     )
 
 
-def _who_holds_the_cpus(profile: Profile) -> str:
-    busiest = profile.thread_groups[0]
-    if busiest.cpu_ratio >= BUSY_RATIO / 2:
-        return f"Others hold the CPUs: first {_label(busiest)}, or see top(1)."
-    return "Other processes hold the CPUs, no thread of Asterisk does: see top(1)."
+def _waited(group: ThreadGroup) -> str:
+    return f"{_each(group)}{percent(_waiting_ratio(group))} of the time; {_used(group)}"
+
+
+def _used(group: ThreadGroup) -> str:
+    if group.is_many:
+        return f"they used {percent(group.cpu_ratio)} of a CPU together"
+    return f"it used {percent(group.cpu_ratio)} of a CPU"
+
+
+def _who_holds_the_cpus(profile: Profile, waiting: ThreadGroup) -> str:
+    """Return who does: a thread only if it ran, and is not the one that waits."""
+    used = f"Asterisk used {percent(profile.cpu_ratio)} of a CPU"
+    busiest = next((group for group in profile.thread_groups if group is not waiting), None)
+    if busiest is not None and busiest.cpu_ratio >= _HOLDING_RATIO:
+        return f"{used}, first {_label(busiest)}; top(1) shows other processes."
+    return f"{used}, so other processes hold the CPUs: see top(1)."

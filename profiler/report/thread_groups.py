@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from profiler.model.profile import Thread, ThreadGroup
 
 _QUIET_RATIO = 0.01  # of one CPU: a thread that uses less is never shown by itself
-_LEAST_ALIKE = 4  # so many busy threads that run the same are one group, too
-_ALIKE_RATIO = 0.5  # of what a thread uses: those that use as much are like it
+_LEAST_MANY = 4  # so many busy threads that run the same are one group, too
+_OUTSTANDING = 5  # times what the middle one of them uses: who uses as much stands out
 
 
 def thread_groups(threads: Iterable[Thread]) -> tuple[ThreadGroup, ...]:
@@ -28,17 +28,16 @@ def thread_groups(threads: Iterable[Thread]) -> tuple[ThreadGroup, ...]:
 def _divide(threads: list[Thread]) -> Iterator[Sequence[Thread]]:
     """Yield threads that run the same: those that stand out one by one, then all others."""
     threads.sort(key=lambda thread: (-thread.cpu_ratio, thread.tid))
-    first_alike = 0
-    for thread in threads:
-        alike = threads[first_alike : first_alike + _LEAST_ALIKE]
-        least = _ALIKE_RATIO * thread.cpu_ratio
-        are_alike = len(alike) == _LEAST_ALIKE and alike[-1].cpu_ratio >= least
-        if thread.cpu_ratio < _QUIET_RATIO or are_alike:
+    busy = [thread.cpu_ratio for thread in threads if thread.cpu_ratio >= _QUIET_RATIO]
+    alone = 0
+    while alone < len(busy):
+        others = busy[alone:]
+        if len(others) >= _LEAST_MANY and others[0] < _OUTSTANDING * others[len(others) // 2]:
             break
-        yield [thread]
-        first_alike += 1
-    if first_alike < len(threads):
-        yield threads[first_alike:]
+        yield [threads[alone]]
+        alone += 1
+    if alone < len(threads):
+        yield threads[alone:]
 
 
 def _group(threads: Sequence[Thread]) -> ThreadGroup:

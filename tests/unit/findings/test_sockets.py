@@ -46,9 +46,9 @@ def test_sockets_that_lose_packets_are_one_finding() -> None:
 @pytest.mark.parametrize(
     ("cpu_ratio", "run_delay_ratio", "advice"),
     [
-        (0.5, None, ": see do_monitor, which is the busiest thread."),
-        (0.1, 0.4, ": see do_monitor, which is the busiest thread."),
-        (0.1, 0.3, ", though no thread is busy: it waits for another one, a lock"),
+        (0.25, None, ": see do_monitor, which is the busiest thread."),
+        (0.1, 0.15, ": see do_monitor, which is the busiest thread."),
+        (0.1, 0.14, ", though no thread is busy: it waits for another one, a lock"),
     ],
 )
 def test_advice_leads_to_a_thread_only_if_that_is_busy(

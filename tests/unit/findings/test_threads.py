@@ -55,18 +55,34 @@ def test_a_thread_that_waits_for_a_cpu() -> None:
 def test_alike_threads_are_one_finding() -> None:
     (waiting,) = found(*(session(tid, 0.012, 0.96) for tid in range(60)))
     assert waiting.title == "60 threads session: each waited for a CPU 96 % of the time"
-    assert waiting.evidence == ("they used 72 % together of a CPU",)
+    assert waiting.evidence == ("they used 72 % of a CPU together",)
     (busy,) = found(*(session(tid, 0.014, 0.96) for tid in range(60)))
     assert busy.title == "60 threads session: use 84 % of a CPU together"
     assert busy.evidence == ("600 samples", "each waited for a CPU 96 % of the time")
     assert busy.cpu_ratio == pytest.approx(0.84)
 
 
-def test_advice_leads_to_no_idle_thread() -> None:
-    waits = session(12, 0.01, 0.3)
-    assert "Other processes hold the CPUs" in found(waits)[0].advice
-    (finding,) = found(waits, replace(MONITOR, cpu_ratio=0.4))
-    assert "first thread 12 do_monitor (chan_sip.so)" in finding.advice
+def test_others_that_wait_are_one_finding() -> None:
+    crowd = (session(tid, 0.005, 0.25) for tid in range(60))
+    others = (replace(session(100 + n, 0.1, 0.3 + n / 100), role=f"r{n}") for n in range(3))
+    (finding,) = found(*crowd, *others)
+    assert finding.title == "63 threads waited for a CPU, up to 32 % of the time"
+    assert finding.evidence == (
+        "thread 102 r2: 32 % of the time; it used 10 % of a CPU",
+        "thread 101 r1: 31 % of the time; it used 10 % of a CPU",
+        "thread 100 r0: 30 % of the time; it used 10 % of a CPU",
+        "and others: see HOT THREADS",
+    )
+
+
+def test_advice_leads_to_no_idle_thread_and_not_to_the_one_that_waits() -> None:
+    waits = session(12, 0.4, 0.3)
+    for other_ratio, advice in (
+        (0.29, "Asterisk used 69 % of a CPU, so other processes hold the CPUs: see top(1)."),
+        (0.3, "Asterisk used 70 % of a CPU, first thread 12 do_monitor (chan_sip.so); top(1) "),
+    ):
+        (finding,) = found(waits, replace(MONITOR, cpu_ratio=other_ratio))
+        assert finding.advice.startswith(advice)
 
 
 def test_nothing_is_found_in_nothing() -> None:

@@ -35,14 +35,17 @@ def test_one_that_uses_one_per_cent_is_shown_by_itself() -> None:
     assert sizes(0.01, 0.0099, 0.0099) == [1, 2]
 
 
-def test_four_that_use_about_as_much_are_one_group() -> None:
-    assert sizes(0.5, 0.4, 0.3, 0.25) == [4]
-    assert sizes(0.5, 0.4, 0.3, 0.24) == [1, 1, 1, 1]
+def test_four_busy_ones_are_one_group() -> None:
+    assert sizes(0.17, 0.12, 0.08, 0.03, 0.001) == [5]
+    assert sizes(0.17, 0.12, 0.08, 0.001) == [1, 1, 1, 1]
     assert sizes(*[0.014] * 60) == [60]
 
 
-def test_one_that_stands_out_is_shown_beside_the_many() -> None:
-    assert sizes(1.0, *[0.014] * 60) == [1, 60]
+def test_those_that_stand_out_are_shown_beside_the_many() -> None:
+    assert sizes(1.0, 0.9, 0.8, *[0.014] * 60) == [1, 1, 1, 60]
+    assert sizes(0.4, 0.1, 0.081, 0.08) == [4]
+    assert sizes(0.4, 0.1, 0.08, 0.08, 0.08) == [1, 4]
+    assert sizes(0.4, 0.08, 0.07, 0.07) == [1, 1, 1, 1]
 
 
 def test_other_roles_and_names_stay_apart() -> None:
