@@ -16,17 +16,14 @@ def children(profile: Profile) -> Iterator[Finding]:
     used = profile.children.cpu_ratio
     if used < _LEAST_RATIO or used <= profile.cpu_ratio:
         return
-    busiest = ", ".join(
-        f"{one.count:,} x {one.name} {percent(one.cpu_ratio)}"
-        for one in profile.children.seen[:_LISTED]
-        if one.cpu_ratio > 0
-    )
+    listed = [one for one in profile.children.seen[:_LISTED] if one.cpu_ratio > 0]
+    names = ", ".join(f"{one.count:,} x {one.name} {percent(one.cpu_ratio)}" for one in listed)
     yield Finding(
         "children",
         0,
         f"processes that Asterisk started use {percent(used)} of a CPU, itself "
         f"{percent(profile.cpu_ratio)}",
-        (busiest or "each ended too soon to be seen",),
+        (names or "each ended too soon to be seen",),
         used,
         "See what starts them: System(), AGI, MixMonitor, external scripts of voicemail.",
     )

@@ -17,12 +17,12 @@ def threads(profile: Profile) -> Iterator[Finding]:
     """Yield a finding for each busy thread group, and one for all others that wait for a CPU."""
     waiting = []
     for group in profile.thread_groups:
-        if group.cpu_ratio >= _BUSY_RATIO:
+        if group.cpu_ratio >= _BUSY_RATIO or group.is_busy_loop:
             yield _busy(group)
-        elif _waiting_ratio(group) >= _WAITING_RATIO:
+        elif (group.waiting_ratio or 0.0) >= _WAITING_RATIO:
             waiting.append(group)
     if waiting:
-        waiting.sort(key=_waiting_ratio, reverse=True)
+        waiting.sort(key=lambda group: -(group.waiting_ratio or 0.0))
         yield _waiting(profile, waiting)
 
 
@@ -31,26 +31,24 @@ def _label(group: ThreadGroup) -> str:
     return f"{which} {group.title}"
 
 
-def _waiting_ratio(group: ThreadGroup) -> float:
-    return (group.run_delay_ratio or 0.0) / len(group.tids)
-
-
 def _each(group: ThreadGroup) -> str:
     return "each " if group.is_many else ""
 
 
 def _busy(group: ThreadGroup) -> Finding:
     evidence = [f"{group.samples:,} samples"]
-    if _waiting_ratio(group) >= _WAITING_RATIO:
-        evidence.append(
-            f"{_each(group)}waited for a CPU {percent(_waiting_ratio(group))} of the time"
-        )
+    waited = group.waiting_ratio or 0.0
+    if waited >= _WAITING_RATIO:
+        evidence.append(f"{_each(group)}waited for a CPU {percent(waited)} of the time")
     evidence += (f"{percent(path.ratio)} in {path.label}" for path in group.paths[:1])
+    what = "use" if group.is_many else "uses"
+    if group.is_busy_loop:
+        what = "busy loops use" if group.is_many else "a busy loop uses"
     together = " together" if group.is_many else ""
     return Finding(
         "busy-thread",
         0,
-        f"{_label(group)}: {_verb(group, 'use')} {percent(group.cpu_ratio)} of a CPU{together}",
+        f"{_label(group)}: {what} {percent(group.cpu_ratio)} of a CPU{together}",
         tuple(evidence),
         group.cpu_ratio,
         _busy_advice(group),
@@ -58,7 +56,7 @@ def _busy(group: ThreadGroup) -> Finding:
 
 
 def _busy_advice(group: ThreadGroup) -> str:
-    if any(path.busy_loop_ratio is not None for path in group.paths):
+    if group.is_busy_loop:
         return (
             "It asks again and again in place of waiting: see what the callers wait for, such as a "
             "closed or always ready descriptor, or a timeout of 0."
@@ -68,13 +66,9 @@ def _busy_advice(group: ThreadGroup) -> str:
     return "Whatever waits for this thread waits for its work: see its flame graph."
 
 
-def _verb(group: ThreadGroup, verb: str) -> str:
-    return verb if group.is_many else f"{verb}s"
-
-
 def _waiting(profile: Profile, groups: Sequence[ThreadGroup]) -> Finding:
     first, *others = groups
-    share = percent(_waiting_ratio(first))
+    share = percent(first.waiting_ratio or 0.0)
     if others:
         count = sum(len(group.tids) for group in groups)
         title = f"{count:,} threads waited for a CPU, up to {share} of the time"
@@ -97,7 +91,7 @@ def _waiting(profile: Profile, groups: Sequence[ThreadGroup]) -> Finding:
 
 
 def _waited(group: ThreadGroup) -> str:
-    return f"{_each(group)}{percent(_waiting_ratio(group))} of the time; {_used(group)}"
+    return f"{_each(group)}{percent(group.waiting_ratio or 0.0)} of the time; {_used(group)}"
 
 
 def _used(group: ThreadGroup) -> str:

@@ -112,9 +112,19 @@ class ThreadGroup:
         return len(self.tids) > 1
 
     @property
+    def waiting_ratio(self) -> float | None:
+        """For how much of the window each of them was ready to run, on average."""
+        return None if self.run_delay_ratio is None else self.run_delay_ratio / len(self.tids)
+
+    @property
     def runnable_ratio(self) -> float:
         """For how much of the window each of them ran or was ready to, on average."""
-        return (self.cpu_ratio + (self.run_delay_ratio or 0.0)) / len(self.tids)
+        return self.cpu_ratio / len(self.tids) + (self.waiting_ratio or 0.0)
+
+    @property
+    def is_busy_loop(self) -> bool:
+        """Return whether they ask again and again where they should wait."""
+        return any(path.busy_loop_ratio is not None for path in self.paths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,16 +118,17 @@ def _threads(profile: Profile) -> Markup:
         (
             Markup(two_lines(group.title, _which(group)) + _paths(group)),
             share_bar(group.cpu_ratio),
-            numbers.percent_cell(group.run_delay_ratio),
+            numbers.percent_cell(group.waiting_ratio),
             f"{group.samples:,}",
         )
         for group in groups
     ]
     explanation = (
-        "CPU time over the window; waiting means ready to run, but not on a CPU. Below a thread: "
+        "CPU time over the window; waiting means ready to run, but not on a CPU, each of several "
+        "threads on average. Below a thread: "
         "its heaviest paths, as shares of its samples. a > b: a calls b, perhaps through others."
     )
-    if any(group.run_delay_ratio is None for group in groups):
+    if any(group.waiting_ratio is None for group in groups):
         explanation += f" {numbers.UNKNOWN}: not known."
     return section(
         "Hot threads",

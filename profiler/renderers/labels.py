@@ -72,7 +72,7 @@ def children_label(profile: Profile) -> str:
     ]
     rest = children.cpu_ratio - sum(one.cpu_ratio for one in children.seen[:_CHILDREN_MAX])
     if rest > _IDLE_RATIO:
-        listed.append(f"others {numbers.percent(rest)}")
+        listed.append(f"unseen {numbers.percent(rest)}")
     used = numbers.percent(children.cpu_ratio)
     return f"Processes that it started used {used} of a CPU: {', '.join(listed)}"
 

@@ -113,7 +113,7 @@ def _threads(profile: Profile) -> list[Line]:
             clip(group.name, 16),
             f"×{len(group.tids):,}" if group.is_many else str(group.tids[0]),
             numbers.percent_cell(group.cpu_ratio),
-            numbers.percent_cell(group.run_delay_ratio),
+            numbers.percent_cell(group.waiting_ratio),
             numbers.column(group.samples),
         )
         for group in shown
@@ -130,11 +130,11 @@ def _threads(profile: Profile) -> list[Line]:
         lines.append(Line(f"  and {count:,} more, together {share}", "dim"))
     lines += wrapped("  ", children_label(profile))
     if any(group.is_many for group in shown):
-        lines.append(Line("  ×N: threads that run the same", "dim"))
+        lines.append(Line("  ×N: threads that run the same; waits: of each on average", "dim"))
     if any(group.paths and group.cpu_ratio >= least_ratio for group in shown):
         words = "below a thread: shares of its samples; a > b: a calls b, also through others"
         lines.append(Line(f"  {words}", "dim"))
-    if any(group.run_delay_ratio is None for group in shown):
+    if any(group.waiting_ratio is None for group in shown):
         lines.append(Line("  ?: not known", "dim"))
     return lines
 

@@ -27,8 +27,8 @@ def test_a_busy_thread() -> None:
     assert found(replace(MONITOR, cpu_ratio=0.79)) == []
 
 
-def with_path(path: ThreadPath) -> Finding:
-    profile = with_threads(empty(), MONITOR)
+def with_path(path: ThreadPath, thread: Thread = MONITOR) -> Finding:
+    profile = with_threads(empty(), thread)
     (group,) = profile.thread_groups
     (finding,) = threads(replace(profile, thread_groups=(replace(group, paths=(path,)),)))
     return finding
@@ -37,6 +37,13 @@ def with_path(path: ThreadPath) -> Finding:
 def test_a_busy_thread_shows_its_heaviest_path() -> None:
     finding = with_path(ThreadPath(("handle_request", "ao2_find"), 0.62))
     assert finding.evidence == ("80 samples", "62 % in handle_request > ao2_find")
+
+
+def test_a_busy_loop_is_found_however_little_it_can_run() -> None:
+    path = ThreadPath(("wait", "poll"), 0.62, busy_loop_ratio=0.9)
+    finding = with_path(path, replace(MONITOR, cpu_ratio=0.1, run_delay_ratio=0.9))
+    assert finding.title == "thread 12 do_monitor (chan_sip.so): a busy loop uses 10 % of a CPU"
+    assert finding.evidence[1] == "waited for a CPU 90 % of the time"
 
 
 def test_a_busy_loop_has_advice_of_its_own() -> None:

@@ -115,8 +115,8 @@ def test_children_are_listed_if_they_used_something() -> None:
     assert said == [
         "",
         "Processes that it started used 40 % of a CPU: "
-        "sox ×12 20 %, sh ×12 10 %, a ×12 4 %, b ×12 3 %, others 3 %",
-        "Processes that it started used 40 % of a CPU: others 40 %",
+        "sox ×12 20 %, sh ×12 10 %, a ×12 4 %, b ×12 3 %, unseen 3 %",
+        "Processes that it started used 40 % of a CPU: unseen 40 %",
         "Processes that it started used 37 % of a CPU: "
         "sox ×12 20 %, sh ×12 10 %, a ×12 4 %, b ×12 3 %",
     ]

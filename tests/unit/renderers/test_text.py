@@ -54,8 +54,8 @@ def test_a_thread_group_has_one_line() -> None:
     calls = tuple(replace(story.threads[2], tid=5_000 + number) for number in range(1_500))
     text = shown(examples.with_threads(story, *story.threads[:2], *calls))
     assert re.search(r"^  asterisk +asterisk +×1,500 ", text, re.MULTILINE)
-    assert "×N: threads that run the same" in text
-    assert "×" not in shown(story)
+    assert "×N: threads that run the same; waits: of each on average" in text
+    assert "×N: " not in shown(story)
 
 
 def test_a_question_mark_is_explained_where_there_is_one() -> None:

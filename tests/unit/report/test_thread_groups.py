@@ -29,6 +29,7 @@ def test_threads_that_run_the_same_are_one_group() -> None:
     assert quiet.cpu_ratio == pytest.approx(0.28)
     assert quiet.samples == 2_800
     assert quiet.runnable_ratio == pytest.approx(0.0012)
+    assert quiet.waiting_ratio == pytest.approx(0.001)
 
 
 def test_one_that_uses_one_per_cent_is_shown_by_itself() -> None:
