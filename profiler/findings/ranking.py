@@ -27,7 +27,8 @@ _RULES: tuple[Callable[[Profile], Iterable[Finding]], ...] = (
     threads,
 )
 _SEVERITIES = tuple(Severity)
-_CAUSE_RATIO = 0.5  # of a CPU, or of the window in lookups: what takes less may not be the cause
+# Of a CPU, and of what the process used: what takes less may not be the cause.
+_CAUSE_RATIO, _CAUSE_SHARE = 0.1, 0.5
 
 
 def find(profile: Profile) -> tuple[Finding, ...]:
@@ -41,16 +42,17 @@ def find(profile: Profile) -> tuple[Finding, ...]:
             finding.title,
         ),
     )
-    ranked = enumerate(_cause_first(worst_first), 1)
+    least_cause = max(_CAUSE_RATIO, _CAUSE_SHARE * profile.cpu_ratio)
+    ranked = enumerate(_cause_first(worst_first, least_cause), 1)
     return tuple(replace(finding, rank=rank) for rank, finding in ranked)
 
 
-def _cause_first(findings: list[Finding]) -> list[Finding]:
+def _cause_first(findings: list[Finding], least_ratio: float) -> list[Finding]:
     """Put what burns most before the packets that are lost meanwhile, if it may be the cause."""
     loses_packets = any(
         one.id == "udp-backlog" and one.severity is Severity.LOST for one in findings
     )
     cause = next((one for one in findings if one.severity is Severity.CPU), None)
-    if not loses_packets or cause is None or (cause.cpu_ratio or 0.0) < _CAUSE_RATIO:
+    if not loses_packets or cause is None or (cause.cpu_ratio or 0.0) < least_ratio:
         return findings
     return [cause, *(one for one in findings if one is not cause)]

@@ -41,7 +41,10 @@ def test_what_may_be_the_cause_of_lost_packets_comes_before_them() -> None:
 
     assert ids(0.9, 1_000) == ["busy-thread", "udp-backlog", "long-chain"]
     assert ids(0.9, 91_000) == ["long-chain", "udp-backlog", "busy-thread"]
-    assert ids(0.7, 49_000) == ["udp-backlog", "long-chain"]
+    assert ids(0.7, 36_000) == ["long-chain", "udp-backlog"]
+    assert ids(0.7, 34_000) == ["udp-backlog", "long-chain"]
+    assert ids(0.1, 11_000) == ["long-chain", "udp-backlog"]
+    assert ids(0.1, 9_000) == ["udp-backlog", "long-chain"]
 
 
 def test_of_one_severity_what_takes_more_comes_first() -> None:
