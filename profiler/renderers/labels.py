@@ -50,7 +50,7 @@ def early_end(profile: Profile) -> str:
 
 def without_findings(profile: Profile) -> tuple[str, str]:
     """Return (sentence, style) for the place of findings."""
-    if sum(thread.cpu_ratio for thread in profile.threads) < _IDLE_RATIO:
+    if profile.cpu_ratio < _IDLE_RATIO:
         return (
             "Asterisk used almost no CPU: it was idle, or its threads wait for each other. "
             "Run again while the problem is happening."

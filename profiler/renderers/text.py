@@ -120,7 +120,7 @@ def _threads(profile: Profile) -> list[Line]:
     ]
     titles, *cells = table(("thread", "name", "tid", "CPU", "waits", "samples"), rows)
     lines.append(titles)
-    least_ratio = _PATHS_RATIO * sum(group.cpu_ratio for group in profile.thread_groups)
+    least_ratio = _PATHS_RATIO * profile.cpu_ratio
     for group, row in zip(shown, cells, strict=True):
         lines.append(row)
         lines += _paths(group) if group.cpu_ratio >= least_ratio else []

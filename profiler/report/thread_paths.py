@@ -24,7 +24,7 @@ Folded = tuple[str, ...]  # outermost first
 _MOST_PATHS = 3
 _MOST_FRAMES = 4  # that are shown of a path
 _LEAST_SAMPLES = 10  # of a group: of fewer, shares say nothing
-_LEAST_RATIO = 0.1  # of the group's samples: a lighter path is not shown
+_LEAST_RATIO, _LEAST_OF_PATH = 0.1, 3  # of the group's samples: a lighter path is not shown
 # A call is followed if it has so much of what its caller has, or of all.
 _OF_CALLER, _OF_ALL = 0.5, 0.2
 _BRANCH_RATIO = 0.9  # a call with less of what its caller has is worth showing
@@ -143,7 +143,7 @@ def heaviest_paths(weights: Counter[Folded], runnable_ratio: float) -> tuple[Thr
     paths = []
     for _ in range(_MOST_PATHS):
         frames, nodes = _walk(root, total)
-        if not frames or nodes[-1].weight < _LEAST_RATIO * total:
+        if not frames or nodes[-1].weight < max(_LEAST_RATIO * total, _LEAST_OF_PATH):
             break
         paths.append(
             ThreadPath(

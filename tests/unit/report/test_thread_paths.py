@@ -152,6 +152,8 @@ def test_of_a_long_path_the_end_and_where_it_branches_are_shown() -> None:
 def test_few_samples_say_nothing() -> None:
     assert shown({"a b": 9}) == []
     assert shown({"a b": 10}) == [("a > b", 1.0)]
+    assert shown({"a b": 12, "c": 3}) == [("a > b", 0.8), ("c", 0.2)]
+    assert shown({"a b": 12, "c": 2}) == [("a > b", 12 / 14)]
     assert paths({}) == []
 
 
