@@ -1,33 +1,45 @@
-/* Counting windows: how many lookups begin, by group, and nothing else about them.
+/* How many lookups begin, by group, and nothing else about them.
  *
- * With one trap instead of two to five, and a short program, many short lookups are slowed down
- * less, and far more of them are counted for the same cost. A full window goes on counting until user
- * space ends it: every lookup pays for its trap anyway, and what is counted must fit the CPU time
- * between two readings.
+ * One trap and a short program, where measuring takes two to five traps and a walk. So this is in
+ * place as long as the budget bears it: nearly always where lookups are few, for short stretches
+ * where they are many. It goes on beyond its allowance until user space ends it: every lookup pays for
+ * its trap anyway.
  */
 #pragma once
 
+BPF_ARRAY(counting_control, struct counting_control, 1);
+BPF_ARRAY(counting_state, struct counting_state, 1);
 BPF_HASH(entry_counts, struct group_key, u64, SIZED); /* comparator is 0: it is not looked at */
 
 int count_entry(struct pt_regs *ctx)
 {
+    int zero = 0;
     u64 cookie = get_cookie(ctx);
-    struct control *c = get_control();
-    struct window_state *w = get_window();
-    if (!c || !w)
+    struct counting_control *c = counting_control.lookup(&zero);
+    struct counting_state *s = counting_state.lookup(&zero);
+    struct control *window = get_control();
+    if (!c || !s || !window)
         return NO_RETURN_PROBE;
-    charge(c, w, trap_cost(c, cookie));
-    if (!c->window)
+    /* While a window is open, the trap is charged to that. */
+    u32 trap_ns = window->window ? 0 : trap_cost(window, cookie);
+    __sync_fetch_and_add(&s->trap_ns, trap_ns);
+    __sync_fetch_and_add(&s->spent_ns, trap_ns + c->program_ns);
+    if (!c->is_open)
         return NO_RETURN_PROBE;
-    __sync_fetch_and_add(&w->entry_count, 1);
-    admit(c, w, bpf_ktime_get_ns());
+    u64 allowance_ns = c->allowance_ns;
+    if (s->spent_ns > allowance_ns && s->used_up_ns != allowance_ns) {
+        s->used_up_ns = allowance_ns;
+        window_stops.ringbuf_output(&allowance_ns, sizeof(allowance_ns), BPF_RB_FORCE_WAKEUP);
+    }
     struct lookup l = {.entry = PLACE_OF(cookie), .entry_sp = ctx->sp + VALUE_OF(cookie)};
     if (read_arguments(ctx, &l))
         return NO_RETURN_PROBE;
     struct group_key key = group_key(&l);
-    u64 zero = 0;
-    u64 *count = entry_counts.lookup_or_try_init(&key, &zero);
+    u64 none = 0;
+    u64 *count = entry_counts.lookup_or_try_init(&key, &none);
     if (count)
         __sync_fetch_and_add(count, 1);
+    else
+        __sync_fetch_and_add(&s->lost, 1);
     return NO_RETURN_PROBE;
 }

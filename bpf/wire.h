@@ -124,15 +124,29 @@ struct traversal_code {
 
 /* What the programs report about the open window; one entry. */
 struct window_state {
-    u64 spent_ns;    /* estimated cost to the target so far */
-    u64 closed_ns;   /* when the first entry was refused; 0: none was */
-    u64 admitted;    /* lookups admitted */
-    u64 in_flight;   /* admitted lookups that have not returned (two's complement) */
-    u64 trap_ns;     /* calibrated cost of all probe hits, without the programs' time */
-    u64 refused;     /* entries that were not admitted, or only counted, since it was spent */
-    u64 put_off;     /* long chains not walked because too little of the allowance was left */
-    u64 walk_ns;     /* time of all walks */
-    u64 entry_count; /* entries, in windows that only count */
+    u64 spent_ns;  /* estimated cost to the target so far */
+    u64 closed_ns; /* when the first entry was refused; 0: none was */
+    u64 admitted;  /* lookups admitted */
+    u64 in_flight; /* admitted lookups that have not returned (two's complement) */
+    u64 trap_ns;   /* calibrated cost of all probe hits, without the programs' time */
+    u64 refused;   /* entries that were not admitted since it was spent */
+    u64 put_off;   /* long chains not walked because too little of the allowance was left */
+    u64 walk_ns;   /* time of all walks */
+};
+
+/* What user space sets for counting the entries of lookups; one entry. */
+struct counting_control {
+    u64 is_open;
+    u64 allowance_ns; /* user space is woken when spent_ns passes it */
+    u64 program_ns;   /* what one run of the program is taken to cost */
+};
+
+/* What the program that counts reports; one entry, never reset. */
+struct counting_state {
+    u64 spent_ns;   /* estimated cost to the target so far */
+    u64 trap_ns;    /* calibrated cost of its traps, without the program's time */
+    u64 used_up_ns; /* the last allowance that was spent */
+    u64 lost;       /* entries for whose group there was no room */
 };
 
 /* Lookups are aggregated by these; no padding, since BPF hashes every byte. */

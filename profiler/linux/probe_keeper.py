@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ _NAME = "probe-keeper"
 
 
 class Keeper:
-    """Does what Links does, in a child process."""
+    """Does what ProbeLinks does, in a child process, for each `purpose` by itself."""
 
     def __init__(self, programs: Iterable[int]) -> None:
         """Start it; `programs` are the descriptors of all programs that links may name."""
@@ -44,14 +45,14 @@ class Keeper:
                 os._exit(0)
         theirs.close()
 
-    def attach(self, links: Sequence[ProbeLink]) -> None:
+    def attach(self, purpose: str, links: Sequence[ProbeLink]) -> None:
         """Open all, or none; raises OSError."""
-        self._ask(_ATTACH, tuple(links))
+        self._ask(_ATTACH, purpose, tuple(links))
 
-    def detach(self) -> None:
-        """Take all probes away; returns when none is left."""
+    def detach(self, purpose: str) -> None:
+        """Take the probes for a purpose away; returns when none of them is left."""
         with suppress(OSError):  # without a keeper there is no probe
-            self._ask(_DETACH, ())
+            self._ask(_DETACH, purpose, ())
 
     def close(self) -> None:
         """Take away what is left, and wait for the keeper's end."""
@@ -59,9 +60,9 @@ class Keeper:
         with suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
 
-    def _ask(self, what: str, links: tuple[ProbeLink, ...]) -> None:
+    def _ask(self, what: str, purpose: str, links: tuple[ProbeLink, ...]) -> None:
         try:
-            self._connection.send((what, links, _own_priority()))
+            self._connection.send((what, purpose, links, _own_priority()))
             error = self._connection.recv()
         except EOFError:
             error = errno.EPIPE
@@ -81,14 +82,15 @@ def _live(connection: Connection, kept: set[int]) -> None:
     for number in _ENDED_BY_OTHERS:
         signal.signal(number, signal.SIG_IGN)
     _close_all_but(kept)
-    links = ProbeLinks()
+    links: defaultdict[str, ProbeLinks] = defaultdict(ProbeLinks)
     try:
         while True:
-            what, wanted, priority = connection.recv()
+            what, purpose, wanted, priority = connection.recv()
             _run_as(*priority)
-            connection.send(_do(links, what, wanted))
+            connection.send(_do(links[purpose], what, wanted))
     except (EOFError, OSError):
-        links.close()
+        for opened in links.values():
+            opened.close()
 
 
 def _do(links: ProbeLinks, what: str, wanted: Sequence[ProbeLink]) -> int:

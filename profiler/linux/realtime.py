@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 
 class RealtimePriority:
@@ -25,6 +26,17 @@ class RealtimePriority:
             policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
             os.sched_setscheduler(0, policy, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
             self._before = before
+
+    @contextmanager
+    def during(self) -> Iterator[None]:
+        """Do so for a while; who had begun before goes on."""
+        had_begun = self._before is not None
+        self.begin()
+        try:
+            yield
+        finally:
+            if not had_begun:
+                self.end()
 
     def end(self) -> None:
         """Run as before."""

@@ -11,6 +11,8 @@ time that is at least `horizon_ns` long, so the first too, the cost stays below 
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 # Part of the budget that flows into the bucket, and part that samples may take beside it; what they
@@ -27,7 +29,8 @@ LEAST_DEPTH_NS = 6_000_000
 # gone, and placing and removing them is not free.
 LATE_NS = 1_000_000
 MIN_ALLOWANCE_NS = 250_000
-# Placing and removing probes takes tens of milliseconds of our own time.
+# Placing and removing probes takes tens of milliseconds of our own time. The moments are left to
+# chance (up to twice this, and the level too), so that windows do not keep step with timers.
 MIN_CYCLE_NS = 200_000_000
 # An open window is charged this often; one that only counts, at its end.
 MAX_WINDOW_NS = 250_000_000
@@ -48,11 +51,20 @@ class Grant:
 class Governor:
     """Grants windows so that the cost stays within `ratio` of one CPU; None: no limit."""
 
-    def __init__(self, ratio: float | None, start_ns: int) -> None:
+    def __init__(
+        self,
+        ratio: float | None,
+        start_ns: int,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """`draw`: numbers from 0 to 1, by which the moments of windows are left to chance."""
         self._ratio = ratio
         self._level_ns = 0.0
         self._level_at_ns = start_ns
         self._spent_ns = 0.0
+        self._sampled_ns = 0.0
+        self._draw = draw
+        self._chance = draw()
         self._late_ns = float(LATE_NS)
         self._opened_ns: int | None = None
         self._sampled_at_ns = start_ns
@@ -67,6 +79,16 @@ class Governor:
     def spent_ns(self) -> int:
         """All that was charged so far."""
         return round(self._spent_ns)
+
+    @property
+    def probes_ns(self) -> float:
+        """All that was charged so far but for samples."""
+        return self._spent_ns - self._sampled_ns
+
+    def share(self, part: float) -> Governor:
+        """Return one that limits something to a part of what flows; charge it there and here."""
+        ratio = None if self._ratio is None else self._ratio * part
+        return Governor(ratio, self._level_at_ns, self._draw)
 
     @property
     def horizon_ns(self) -> float:
@@ -90,6 +112,7 @@ class Governor:
         share = SAMPLED_RATIO * (self._ratio or 0) * max(now_ns - self._sampled_at_ns, 0)
         self._sampled_at_ns = now_ns
         self._spent_ns += cost_ns
+        self._sampled_ns += cost_ns
         self._level_ns -= max(cost_ns - share, 0.0)
 
     def level_ns(self, now_ns: int) -> float:
@@ -111,11 +134,12 @@ class Governor:
             if allowance < MIN_ALLOWANCE_NS:
                 return None
             return Grant(now_ns + MAX_WINDOW_NS, round(allowance))
-        if self._opened_ns is not None and now_ns - self._opened_ns < MIN_CYCLE_NS:
+        if self._opened_ns is not None and now_ns - self._opened_ns < self._cycle_ns:
             return None
         if level < self._wanted_ns():
             return None
         self._opened_ns = now_ns
+        self._chance = self._draw()
         # Where placing and removing probes is expensive, they have to be worth it.
         least = max(MIN_ALLOWANCE_NS, _WORTH_RATIO * (self._late_ns - LATE_NS))
         return Grant(now_ns + MAX_WINDOW_NS, round(max(level - self._late_ns, least)))
@@ -127,15 +151,21 @@ class Governor:
         """The level at which a window pays: it measures longer than it closes."""
         if self._opened_ns is None:
             return min(self._late_ns + MIN_ALLOWANCE_NS, self.depth_ns)
-        return self.depth_ns * (0.98 if self.saves else 0.5)
+        return self.depth_ns * (0.98 if self.saves else 0.5 + 0.48 * self._chance)
+
+    @property
+    def _cycle_ns(self) -> float:
+        return MIN_CYCLE_NS * (1 + self._chance)
 
     def wait_ns(self, now_ns: int) -> int:
         """Return how long no window can be granted."""
         if self._ratio is None:
             return 0
         missing = self._wanted_ns() - self.level_ns(now_ns)
-        rest = MIN_CYCLE_NS - (now_ns - self._opened_ns) if self._opened_ns is not None else 0
-        return max(math.ceil(missing / (self._ratio * PLANNED_RATIO)) + 1, rest, 0)
+        rest = 0.0
+        if self._opened_ns is not None:
+            rest = self._cycle_ns - (now_ns - self._opened_ns)
+        return math.ceil(max(missing / (self._ratio * PLANNED_RATIO), rest, 0)) + 1
 
     def charge_window(self, cost_ns: float, allowance_ns: int, closed: bool) -> None:
         """Charge a window; of one that was closed, learn what that costs beyond the allowance."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from profiler.linux.module import BpfModule
-from profiler.model.observed import GroupWindow
+from profiler.model.observed import GroupCount
 from profiler.probes.planner import PlannedProbe
 from profiler.wire.lookups import Group, GroupKey, Place, Verdict
 
@@ -33,7 +33,7 @@ class GroupCounts:
             self._key(key): Group.decode(value) for key, value in self._module.map("groups").items()
         }
 
-    def measured(self) -> tuple[GroupWindow, ...]:
+    def measured(self) -> tuple[GroupCount, ...]:
         """Return how many lookups were measured since the last call."""
         groups = self.groups()
         self._v_tables.update(group.v_table for group in groups.values())
@@ -44,7 +44,7 @@ class GroupCounts:
         self.lookups_ns = sum(group.duration_total_ns for group in groups.values())
         return self._new(self._measured, totals)
 
-    def entry_counts(self) -> tuple[GroupWindow, ...]:
+    def entry_counts(self) -> tuple[GroupCount, ...]:
         """Return how many were only counted since the last call; their keys have no comparator."""
         totals = {
             self._key(key): int.from_bytes(value, "little")
@@ -60,14 +60,14 @@ class GroupCounts:
 
     def _new(
         self, known: dict[GroupKey, int], totals: dict[GroupKey, int]
-    ) -> tuple[GroupWindow, ...]:
+    ) -> tuple[GroupCount, ...]:
         found = []
         for key, total in totals.items():
             new = total - known.get(key, 0)
             if new:
                 if key not in known:
                     self._note(key)
-                found.append(GroupWindow(key, new))
+                found.append(GroupCount(key, new))
                 known[key] = total
         return tuple(found)
 

@@ -2,9 +2,8 @@
 
 Owner of the maps of bpf/lookups.bpf.c. A window admits lookups for a while; one that was admitted
 is followed to its return, however long it takes, before the probes are taken away. So a lookup's
-chance of being measured does not depend on how long it takes. Where lookups are so many and short
-that measuring slows them down, some windows only count them: see window_planner.py and
-bpf/entry_counts.h.
+chance of being measured does not depend on how long it takes. How many lookups there are is counted
+apart from that: see entry_counter.py.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ from dataclasses import replace
 from profiler.linux.realtime import RealtimePriority
 from profiler.measure.budget import LATE_NS, Governor, Grant
 from profiler.measure.discovery import Discovery
+from profiler.measure.entry_counter import EntryCounter
 from profiler.measure.group_counts import GroupCounts
 from profiler.measure.kept_windows import KeptWindows
 from profiler.measure.lookup_counters import LookupCounters
-from profiler.measure.open_window import OpenWindow, WindowKind
+from profiler.measure.open_window import OpenWindow
 from profiler.measure.string_cache import StringCache
 from profiler.measure.thread_states import ThreadStates
 from profiler.measure.traversal_frames import TraversalFrames
@@ -28,17 +28,15 @@ from profiler.measure.window_costs import WindowCosts
 from profiler.measure.window_planner import WindowPlanner
 from profiler.measure.window_probes import WindowProbes
 from profiler.measure.window_snapshots import WindowSnapshot, WindowSnapshots
-from profiler.model.observed import Calibration
-from profiler.probes.attach import UprobePrograms
+from profiler.model.observed import Calibration, MeasuredWindow
+from profiler.probes.attach import AttachPoint, UprobePrograms
 from profiler.probes.planner import ProbePlan, ProbePlanner
 from profiler.process.target import TargetProcess
-from profiler.wire.lookups import Group, GroupKey, LookupCounter
+from profiler.wire.lookups import Group, GroupKey, LookupCounter, Place, place_of
 
 _GRACE_NS = 2_000_000_000  # a lookup that takes longer than this after its window is given up
 # Walks that took longer than this in one window need all that can be saved for the next one.
 _LONG_WALKS_NS = 1_500_000
-# A window that counts is open so much longer if its allowance lasts: the more it sees, the better.
-_COUNT_LONGER_NS = 750_000_000
 _NEVER_NS = 1 << 62
 _LEARNING_WINDOWS = 8
 _LEARNING_NS = 50_000_000
@@ -72,10 +70,14 @@ class LookupMeasurement:
         self._control = WindowControl(module, calibration)
         self._costs = WindowCosts(self._snapshots, governor)
         frames = TraversalFrames(module, plan.exhausted_sites and not plan.verify)
-        self._planner = WindowPlanner(frames, governor.is_limited, time.monotonic_ns())
+        self._planner = WindowPlanner(frames)
+        self.counter = EntryCounter(
+            programs, _entry_points(plan), target, self._counts, governor, self._priority
+        )
         self._open: OpenWindow | None = None
         self._number = 0
-        self.windows = KeptWindows()
+        self.windows: KeptWindows[MeasuredWindow] = KeptWindows()
+        self.admitted = 0  # lookups, in all windows
         self.gone = False
         self.problem: str | None = None  # why no window could be opened; then none is tried again
         self.cpu_begin_ns = self.cpu_end_ns = target.clock.read_ns()
@@ -97,6 +99,23 @@ class LookupMeasurement:
         self._stops.drain()
         if self.problem is not None:
             return now_ns + _NEVER_NS
+        next_ns = self._step_window(now_ns)
+        if self.gone or self.problem is not None:
+            return next_ns
+        try:
+            counted_ns = self.counter.step(time.monotonic_ns(), may_open=self._may_count())
+        except OSError as error:
+            self._note_refusal(error)
+            return now_ns
+        return min(next_ns, counted_ns)
+
+    def _may_count(self) -> bool:
+        """Return whether no window is open that slows lookups down."""
+        is_slowing = self._planner.is_overhead_dominated and self.admitted
+        return self._open is None or not is_slowing
+
+    def _step_window(self, now_ns: int) -> int:
+        """Do the same for the windows that measure alone."""
         if self._open is None:
             grant = self._governor.grant(now_ns, is_open=False)
             if grant is None:
@@ -111,12 +130,14 @@ class LookupMeasurement:
         if self._open is not None:
             self._close(self._open)
             self._open = None
+        self.counter.close()
         self.probes.remove()
         self.cpu_end_ns = self._clock.read_ns()
 
     def abort(self) -> None:
         """Take all probes away without waiting for lookups in flight."""
         self._control.close()
+        self.counter.abort()
         self.probes.remove()
         self._priority.end()
 
@@ -136,29 +157,30 @@ class LookupMeasurement:
 
     def _begin(self, grant: Grant) -> OpenWindow | None:
         """Place the probes and admit lookups; None if that is refused."""
-        kind = self._planner.next_kind(self._number, time.monotonic_ns())
-        predicts = self._planner.predicts(kind, self.windows.seen)
+        predicts = self._planner.predicts(self.windows.seen)
         if self._threads.are_scarce:
             self._threads.clear()
         self._snapshots.reset()
         self._control.close()
+        self.counter.mark()
         begin = self._costs.begin()
         if self._planner.is_overhead_dominated:
             self._priority.begin()
         try:
-            self.probes.place(kind, predicts, self._costs.is_contended)
+            self.probes.place(predicts, self._costs.is_contended)
         except OSError as error:
-            self.gone = isinstance(error, ProcessLookupError)
-            self.problem = None if self.gone else f"probes could not be placed: {error.strerror}"
+            self._note_refusal(error)
             self._priority.end()
             return None
         self._number += 1
         # What was granted counts from before the probes were placed.
-        if kind is WindowKind.COUNT:
-            grant = replace(grant, until_ns=grant.until_ns + _COUNT_LONGER_NS)
-        window = OpenWindow(self._number, kind, predicts, self._while_learning(grant), begin)
+        window = OpenWindow(self._number, predicts, self._while_learning(grant), begin)
         self._control.admit(window, self._planner.is_overhead_dominated)
         return replace(window, begin=self._read_exactly())
+
+    def _note_refusal(self, error: OSError) -> None:
+        self.gone = isinstance(error, ProcessLookupError)
+        self.problem = None if self.gone else f"probes could not be placed: {error.strerror}"
 
     def _read_exactly(self) -> WindowSnapshot:
         """Take a snapshot to the moment; threads of the target must not keep us waiting."""
@@ -193,9 +215,8 @@ class LookupMeasurement:
     def _may_go_on(self, window: OpenWindow) -> bool:
         """Return whether the open window's probes would be placed again as they are."""
         return (
-            window.kind is WindowKind.MEASURE
-            and self._snapshots.state().closed_ns is None
-            and window.predicts == self._planner.predicts(window.kind, self.windows.seen + 1)
+            self._snapshots.state().closed_ns is None
+            and window.predicts == self._planner.predicts(self.windows.seen + 1)
             and not self._threads.are_scarce
         )
 
@@ -208,15 +229,15 @@ class LookupMeasurement:
     def _close(self, window: OpenWindow) -> None:
         """End the window, wait for the lookups in flight, and take the probes away."""
         end = self._read_exactly()
-        if window.kind is WindowKind.MEASURE:
-            self._control.follow()
-            self._await_flights(window, end)
+        self._control.follow()
+        self._await_flights(window, end)
         self._control.close()
         self.probes.remove()
         self._priority.end()
         self._counters.add_unfinished(self._snapshots.state().in_flight)
         self._discovery.look()
         self._note(window, end, closed=True)
+        self.counter.mark()
 
     def _await_flights(self, window: OpenWindow, end: WindowSnapshot) -> None:
         """Wait until admitted lookups have returned, while the budget bears what others pay."""
@@ -230,12 +251,19 @@ class LookupMeasurement:
         """Keep what a window saw, charge all that was spent since the last one, and learn."""
         cost_ns = self._costs.charge(window, end, closed)
         self._control.learn_program_time(window, end)
-        is_counting = window.kind is WindowKind.COUNT
-        groups = self._counts.entry_counts() if is_counting else self._counts.measured()
-        measured = window.measured(end, groups, cost_ns)
+        measured = window.measured(end, self._counts.measured(), cost_ns)
         self.windows.add(measured)
+        self.admitted += measured.admitted
         self._planner.learn(measured, self._counts, window.predicts)
-        if not is_counting:
-            begin = window.begin.state
-            is_long = end.state.walk_ns - begin.walk_ns > _LONG_WALKS_NS
-            self._governor.saves = end.state.put_off > begin.put_off or is_long
+        begin = window.begin.state
+        is_long = end.state.walk_ns - begin.walk_ns > _LONG_WALKS_NS
+        self._governor.saves = end.state.put_off > begin.put_off or is_long
+
+
+def _entry_points(plan: ProbePlan) -> tuple[AttachPoint, ...]:
+    """Return where lookups begin."""
+    return tuple(
+        replace(probe.point, with_return=False)
+        for probe in plan.probes
+        if place_of(probe.point.cookie) <= Place.WEAKPROXY_FIND
+    )

@@ -1,21 +1,13 @@
-"""A window that is open: what it does, what it was granted, and where its counts begin. Pure."""
+"""A window that is open: what it was granted, and where its counts begin. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from profiler.measure.budget import Grant
 from profiler.measure.window_snapshots import WindowSnapshot
-from profiler.model.observed import GroupWindow, MeasuredWindow
+from profiler.model.observed import GroupCount, MeasuredWindow
 from profiler.model.recording import ProbeWindow
-
-
-class WindowKind(Enum):
-    """What is done with the lookups of a window."""
-
-    MEASURE = "measure"
-    COUNT = "count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +15,12 @@ class OpenWindow:
     """One window; what goes on is replaced by its successor of the same number."""
 
     number: int
-    kind: WindowKind
     predicts: bool  # where traversals have their frames, without a probe on traverse_first
     grant: Grant
     begin: WindowSnapshot
 
     def measured(
-        self, end: WindowSnapshot, groups: tuple[GroupWindow, ...], whole_cost_ns: float
+        self, end: WindowSnapshot, groups: tuple[GroupCount, ...], whole_cost_ns: float
     ) -> MeasuredWindow:
         """Return what it saw; `whole_cost_ns` includes placing and removing its probes."""
         begin = self.begin
@@ -37,12 +28,8 @@ class OpenWindow:
         return MeasuredWindow(
             window=ProbeWindow(begin.time_ns, end.time_ns, admitted, round(whole_cost_ns)),
             groups=groups,
-            is_counting=self.kind is WindowKind.COUNT,
-            cpu_begin_ns=begin.cpu_ns,
-            cpu_end_ns=end.cpu_ns,
             cpu_ns=end.cpu_ns - begin.cpu_ns,
             cost_ns=round(begin.cost_ns(end)),
             admitted=admitted,
             refused=end.state.refused - begin.state.refused,
-            entry_count=end.state.entry_count - begin.state.entry_count,
         )

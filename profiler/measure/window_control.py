@@ -6,7 +6,7 @@ import struct
 from dataclasses import replace
 
 from profiler.linux.module import BpfModule
-from profiler.measure.open_window import OpenWindow, WindowKind
+from profiler.measure.open_window import OpenWindow
 from profiler.measure.window_snapshots import WindowSnapshot
 from profiler.model.observed import Calibration
 from profiler.wire.lookups import Control
@@ -19,7 +19,6 @@ _STACK_SHARE = 8
 _FEW_STACKS_SHARE = 64
 _FEW_RETURNS_SHARE = 8
 _PROGRAM_NS = 300  # a probe's program without walk and stack; until its run time is known
-_ENTRY_COUNT_NS = 200
 # The kernel refuses lookups this long after a window's end, should we not come to close it.
 _LATEST_NS = 50_000_000
 _WALK_SHARE = 8  # a walk expected to take more than this part of an allowance is left to chance
@@ -32,7 +31,7 @@ class WindowControl:
 
     def __init__(self, module: BpfModule, calibration: Calibration) -> None:
         self._map = module.map("control")
-        self._program_ns = {WindowKind.MEASURE: _PROGRAM_NS, WindowKind.COUNT: _ENTRY_COUNT_NS}
+        self._program_ns = _PROGRAM_NS
         # Also what programs go by while probes are placed: run times are those of the last window.
         self._control = Control(
             window=0,
@@ -60,7 +59,7 @@ class WindowControl:
             admit_until_ns=grant.until_ns + _LATEST_NS,
             allowance_ns=window.begin.state.spent_ns + grant.allowance_ns,
             walk_allowance_ns=max(grant.allowance_ns // _WALK_SHARE, _NODE_NS),
-            program_ns=self._program_ns[window.kind],
+            program_ns=self._program_ns,
             stack_share=_FEW_STACKS_SHARE if is_overhead_dominated else _STACK_SHARE,
             return_share=_FEW_RETURNS_SHARE if is_overhead_dominated else 1,
             predicts=window.predicts,
@@ -83,8 +82,7 @@ class WindowControl:
             return
         walks_ns = end.state.walk_ns - begin.state.walk_ns
         mean = max(end.run_time_ns - begin.run_time_ns - walks_ns, 0) / runs
-        known = self._program_ns[window.kind]
-        self._program_ns[window.kind] = round(known + _SMOOTHING * (mean - known))
+        self._program_ns += round(_SMOOTHING * (mean - self._program_ns))
 
     def _set(self, control: Control) -> None:
         self._control = control

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from profiler.measure.discovery import Discovery
 from profiler.measure.group_counts import GroupCounts
-from profiler.measure.open_window import WindowKind
 from profiler.probes.attach import AttachPoint, UprobePrograms
 from profiler.probes.planner import PlannedProbe, ProbePlan
 from profiler.wire.lookups import Place, place_of
@@ -30,14 +29,13 @@ class WindowProbes:
         self._counts = counts
         self.seen: tuple[PlannedProbe, ...] = ()
 
-    def place(self, kind: WindowKind, predicts: bool, is_contended: bool) -> None:
+    def place(self, predicts: bool, is_contended: bool) -> None:
         """Place the probes, busy ones apart where threads wait for each other; raises OSError."""
-        wanted = self._wanted(kind, predicts)
+        wanted = self._wanted(predicts)
         points = [self.point(probe, is_contended) for probe in wanted]
-        self.programs.attach(points, self._pid, kind is WindowKind.COUNT)
-        if kind is WindowKind.MEASURE:
-            self.seen += tuple(probe for probe in wanted if probe not in self.seen)
-            self._discovery.placed()
+        self.programs.attach(points, self._pid)
+        self.seen += tuple(probe for probe in wanted if probe not in self.seen)
+        self._discovery.placed()
 
     def point(self, probe: PlannedProbe, is_contended: bool) -> AttachPoint:
         """Return where a probe is placed, apart from the others if lookups pass it all the time."""
@@ -47,9 +45,7 @@ class WindowProbes:
         """Take all probes away."""
         self.programs.detach()
 
-    def _wanted(self, kind: WindowKind, predicts: bool) -> tuple[PlannedProbe, ...]:
-        if kind is WindowKind.COUNT:
-            return tuple(p for p in self.plan.probes if _place(p) <= Place.WEAKPROXY_FIND)
+    def _wanted(self, predicts: bool) -> tuple[PlannedProbe, ...]:
         probes = (*self.plan.probes, *self._discovery.comparisons.values())
         return tuple(p for p in probes if not (predicts and _place(p) is Place.TRAVERSAL_FIRST))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from profiler.model import recording as rec
@@ -25,39 +26,105 @@ WithoutTable = tuple[tuple[str, str], ...]  # path, why its code has no table to
 
 
 @dataclass(frozen=True, slots=True)
-class GroupWindow:
-    """How many lookups of one group a window measured."""
+class GroupCount:
+    """How many lookups of one group a window saw."""
 
     key: GroupKey
-    measured: int
+    lookups: int
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWindow:
-    """One window: what it saw, and what it cost.
+    """One window that measured: what it saw, and what it cost.
 
-    `cpu_begin_ns` and `cpu_end_ns` are the target's CPU clock at its ends. It advanced by `cpu_ns`
-    while the window was open; `cost_ns` of that is our own part. Keys of a counting window's groups
-    have no comparator. Several windows of one sort may be `merged` into one; all that are merged
-    over the same stretch of time have the same ends and follow each other.
+    The target's CPU clock advanced by `cpu_ns` while it was open; `cost_ns` of that is ours.
     """
 
     window: rec.ProbeWindow
-    groups: tuple[GroupWindow, ...]
-    is_counting: bool
-    cpu_begin_ns: int
-    cpu_end_ns: int
+    groups: tuple[GroupCount, ...]
     cpu_ns: int
     cost_ns: int
     admitted: int
     refused: int  # lookups inside the window that were not measured, since its allowance was spent
-    entry_count: int = 0  # lookups between the ends of a counting window; groups have some more
-    merged: int = 1  # how many windows this one stands for
 
     @property
     def is_overhead_dominated(self) -> bool:
         """Return whether our cost is so much of the CPU time that the rest is not known well."""
         return self.cost_ns > OVERHEAD_DOMINATED_RATIO * self.cpu_ns
+
+    def merged_with(self, later: MeasuredWindow) -> MeasuredWindow:
+        """Return one window for this one and a later one."""
+        first, last = self.window, later.window
+        open_ns = first.end_ns - first.start_ns + last.end_ns - last.start_ns
+        return MeasuredWindow(
+            window=rec.ProbeWindow(
+                first.start_ns,
+                first.start_ns + open_ns,
+                first.fired + last.fired,
+                first.cost_ns + last.cost_ns,
+            ),
+            groups=_sums(self.groups, later.groups),
+            cpu_ns=self.cpu_ns + later.cpu_ns,
+            cost_ns=self.cost_ns + later.cost_ns,
+            admitted=self.admitted + later.admitted,
+            refused=self.refused + later.refused,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CountingWindow:
+    """One window in which every lookup was counted as it began, and nothing else about it.
+
+    Keys of its groups have no comparator. `cpu_begin_ns` and `cpu_end_ns` are the target's CPU
+    clock at its ends. `cost_ns` is what all our probes took between them, `cost_before_ns` since
+    the window before it. One that was merged was open for `open_ns` and `cpu_ns` of it.
+    """
+
+    start_ns: int
+    end_ns: int
+    open_ns: int
+    cpu_begin_ns: int
+    cpu_end_ns: int
+    cpu_ns: int
+    cost_ns: int
+    cost_before_ns: int
+    groups: tuple[GroupCount, ...]
+
+    @property
+    def lookups(self) -> int:
+        """All that began in it."""
+        return sum(group.lookups for group in self.groups)
+
+    @property
+    def open_ratio(self) -> float:
+        """The part of it in which lookups were counted: 1 unless it was merged."""
+        return self.open_ns / max(self.end_ns - self.start_ns, 1)
+
+    @property
+    def is_overhead_dominated(self) -> bool:
+        """Return whether our cost is so much of the CPU time that the rest is not known well."""
+        return self.cost_ns > OVERHEAD_DOMINATED_RATIO * self.cpu_ns
+
+    def merged_with(self, later: CountingWindow) -> CountingWindow:
+        """Return one window for this one and a later one."""
+        return CountingWindow(
+            start_ns=self.start_ns,
+            end_ns=later.end_ns,
+            open_ns=self.open_ns + later.open_ns,
+            cpu_begin_ns=self.cpu_begin_ns,
+            cpu_end_ns=later.cpu_end_ns,
+            cpu_ns=self.cpu_ns + later.cpu_ns,
+            cost_ns=self.cost_ns + later.cost_ns,
+            cost_before_ns=self.cost_before_ns + later.cost_before_ns,
+            groups=_sums(self.groups, later.groups),
+        )
+
+
+def _sums(one: Iterable[GroupCount], other: Iterable[GroupCount]) -> tuple[GroupCount, ...]:
+    sums: Counter[GroupKey] = Counter()
+    for group in (*one, *other):
+        sums[group.key] += group.lookups
+    return tuple(GroupCount(key, lookups) for key, lookups in sums.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +146,7 @@ class ObservedLookups:
     stacks: Mapping[LookupStackKey, LookupStack]
     counters: Mapping[LookupCounter, int]
     windows: tuple[MeasuredWindow, ...]
+    counting: tuple[CountingWindow, ...]
     cpu_begin_ns: int  # the target's CPU clock when the recording began
     cpu_end_ns: int
     containers: Mapping[ContainerKey, ObservedContainer]

@@ -201,7 +201,7 @@ class LookupGroup:
     truncated: int
     hits: int
     misses: int
-    estimated_total: float  # lookups in the whole window, weighted by coverage
+    estimated_total: float  # lookups in the whole window
     estimated_variance: float | None  # of estimated_total; None: that is only a lower bound
     comparisons: Distribution
     sort_calls: Distribution
@@ -210,6 +210,7 @@ class LookupGroup:
     # or not as many. Both are 0 without it.
     steps_agreed: int = 0
     steps_disagreed: int = 0
+    counted: int = 0  # seen to begin, whether they were measured or not
 
 
 @dataclass(frozen=True, slots=True)

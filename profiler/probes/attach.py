@@ -27,7 +27,7 @@ from profiler.linux.module import (
 )
 from profiler.linux.probe_keeper import Keeper
 from profiler.linux.probe_link_kinds import ProbeLinkKind, probe_link_errno
-from profiler.linux.probe_links import ProbeLink, ProbeLinks
+from profiler.linux.probe_links import ProbeLink
 
 # In the order of enum step_program in bpf/lookup_state.h.
 _STEP_PROGRAMS = (
@@ -43,6 +43,7 @@ _TREE_STEPS = (1_000, 250, 60)  # of one program; the first that the verifier ac
 SHORT_WALKS = "145,000 nodes of a chain and 14,000 of a tree (Linux 5.15: 3,600)"
 LONG_WALKS_NEED = "Linux 6.6 and newer with BTF follow 2,000,000"
 _TRIES = 3
+_MEASURE, _COUNT = "measure", "count"
 _SOURCES = ("lookups.bpf.c",)
 
 
@@ -129,45 +130,58 @@ class UprobePrograms:
         self._idle_entry = self._idle
         if variant.links is ProbeLinkKind.SESSION:
             self._idle_entry = module.load("calibrate_entry", kprobe, attach)
-        self.attached = False  # whether probes are placed now
-        self._keeper: ProbeLinks | Keeper = Keeper(p.descriptor for p in self.entry_programs())
+        self._keeper = Keeper(p.descriptor for p in (*self.entry_programs(), self._entry_count))
+        self._purposes: set[str] = set()  # for which probes are placed now
 
     def entry_programs(self) -> tuple[Program, ...]:
         """Return the programs that probes start; their run time includes those that they call."""
-        programs = (self._entries, self._returns, self._entry_count)
-        return tuple(program for program in programs if program is not None)
+        return (self._entries,) if self._returns is None else (self._entries, self._returns)
 
-    def attach(self, points: Sequence[AttachPoint], pid: int, counting: bool = False) -> None:
-        """Place all probes; on failure none stays. Raises OSError.
+    @property
+    def counting_program(self) -> Program:
+        """The program that only counts entries."""
+        return self._entry_count
 
-        `counting`: only count how often entry functions are entered. It was seen once that the
-        kernel answered EINVAL to what it had taken before, so it is asked again.
-        """
+    @property
+    def attached(self) -> bool:
+        """Whether probes are placed that measure."""
+        return _MEASURE in self._purposes
+
+    def attach(self, points: Sequence[AttachPoint], pid: int) -> None:
+        """Place all probes that measure; on failure none stays. Raises OSError."""
+        self._attach_again(_MEASURE, points, pid)
+
+    def count(self, points: Sequence[AttachPoint], pid: int) -> None:
+        """Place probes that count, at entry functions; on failure none stays. Raises OSError."""
+        self._attach_again(_COUNT, points, pid)
+
+    def _attach_again(self, purpose: str, points: Sequence[AttachPoint], pid: int) -> None:
+        """Attach; it was seen once that the kernel answered EINVAL to what it had taken before."""
         for _ in range(_TRIES - 1):
             try:
-                self._attach(points, pid, counting)
+                self._attach(purpose, points, pid)
                 return
             except OSError as error:
                 if error.errno != errno.EINVAL:
                     raise
-        self._attach(points, pid, counting)
+        self._attach(purpose, points, pid)
 
-    def _attach(self, points: Sequence[AttachPoint], pid: int, counting: bool) -> None:
+    def _attach(self, purpose: str, points: Sequence[AttachPoint], pid: int) -> None:
         links: list[ProbeLink] = []
         for is_busy, path in sorted({(point.is_busy, point.path) for point in points}):
             here = [p for p in points if p.path == path and p.is_busy == is_busy]
-            links += self._file_links(path, here, pid, counting)
-        self._keeper.attach(links)
-        self.attached = True
+            links += self._file_links(purpose, path, here, pid)
+        self._keeper.attach(purpose, links)
+        self._purposes.add(purpose)
 
     def _file_links(
-        self, path: str, points: Sequence[AttachPoint], pid: int, counting: bool
+        self, purpose: str, path: str, points: Sequence[AttachPoint], pid: int
     ) -> list[ProbeLink]:
         if self.variant.links is ProbeLinkKind.SINGLE:
             cookies = self.module.map("cookies")
             for point in points:
                 cookies.set(struct.pack("<Q", point.address), struct.pack("<Q", point.cookie))
-        if counting:
+        if purpose == _COUNT:
             return self._links(self._entry_count, path, points, pid, is_return=False)
         # The functions with a return come last, so that a lookup is never entered before the
         # sites inside it are.
@@ -185,10 +199,17 @@ class UprobePrograms:
         return self.variant.links.probe_links(program.descriptor, path, sites, pid, is_return)
 
     def detach(self) -> None:
-        """Take all probes away; returns when none is left."""
-        if self.attached:
-            self.attached = False
-            self._keeper.detach()
+        """Take the probes that measure away; returns when none of them is left."""
+        self._detach(_MEASURE)
+
+    def stop_counting(self) -> None:
+        """Take the probes that count away; returns when none of them is left."""
+        self._detach(_COUNT)
+
+    def _detach(self, purpose: str) -> None:
+        if purpose in self._purposes:
+            self._purposes.remove(purpose)
+            self._keeper.detach(purpose)
 
     def close(self) -> None:
         """Take all probes away, and give up the programs and their maps."""

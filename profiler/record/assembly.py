@@ -49,7 +49,11 @@ def assemble(
     names.pin()
     sites = CallSites(names, observed.lookups)
     operations = SampledOperations(samples, frames, sites, names) if options.user_frames else None
-    lookups = LookupGroups(observed.lookups, frames, sites) if observed.lookups else None
+    lookups = None
+    if observed.lookups is not None:
+        times = operations.sample_times if operations else lambda _: ()
+        period_ns = observed.sampled_one_in * 1e9 / options.frequency_hz
+        lookups = LookupGroups(observed.lookups, frames, sites, times, period_ns)
     named = names.frames(frames.addresses)
     return rec.Recording(
         schema=rec.SCHEMA,

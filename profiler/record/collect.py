@@ -9,6 +9,7 @@ from profiler.model import recording as rec
 from profiler.model.observed import ContainerKey, Histogram, ObservedContainer, ObservedLookups
 from profiler.probes.planner import ProbePlanner
 from profiler.process.target import TargetProcess
+from profiler.record.counted_groups import counted_groups
 from profiler.wire.lookups import (
     Group,
     GroupKey,
@@ -27,7 +28,14 @@ def collect_lookups(
     measurement: LookupMeasurement, planner: ProbePlanner, target: TargetProcess
 ) -> ObservedLookups:
     """Return all counts; call it when the probes are gone."""
+    counting = measurement.counter.windows.all()
     groups = measurement.groups()
+
+    def comparator_of(container: int) -> int | None:
+        state = read_container(target.memory, container, target.is_code)
+        return None if state is None else state.comparator or 0
+
+    groups |= counted_groups(groups, counting, comparator_of)
     histograms: Histogram = {}
     for key, value in measurement.entries("histograms"):
         slot = HistogramKey.decode(key)
@@ -49,6 +57,7 @@ def collect_lookups(
         stacks=stacks,
         counters=measurement.counters(),
         windows=measurement.windows.all(),
+        counting=counting,
         cpu_begin_ns=measurement.cpu_begin_ns,
         cpu_end_ns=measurement.cpu_end_ns,
         containers=_containers(groups, measurement.cache, planner, target),

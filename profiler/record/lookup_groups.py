@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from profiler.asterisk.abi import ENTRY_FUNCTIONS
-from profiler.estimate.totals import estimate_totals
+from profiler.estimate.totals import Span, estimate_totals
 from profiler.model import recording as rec
 from profiler.model.observed import ContainerKey, ObservedContainer, ObservedLookups
 from profiler.record.call_sites import CallSites
@@ -23,12 +23,23 @@ _KINDS = {Kind.HASH: "hash", Kind.RBTREE: "rbtree", Kind.UNKNOWN: "unknown"}
 class LookupGroups:
     """Containers and groups with their indexes."""
 
-    def __init__(self, observed: ObservedLookups, frames: StackIndex, sites: CallSites) -> None:
+    def __init__(
+        self,
+        observed: ObservedLookups,
+        frames: StackIndex,
+        sites: CallSites,
+        sample_times: Callable[[rec.CallSite], Sequence[int]],
+        period_ns: float,
+    ) -> None:
+        """`sample_times`: of samples at a call site, ascending; each stands for `period_ns`."""
         self._observed = observed
         self._frames = frames
         self._sites = sites
         self._totals = estimate_totals(
-            observed.windows, observed.groups, observed.cpu_begin_ns, observed.cpu_end_ns
+            observed.counting,
+            observed.groups,
+            lambda key: sample_times(sites.of_key(key)),
+            Span(observed.cpu_begin_ns, observed.cpu_end_ns, period_ns),
         )
         ends = container_ends(observed)
         self._container_index = {key: index for index, key in enumerate(ends)}
@@ -38,7 +49,7 @@ class LookupGroups:
         self.groups = tuple(self._group(key, group) for key, group in observed.groups.items())
         self.stacks = tuple(self._stacks())
 
-    def _container(self, key: ContainerKey, first: int, last: int) -> rec.Container:
+    def _container(self, key: ContainerKey, first: int | None, last: int | None) -> rec.Container:
         observed: ObservedContainer | None = self._observed.containers.get(key)
         state = observed.state if observed else None
         kind = _KINDS[state.layout.kind] if state else "unknown"
@@ -91,6 +102,7 @@ class LookupGroups:
             ),
             steps_agreed=group.agreed,
             steps_disagreed=group.disagreed,
+            counted=found.counted,
         )
 
     def _distribution(
@@ -121,14 +133,19 @@ class LookupGroups:
                 )
 
 
-def container_ends(lookups: ObservedLookups) -> dict[ContainerKey, tuple[int, int]]:
-    """Return the elements at the first and the last measured lookup of each container."""
-    ends: dict[ContainerKey, tuple[int, int]] = {}
+def container_ends(
+    lookups: ObservedLookups,
+) -> dict[ContainerKey, tuple[int | None, int | None]]:
+    """Return the elements at the first and the last measured lookup of each container, if any."""
+    ends: dict[ContainerKey, tuple[int | None, int | None]] = {}
     # Windows give the order; what none was charged with comes last.
     in_order = [found.key for window in lookups.windows for found in window.groups]
     for key in (*lookups.groups.keys() - set(in_order), *reversed(in_order)):
-        if group := lookups.groups.get(key):
+        group = lookups.groups.get(key)
+        if group and sum(group.verdicts):
             identity = (key.container, key.comparator)
             _, last = ends.get(identity, (0, group.elements_last))
             ends[identity] = (group.elements_first, last)
+    for key in lookups.groups:  # of containers whose lookups were only counted
+        ends.setdefault((key.container, key.comparator), (None, None))
     return ends

@@ -254,7 +254,7 @@ def _drain(run: Run, report: Callable[[Progress], None], now_ns: int) -> None:
             elapsed,
             run.until_ns - run.start_ns,
             run.sampler.samples.seen,
-            run.lookups.windows.admitted if run.lookups else 0,
+            run.lookups.admitted if run.lookups else 0,
             run.governor.spent_ns / elapsed,
         )
     )

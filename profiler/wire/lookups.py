@@ -195,7 +195,7 @@ class TraversalFrame(Record):
 class WindowState(Record):
     """What the programs report about the open window; see struct window_state."""
 
-    FORMAT = struct.Struct("<3Qq5Q")
+    FORMAT = struct.Struct("<3Qq4Q")
 
     spent_ns: int
     closed_ns: int | None  # when the first lookup was refused
@@ -205,7 +205,6 @@ class WindowState(Record):
     refused: int  # entries since the window was full
     put_off: int  # long chains that were not walked because too little was left
     walk_ns: int
-    entry_count: int = 0  # entries, in windows that only count
 
     @classmethod
     def decode(cls, data: bytes) -> WindowState:
@@ -216,6 +215,29 @@ class WindowState(Record):
 
 
 NO_WINDOW = WindowState(0, None, 0, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CountingControl(Record):
+    """What user space sets for counting the entries of lookups; see struct counting_control."""
+
+    FORMAT = struct.Struct("<3Q")
+
+    is_open: bool
+    allowance_ns: int
+    program_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountingState(Record):
+    """What the program that counts reports; see struct counting_state."""
+
+    FORMAT = struct.Struct("<4Q")
+
+    spent_ns: int
+    trap_ns: int
+    used_up_ns: int  # the last allowance that was spent
+    lost: int  # entries for whose group there was no room
 
 
 @dataclass(frozen=True, slots=True)
