@@ -92,9 +92,10 @@ class SimulatedTarget:
     def run_until(self, end_ns: int) -> None:
         """Let time pass."""
         while self.now_ns < end_ns:
-            self._step(min(end_ns, self._next_change(), self.now_ns + _LONGEST_STEP_NS))
+            self._step(min(end_ns, self.next_change(), self.now_ns + _LONGEST_STEP_NS))
 
-    def _next_change(self) -> int:
+    def next_change(self) -> int:
+        """Return when lookups begin or end next."""
         edges = (s for phase in self._load.phases for s in (phase.start_s, phase.end_s))
         later = [round(s * _SECOND) for s in edges if round(s * _SECOND) > self.now_ns]
         return min(later, default=1 << 62)
@@ -261,10 +262,11 @@ def _run(load: Load, target: SimulatedTarget, counter: EntryCounter, measuring: 
     end_ns = round(load.duration_s * _SECOND)
     while target.now_ns < end_ns:
         next_ns = min(counter.step(target.now_ns, may_open=True), measuring.step(), end_ns)
+        next_ns = min(next_ns, target.next_change())
         if counter.is_open:
             left = target.control.allowance_ns - target.spent_ns
             next_ns = min(next_ns, target.time_until_spent(left, TRAP_NS + PROGRAM_NS))
-        target.run_until(max(next_ns, target.now_ns + 1_000_000))
+        target.run_until(max(next_ns, target.now_ns + 50_000))
     counter.close()
 
 

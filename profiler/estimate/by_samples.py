@@ -1,8 +1,8 @@
-"""How many lookups there were, from counting windows and CPU samples of their call site. Pure.
+"""How many lookups began while none was counted, by CPU samples of their call site. Pure.
 
-Samples come all the time, whether lookups are counted or not. Of a call site's samples, the part
-that fell into counting windows says which part of its work was counted, however its lookups are
-spread in time. Counts divided by that part are all its lookups.
+Samples come all the time, whether lookups are counted or not. Those of a call site that fell into
+counting windows say how much of its work a lookup takes, and those outside how much there was of
+it, however its lookups are spread in time.
 
 Lookups may take more time at one end of the recording than at the other. So this is done for
 stretches of time that have enough samples each, and then added up.
@@ -12,39 +12,51 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from profiler.model.observed import CountingWindow
 
-# In counting windows of one stretch of time: the error of its part is then about a third.
+# As many are expected in the counting windows of one stretch: the error of its part is then about a
+# third. Expected by the clock: to wait for that many would favour those that came by chance.
 LEAST_SAMPLES = 10
-# Our own cost comes out of samples in windows. Where it is more than this part of them, too little
-# is known of the rest.
+# What the few samples in windows do to the interval, beyond their variance. By simulation
+# (bench/estimates): without it, it holds the true number in 88 to 98 of 100 recordings.
+SKEWNESS = 1.4
+# Our own cost comes out of samples in windows, and is known to so much of it. Where it is more than
+# that part of the CPU time, too little is known of the rest.
+COST_DOUBT_RATIO = 0.2
 MOST_COST_RATIO = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A stretch of time: the windows [first, end), and a call site's samples."""
+    """A stretch of time: the windows [first, end), and a call site's samples in and outside them.
+
+    `cost` of those inside are our own.
+    """
 
     first: int
     end: int
-    samples: int
-    counted: float  # of these in time in which lookups were counted, without our own cost
+    seen: float
+    outside: float
+    cost: float
+
+    @property
+    def inside(self) -> float:
+        """Samples of the target's own work in windows."""
+        return max(self.seen - self.cost, 0.0)
 
     @property
     def weight(self) -> float:
-        """How many lookups one that was counted stands for.
-
-        With one added to both it is right on average; plain numbers would be too large.
-        """
-        return max((self.samples + 1) / (self.counted + 1), 1.0)
+        """Lookups outside for each one that was counted; the 1 makes it right on average."""
+        return self.outside / (self.inside + 1)
 
     @property
-    def variance_ratio(self) -> float:
-        """The variance of the weight, in parts of its square: samples fall in or out by chance."""
-        out = max(self.samples - self.counted, 0.0)
-        return (out + 1) / ((self.samples + 1) * max(self.counted, 1.0))
+    def variance(self) -> float:
+        """The variance of the weight: samples fall in or out by chance, and cost is not exact."""
+        mean = max(self.inside, 1.0)
+        by_chance = (self.outside + 1) * (1 + self.outside / mean) / mean**2
+        return SKEWNESS * by_chance + (self.weight * COST_DOUBT_RATIO * self.cost / mean) ** 2
 
 
 def samples_counted(windows: Sequence[CountingWindow], times_ns: Sequence[int]) -> list[float]:
@@ -61,33 +73,38 @@ def stretches(
     lookups: Sequence[int],
     times_ns: Sequence[int],
     period_ns: float,
+    cpu_ns: int,
 ) -> tuple[Stretch, ...] | None:
     """Return a recording in stretches; None where samples cannot tell.
 
     `lookups`: those of the call site that each window counted. `times_ns`: its samples, ascending;
-    one stands for `period_ns`.
+    one stands for `period_ns`. `cpu_ns`: of the target in the whole recording.
     """
     found: list[Stretch] = []
     first, since_ns = 0, 0
-    counted = cost = 0.0
-    inside = samples_counted(windows, times_ns)
+    inside = cost_ns = busy_ns = 0.0
+    seen = samples_counted(windows, times_ns)
     for index, window in enumerate(windows):
-        counted += inside[index]
-        cost += _cost_ns(window, lookups[index]) / period_ns
-        if counted < LEAST_SAMPLES:
+        inside += seen[index]
+        cost_ns += _cost_ns(window, lookups[index])
+        busy_ns += window.cpu_ns if lookups[index] else 0
+        is_expensive = cost_ns > MOST_COST_RATIO * busy_ns
+        if busy_ns * len(times_ns) < LEAST_SAMPLES * cpu_ns or is_expensive:
             continue
-        if cost > MOST_COST_RATIO * counted:
-            return None
         samples = bisect_left(times_ns, window.end_ns) - bisect_left(times_ns, since_ns)
-        found.append(Stretch(first, index + 1, samples, counted - cost))
+        found.append(Stretch(first, index + 1, inside, samples - inside, cost_ns / period_ns))
         first, since_ns = index + 1, window.end_ns
-        counted = cost = 0.0
+        inside = cost_ns = busy_ns = 0.0
     if not found:
         return None
     rest = len(times_ns) - bisect_left(times_ns, since_ns)
     last = found[-1]
-    found[-1] = Stretch(
-        last.first, len(windows), last.samples + rest, last.counted + max(counted - cost, 0.0)
+    found[-1] = replace(
+        last,
+        end=len(windows),
+        seen=last.seen + inside,
+        outside=last.outside + rest - inside,
+        cost=last.cost + cost_ns / period_ns,
     )
     return tuple(found)
 

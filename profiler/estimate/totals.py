@@ -5,8 +5,8 @@ Lookups that began in counting windows are known. For the rest there are two wit
 - the samples of the call site (by_samples.py), which see every burst, if it uses enough CPU time;
 - the CPU clock (by_work.py), which is exact, and knows nothing of who used the time.
 
-The clock's word is only taken if the samples do not contradict it. Where neither can tell, what was
-seen is a lower bound.
+The clock's word is only taken where samples are too few, and do not contradict it. Where neither
+can tell, what was seen is a lower bound.
 """
 
 from __future__ import annotations
@@ -63,15 +63,14 @@ def estimate_totals(
     by_site: defaultdict[Site, list[GroupKey]] = defaultdict(list)
     for key in counts:
         by_site[site_of(key)].append(key)
-    good = by_work.good_windows(windows)
-    pooled = by_work.pools([windows[index] for index in good], span.cpu_begin_ns, span.cpu_end_ns)
+    work = by_work.work(windows, span.cpu_begin_ns, span.cpu_end_ns)
     found: dict[GroupKey, Total] = {}
     for keys in by_site.values():
         together: Counter[int] = Counter()
         for key in keys:
             together.update(counts[key])
         lookups = _by_window(together, windows)
-        site = _Site(windows, lookups, sample_times(keys[0]), span, good, pooled)
+        site = _Site(windows, lookups, sample_times(keys[0]), span, work)
         for key in keys:
             measured = sum(groups[key].verdicts)
             found[key] = _total(_by_window(counts[key], windows), measured, site)
@@ -96,36 +95,31 @@ class _Site:
         lookups: Sequence[int],
         times_ns: Sequence[int],
         span: Span,
-        good: Sequence[int],
-        pooled: Sequence[by_work.Pool],
+        work: by_work.Work,
     ) -> None:
-        """`good`: the windows that `pooled` are made of, by index."""
-        self._stretches = by_samples.stretches(windows, lookups, times_ns, span.period_ns)
-        self._good = good
-        self._pooled = pooled
-        by_clock = self._by_clock(lookups)
-        if by_clock is None or not _is_supported(windows, lookups, times_ns, by_clock):
-            self._pooled = ()
+        self._stretches = by_samples.stretches(
+            windows, lookups, times_ns, span.period_ns, span.cpu_end_ns - span.cpu_begin_ns
+        )
+        by_clock = by_work.estimate(lookups, work)
+        is_supported = by_clock and _is_supported(windows, lookups, times_ns, by_clock)
+        self._work = work if is_supported else None
 
     def estimate(self, counts: Sequence[int]) -> Estimate | None:
-        """Return the better estimate of lookups that were counted in each window."""
-        found = [one for one in (self._by_samples(counts), self._by_clock(counts)) if one]
-        return min(found, key=lambda one: (one.is_bound, one.variance), default=None)
+        """Return how many lookups are outside of windows, from those that each counted."""
+        return self._by_samples(counts) or self._by_clock(counts)
 
     def _by_clock(self, counts: Sequence[int]) -> Estimate | None:
-        if not self._pooled:
-            return None
-        return by_work.estimate([counts[index] for index in self._good], self._pooled)
+        return by_work.estimate(counts, self._work) if self._work else None
 
     def _by_samples(self, counts: Sequence[int]) -> Estimate | None:
         if self._stretches is None:
             return None
-        totals = [sum(counts[one.first : one.end]) * one.weight for one in self._stretches]
-        variances = [
-            total**2 * one.variance_ratio
-            for total, one in zip(totals, self._stretches, strict=True)
-        ]
-        return Estimate(sum(totals), sum(variances))
+        counted = [sum(counts[one.first : one.end]) for one in self._stretches]
+        parts = list(zip(counted, self._stretches, strict=True))
+        return Estimate(
+            sum(count * one.weight for count, one in parts),
+            sum(count**2 * one.variance for count, one in parts),
+        )
 
 
 def _is_supported(
@@ -137,7 +131,7 @@ def _is_supported(
     """Return whether samples show the same part of the work outside of windows as the clock."""
     if by_clock.is_bound and len(times_ns) < _LEAST_SAMPLES:
         return False
-    unseen_ratio = 1 - sum(lookups) / by_clock.total
+    unseen_ratio = by_clock.lookups / (sum(lookups) + by_clock.lookups)
     expected = unseen_ratio * len(times_ns)
     outside = len(times_ns) - sum(by_samples.samples_counted(windows, times_ns))
     deviation = math.sqrt(expected * (1 - unseen_ratio))
@@ -147,14 +141,13 @@ def _is_supported(
 def _total(counts: Sequence[int], measured: int, site: _Site) -> Total:
     """Return a group's total; what was seen is never estimated away."""
     counted = sum(counts)
-    seen = max(counted, measured)
-    estimate = site.estimate(counts) if counted else None
-    if estimate is None:
-        return Total(counted, float(seen), None)
-    if estimate.is_bound:
-        bound = estimate.total - _DEVIATIONS * math.sqrt(estimate.variance)
-        return Total(counted, max(bound, float(seen)), None)
-    return Total(counted, max(estimate.total, float(seen)), estimate.variance)
+    outside = site.estimate(counts) if counted else None
+    if outside is None:
+        return Total(counted, float(max(counted, measured)), None)
+    if outside.is_bound:
+        least = outside.lookups - _DEVIATIONS * math.sqrt(outside.variance)
+        return Total(counted, max(counted + max(least, 0.0), float(measured)), None)
+    return Total(counted, max(counted + outside.lookups, float(measured)), outside.variance)
 
 
 def _counts(
