@@ -5,8 +5,8 @@ Lookups that began in counting windows are known. For the rest there are two wit
 - the samples of the call site (by_samples.py), which see every burst, if it uses enough CPU time;
 - the CPU clock (by_work.py), which is exact, and knows nothing of who used the time.
 
-The clock's word is only taken where samples are too few, and do not contradict it. Where neither
-can tell, what was seen is a lower bound.
+The clock's word is only taken where samples are few, and do not contradict it. Where neither can
+tell, what was seen is a lower bound.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ class _Site:
 
     def estimate(self, counts: Sequence[int]) -> Estimate | None:
         """Return how many lookups are outside of windows, from those that each counted."""
-        return self._by_samples(counts) or self._by_clock(counts)
+        samples, clock = self._by_samples(counts), self._by_clock(counts)
+        return _better(samples, clock) if samples and clock else samples or clock
 
     def _by_clock(self, counts: Sequence[int]) -> Estimate | None:
         return by_work.estimate(counts, self._work) if self._work else None
@@ -120,6 +121,17 @@ class _Site:
             sum(count * one.weight for count, one in parts),
             sum(count**2 * one.variance for count, one in parts),
         )
+
+
+def _better(samples: Estimate, clock: Estimate) -> Estimate:
+    """Return the samples' word; the clock's where it is surer, and so near that it may be true.
+
+    How far they are apart is a doubt about the clock's.
+    """
+    variance = clock.variance + (samples.lookups - clock.lookups) ** 2
+    if clock.is_bound or variance > samples.variance:
+        return samples
+    return replace(clock, variance=variance)
 
 
 def _is_supported(
