@@ -23,8 +23,10 @@ from profiler.wire.lookups import Group, GroupKey
 
 _DEVIATIONS = 2.0  # standard deviations that 95 of 100 numbers are within
 # Samples outside of windows may be off what the clock says by so many in any case.
-_LEAST_DIFFERENCE = 2.0
+_LEAST_DIFFERENCE = 3.0
 _LEAST_SAMPLES = 20  # it takes so many to tell that the clock's lower bound is one
+# A total whose standard deviation is more than this part of it says less than a lower bound.
+_MOST_DEVIATION_RATIO = 0.5
 Site = tuple[int, int, int]  # file, line, function, as in a group's key
 
 
@@ -156,10 +158,14 @@ def _total(counts: Sequence[int], measured: int, site: _Site) -> Total:
     outside = site.estimate(counts) if counted else None
     if outside is None:
         return Total(counted, float(max(counted, measured)), None)
+    deviation = math.sqrt(outside.variance)
     if outside.is_bound:
-        least = outside.lookups - _DEVIATIONS * math.sqrt(outside.variance)
+        least = outside.lookups - _DEVIATIONS * deviation
         return Total(counted, max(counted + max(least, 0.0), float(measured)), None)
-    return Total(counted, max(counted + outside.lookups, float(measured)), outside.variance)
+    total = max(counted + outside.lookups, float(measured))
+    if deviation > _MOST_DEVIATION_RATIO * total:
+        return Total(counted, float(max(counted, measured)), None)
+    return Total(counted, total, outside.variance)
 
 
 def _counts(

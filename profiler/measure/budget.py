@@ -165,7 +165,7 @@ class Governor:
         rest = 0.0
         if self._opened_ns is not None:
             rest = self._cycle_ns - (now_ns - self._opened_ns)
-        return math.ceil(max(missing / (self._ratio * PLANNED_RATIO), rest, 0)) + 1
+        return max(math.ceil(missing / (self._ratio * PLANNED_RATIO)) + 1, math.ceil(rest), 0)
 
     def charge_window(self, cost_ns: float, allowance_ns: int, closed: bool) -> None:
         """Charge a window; of one that was closed, learn what that costs beyond the allowance."""

@@ -125,8 +125,8 @@ def test_a_kill_while_probes_come_and_go_leaves_none(
     def place_and_remove() -> None:
         keeper = Keeper([program])
         while True:
-            keeper.attach(links)
-            keeper.detach()
+            keeper.attach("measure", links)
+            keeper.detach("measure")
 
     for _ in range(ROUNDS):
         with child(place_and_remove):
@@ -138,16 +138,16 @@ def test_probes_stay_as_long_as_they_are_wanted(
     path: Path, program: int, target: subprocess.Popen[bytes], keeper: Keeper
 ) -> None:
     links = everywhere(path, program, target.pid)
-    keeper.attach(links)
+    keeper.attach("measure", links)
     assert len(changed_code(target.pid)) == FUNCTIONS
-    keeper.detach()
+    keeper.detach("measure")
     assert changed_code(target.pid) == []
-    keeper.attach(links)
+    keeper.attach("measure", links)
     keeper.close()
     assert changed_code(target.pid) == []
     with pytest.raises(OSError, match="closed"):
-        keeper.attach(links)
-    keeper.detach()  # nothing is left to be taken away
+        keeper.attach("measure", links)
+    keeper.detach("measure")  # nothing is left to be taken away
 
 
 def test_what_the_kernel_refuses_is_reported(
@@ -155,23 +155,23 @@ def test_what_the_kernel_refuses_is_reported(
 ) -> None:
     wrong = plain_links().probe_links(program, "/nowhere", [UprobeSite(0, 0)], 1, is_return=False)
     with pytest.raises(FileNotFoundError):
-        keeper.attach([*everywhere(path, program, target.pid), *wrong])
+        keeper.attach("measure", [*everywhere(path, program, target.pid), *wrong])
     assert changed_code(target.pid) == []
 
 
 def test_a_keeper_that_was_killed_is_an_error(keeper: Keeper) -> None:
     os.kill(keeper._pid, signal.SIGKILL)
     with pytest.raises(OSError) as caught:
-        keeper.attach([])
+        keeper.attach("measure", [])
     assert caught.value.errno in (errno.EPIPE, errno.ECONNRESET)
-    keeper.detach()
+    keeper.detach("measure")
 
 
 def test_the_keeper_holds_nothing_but_programs(program: int) -> None:
     reading, writing = os.pipe()
     keeper = Keeper([program])
     try:
-        keeper.detach()  # it has answered, so it lives
+        keeper.detach("measure")  # it has answered, so it lives
         os.close(writing)
         assert os.read(reading, 1) == b""
         opened = {str(entry.readlink()) for entry in Path(f"/proc/{keeper._pid}/fd").iterdir()}
@@ -200,6 +200,6 @@ def test_what_a_killed_process_has_left_goes_with_the_next_probes(
             await_change(target.pid, path)
         if left(target.pid, seconds=0.2):
             break
-    keeper.attach(links)
-    keeper.detach()
+    keeper.attach("measure", links)
+    keeper.detach("measure")
     assert changed_code(target.pid) == []

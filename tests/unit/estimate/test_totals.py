@@ -1,190 +1,105 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from profiler.estimate.totals import estimate_totals
-from profiler.model.observed import GroupWindow, MeasuredWindow
-from profiler.model.recording import ProbeWindow
-from profiler.wire.lookups import Group, GroupKey, Verdict
+from profiler.estimate.totals import Span, Total, estimate_totals
+from profiler.model.observed import CountingWindow, GroupCount
+from profiler.record.counted_groups import NOTHING_MEASURED
+from profiler.wire.lookups import Group, GroupKey
+from tests.unit.estimate.windows import KEY, MS, window
 
-MS = 1_000_000
-KEY = GroupKey(
-    container=0x1000, comparator=0x2000, file=0x3000, function=0x4000, line=5, flags=64, entry=0
+PERIOD_NS = 10.0 * MS
+
+
+def totals(
+    windows: Sequence[CountingWindow],
+    times_ms: Sequence[float] = (),
+    end_ms: float = 1_000,
+    groups: dict[GroupKey, Group] | None = None,
+) -> dict[GroupKey, Total]:
+    times_ns = [round(at * MS) for at in times_ms]
+    span = Span(0, round(end_ms * MS), PERIOD_NS)
+    return estimate_totals(windows, groups or {KEY: NOTHING_MEASURED}, lambda _: times_ns, span)
+
+
+def measured(lookups: int) -> Group:
+    return replace(NOTHING_MEASURED, verdicts=(lookups, *NOTHING_MEASURED.verdicts[1:]))
+
+
+def test_where_all_was_counted_the_number_is_exact() -> None:
+    assert totals([window(0, 1_000, 5_040)])[KEY] == Total(5_040, 5_040.0, 0.0)
+
+
+def test_a_burst_outside_of_windows_is_known_by_samples() -> None:
+    windows = [window(0, 200, 100), window(900, 1_000, 50)]
+    times_ms = [*range(0, 200, 10), *range(500, 600, 2), *range(900, 1_000, 10)]
+    found = totals(windows, times_ms)[KEY]
+    assert found.variance is not None
+    assert found.total == pytest.approx(150 + 50 * 5, rel=0.1)
+
+
+def test_what_samples_contradict_the_clock_does_not_say() -> None:
+    # By the clock half as many were outside as inside; by samples far more.
+    windows = [window(100 * at, 100 * at + 66, 1) for at in range(10)]
+    times_ms = [100 * at + 80 + step for at in range(10) for step in range(3)]
+    assert totals(windows, times_ms)[KEY] == Total(10, 10.0, None)
+    found = totals(windows, [])[KEY]
+    assert found.total == pytest.approx(10 * 1_000 / 660, rel=0.03)
+
+
+def test_a_site_that_was_seen_in_one_window_is_a_lower_bound() -> None:
+    assert totals([window(0, 10, 0), window(500, 510, 9)])[KEY] == Total(9, 9.0, None)
+
+
+def test_what_was_measured_and_not_counted_is_not_lost() -> None:
+    found = totals([window(0, 1_000, 4)], groups={KEY: measured(7)})[KEY]
+    assert (found.counted, found.total) == (4, 7.0)
+    assert totals([], groups={KEY: measured(7)})[KEY] == Total(0, 7.0, None)
+
+
+def test_an_estimate_that_says_nothing_is_a_lower_bound() -> None:
+    windows = [window(0, 100, 10)]
+    found = totals(windows, [5, *range(105, 1_000, 5)], end_ms=1_000)[KEY]
+    assert found == Total(10, 10.0, None)
+
+
+def test_sites_that_use_the_same_line_share_samples_and_have_their_own_counts() -> None:
+    other = replace(KEY, container=0x9000)
+    both = window(0, 500, 30)
+    counted = GroupCount(replace(other, comparator=0), 10)
+    both = replace(both, groups=(*both.groups, counted))
+    groups = {KEY: NOTHING_MEASURED, other: NOTHING_MEASURED}
+    found = totals([both], range(0, 1_000, 10), groups=groups)
+    assert found[KEY].total == pytest.approx(3 * found[other].total)
+    assert found[KEY].total == pytest.approx(60, rel=0.05)
+
+
+def test_lookups_of_an_address_that_was_used_twice_belong_to_the_group_with_more() -> None:
+    other = replace(KEY, comparator=0x77)
+    found = totals([window(0, 1_000, 30)], groups={KEY: measured(3), other: measured(9)})
+    assert (found[KEY].counted, found[other].counted) == (0, 30)
+
+
+ANY = st.lists(
+    st.tuples(st.integers(0, 400), st.integers(1, 300), st.integers(0, 10_000), st.integers(0, 99)),
+    max_size=30,
 )
-OTHER = replace(KEY, line=6)
-NESTED = replace(KEY, entry=1)
 
 
-def group(measured: int) -> Group:
-    verdicts = tuple(measured if verdict is Verdict.VERIFIED else 0 for verdict in Verdict)
-    return Group(1, 2, verdicts, *[0] * 10)
-
-
-def window(
-    begin: int, end: int, counts: dict[GroupKey, int], cost: int = 0, counting: bool = False
-) -> MeasuredWindow:
-    if counting:
-        counts = {replace(key, comparator=0): count for key, count in counts.items()}
-    admitted = 0 if counting else sum(counts.values())
-    return MeasuredWindow(
-        window=ProbeWindow(begin * MS, end * MS, admitted, cost * MS),
-        groups=tuple(GroupWindow(key, count) for key, count in counts.items()),
-        is_counting=counting,
-        cpu_begin_ns=begin * MS,
-        cpu_end_ns=end * MS,
-        cpu_ns=(end - begin) * MS,
-        cost_ns=cost * MS,
-        admitted=admitted,
-        refused=0,
-        entry_count=sum(counts.values()) if counting else 0,
-    )
-
-
-def totals(windows: list[MeasuredWindow], *keys: GroupKey) -> dict[GroupKey, float]:
-    found = estimate_totals(windows, {key: group(1) for key in keys}, 0, 100 * MS)
-    return {key: estimate.total for key, estimate in found.items()}
-
-
-def test_measuring_windows_that_cost_little_are_enough() -> None:
-    windows = [window(40, 60, {KEY: 300, OTHER: 700}, cost=2)]
-    found = totals(windows, KEY, OTHER)
-    assert found[KEY] == pytest.approx(300 / 18 * 98)
-    assert found[OTHER] == pytest.approx(700 / 18 * 98)
-
-
-def test_where_measuring_is_expensive_counting_windows_decide() -> None:
-    windows = [
-        window(0, 10, {KEY: 50}, cost=9),
-        window(45, 55, {KEY: 1000}, cost=1, counting=True),
-    ]
-    # 1000 in 9 ms of work; our own 10 ms are no work.
-    assert totals(windows, KEY)[KEY] == pytest.approx(1000 / 9 * 90)
-
-
-def test_overhead_dominated_windows_are_better_than_none() -> None:
-    # All of the 20 ms may have been work: at least 500 for each 20 ms outside, and those inside.
-    assert totals([window(40, 60, {KEY: 500}, cost=10)], KEY)[KEY] == pytest.approx(500 / 20 * 100)
-
-
-def test_calls_of_one_entry_function_by_another_are_not_counted_twice() -> None:
-    counted = {KEY: 1000, NESTED: 1000}
-    windows = [window(0, 100, counted, counting=True)]
-    assert totals(windows, KEY) == {KEY: pytest.approx(1000)}
-
-
-def test_a_group_that_no_good_window_saw_is_estimated_as_none() -> None:
-    windows = [window(0, 100, {KEY: 1000}, counting=True)]
-    assert totals(windows, KEY, OTHER)[OTHER] == 0.0
-
-
-def test_our_own_cost_is_doubted_by_a_tenth() -> None:
-    windows = [window(at, at + 10, {KEY: 1000}, 1, counting=True) for at in range(0, 100, 20)]
-    found = estimate_totals(windows, {KEY: group(1)}, 0, 100 * MS)[KEY]
-    # The 5,000 that were counted are not doubted.
-    assert found.variance is not None
-    assert found.variance**0.5 == pytest.approx(0.1 * 1 / 9 * (found.total - 5_000), rel=0.01)
-
-
-@pytest.mark.parametrize(("cost", "is_known"), [(2, True), (3, False)])
-def test_where_our_cost_dominates_nobody_can_know_the_total(cost: int, is_known: bool) -> None:
-    windows = [window(at, at + 10, {KEY: 1000}, cost, counting=True) for at in range(0, 100, 20)]
-    found = estimate_totals(windows, {KEY: group(1)}, 0, 100 * MS)[KEY]
-    assert (found.variance is not None) == is_known
-    if not is_known:
-        # As if all CPU time in windows had been the target's own: 1,000 in 10 ms.
-        assert found.total == pytest.approx(10_000)
-
-
-def test_a_total_is_known_where_all_was_seen_whatever_it_cost() -> None:
-    windows = [window(at, at + 20, {KEY: 1000}, cost=15) for at in range(0, 100, 20)]
-    found = estimate_totals(windows, {KEY: group(1)}, 0, 100 * MS)[KEY]
-    assert (found.total, found.variance) == (5_000, 0)
-
-
-@pytest.mark.parametrize(("calm", "is_known"), [(3_600, True), (3_400, False)])
-def test_a_total_is_known_where_most_of_it_rests_on_other_windows(
-    calm: int, is_known: bool
+@given(ANY, st.lists(st.floats(0, 10_000), max_size=300), st.integers(0, 500))
+def test_whatever_was_seen_is_in_the_total(
+    drawn: list[tuple[int, int, int, int]], times_ms: list[float], seen: int
 ) -> None:
-    windows = [
-        window(20, 30, {KEY: calm}, cost=0, counting=True),
-        window(70, 80, {KEY: 500}, cost=5, counting=True),
-    ]
-    found = estimate_totals(windows, {KEY: group(1)}, 0, 100 * MS)[KEY]
-    assert (found.variance is not None) == is_known
-
-
-@pytest.mark.parametrize(("duration_ms", "doubt_ratio"), [(75, 0.0), (76, 0.1)])
-def test_where_lookups_wait_for_each_other_work_in_windows_is_doubted(
-    duration_ms: int, doubt_ratio: float
-) -> None:
-    windows = [window(at, at + 10, {KEY: 1000}) for at in range(0, 100, 20)]
-    waiting = replace(group(1), duration_total_ns=duration_ms * MS)
-    found = estimate_totals(windows, {KEY: waiting}, 0, 100 * MS)[KEY]
-    assert found.total == pytest.approx(10_000)
-    assert found.variance is not None
-    assert found.variance**0.5 == pytest.approx(doubt_ratio * 5_000)
-
-
-def total_of_both_kinds(entry_count: int, waited_ms: int) -> float:
-    # Two windows measure 500 lookups each and two count, in 10 ms each; 30 ms are twice the former.
-    windows = [
-        window(0, 10, {KEY: 500}),
-        window(30, 40, {KEY: entry_count}, counting=True),
-        window(60, 70, {KEY: entry_count}, counting=True),
-        window(90, 100, {KEY: 500}),
-    ]
-    waiting = replace(group(1), duration_total_ns=waited_ms * MS)
-    return estimate_totals(windows, {KEY: waiting}, 0, 100 * MS)[KEY].total
-
-
-def test_where_lookups_wait_only_windows_that_count_decide() -> None:
-    assert total_of_both_kinds(1000, waited_ms=31) == pytest.approx(10_000)
-    assert total_of_both_kinds(1000, waited_ms=29) == pytest.approx(8_000)
-
-
-def test_windows_that_count_too_little_decide_nothing() -> None:
-    assert total_of_both_kinds(50, waited_ms=31) == pytest.approx(500)
-    assert total_of_both_kinds(49, waited_ms=31) == total_of_both_kinds(49, waited_ms=29)
-
-
-def test_work_in_windows_that_count_is_doubted_less() -> None:
-    windows = [window(at, at + 10, {KEY: 1000}, counting=True) for at in range(0, 100, 20)]
-    waiting = replace(group(1), duration_total_ns=1)
-    found = estimate_totals(windows, {KEY: waiting}, 0, 100 * MS)[KEY]
-    assert found.variance is not None
-    assert found.variance**0.5 == pytest.approx(0.03 * 5_000)
-
-
-def test_lookups_between_the_readings_of_the_clock_count() -> None:
-    windows = [replace(window(0, 100, {KEY: 1000}, counting=True), entry_count=800)]
-    assert totals(windows, KEY)[KEY] == pytest.approx(800)
-
-
-def merged(first: MeasuredWindow, count: int, begin: int, end: int) -> MeasuredWindow:
-    """Return several windows like the first one, as one with other ends."""
-    return replace(first, cpu_begin_ns=begin * MS, cpu_end_ns=end * MS, merged=count)
-
-
-def test_merged_windows_stand_for_what_lies_between_those_that_they_were() -> None:
-    # Open for 20 of the 60 ms between its ends, and 2 ms of that were ours.
-    windows = [merged(window(0, 20, {KEY: 900}, cost=2), 5, 20, 80)]
-    assert totals(windows, KEY)[KEY] == pytest.approx(900 / 18 * 98)
-
-
-def test_windows_of_two_sorts_share_what_lies_between_them_by_their_number() -> None:
-    windows = [
-        merged(window(0, 10, {KEY: 1000}), 3, 0, 100),
-        merged(window(0, 10, {KEY: 500}, counting=True), 1, 0, 100),
-    ]
-    # 80 ms lie between: 60 of them are like the first 10 ms, 20 like the others.
-    assert totals(windows, KEY)[KEY] == pytest.approx(1000 * 7 + 500 * 3)
-
-
-def test_merged_windows_that_are_not_good_leave_their_stretch_to_others() -> None:
-    windows = [
-        merged(window(0, 10, {KEY: 77}, cost=5), 3, 0, 100),
-        merged(window(0, 10, {KEY: 500}, counting=True), 1, 0, 100),
-    ]
-    assert totals(windows, KEY)[KEY] == pytest.approx(500 / 10 * 95)
+    windows, now = [], 0
+    for gap, length, lookups, cost_percent in drawn:
+        windows.append(window(now + gap, now + gap + length, lookups, length * cost_percent / 100))
+        now += gap + length
+    found = totals(windows, sorted(times_ms), now + 10, {KEY: measured(seen)})[KEY]
+    assert found.counted == sum(one.lookups for one in windows)
+    assert found.total >= max(found.counted, seen)
+    assert found.variance is None or found.variance >= 0

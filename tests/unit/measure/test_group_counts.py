@@ -5,7 +5,7 @@ from typing import Any
 
 from profiler.binary.probe_sites import Site
 from profiler.measure.group_counts import GroupCounts
-from profiler.model.observed import GroupWindow
+from profiler.model.observed import GroupCount
 from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe
 from profiler.wire.lookups import Group, GroupKey, Place
@@ -45,14 +45,14 @@ def probe(*entries: int, v_table: int | None = None) -> PlannedProbe:
 def test_each_window_has_what_is_new() -> None:
     maps = Maps()
     maps.measure(key(1), HASH, 5)
-    assert maps.counts.measured() == (GroupWindow(key(1), 5),)
+    assert maps.counts.measured() == (GroupCount(key(1), 5),)
     assert maps.counts.measured() == ()
     maps.measure(key(1), HASH, 8)
     maps.measure(key(2), HASH, 1)
-    assert maps.counts.measured() == (GroupWindow(key(1), 3), GroupWindow(key(2), 1))
+    assert maps.counts.measured() == (GroupCount(key(1), 3), GroupCount(key(2), 1))
     entry_count = key(1, comparator=0)
     maps.count_entries(entry_count, 100)
-    assert maps.counts.entry_counts() == (GroupWindow(entry_count, 100),)
+    assert maps.counts.entry_counts() == (GroupCount(entry_count, 100),)
     assert maps.noted == [key(1), key(2), entry_count]
     assert set(maps.counts.groups()) == {key(1), key(2)}
 

@@ -29,12 +29,21 @@ class Refusing:
         self.asked = 0
 
     def attach(self, *_: object) -> None:
+        self._refuse()
+
+    def count(self, *_: object) -> None:
+        self._refuse()
+
+    def _refuse(self) -> None:
         self.asked += 1
         if self.number == errno.ESRCH:
             raise ProcessLookupError(self.number, "gone")
         raise OSError(self.number, "refused")
 
     def detach(self) -> None:
+        pass
+
+    def stop_counting(self) -> None:
         pass
 
     def entry_programs(self) -> tuple[()]:

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from profiler.measure.budget import Grant
-from profiler.measure.open_window import OpenWindow, WindowKind
+from profiler.measure.open_window import OpenWindow
 from profiler.measure.window_control import WindowControl
 from profiler.measure.window_snapshots import WindowSnapshot
 from profiler.model.observed import Calibration
 from profiler.wire.lookups import NO_WINDOW, Control
 
 BEGIN = WindowSnapshot(0, 0, replace(NO_WINDOW, spent_ns=1_000, walk_ns=500), 10_000, 100)
-WINDOW = OpenWindow(7, WindowKind.MEASURE, True, Grant(9_000, 80_000), BEGIN)
+WINDOW = OpenWindow(7, True, Grant(9_000, 80_000), BEGIN)
 CLOSED = Control(0, 0, 0, 70, 700, 1_500, 1_200, 300, 70, 8_000, 8, 1, False)
 
 
@@ -54,8 +54,8 @@ def test_more_stacks_and_all_returns_where_our_cost_does_not_dominate() -> None:
     assert programs.written[-1] == control.encode()
 
 
-def program_ns(programs: Programs, kind: WindowKind) -> int:
-    programs.control.admit(replace(WINDOW, kind=kind), is_overhead_dominated=False)
+def program_ns(programs: Programs) -> int:
+    programs.control.admit(WINDOW, is_overhead_dominated=False)
     size = struct.calcsize("<4Q3I")
     return int(struct.unpack_from("<I", programs.written[-1], size)[0])
 
@@ -64,7 +64,6 @@ def test_a_run_is_as_long_as_the_last_ones_were_without_their_walks() -> None:
     programs = Programs()
     end = WindowSnapshot(0, 0, replace(NO_WINDOW, walk_ns=20_500), 130_000, 200)
     programs.control.learn_program_time(WINDOW, end)  # 1,000 ns each
-    assert program_ns(programs, WindowKind.MEASURE) == 510
-    assert program_ns(programs, WindowKind.COUNT) == 200
+    assert program_ns(programs) == 510
     programs.control.learn_program_time(WINDOW, replace(end, run_count=119))
-    assert program_ns(programs, WindowKind.MEASURE) == 510
+    assert program_ns(programs) == 510

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from profiler.measure.budget import Governor, Grant
-from profiler.measure.open_window import OpenWindow, WindowKind
+from profiler.measure.open_window import OpenWindow
 from profiler.measure.window_costs import WindowCosts
 from profiler.measure.window_snapshots import WindowSnapshot
 from profiler.wire.lookups import NO_WINDOW
@@ -14,7 +14,7 @@ def at(run_time_ns: int) -> WindowSnapshot:
     return WindowSnapshot(0, 0, NO_WINDOW, run_time_ns, 0)
 
 
-WINDOW = OpenWindow(1, WindowKind.MEASURE, False, Grant(9_000, 1_000_000), at(5_000))
+WINDOW = OpenWindow(1, False, Grant(9_000, 1_000_000), at(5_000))
 
 
 class Snapshots:

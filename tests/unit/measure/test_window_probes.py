@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from profiler.binary.probe_sites import Site
-from profiler.measure.open_window import WindowKind
 from profiler.measure.window_probes import WindowProbes
 from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe
@@ -18,14 +17,14 @@ def probe(place: Place) -> PlannedProbe:
 
 
 class Programs:
-    """What was placed, as (place, is busy); and whether only to count."""
+    """What was placed, as (place, is busy)."""
 
     def __init__(self) -> None:
-        self.placed: list[tuple[list[tuple[Place, bool]], bool]] = []
+        self.placed: list[list[tuple[Place, bool]]] = []
 
-    def attach(self, points: list[AttachPoint], pid: int, counts: bool) -> None:
+    def attach(self, points: list[AttachPoint], pid: int) -> None:
         assert pid == 7
-        self.placed.append(([(Place(p.address), p.is_busy) for p in points], counts))
+        self.placed.append([(Place(p.address), p.is_busy) for p in points])
 
 
 def made(programs: Programs) -> WindowProbes:
@@ -39,16 +38,14 @@ def made(programs: Programs) -> WindowProbes:
 def test_a_window_has_the_probes_that_it_needs() -> None:
     programs = Programs()
     probes = made(programs)
-    probes.place(WindowKind.COUNT, predicts=False, is_contended=False)
-    placed_to_measure = [probes.seen]
-    probes.place(WindowKind.MEASURE, predicts=True, is_contended=False)
-    probes.place(WindowKind.MEASURE, predicts=False, is_contended=True)
+    probes.place(predicts=True, is_contended=False)
+    placed = [probes.seen]
+    probes.place(predicts=False, is_contended=True)
+    placed.append(probes.seen)
     find, first, comparison = Place.FIND, Place.TRAVERSAL_FIRST, Place.COMPARISON
     assert programs.placed == [
-        ([(find, False)], True),
-        ([(find, False), (comparison, False)], False),
-        ([(find, True), (first, False), (comparison, False)], False),
+        [(find, False), (comparison, False)],
+        [(find, True), (first, False), (comparison, False)],
     ]
-    placed_to_measure.append(probes.seen)
-    addresses = [[one.point.address for one in seen] for seen in placed_to_measure]
-    assert addresses == [[], [find, comparison, first]]
+    addresses = [[one.point.address for one in seen] for seen in placed]
+    assert addresses == [[find, comparison], [find, comparison, first]]

@@ -11,7 +11,7 @@ from profiler.measure.window_snapshots import WindowSnapshot, WindowSnapshots
 from profiler.wire.lookups import NO_WINDOW, WindowState
 from tests.unit.fake_maps import Map, Module
 
-SPENT = WindowState(17, 23, 3, 1, 700, 2, 1, 11, 4)
+SPENT = WindowState(17, 23, 3, 1, 700, 2, 1, 11)
 KEY = bytes(4)
 
 

@@ -45,6 +45,19 @@ def test_programs_after_the_entry_want_no_return(name: str) -> None:
     assert set(answers) == {"NO_RETURN_PROBE"}
 
 
+class KeptHere:
+    """Keeps probes in this process, for each purpose."""
+
+    def __init__(self) -> None:
+        self.links: dict[str, ProbeLinks] = {}
+
+    def attach(self, purpose: str, links: list[Any]) -> None:
+        self.links.setdefault(purpose, ProbeLinks()).attach(links)
+
+    def detach(self, purpose: str) -> None:
+        self.links[purpose].detach()
+
+
 @pytest.mark.parametrize("counting", [False, True])
 def test_busy_places_are_placed_last_and_removed_first(
     monkeypatch: pytest.MonkeyPatch, counting: bool
@@ -72,14 +85,15 @@ def test_busy_places_are_placed_last_and_removed_first(
     programs = UprobePrograms.__new__(UprobePrograms)
     program: Any = SimpleNamespace(descriptor=0)
     programs._entries, programs._entry_count, programs._returns = program, program, None
-    programs.variant, programs._keeper, programs.attached = VARIANTS[0], ProbeLinks(), False
+    keeper: Any = KeptHere()
+    programs.variant, programs._keeper, programs._purposes = VARIANTS[0], keeper, set()
     places = [
         AttachPoint("/bin/a", offset, 0, 0, with_return, is_busy)
         for offset, with_return, is_busy in ((1, True, True), (2, False, True), (3, True, False))
     ]
-    programs.attach(places, 1, counting)
+    (programs.count if counting else programs.attach)(places, 1)
     assert linked == [[3], [1, 2] if counting else [2, 1]]  # who returns is placed last
-    programs.detach()
+    (programs.stop_counting if counting else programs.detach)()
     assert closed == [2, 1]
 
 

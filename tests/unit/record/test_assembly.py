@@ -51,7 +51,7 @@ def assembled(lookups: ObservedLookups | None = None, sampled_one_in: int = 1) -
 
 
 def counted(counters: Mapping[LookupCounter, int]) -> ObservedLookups:
-    return ObservedLookups({}, {}, {}, counters, (), 0, 1, {}, {}, {}, ())
+    return ObservedLookups({}, {}, {}, counters, (), (), 0, 1, {}, {}, {}, ())
 
 
 def test_samples_are_in_the_order_of_time_without_those_whose_stack_was_lost() -> None:

@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 
 from profiler.binary.probe_sites import Site
-from profiler.model.observed import ContainerState, ObservedContainer, ObservedLookups
+from profiler.model.observed import (
+    ContainerState,
+    CountingWindow,
+    GroupCount,
+    ObservedContainer,
+    ObservedLookups,
+)
 from profiler.model.recording import Probe
 from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe
 from profiler.record import collect
+from profiler.record.counted_groups import NOTHING_MEASURED
 from profiler.wire.lookups import (
     Group,
     GroupKey,
@@ -51,6 +58,7 @@ class Target:
         self.groups: dict[GroupKey, Group] = {}
         self.maps: dict[str, list[tuple[bytes, bytes]]] = {}
         self.probes: list[PlannedProbe] = []
+        self.counting: tuple[CountingWindow, ...] = ()
 
 
 @pytest.fixture
@@ -72,6 +80,7 @@ def collected(target: Target) -> ObservedLookups:
         entries=lambda name: target.maps.get(name, []),
         counters=dict,
         windows=SimpleNamespace(all=lambda: ()),
+        counter=SimpleNamespace(windows=SimpleNamespace(all=lambda: target.counting)),
         cpu_begin_ns=5,
         cpu_end_ns=8,
         probes=SimpleNamespace(seen=target.probes),
@@ -158,3 +167,16 @@ def test_probed_jumps_may_end_behind_their_probe(target: Target) -> None:
     found = collected(target)
     assert found.behind_probes == {0x5002, 0x5005, 0x5006, 0x6002, 0x6005, 0x6006}
     assert found.probes[0] == Probe("__ao2_find", "0x10", "je 0x20", "first")
+
+
+def test_lookups_that_were_only_counted_are_groups_of_a_container_that_is_there(
+    target: Target,
+) -> None:
+    there, gone = key(0x10, comparator=0, file=0x77), key(0x20, comparator=0)
+    counts = (GroupCount(there, 5), GroupCount(gone, 6))
+    target.counting = (CountingWindow(0, 1, 1, 0, 1, 1, 0, 0, counts),)
+    target.now = {0x10: state()}
+    found = collected(target)
+    assert found.groups == {key(0x10, file=0x77): NOTHING_MEASURED}
+    assert found.counting == target.counting
+    assert found.texts == {0x77: "text 0x77", 0x900: "text 0x900"}

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from profiler.model.observed import GroupWindow, MeasuredWindow, ObservedLookups
+from profiler.model.observed import GroupCount, MeasuredWindow, ObservedLookups
 from profiler.model.recording import ProbeWindow
+from profiler.record.counted_groups import NOTHING_MEASURED
 from profiler.record.lookup_groups import container_ends
 from profiler.wire.lookups import Group, GroupKey, LookupCounter, Verdict
 
 
 def group(first: int, last: int) -> Group:
-    return Group(1, 2, (0,) * len(Verdict), 0, 0, 0, 0, 0, 0, 0, 0, first, last)
+    return Group(1, 2, (1,) * len(Verdict), 0, 0, 0, 0, 0, 0, 0, 0, first, last)
 
 
 def key(line: int, container: int = 1) -> GroupKey:
@@ -17,10 +18,7 @@ def key(line: int, container: int = 1) -> GroupKey:
 def window(*keys: GroupKey) -> MeasuredWindow:
     return MeasuredWindow(
         window=ProbeWindow(0, 1, 1, 1),
-        groups=tuple(GroupWindow(key, 1) for key in keys),
-        is_counting=False,
-        cpu_begin_ns=0,
-        cpu_end_ns=1,
+        groups=tuple(GroupCount(key, 1) for key in keys),
         cpu_ns=1,
         cost_ns=1,
         admitted=1,
@@ -30,7 +28,7 @@ def window(*keys: GroupKey) -> MeasuredWindow:
 
 def ends(
     groups: dict[GroupKey, Group], *windows: MeasuredWindow
-) -> dict[tuple[int, int], tuple[int, int]]:
+) -> dict[tuple[int, int], tuple[int | None, int | None]]:
     return container_ends(
         ObservedLookups(
             groups=groups,
@@ -38,6 +36,7 @@ def ends(
             stacks={},
             counters=dict.fromkeys(LookupCounter, 0),
             windows=windows,
+            counting=(),
             cpu_begin_ns=0,
             cpu_end_ns=1,
             containers={},
@@ -58,3 +57,8 @@ def test_growth_is_from_the_first_lookup_to_the_last_whatever_group_they_are_of(
 def test_groups_of_no_window_and_windows_of_no_group_do_no_harm() -> None:
     groups = {key(1): group(5, 6), key(1, container=9): group(7, 8)}
     assert ends(groups, window(key(1), key(77))) == {(1, 2): (5, 6), (9, 2): (7, 8)}
+
+
+def test_of_containers_whose_lookups_were_only_counted_no_size_is_known() -> None:
+    groups = {key(1): group(5, 6), key(1, container=9): NOTHING_MEASURED}
+    assert ends(groups, window(key(1))) == {(1, 2): (5, 6), (9, 2): (None, None)}

@@ -56,7 +56,7 @@ def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_ke
     run = run_of(
         calls,
         sampler=Part(calls, "sampler", samples=samples),
-        lookups=Part(calls, "lookups", windows=SimpleNamespace(admitted=18)),
+        lookups=Part(calls, "lookups", admitted=18),
         governor=SimpleNamespace(spent_ns=0),
     )
     shown: list[Progress] = []

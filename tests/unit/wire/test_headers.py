@@ -19,6 +19,8 @@ RECORDS: dict[str, type[lookups.Record]] = {
     "traversal_code": lookups.TraversalCode,
     "traversal_frame": lookups.TraversalFrame,
     "window_state": lookups.WindowState,
+    "counting_control": lookups.CountingControl,
+    "counting_state": lookups.CountingState,
     "group_key": lookups.GroupKey,
     "group": lookups.Group,
     "histogram_key": lookups.HistogramKey,

@@ -72,15 +72,15 @@ def test_slots_are_exact_below_128_and_a_32nd_of_an_octave_above(
 
 
 def test_a_window_that_is_open_has_no_end() -> None:
-    open_window = lookups.WindowState(1, None, 3, 4, 5, 6, 7, 8, 9)
+    open_window = lookups.WindowState(1, None, 3, 4, 5, 6, 7, 8)
     assert lookups.WindowState.decode(open_window.encode()) == open_window
-    closed = lookups.WindowState.decode(struct.pack("<9Q", *range(1, 10)))
-    assert closed == lookups.WindowState(*range(1, 10))
+    closed = lookups.WindowState.decode(struct.pack("<8Q", *range(1, 9)))
+    assert closed == lookups.WindowState(*range(1, 9))
 
 
 @pytest.mark.parametrize(("counted", "in_flight"), [(-1, 0), (-3, 0), ((1 << 63) - 1,) * 2])
 def test_lookups_in_flight_are_never_below_none(counted: int, in_flight: int) -> None:
-    data = struct.pack("<3Qq5Q", 0, 0, 0, counted, 0, 0, 0, 0, 0)
+    data = struct.pack("<3Qq4Q", 0, 0, 0, counted, 0, 0, 0, 0)
     assert lookups.WindowState.decode(data).in_flight == in_flight
 
 
@@ -101,7 +101,7 @@ def test_a_record_is_decoded_as_it_was_encoded() -> None:
 @pytest.mark.parametrize("change", [-1, 1])
 @pytest.mark.parametrize(
     ("decode", "size"),
-    [(lookups.GroupKey.decode, 48), (lookups.WindowState.decode, 72), (lookups.Group.decode, 192)],
+    [(lookups.GroupKey.decode, 48), (lookups.WindowState.decode, 64), (lookups.Group.decode, 192)],
 )
 def test_bytes_of_another_size_are_refused(
     decode: Callable[[bytes], object], size: int, change: int
