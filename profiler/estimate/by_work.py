@@ -24,6 +24,7 @@ from profiler.model.observed import CountingWindow
 COST_DOUBT_RATIO = 0.1
 # It takes so many windows with lookups to tell how much they differ; fewer if nearly all was seen.
 LEAST_WINDOWS = 8
+LEAST_WINDOWS_OF_A_BOUND = 4
 SEEN_RATIO = 0.95
 
 
@@ -121,7 +122,7 @@ def estimate(counts: Sequence[int], done: Work) -> Estimate | None:
     """
     rates = [rated.rate(counts) for rated in done.rated]
     parts = [rate * rated.outside_ns for rate, rated in zip(rates, done.rated, strict=True)]
-    if not _is_known(sum(counts), rates, sum(parts)):
+    if not _is_known(sum(counts), rates, sum(parts), done.is_overhead_dominated):
         return None
     doubt = sum(part * one.doubt_ratio for part, one in zip(parts, done.rated, strict=True))
     differences = [(a - b) ** 2 / 2 for a, b in zip(rates, rates[1:], strict=False)]
@@ -133,9 +134,10 @@ def estimate(counts: Sequence[int], done: Work) -> Estimate | None:
     return Estimate(sum(parts), variance, done.is_overhead_dominated)
 
 
-def _is_known(counted: int, rates: Sequence[float], outside: float) -> bool:
+def _is_known(counted: int, rates: Sequence[float], outside: float, is_bound: bool) -> bool:
     """Return whether what was counted says how much was not."""
     if not counted:
         return False
     saw_all = outside <= (1 - SEEN_RATIO) * (counted + outside)
-    return saw_all or sum(rate > 0 for rate in rates) >= LEAST_WINDOWS
+    least = LEAST_WINDOWS_OF_A_BOUND if is_bound else LEAST_WINDOWS
+    return saw_all or sum(rate > 0 for rate in rates) >= least
