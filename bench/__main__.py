@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from bench.tables import Table, replace_between
 from lab.instance import start
 
-NAMES = ("budget", "story", "counting", "sampling", "latency", "tool", "startup")
+NAMES = ("budget", "story", "counting", "sampling", "latency", "tool", "startup", "estimates")
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "overhead.md"
 
 
 def _write(table: Table) -> None:
     text = DOCUMENT.read_text()
     DOCUMENT.write_text(replace_between(text, table.name, table.markdown()))
+
+
+def _run(name: str, module: ModuleType, settings: Mapping[str, object]) -> Table:
+    """Run a benchmark in an Asterisk of its own, if it needs one."""
+    arguments = []
+    with ExitStack() as stack:
+        if hasattr(module, "ASTERISK"):
+            options = replace(module.ASTERISK, name=f"bench-{name}").complete()
+            arguments.append(stack.enter_context(start(options)))
+        table: Table = module.run(*arguments, **settings)
+    return table
 
 
 def main() -> None:
@@ -36,8 +50,7 @@ def main() -> None:
     names = NAMES if arguments.name == "all" else (arguments.name,)
     for name in names:
         module = importlib.import_module(f"bench.{name}")
-        with start(replace(module.ASTERISK, name=f"bench-{name}").complete()) as instance:
-            table: Table = module.run(instance, **settings)
+        table = _run(name, module, settings)
         print(table.text(), flush=True)
         if arguments.markdown:
             _write(table)

@@ -25,7 +25,7 @@ COST_DOUBT_RATIO = 0.1
 # It takes so many windows with lookups to tell how much they differ; fewer if nearly all was seen.
 LEAST_WINDOWS = 8
 LEAST_WINDOWS_OF_A_BOUND = 4
-SEEN_RATIO = 0.95
+SEEN_RATIO = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class Estimate:
 class Rated:
     """A window that tells a rate, by index, and the work outside that has this rate.
 
-    `edge_ns` of that lies before the first or after the last of all windows.
+    `outer_ns` of that lies before the first or after the last of all windows.
     """
 
     window: int
     work_ns: float
     outside_ns: float
-    edge_ns: float
+    outer_ns: float
     cost_ns: float
 
     def rate(self, counts: Sequence[int]) -> float:
@@ -75,21 +75,20 @@ def work(windows: Sequence[CountingWindow], begin_ns: int, end_ns: int) -> Work:
     if is_dominated:
         good = list(range(len(windows)))
     gaps = _gaps(windows, begin_ns, end_ns)
-    edges = [0, *(index + 1 for index in good[:-1]), len(windows)]  # of what lies around each
     rated = []
     for number, index in enumerate(good):
-        before = sum(gaps[edges[number] : index + 1])
-        after = sum(gaps[index + 1 : good[number + 1] + 1] if number + 1 < len(good) else ())
-        is_first, is_last = number == 0, number + 1 == len(good)
-        tail = sum(gaps[index + 1 :]) if is_last else 0.0
+        is_first, is_last = number == 0, index == good[-1]
+        following = len(windows) if is_last else good[number + 1]
+        before = sum(gaps[0 if is_first else good[number - 1] + 1 : index + 1])
+        after = sum(gaps[index + 1 : following + 1])
         window = windows[index]
         inside = max(window.cpu_end_ns - window.cpu_begin_ns - window.cpu_ns, 0)  # if merged
         rated.append(
             Rated(
                 window=index,
                 work_ns=_work_ns(window),
-                outside_ns=(before if is_first else before / 2) + after / 2 + tail + inside,
-                edge_ns=(before if is_first else 0.0) + tail,
+                outside_ns=before / (1 if is_first else 2) + after / (1 if is_last else 2) + inside,
+                outer_ns=(before if is_first else 0.0) + (after if is_last else 0.0),
                 cost_ns=window.cost_ns,
             )
         )
@@ -130,7 +129,7 @@ def estimate(counts: Sequence[int], done: Work) -> Estimate | None:
     for index, (rate, rated) in enumerate(zip(rates, done.rated, strict=True)):
         near = differences[max(index - 1, 0) : index + 1] or [rate**2]
         variance += rated.outside_ns**2 * sum(near) / len(near)
-        variance += (rate * rated.edge_ns / 2) ** 2
+        variance += (rate * rated.outer_ns / 2) ** 2
     return Estimate(sum(parts), variance, done.is_overhead_dominated)
 
 

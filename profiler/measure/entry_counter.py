@@ -32,7 +32,7 @@ _BLOCKED_NS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class Snapshot:
     """What was known at one end of a window."""
 
     time_ns: int
@@ -60,8 +60,10 @@ class EntryCounter:
         self._governor = governor
         self._priority = priority
         self._limit = governor.share(SHARE)
-        self._begin: Edge | None = None  # of the open window, or of the part that is not yet noted
-        self._end = self._edge()  # of the last one
+        self._begin: Snapshot | None = (
+            None  # of the open window, or of the part that is not yet noted
+        )
+        self._end = self._snapshot()  # of the last one
         self._grant = Grant(0, 0)
         self._allowance_ns = 0  # up to which `spent_ns` may grow
         self._charged_ns = 0.0
@@ -101,7 +103,7 @@ class EntryCounter:
         """
         if self._begin is not None:
             self._charge(closed=False)
-            end = self._edge()
+            end = self._snapshot()
             self._note(self._begin, end)
             self._begin = end
 
@@ -110,7 +112,7 @@ class EntryCounter:
         if self._begin is None:
             return
         with self._priority.during():  # as long as the probes are there, lookups are slowed down
-            end = self._edge(exactly=True)
+            end = self._snapshot(exactly=True)
             self._set(is_open=False)
             self._programs.stop_counting()
         self._note(self._begin, end)
@@ -129,7 +131,7 @@ class EntryCounter:
         with self._priority.during():
             self._programs.count(self._points, self._pid)
             self._charge(closed=False)
-            self._begin = self._edge(exactly=True)
+            self._begin = self._snapshot(exactly=True)
             self._allow(grant)
         return grant.until_ns
 
@@ -146,9 +148,9 @@ class EntryCounter:
         value = self._programs.module.map("counting_state").get(_ZERO)
         return CountingState.decode(value) if value else _NONE
 
-    def _edge(self, exactly: bool = False) -> Edge:
+    def _snapshot(self, exactly: bool = False) -> Snapshot:
         cpu_ns = self._clock.read_exactly_ns() if exactly else self._clock.read_ns()
-        return Edge(time.monotonic_ns(), cpu_ns, self._governor.probes_ns)
+        return Snapshot(time.monotonic_ns(), cpu_ns, self._governor.probes_ns)
 
     def _charge(self, closed: bool) -> None:
         """Charge what was taken since the last time."""
@@ -158,8 +160,8 @@ class EntryCounter:
         self._governor.charge(cost_ns)
         self._limit.charge_window(cost_ns, self._grant.allowance_ns, closed)
 
-    def _note(self, begin: Edge, end: Edge) -> None:
-        """Keep what was counted between two edges."""
+    def _note(self, begin: Snapshot, end: Snapshot) -> None:
+        """Keep what was counted between two snapshots."""
         self.windows.add(
             CountingWindow(
                 start_ns=begin.time_ns,

@@ -171,6 +171,7 @@ class LookupCounts:
     hit_ratio: float | None
     steps_agreed: int = 0  # with --verify: counts that trapped steps confirmed
     steps_disagreed: int = 0  # or did not
+    counted: int = 0  # seen to begin, measured or not
 
     @property
     def total_or_bound(self) -> float:
@@ -204,6 +205,7 @@ class CallSiteUse:
     comparisons: Quantiles
     sort_calls: Quantiles
     duration_ns: Quantiles
+    counted: int = 0  # seen to begin, measured or not
 
     @property
     def total_or_bound(self) -> float:

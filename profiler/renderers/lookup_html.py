@@ -115,7 +115,7 @@ def _ranking(
 def _cells(profile: Profile, use: LookupUse) -> tuple[str, ...]:
     seconds = profile.window.duration_s
     rate, off = use.estimate.rate(seconds), use.estimate.error(seconds)
-    measured = f"{use.measured:,} measured"
+    measured = use.seen()
     share = use.estimated_duration_ns / profile.window.duration_ns
     spent = numbers.duration(use.estimated_duration_ns)
     counted = use.comparisons if use.comparisons.histogram else use.sort_calls

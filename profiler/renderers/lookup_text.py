@@ -69,7 +69,7 @@ def _ranks(profile: Profile, uses: Sequence[LookupUse]) -> list[Line]:
 def _details(profile: Profile, use: LookupUse) -> list[Line]:
     seconds = profile.window.duration_s
     rate = f"{use.estimate.rate(seconds)}/s {use.estimate.error(seconds)}".rstrip()
-    count = f"{rate}, {use.measured:,} measured"
+    count = f"{rate}, {use.seen()}"
     if use.hit_ratio is not None:
         count += f", {numbers.percent(use.hit_ratio)} of them hits"
     made = [Line(f"  {clip(use.label, WIDTH - 2)}", "heading")]

@@ -65,7 +65,9 @@ def _in_all(profile: Profile) -> str:
     whole = all_lookups(profile)
     total = f", {'at least' if whole.is_bound else 'about'} {numbers.count(whole.total)} in all"
     error = whole.error().strip("()")
-    return f"{total} ({error})" if error else total
+    counted = sum(container.lookups.counted for container in profile.containers)
+    known = f", {counted:,} of them counted as they began" if counted else ""
+    return f"{total} ({error}){known}" if error else total + known
 
 
 def _verification(profile: Profile) -> tuple[str, str]:

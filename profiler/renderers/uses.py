@@ -70,6 +70,12 @@ class LookupUse:
     comparisons: Quantiles
     sort_calls: Quantiles
     duration_ns: Quantiles
+    counted: int = 0
+
+    def seen(self) -> str:
+        """Return how many lookups were seen, and how many of them were measured."""
+        measured = f"{self.measured:,} measured"
+        return f"{self.counted:,} counted, {measured}" if self.counted else measured
 
     def histograms(self) -> list[tuple[str, list[Row]]]:
         """Return the title and the rows of each quantity that was measured, also of zeros alone."""
@@ -100,6 +106,7 @@ def container_uses(profile: Profile) -> tuple[LookupUse, ...]:
             comparisons=container.comparisons,
             sort_calls=container.sort_calls,
             duration_ns=container.duration_ns,
+            counted=container.lookups.counted,
         )
         for container in profile.containers
     )
@@ -135,6 +142,7 @@ def _call_site_use(site: CallSiteUse, container: ContainerUse) -> LookupUse:
         comparisons=site.comparisons,
         sort_calls=site.sort_calls,
         duration_ns=site.duration_ns,
+        counted=site.counted,
     )
 
 

@@ -222,11 +222,14 @@ def _call_site(recording: Recording, groups: Sequence[LookupGroup]) -> prof.Call
         comparisons=quantiles(add(group.comparisons for group in groups)),
         sort_calls=quantiles(add(group.sort_calls for group in groups)),
         duration_ns=_durations(recording, groups),
+        counted=counts.counted,
     )
 
 
 def _counts(groups: Sequence[LookupGroup]) -> prof.LookupCounts:
     measured = sum(group.measured for group in groups)
+    counted = sum(group.counted for group in groups)
+    seen = float(sum(max(group.measured, group.counted) for group in groups))
     total = sum(group.estimated_total for group in groups)
     # Groups of one container share its windows and rise and fall together.
     deviation = sum(math.sqrt(group.estimated_variance or 0.0) for group in groups)
@@ -241,11 +244,12 @@ def _counts(groups: Sequence[LookupGroup]) -> prof.LookupCounts:
         contradicted=sum(group.contradicted for group in groups),
         truncated=sum(group.truncated for group in groups),
         estimated_total=total if is_known else None,
-        estimated_low=max(total / factor, float(measured)),
-        estimated_high=max(total * factor, float(measured)) if is_known else None,
+        estimated_low=max(total / factor, seen),
+        estimated_high=max(total * factor, seen) if is_known else None,
         hit_ratio=hits / answered if answered else None,
         steps_agreed=sum(group.steps_agreed for group in groups),
         steps_disagreed=sum(group.steps_disagreed for group in groups),
+        counted=counted,
     )
 
 

@@ -20,7 +20,6 @@ MUTABLE = {
     "Run": "what a running recording holds changes while it runs",
     "Stop": "a signal handler sets it",
     "_Evidence": "collects while code is read",
-    "_Sum": "windows are added to it one by one",
 }
 
 

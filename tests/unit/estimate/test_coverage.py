@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import random
 
 import pytest
 
+from bench.estimates import holds
 from bench.simulated import Load, Outcome, loads, record
-from profiler.report.aggregate import spread
 
 NAMES = tuple(name for name, _ in loads(20.0, random.Random(0)))
 RECORDINGS = 6
-
-
-def holds(outcome: Outcome) -> bool:
-    """Return whether the true number is in the interval that a report shows."""
-    total = outcome.total
-    if total.variance is None:
-        return total.total <= outcome.truth
-    factor = spread(math.sqrt(total.variance) / total.total) if total.total else 1.0
-    low, high = max(total.total / factor, total.counted), total.total * factor
-    return low - 1 <= outcome.truth <= high + 1
 
 
 def outcomes(name: str, chain: int, budget_ratio: float | None) -> list[Outcome]:
