@@ -1,4 +1,4 @@
-"""Perf events that run BPF programs: the CPU clock, and single uprobes, by perf_event_open(2).
+"""Perf events: the CPU clock and single uprobes, which run BPF programs, and mappings of code.
 
 Numbers and layouts are of x86-64 and include/uapi/linux/perf_event.h (Linux 6.18).
 """
@@ -15,6 +15,7 @@ from profiler.libc import LIBC
 _SYS_PERF_EVENT_OPEN = 298
 _PERF_TYPE_SOFTWARE = 1
 _PERF_COUNT_SW_CPU_CLOCK = 0
+_PERF_COUNT_SW_DUMMY = 9
 _PERF_FLAG_FD_CLOEXEC = 8
 _PERF_EVENT_IOC_ENABLE = 0x2400
 _PERF_EVENT_IOC_SET_BPF = 0x40042408
@@ -24,6 +25,8 @@ _UPROBE_PMU_RETURN_BIT = 1  # format/retprobe: config:0
 # struct perf_event_attr, flag bits
 _ATTR_DISABLED = 1 << 0
 _ATTR_EXCLUDE_IDLE = 1 << 7
+_ATTR_MMAP = 1 << 8  # a record of each executable mapping
+_ATTR_WATERMARK = 1 << 14  # wakeup_events is the number of bytes that wake the reader
 _ATTR_EXCLUDE_GUEST = 1 << 20
 _ATTR_SIZE = 120  # PERF_ATTR_SIZE_VER6
 
@@ -55,6 +58,19 @@ def open_cpu_clock(period_ns: int, tid: int = -1, cpu: int = -1) -> int:
     flags = _ATTR_DISABLED | _ATTR_EXCLUDE_GUEST | _ATTR_EXCLUDE_IDLE
     return _perf_event_open(
         _perf_attributes(_PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_CPU_CLOCK, period_ns, flags), tid, cpu
+    )
+
+
+def open_code_mappings(cpu: int) -> int:
+    """Open an event that writes a record whenever any process maps code on a CPU.
+
+    The kernel lets no event follow all threads of one process into one ring buffer: one on a thread
+    does not see its siblings, and one that new threads inherit cannot be mapped (perf_mmap() in
+    kernel/events/core.c).
+    """
+    flags = _ATTR_MMAP | _ATTR_WATERMARK
+    return _perf_event_open(
+        _perf_attributes(_PERF_TYPE_SOFTWARE, _PERF_COUNT_SW_DUMMY, 0, flags), -1, cpu
     )
 
 

@@ -28,6 +28,7 @@ from profiler.names.session import NamingSession
 from profiler.process.children import ChildProcesses
 from profiler.process.descriptors import OpenDescriptors
 from profiler.process.events import ProcessEvents
+from profiler.process.mapping_events import MappingEvents
 from profiler.process.procfs import is_running
 from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
+_BETWEEN_CODE_NS = 50_000_000  # a module's file is mapped in several steps
 _MOST_OVERDUE_NS = 200_000_000
 _LEAST_LOOKUPS_NS = 2_000_000_000
 
@@ -54,6 +56,7 @@ class Run:
     setup: SamplingSetup
     sampler: CpuSampler
     events: ProcessEvents
+    mappings: MappingEvents
     uses: ThreadUses
     sockets: UdpSockets
     children: ChildProcesses
@@ -72,6 +75,8 @@ class Run:
     until_ns: int = 0  # when it is over, unless something else ends it
     end_ns: int = 0
     exited: bool = False
+    code_read_ns: int = 0  # when what is mapped was read last
+    code_due_ns: int = 0  # and when to read it again
     stopped_by: str = "duration"
     warnings: list[str] = field(default_factory=list)
 
@@ -114,6 +119,8 @@ def _require_running(process: TargetProcess) -> None:
 def begin(stack: ExitStack, target: FoundTarget, options: Options, compilation: Compilation) -> Run:
     """Load what samples, then begin to listen and to sample; the stack undoes it. ProfilerError."""
     process = TargetProcess.open(target.pid, target.process.stat.start_ticks)
+    mappings = MappingEvents(process.pid)
+    stack.callback(mappings.close)
     process.code.refresh()
     _require_running(process)
     setup = prepare_sampling(stack, target.process, process, options, compilation)
@@ -136,6 +143,7 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options, compilation: 
         setup=setup,
         sampler=sampler,
         events=events,
+        mappings=mappings,
         uses=uses,
         sockets=sockets,
         children=ChildProcesses(target.pid),
@@ -207,7 +215,7 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
             next_lookup = run.lookups.step(now)
             run.exited |= run.lookups.gone
         # Nothing slow while a window is open that soon has to be closed, unless it is long overdue.
-        is_overdue = now >= min(next_drain, next_slow) + _MOST_OVERDUE_NS
+        is_overdue = now >= min(next_drain, next_slow, run.code_due_ns) + _MOST_OVERDUE_NS
         is_brief = run.lookups is not None and run.lookups.is_brief and not is_overdue
         if now >= next_drain and not is_brief:
             next_drain = now + _DRAIN_NS
@@ -215,30 +223,48 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
         if now >= next_slow and not is_brief:
             next_slow = now + _SLOW_NS
             _observe(run)
+        if now >= run.code_due_ns and not is_brief:
+            _follow_code(run, now)
         wake = min(end_ns, next_lookup, now + _DRAIN_NS)
         if not is_brief:
-            wake = min(wake, next_drain, next_slow)
-        if _wait(run, max(wake - time.monotonic_ns(), 0)):
+            wake = min(wake, next_drain, next_slow, run.code_due_ns)
+        if _wait(run, wake):
             next_lookup = now
     if run.exited:
         run.stopped_by = "target exit"
 
 
-def _wait(run: Run, duration_ns: int) -> bool:
+def _wait(run: Run, until_ns: int) -> bool:
     """Wait for events of the target; return whether a window has to be closed."""
     poll = select.poll()  # select() takes no descriptor beyond 1023
     poll.register(run.events.exit_descriptor, select.POLLIN)
+    poll.register(run.mappings.descriptor, select.POLLIN)
     if run.lookups is not None:
         poll.register(run.lookups.wake_descriptor, select.POLLIN)
-    ready = {descriptor for descriptor, _ in poll.poll(duration_ns / 1e6)}
-    must_close = run.lookups is not None and run.lookups.wake_descriptor in ready
-    if ready and not must_close:
-        _read_events(run)
-    return must_close
+    while True:
+        left_ns = max(until_ns - time.monotonic_ns(), 0)
+        ready = {descriptor for descriptor, _ in poll.poll(left_ns / 1e6)}
+        if run.lookups is not None and run.lookups.wake_descriptor in ready:
+            return True
+        if left_ns and ready == {run.mappings.descriptor} and not _has_mapped(run):
+            continue  # other processes did
+        if ready:
+            _read_events(run)
+        return False
+
+
+def _has_mapped(run: Run) -> bool:
+    """Return whether the target mapped code since; if so, it will soon be read what."""
+    if not run.mappings.has_mapped():
+        return False
+    soon_ns = max(time.monotonic_ns(), run.code_read_ns + _BETWEEN_CODE_NS)
+    run.code_due_ns = min(run.code_due_ns, soon_ns)
+    return True
 
 
 def _read_events(run: Run) -> None:
     """Take note of what happened to the process and its threads."""
+    _has_mapped(run)
     if run.events.is_over():
         run.exited = True
     run.uses.observe()
@@ -266,6 +292,12 @@ def _observe(run: Run) -> None:
     run.children.sample()
     run.descriptors.sample()
     run.sampler.follow_cpus()
+    run.mappings.follow_cpus()
+
+
+def _follow_code(run: Run, now_ns: int) -> None:
+    """Let the kernel unwind through what the target has mapped by now."""
+    run.code_read_ns, run.code_due_ns = now_ns, now_ns + _SLOW_NS
     try:
         if run.process.code.refresh():
             run.without_table = run.setup.tables.update(run.process.code.current)

@@ -39,6 +39,12 @@ def test_a_cpu_clock_is_opened_for_a_cpu_or_a_thread(opened: list[tuple[Any, ...
     ]
 
 
+def test_mappings_of_code_are_reported_at_once_for_a_cpu(opened: list[tuple[Any, ...]]) -> None:
+    assert perf_events.open_code_mappings(3) == 7
+    # software events, dummy; mmap, watermark of one byte
+    assert opened == [(1, 120, 9, 0, 0, 0, 1 << 8 | 1 << 14, 1, 0, 0, 0, -1, 3, -1, 8)]
+
+
 @pytest.mark.parametrize("is_return", [False, True])
 def test_a_uprobe_is_opened_for_one_process(
     opened: list[tuple[Any, ...]],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import select
 import time
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -43,6 +45,8 @@ def run_of(calls: list[str], **parts: Any) -> Run:
         "until_ns",
         "exited",
         "stopped_by",
+        "code_read_ns",
+        "code_due_ns",
     }
     made = {name: Part(calls, name) for name in names - {"warnings"}}
     return Run(**{**made, "warnings": [], **parts})
@@ -114,3 +118,55 @@ def test_a_target_that_ends_while_lookups_are_prepared_keeps_its_samples(
     monkeypatch.setattr(recorder, "is_running", lambda *_: True)
     with pytest.raises(type(error)):
         recorder.begin_lookups(ExitStack(), run, target, Options(duration_ns=SECOND_NS))
+
+
+@pytest.mark.parametrize(
+    ("read_ago_ns", "due_in_ns"), [(SECOND_NS // 100, 40_000_000), (SECOND_NS // 2, 0)]
+)
+def test_code_that_is_mapped_is_followed_soon_but_not_for_every_mapping(
+    monkeypatch: pytest.MonkeyPatch, read_ago_ns: int, due_in_ns: int
+) -> None:
+    calls: list[str] = []
+    now = 10 * SECOND_NS
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now)
+    run = run_of(
+        calls,
+        mappings=SimpleNamespace(has_mapped=lambda: True),
+        code_read_ns=now - read_ago_ns,
+        code_due_ns=now - read_ago_ns + SECOND_NS,
+    )
+    recorder._read_events(run)
+    assert run.code_due_ns == now + due_in_ns
+
+
+def test_without_new_code_it_is_looked_at_once_a_second() -> None:
+    calls: list[str] = []
+    code = SimpleNamespace(refresh=lambda: False)
+    run = run_of(calls, process=SimpleNamespace(code=code))
+    recorder._follow_code(run, 5 * SECOND_NS)
+    recorder._read_events(run)
+    assert run.code_due_ns == 6 * SECOND_NS
+
+
+@pytest.mark.parametrize("is_of_target", [False, True])
+def test_only_code_of_the_target_ends_the_waiting(is_of_target: bool) -> None:
+    calls: list[str] = []
+    mapped, ended = os.eventfd(1), os.eventfd(0)
+
+    def has_mapped() -> bool:
+        answer = bool(select.select([mapped], (), (), 0)[0])
+        if answer:
+            os.eventfd_read(mapped)
+        return answer and is_of_target
+
+    run = run_of(
+        calls,
+        lookups=None,
+        mappings=SimpleNamespace(descriptor=mapped, has_mapped=has_mapped),
+        events=Part(calls, "events", exit_descriptor=ended),
+        code_read_ns=0,
+    )
+    assert not recorder._wait(run, time.monotonic_ns() + 20_000_000)
+    assert calls == (["events.is_over", "uses.observe"] if is_of_target else [])
+    os.close(mapped)
+    os.close(ended)
