@@ -10,7 +10,7 @@ from profiler.errors import IncompleteError
 from profiler.files.output_folder import OutputFolder
 from profiler.files.recording_file import write_recording
 from profiler.model.profile import Profile
-from profiler.model.recording import Recording
+from profiler.model.recording import TARGET_RESTART, Recording
 from profiler.renderers import json, text
 from profiler.renderers.outputs import OUTPUTS
 from profiler.report.aggregate import aggregate
@@ -48,7 +48,8 @@ def require_complete(profile: Profile) -> None:
         if gone:
             missing.append(f"{gone:,} {name} were lost, collided or truncated")
     if profile.target.exited:
-        missing.append("the target ended before the time was over")
+        ended = "restarted" if profile.stopped_by == TARGET_RESTART else "ended"
+        missing.append(f"the target {ended} before the time was over")
     if missing:
         raise IncompleteError(
             "incomplete: " + "; ".join(missing), "run it again, or without --strict"

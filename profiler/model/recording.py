@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SCHEMA = "ebpf-prof/recording/1"
+# What may end a recording before its time, besides signals: Recording.stopped_by.
+TARGET_EXIT = "target exit"
+TARGET_RESTART = "target restart"  # it called exec: `core restart` keeps the pid
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +310,7 @@ class Recording:
     started_at: str  # ISO 8601 wall clock, UTC
     target: Target
     window: Window
-    stopped_by: str  # duration, interrupt, termination, hangup, target exit
+    stopped_by: str  # duration, interrupt, termination, hangup, TARGET_EXIT, TARGET_RESTART
     frequency_hz: float
     files: tuple[MappedFile, ...]
     frames: tuple[Frame, ...]

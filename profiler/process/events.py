@@ -28,9 +28,19 @@ class ProcessEvents:
 
     def is_over(self) -> bool:
         """Return whether the process exited or called exec."""
+        return self._has_exited() or self._has_another_image()
+
+    def has_restarted(self) -> bool:
+        """Return whether it called exec, and goes on under the same pid."""
+        return not self._has_exited() and self._has_another_image()
+
+    def _has_exited(self) -> bool:
         poll = select.poll()
         poll.register(self.exit_descriptor, select.POLLIN)
-        return bool(poll.poll(0)) or read_image(self._pid) not in (None, self._image)
+        return bool(poll.poll(0))
+
+    def _has_another_image(self) -> bool:
+        return read_image(self._pid) not in (None, self._image)
 
     def close(self) -> None:
         """Give up the descriptor."""

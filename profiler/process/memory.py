@@ -14,7 +14,11 @@ class TargetMemory:
     """Reads the target's memory; None where it cannot be read."""
 
     def __init__(self, pid: int) -> None:
-        self._pid = pid
+        self._pid: int | None = pid
+
+    def give_up(self) -> None:
+        """Read nothing any more: another program may have the pid, or the process, by now."""
+        self._pid = None
 
     def read(self, address: int, length: int) -> bytes | None:
         """Return `length` bytes at `address`, None unless all of them can be read."""
@@ -35,6 +39,8 @@ class TargetMemory:
         return found
 
     def _read_all(self, addresses: list[int], length: int) -> bytes | None:
+        if self._pid is None:
+            return None
         count = len(addresses)
         buffer = ctypes.create_string_buffer(length * count)
         local = struct.pack("QQ", ctypes.addressof(buffer), length * count)

@@ -231,7 +231,8 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
         if _wait(run, wake):
             next_lookup = now
     if run.exited:
-        run.stopped_by = "target exit"
+        has_restarted = run.events.has_restarted()
+        run.stopped_by = rec.TARGET_RESTART if has_restarted else rec.TARGET_EXIT
 
 
 def _wait(run: Run, until_ns: int) -> bool:
@@ -313,6 +314,15 @@ def finish(run: Run, target: FoundTarget, options: Options) -> rec.Recording:
     return assemble(target, options, run.started_at, _collect(run), run.names)
 
 
+def _read_last(process: TargetProcess, events: ProcessEvents) -> None:
+    """Read what was mapped since the last look, so that it has names too; nothing after exec."""
+    with suppress(TargetError):
+        if events.is_over():
+            process.memory.give_up()
+        else:
+            process.code.refresh()
+
+
 def _collect(run: Run) -> Observed:
     """Stop everything and read what was counted.
 
@@ -327,8 +337,7 @@ def _collect(run: Run) -> Observed:
     run.children.sample()
     run.descriptors.count()
     account = Background(run.uses.account)  # which waits for the kernel
-    with suppress(TargetError):
-        run.process.code.refresh()  # what was mapped in the last second has names too
+    _read_last(run.process, run.events)
     lookups = None
     if run.lookups is not None and run.lookup_setup is not None:
         from profiler.record.collect import collect_lookups

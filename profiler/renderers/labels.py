@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from profiler.model.profile import CallSiteUse, ContainerUse, NamedStack, Profile
+from profiler.model.recording import TARGET_RESTART
 from profiler.renderers import numbers
 
 LABEL_MAX = 300  # characters; longer names are cut in everything that draws
@@ -42,6 +43,11 @@ def window_label(profile: Profile) -> str:
 
 def early_end(profile: Profile) -> str:
     """Return why the recording ended before its time; "" if it did not."""
+    if profile.stopped_by == TARGET_RESTART:
+        return (
+            "The process restarted itself while it was recorded: this is the time before. For what "
+            f"runs now: ebpf-prof asterisk -p {profile.target.pid}"
+        )
     if profile.target.exited:
         return "The process ended while it was recorded."
     ended = clip(profile.stopped_by, 60)

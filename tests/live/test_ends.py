@@ -174,6 +174,9 @@ def test_the_target_restarts_itself(short_lived: Callable[..., Instance], tmp_pa
     assert_written(result)
     report = result.profile()
     assert report["target"]["exited"] is True
+    assert report["stopped_by"] == "target restart"
+    assert "The process restarted itself while it was recorded" in result.out
+    assert f"ebpf-prof asterisk -p {pid}" in result.out
     assert report["window"]["duration_s"] < LONG_S
     assert asterisk.pid == pid
     assert changed_code(pid) == []

@@ -23,3 +23,6 @@ def test_strict_wants_nothing_lost() -> None:
     dead = replace(complete, target=replace(complete.target, exited=True))
     with pytest.raises(IncompleteError, match="ended before the time was over"):
         require_complete(dead)
+    restarted = replace(dead, stopped_by="target restart")
+    with pytest.raises(IncompleteError, match="restarted before the time was over"):
+        require_complete(restarted)

@@ -107,8 +107,10 @@ def test_threads_and_children_do_not_end_it(running: Running) -> None:
 def test_exec_of_another_file_of_the_same_and_by_another_thread(
     running: Running, command: str
 ) -> None:
+    assert not running.events.has_restarted()
     running.tell(command)
     assert running.is_over_soon()
+    assert running.events.has_restarted()
     assert running.process.poll() is None
 
 
@@ -118,6 +120,7 @@ def test_exit_wakes_who_waits_for_it(running: Running) -> None:
     running.tell("e3")
     assert select.select([running.events.exit_descriptor], (), (), 10)[0]
     assert running.events.is_over()
+    assert not running.events.has_restarted()
 
 
 def test_death_by_a_signal(running: Running) -> None:

@@ -106,3 +106,10 @@ def test_of_a_process_that_is_gone_nothing_is_read(page: int) -> None:
     assert gone.read(page, 1) is None
     assert gone.read_many([page, page], 1) == [None, None]
     assert gone.text(page) is None
+
+
+def test_nothing_is_read_once_it_was_given_up(memory: TargetMemory, page: int) -> None:
+    memory.give_up()
+    assert memory.read(page, 1) is None
+    assert memory.read_many([page, page], 1) == [None, None]
+    assert memory.text(page) is None

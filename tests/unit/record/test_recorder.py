@@ -14,7 +14,7 @@ from profiler.measure.bounded_samples import BoundedSamples
 from profiler.model.observed import Observed
 from profiler.record import collect, lookup_preparation, recorder
 from profiler.record.preparation import Options
-from profiler.record.progress import Progress
+from profiler.record.progress import Progress, Stop
 from profiler.record.recorder import Run
 
 SECOND_NS = 1_000_000_000
@@ -170,3 +170,31 @@ def test_only_code_of_the_target_ends_the_waiting(is_of_target: bool) -> None:
     assert calls == (["events.is_over", "uses.observe"] if is_of_target else [])
     os.close(mapped)
     os.close(ended)
+
+
+@pytest.mark.parametrize(
+    ("restarted", "stopped_by"), [(True, "target restart"), (False, "target exit")]
+)
+def test_a_restart_is_told_from_an_end(restarted: bool, stopped_by: str) -> None:
+    calls: list[str] = []
+    run = run_of(
+        calls,
+        exited=True,
+        until_ns=0,
+        start_ns=0,
+        lookups=None,
+        events=SimpleNamespace(has_restarted=lambda: restarted),
+    )
+    recorder.run_until_end(run, Stop(), lambda _: None)
+    assert run.stopped_by == stopped_by
+
+
+@pytest.mark.parametrize(
+    ("is_over", "read"), [(True, ["memory.give_up"]), (False, ["code.refresh"])]
+)
+def test_of_another_program_nothing_is_read(is_over: bool, read: list[str]) -> None:
+    calls: list[str] = []
+    process: Any = SimpleNamespace(memory=Part(calls, "memory"), code=Part(calls, "code"))
+    events: Any = SimpleNamespace(is_over=lambda: is_over)
+    recorder._read_last(process, events)
+    assert calls == read

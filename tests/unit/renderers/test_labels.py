@@ -75,6 +75,12 @@ def test_an_early_end_is_said() -> None:
     assert labels.early_end(story) == ""
     assert labels.early_end(replace(story, stopped_by="interrupt")) == "Ended early: interrupt."
     assert labels.early_end(examples.hostile()) == "The process ended while it was recorded."
+    restarted = replace(examples.hostile(), stopped_by="target restart")
+    pid = restarted.target.pid
+    assert labels.early_end(restarted) == (
+        "The process restarted itself while it was recorded: this is the time before. "
+        f"For what runs now: ebpf-prof asterisk -p {pid}"
+    )
 
 
 IDLE = (
