@@ -118,7 +118,9 @@ static __always_inline void commit(struct pt_regs *ctx, struct control *c, struc
         return;
     t->stack_key.container = l->container;
     t->stack_key.comparator = l->head.cmp_fn;
+    t->stack_key.file = CALL_SITE_ARGUMENTS ? l->file : 0;
     t->stack_key.entry = l->entry;
+    t->stack_key.buckets = l->buckets;
     t->stack_weight.lookups = weight;
     t->stack_weight.comparisons = weight * l->comparisons;
     unwind_begin_caller(&t->unwind, l->return_address, l->entry_sp + 8, l->entry_bp);

@@ -90,7 +90,7 @@ static __always_inline u32 plan_hash(struct control *c, struct thread *t, struct
     struct walk *walk = &t->walk;
     u32 search = l->flags & OBJ_SEARCH_MASK;
     bool keyed = search == OBJ_SEARCH_KEY || search == OBJ_SEARCH_OBJECT;
-    u32 buckets = bucket_count(l, layout);
+    u32 buckets = l->buckets;
     if ((s32)buckets <= 0) {
         l->verdict = UNVERIFIED_MEMORY;
         return 0;
@@ -202,6 +202,8 @@ static __always_inline u32 plan_count(struct control *c, struct thread *t, struc
     struct traversal_state state = {};
     u64 v_table = l->head.v_table;
     struct layout *layout = layouts.lookup(&v_table);
+    if (layout && layout->kind == KIND_HASH)
+        l->buckets = bucket_count(l, layout);
     l->verdict = UNVERIFIED_START;
     if (!END_SITES)
         return 0; /* whether the traversal ended at a node cannot be known */

@@ -45,7 +45,8 @@ static __always_inline struct group_key group_key(struct lookup *l)
                             .function = CALL_SITE_ARGUMENTS ? l->function : l->return_address,
                             .line = CALL_SITE_ARGUMENTS ? l->line : 0,
                             .flags = l->passed_flags,
-                            .entry = l->entry};
+                            .entry = l->entry,
+                            .buckets = l->buckets};
     return key;
 }
 

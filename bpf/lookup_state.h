@@ -135,6 +135,7 @@ struct lookup {
     u64 end_object;
     u64 comparisons;
     struct container_head head;
+    u32 buckets; /* 0: not a hash container, or not known */
     u32 end_bucket;
     u32 line;
     u32 flags; /* as the traversal sees them, once it has begun */

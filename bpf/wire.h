@@ -157,8 +157,8 @@ struct group_key {
     u64 function;   /* of its function name; on Asterisk 13 the return address */
     u32 line;
     u32 flags;
-    u32 entry; /* enum entry_function */
-    u32 unused;
+    u32 entry;   /* enum entry_function */
+    u32 buckets; /* of a hash container whose layout is known: distinguishes a reused address, too */
 };
 
 struct group {
@@ -192,7 +192,9 @@ struct lookup_stack_key {
     u64 stack; /* key in the map of stacks */
     u64 container;
     u64 comparator;
-    u64 entry;
+    u64 file;
+    u32 entry;
+    u32 buckets;
 };
 
 struct lookup_stack {

@@ -13,6 +13,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from profiler.asterisk.abi import MAGIC, MAGIC_OFFSET
 from profiler.model.observed import ContainerState
@@ -32,39 +33,60 @@ MAX_NODES = 500_000
 _MOST_CHAINS = 1 << 20
 _MAX_SECONDS = 1.0
 
+HEAD_BEFORE = -MAGIC_OFFSET  # where the bytes of a head begin, before the container's address
+HEAD_BYTES = HEAD_BEFORE + _HEAD.size
+
 IsCode = Callable[[int], bool]
 
 
-def _is_live(memory: TargetMemory, address: int) -> bool:
-    """Return whether the magic number (28 bits, 30 in Asterisk 13) of an object is there."""
-    word = memory.read(address + MAGIC_OFFSET, 4)
-    if word is None:
-        return False
-    value = int.from_bytes(word, "little")
-    return MAGIC in (value >> 4, value >> 2)
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What all containers begin with; only the number of elements changes while one lives."""
+
+    v_table: int
+    sort_function: int | None
+    comparator: int | None
+    elements: int
+
+    def is_of(self, state: ContainerState) -> bool:
+        """Return whether a container may have had this head all the time."""
+        mine = (self.v_table, self.sort_function, self.comparator)
+        return mine == (state.v_table, state.sort_function, state.comparator)
+
+
+def parse_head(data: bytes) -> Head | None:
+    """Return the head in HEAD_BYTES from HEAD_BEFORE on; None where no live object is.
+
+    Asterisk sets the magic number (28 bits, 30 in Asterisk 13) to 0 before it frees an object.
+    """
+    value = int.from_bytes(data[:4], "little")
+    if MAGIC not in (value >> 4, value >> 2):
+        return None
+    v_table, sort_function, comparator, _, elements = _HEAD.unpack(data[HEAD_BEFORE:])
+    return Head(v_table, sort_function or None, comparator or None, elements)
 
 
 def read_container(memory: TargetMemory, address: int, is_code: IsCode) -> ContainerState | None:
     """Return the container at `address`, None when nothing there fits any known layout."""
-    head = memory.read(address, _HEAD.size)
-    if head is None or not _is_live(memory, address):
+    data = memory.read(address - HEAD_BEFORE, HEAD_BYTES)
+    head = parse_head(data) if data is not None else None
+    if head is None or not 0 <= head.elements < _MAX_ELEMENTS:
         return None
-    v_table, sort_function, comparator, _, elements = _HEAD.unpack(head)
-    functions = memory.read(v_table, 64)
-    if functions is None or not 0 <= elements < _MAX_ELEMENTS:
+    functions = memory.read(head.v_table, 64)
+    if functions is None:
         return None
     if not is_code(struct.unpack_from("<Q", functions, 0)[0]):
         return None
-    found = _read_hash(memory, address, is_code) or _read_rbtree(memory, address, elements)
+    found = _read_hash(memory, address, is_code) or _read_rbtree(memory, address, head.elements)
     if found is None:
         return None
     layout, buckets, hash_function = found
     return ContainerState(
-        v_table,
-        sort_function or None,
-        comparator or None,
+        head.v_table,
+        head.sort_function,
+        head.comparator,
         hash_function,
-        elements,
+        head.elements,
         buckets,
         layout,
     )

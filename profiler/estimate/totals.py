@@ -176,9 +176,9 @@ def _counts(
     def measured(key: GroupKey) -> int:
         return sum(groups[key].verdicts)
 
-    # Counted keys have no comparator. Where a container's address was used twice, they belong to
-    # the group with more lookups.
-    owners = {replace(key, comparator=0): key for key in sorted(groups, key=measured)}
+    # Counted keys have neither comparator nor buckets. Where a container's address was used twice,
+    # they belong to the group with more lookups.
+    owners = {replace(key, comparator=0, buckets=0): key for key in sorted(groups, key=measured)}
     counts: dict[GroupKey, dict[int, int]] = {key: {} for key in groups}
     for index, window in enumerate(windows):
         for seen in window.groups:

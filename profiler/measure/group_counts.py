@@ -13,7 +13,7 @@ from profiler.wire.lookups import Group, GroupKey, Place, Verdict
 class GroupCounts:
     """Reads the programs' sums at the end of each window.
 
-    `note` is called with the key of each group that is new.
+    `note` is called with the key of each group of which lookups were measured.
     """
 
     def __init__(self, module: BpfModule, note: Callable[[GroupKey], None]) -> None:
@@ -42,7 +42,10 @@ class GroupCounts:
             sum(group.verdicts[verdict] for group in groups.values()) for verdict in Verdict
         )
         self.lookups_ns = sum(group.duration_total_ns for group in groups.values())
-        return self._new(self._measured, totals)
+        found = self._new(self._measured, totals)
+        for group in found:
+            self._note(group.key)
+        return found
 
     def entry_counts(self) -> tuple[GroupCount, ...]:
         """Return how many were only counted since the last call; their keys have no comparator."""
@@ -65,8 +68,6 @@ class GroupCounts:
         for key, total in totals.items():
             new = total - known.get(key, 0)
             if new:
-                if key not in known:
-                    self._note(key)
                 found.append(GroupCount(key, new))
                 known[key] = total
         return tuple(found)

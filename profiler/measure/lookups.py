@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from profiler.linux.realtime import RealtimePriority
 from profiler.measure.budget import LATE_NS, Governor, Grant
+from profiler.measure.container_watch import ContainerWatch
 from profiler.measure.discovery import Discovery
 from profiler.measure.entry_counter import EntryCounter
 from profiler.measure.group_counts import GroupCounts
@@ -61,7 +62,8 @@ class LookupMeasurement:
         self._stops = module.ring_buffer("window_stops")
         self._priority = RealtimePriority()
         self.cache = StringCache(target)
-        self._counts = GroupCounts(module, self.cache.note)
+        self.containers = ContainerWatch(target)
+        self._counts = GroupCounts(module, self._note_group)
         self._counters = LookupCounters(module)
         self._threads = ThreadStates(module)
         self._discovery = Discovery(module, planner, target)
@@ -152,6 +154,10 @@ class LookupMeasurement:
     def entries(self, name: str) -> Iterator[tuple[bytes, bytes]]:
         """Yield keys and values of one of the programs' maps."""
         return self._module.map(name).items()
+
+    def _note_group(self, key: GroupKey) -> None:
+        self.cache.note(key)
+        self.containers.note(key)
 
     # -- one window ---------------------------------------------------------------------------
 

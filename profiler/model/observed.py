@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from profiler.model import recording as rec
 from profiler.model.recording import ThreadUse
@@ -21,8 +22,16 @@ from profiler.wire.lookups import (
 # where our cost is more: what a trap costs in the target is known to some 10 to 50 per cent.
 OVERHEAD_DOMINATED_RATIO = 0.2
 Histogram = dict[tuple[int, int], list[tuple[int, int]]]  # (group, Metric): (slot, count)
-ContainerKey = tuple[int, int]  # address, comparator
 WithoutTable = tuple[tuple[str, str], ...]  # path, why its code has no table to unwind with
+
+
+class ContainerKey(NamedTuple):
+    """What tells containers apart, as far as their memory does."""
+
+    address: int
+    comparator: int
+    buckets: int = 0  # 0: not a hash container, or not known
+    file: int = 0  # of the call site; only where several containers followed each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,7 @@ class MeasuredWindow:
 class CountingWindow:
     """One window in which every lookup was counted as it began, and nothing else about it.
 
-    Keys of its groups have no comparator. `cpu_begin_ns` and `cpu_end_ns` are the target's CPU
+    Keys of its groups have no comparator and no buckets. `cpu_begin_ns` and `cpu_end_ns` are the target's CPU
     clock at its ends. `cost_ns` is what all our probes took between them, `cost_before_ns` since
     the window before it. One that was merged was open for `open_ns` and `cpu_ns` of it.
     """
@@ -135,6 +144,8 @@ class ObservedContainer:
     is_gone: bool
     chain_lengths: tuple[tuple[int, int], ...]
     is_list: bool
+    elements_start: int | None = None  # None unless it was one container all the time
+    is_reused: bool = False  # several containers, one after another, were at its address
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from profiler.asterisk.containers import read_chain_lengths, read_container
+from profiler.measure.container_watch import ContainerWatch
 from profiler.measure.lookups import LookupMeasurement
-from profiler.measure.string_cache import StringCache
 from profiler.model import recording as rec
-from profiler.model.observed import ContainerKey, Histogram, ObservedContainer, ObservedLookups
+from profiler.model.observed import (
+    ContainerKey,
+    ContainerState,
+    Histogram,
+    ObservedContainer,
+    ObservedLookups,
+)
 from profiler.probes.planner import ProbePlanner
 from profiler.process.target import TargetProcess
+from profiler.record.container_keys import ContainerKeys
 from profiler.record.counted_groups import counted_groups
 from profiler.wire.lookups import (
     Group,
@@ -60,7 +67,7 @@ def collect_lookups(
         counting=counting,
         cpu_begin_ns=measurement.cpu_begin_ns,
         cpu_end_ns=measurement.cpu_end_ns,
-        containers=_containers(groups, measurement.cache, planner, target),
+        containers=_containers(groups, measurement.containers, planner, target),
         texts=texts,
         entries=planner.entry_addresses(),
         probes=tuple(
@@ -83,32 +90,58 @@ def collect_lookups(
 
 def _containers(
     groups: dict[GroupKey, Group],
-    cache: StringCache,
+    watch: ContainerWatch,
     planner: ProbePlanner,
     target: TargetProcess,
 ) -> dict[ContainerKey, ObservedContainer]:
-    """Read the containers as they are now, the busiest first; of gone ones what the cache holds."""
+    """Read the containers as they are now, the busiest first; of gone ones what is known."""
+    watch.look()
+    keys = ContainerKeys(groups)
     work: dict[ContainerKey, int] = {}
     for key, group in groups.items():
-        identity = (key.container, key.comparator)
+        identity = keys.of(key)
         work[identity] = work.get(identity, 0) + group.comparisons_total
     found = {}
     ranked = sorted(work, key=lambda identity: -work[identity])[:_MAX_CONTAINERS_READ]
-    for rank, (address, comparator) in enumerate(ranked):
-        state = read_container(target.memory, address, target.is_code)
-        is_gone = state is None or (state.comparator or 0) != comparator
+    for rank, identity in enumerate(ranked):
+        known = watch.state(identity)
+        state = read_container(target.memory, identity.address, target.is_code)
+        is_gone = state is None or not _may_be(state, identity, known)
         if is_gone:  # and perhaps another one has its place
-            state = cache.containers.get((address, comparator))
+            state = known
         if state is None:
             continue
-        is_read = rank < _CHAINS_READ and not is_gone
-        lengths = read_chain_lengths(target.memory, address, state) if is_read else ()
-        # A list is a hash container of one bucket whose hash function is hash_zero().
-        is_list = (
-            state.layout.kind is Kind.HASH
-            and state.buckets == 1
-            and state.hash_function is not None
-            and planner.returns_zero(state.hash_function)
+        is_reused = watch.is_reused(identity)
+        is_read = rank < _CHAINS_READ and not is_gone and not is_reused
+        found[identity] = ObservedContainer(
+            state,
+            is_gone,
+            read_chain_lengths(target.memory, identity.address, state) if is_read else (),
+            _is_list(state, planner),
+            None if is_gone else watch.elements_start(identity),
+            is_reused,
         )
-        found[address, comparator] = ObservedContainer(state, is_gone, lengths, is_list)
     return found
+
+
+def _may_be(state: ContainerState, identity: ContainerKey, known: ContainerState | None) -> bool:
+    """Return whether what is there now may be the container that lookups were measured in."""
+    if (state.comparator or 0) != identity.comparator:
+        return False
+    if identity.buckets and state.buckets != identity.buckets:
+        return False
+    return known is None or _shape(state) == _shape(known)
+
+
+def _shape(state: ContainerState) -> tuple[int | None, ...]:
+    return (state.v_table, state.sort_function, state.hash_function, state.buckets)
+
+
+def _is_list(state: ContainerState, planner: ProbePlanner) -> bool:
+    """Return whether it is a list: a hash container of one bucket and hash function hash_zero()."""
+    return (
+        state.layout.kind is Kind.HASH
+        and state.buckets == 1
+        and state.hash_function is not None
+        and planner.returns_zero(state.hash_function)
+    )

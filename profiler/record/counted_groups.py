@@ -19,10 +19,10 @@ def counted_groups(
 ) -> dict[GroupKey, Group]:
     """Return the groups that windows counted beside those that were measured.
 
-    Counted keys have no comparator: `comparator_of` returns that of the container at an address,
-    None if none is there. An entry function that another one called is no lookup of its own.
+    Counted keys have neither comparator nor buckets. `comparator_of` returns the comparator of the
+    container at an address, None if none is there. An entry function that another one called is no lookup of its own.
     """
-    known = {replace(key, comparator=0) for key in groups}
+    known = {replace(key, comparator=0, buckets=0) for key in groups}
     met = {group.key for window in windows for group in window.groups} - known
     outer = {_place(key) for key in (*known, *met) if key.entry not in _INNER}
     comparators = {key.container: key.comparator for key in groups}

@@ -9,6 +9,7 @@ from profiler.estimate.totals import Span, estimate_totals
 from profiler.model import recording as rec
 from profiler.model.observed import ContainerKey, ObservedContainer, ObservedLookups
 from profiler.record.call_sites import CallSites
+from profiler.record.container_keys import ContainerKeys
 from profiler.record.stacks import StackIndex
 from profiler.wire.lookups import Group, GroupKey, Kind, Metric, Verdict, slot_range
 
@@ -41,30 +42,31 @@ class LookupGroups:
             lambda key: sample_times(sites.of_key(key)),
             Span(observed.cpu_begin_ns, observed.cpu_end_ns, period_ns),
         )
-        ends = container_ends(observed)
+        reused = (key for key, found in observed.containers.items() if found.is_reused)
+        self._keys = ContainerKeys(observed.groups, reused)
+        ends = last_elements(observed, self._keys)
         self._container_index = {key: index for index, key in enumerate(ends)}
-        self.containers = tuple(
-            self._container(key, first, last) for key, (first, last) in ends.items()
-        )
+        self.containers = tuple(self._container(key, last) for key, last in ends.items())
         self.groups = tuple(self._group(key, group) for key, group in observed.groups.items())
         self.stacks = tuple(self._stacks())
 
-    def _container(self, key: ContainerKey, first: int | None, last: int | None) -> rec.Container:
-        observed: ObservedContainer | None = self._observed.containers.get(key)
+    def _container(self, key: ContainerKey, last: int | None) -> rec.Container:
+        observed: ObservedContainer | None = self._observed.containers.get(key._replace(file=0))
         state = observed.state if observed else None
+        is_there = observed is not None and not observed.is_gone and not observed.is_reused
         kind = _KINDS[state.layout.kind] if state else "unknown"
         if observed and observed.is_list:
             kind = "list"
         return rec.Container(
-            address=key[0],
+            address=key.address,
             kind=kind,
             buckets=state.buckets if state else None,
-            elements_start=first,
-            elements_end=state.elements if observed and state and not observed.is_gone else last,
+            elements_start=observed.elements_start if observed else None,
+            elements_end=state.elements if state and is_there else last,
             chain_lengths=observed.chain_lengths if observed else (),
             hash_function=self._function(state.hash_function if state else None),
             sort_function=self._function(state.sort_function if state else None),
-            comparator=self._function(key[1] or None),
+            comparator=self._function(key.comparator or None),
         )
 
     def _function(self, address: int | None) -> int | None:
@@ -78,7 +80,7 @@ class LookupGroups:
         truncated = verdicts[Verdict.TRUNCATED_WALK]
         found = self._totals[key]
         return rec.LookupGroup(
-            container=self._container_index[key.container, key.comparator],
+            container=self._container_index[self._keys.of(key)],
             call_site=self._sites.index(self._sites.of_key(key)),
             entry=ENTRY_FUNCTIONS[key.entry],
             flags=key.flags,
@@ -126,26 +128,22 @@ class LookupGroups:
             compared = key.comparator if is_find else None
             before = tuple(address for address in (compared, entry) if address)
             stack = self._frames.stack(key.stack, before, is_leaf=False)
-            container = self._container_index.get((key.container, key.comparator))
+            container = self._container_index.get(self._keys.of(key))
             if stack is not None and container is not None:
                 yield rec.LookupStack(
                     stack, container, float(made.lookups), float(made.comparisons)
                 )
 
 
-def container_ends(
-    lookups: ObservedLookups,
-) -> dict[ContainerKey, tuple[int | None, int | None]]:
-    """Return the elements at the first and the last measured lookup of each container, if any."""
-    ends: dict[ContainerKey, tuple[int | None, int | None]] = {}
-    # Windows give the order; what none was charged with comes last.
+def last_elements(lookups: ObservedLookups, keys: ContainerKeys) -> dict[ContainerKey, int | None]:
+    """Return the elements at the last measured lookup of each container, if there was one."""
+    last: dict[ContainerKey, int | None] = {}
+    # Windows give the order; what none was charged with comes first.
     in_order = [found.key for window in lookups.windows for found in window.groups]
-    for key in (*lookups.groups.keys() - set(in_order), *reversed(in_order)):
+    for key in (*(lookups.groups.keys() - set(in_order)), *in_order):
         group = lookups.groups.get(key)
         if group and sum(group.verdicts):
-            identity = (key.container, key.comparator)
-            _, last = ends.get(identity, (0, group.elements_last))
-            ends[identity] = (group.elements_first, last)
+            last[keys.of(key)] = group.elements_last
     for key in lookups.groups:  # of containers whose lookups were only counted
-        ends.setdefault((key.container, key.comparator), (None, None))
-    return ends
+        last.setdefault(keys.of(key), None)
+    return last

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
-_BETWEEN_CODE_NS = 50_000_000  # a module's file is mapped in several steps
+# Asterisk maps a module, looks at it, and maps it again.
+_UNTIL_CODE_NS = 5_000_000
+_AFTER_CODE_NS = 50_000_000  # and the kernel's tables are not written sooner again
 _MOST_OVERDUE_NS = 200_000_000
 _LEAST_LOOKUPS_NS = 2_000_000_000
 
@@ -75,8 +77,8 @@ class Run:
     until_ns: int = 0  # when it is over, unless something else ends it
     end_ns: int = 0
     exited: bool = False
-    code_read_ns: int = 0  # when what is mapped was read last
-    code_due_ns: int = 0  # and when to read it again
+    code_due_ns: int = 0  # when to read what is mapped
+    least_code_due_ns: int = 0  # and not sooner, however often it changes
     stopped_by: str = "duration"
     warnings: list[str] = field(default_factory=list)
 
@@ -224,7 +226,7 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
             next_slow = now + _SLOW_NS
             _observe(run)
         if now >= run.code_due_ns and not is_brief:
-            _follow_code(run, now)
+            _follow_code(run)
         wake = min(end_ns, next_lookup, now + _DRAIN_NS)
         if not is_brief:
             wake = min(wake, next_drain, next_slow, run.code_due_ns)
@@ -258,7 +260,7 @@ def _has_mapped(run: Run) -> bool:
     """Return whether the target mapped code since; if so, it will soon be read what."""
     if not run.mappings.has_mapped():
         return False
-    soon_ns = max(time.monotonic_ns(), run.code_read_ns + _BETWEEN_CODE_NS)
+    soon_ns = max(time.monotonic_ns(), run.least_code_due_ns)
     run.code_due_ns = min(run.code_due_ns, soon_ns)
     return True
 
@@ -274,6 +276,8 @@ def _read_events(run: Run) -> None:
 def _drain(run: Run, report: Callable[[Progress], None], now_ns: int) -> None:
     run.sampling.charge()
     run.sampler.drain()
+    if run.lookups is not None:
+        run.lookups.containers.look()
     _read_events(run)
     elapsed = max(now_ns - run.start_ns, 1)
     report(
@@ -296,15 +300,18 @@ def _observe(run: Run) -> None:
     run.mappings.follow_cpus()
 
 
-def _follow_code(run: Run, now_ns: int) -> None:
+def _follow_code(run: Run) -> None:
     """Let the kernel unwind through what the target has mapped by now."""
-    run.code_read_ns, run.code_due_ns = now_ns, now_ns + _SLOW_NS
+    pause_ns = _UNTIL_CODE_NS
     try:
         if run.process.code.refresh():
             run.without_table = run.setup.tables.update(run.process.code.current)
             run.names.pin()  # it may be gone again when names are looked up
+            pause_ns = _AFTER_CODE_NS
     except TargetError:
         run.exited = True
+    now_ns = time.monotonic_ns()
+    run.code_due_ns, run.least_code_due_ns = now_ns + _SLOW_NS, now_ns + pause_ns
 
 
 def finish(run: Run, target: FoundTarget, options: Options) -> rec.Recording:

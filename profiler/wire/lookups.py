@@ -244,7 +244,7 @@ class CountingState(Record):
 class GroupKey(Record):
     """What lookups are aggregated by; `file` and `function` are addresses of strings."""
 
-    FORMAT = struct.Struct("<4Q3I4x")
+    FORMAT = struct.Struct("<4Q4I")
 
     container: int
     comparator: int
@@ -253,6 +253,7 @@ class GroupKey(Record):
     line: int
     flags: int
     entry: int
+    buckets: int = 0  # of a hash container whose layout is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,12 +301,14 @@ class HistogramKey(Record):
 class LookupStackKey(Record):
     """Which lookups a call stack made."""
 
-    FORMAT = struct.Struct("<4Q")
+    FORMAT = struct.Struct("<4Q2I")
 
     stack: int
     container: int
     comparator: int
+    file: int
     entry: int
+    buckets: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from profiler.binary.probe_sites import Site
 from profiler.model.observed import (
+    ContainerKey,
     ContainerState,
     CountingWindow,
     GroupCount,
@@ -54,11 +56,25 @@ class Target:
     def __init__(self) -> None:
         self.now: dict[int, ContainerState] = {}
         self.before: dict[tuple[int, int], ContainerState] = {}
+        self.reused: set[int] = set()
+        self.looks = 0
         self.chains_read: list[int] = []
         self.groups: dict[GroupKey, Group] = {}
         self.maps: dict[str, list[tuple[bytes, bytes]]] = {}
         self.probes: list[PlannedProbe] = []
         self.counting: tuple[CountingWindow, ...] = ()
+
+    def look(self) -> None:
+        self.looks += 1
+
+    def state(self, key: ContainerKey) -> ContainerState | None:
+        return self.before.get((key.address, key.comparator))
+
+    def is_reused(self, key: ContainerKey) -> bool:
+        return key.address in self.reused
+
+    def elements_start(self, _key: ContainerKey) -> int | None:
+        return 2 if self.looks else None
 
 
 @pytest.fixture
@@ -84,7 +100,8 @@ def collected(target: Target) -> ObservedLookups:
         cpu_begin_ns=5,
         cpu_end_ns=8,
         probes=SimpleNamespace(seen=target.probes),
-        cache=SimpleNamespace(text=lambda at: f"text {at:#x}", containers=target.before),
+        cache=SimpleNamespace(text=lambda at: f"text {at:#x}"),
+        containers=target,
     )
     planner: Any = SimpleNamespace(
         entry_addresses=lambda: {0: 0x600}, returns_zero=lambda function: function == ZERO
@@ -98,11 +115,11 @@ def test_histograms_and_stacks_are_taken_apart(target: Target) -> None:
         (struct.pack("<Q2I", 9, Metric.DURATION, slot), struct.pack("<Q", count))
         for slot, count in ((130, 3), (2, 1 << 40))
     ]
-    stack = struct.pack("<4Q", 1, 2, 3, 4)
+    stack = struct.pack("<4Q2I", 1, 2, 3, 4, 5, 6)
     target.maps["lookup_stacks"] = [(stack, struct.pack("<2Q", 5, 6))]
     found = collected(target)
     assert found.histograms == {(9, Metric.DURATION): [(130, 3), (2, 1 << 40)]}
-    assert found.stacks == {LookupStackKey(1, 2, 3, 4): LookupStack(5, 6)}
+    assert found.stacks == {LookupStackKey(1, 2, 3, 4, 5, 6): LookupStack(5, 6)}
     assert (found.cpu_begin_ns, found.cpu_end_ns, found.entries) == (5, 8, {0: 0x600})
 
 
@@ -114,18 +131,35 @@ def test_only_texts_that_are_named_are_read(target: Target) -> None:
 def test_a_container_that_is_there_is_read_with_its_chains(target: Target) -> None:
     target.groups, target.now = {key(1): group(0)}, {1: state()}
     found = collected(target).containers
-    assert found == {(1, COMPARE): ObservedContainer(state(), False, ((1, 1),), False)}
+    assert found == {
+        ContainerKey(1, COMPARE): ObservedContainer(state(), False, ((1, 1),), False, 2)
+    }
 
 
-@pytest.mark.parametrize("now", [None, state(OTHER)])
+def test_of_an_address_that_was_used_again_no_chains_are_read(target: Target) -> None:
+    target.groups, target.now, target.reused = {key(1): group(0)}, {1: state()}, {1}
+    found = collected(target).containers
+    assert found == {
+        ContainerKey(1, COMPARE): ObservedContainer(state(), False, (), False, 2, is_reused=True)
+    }
+
+
+def test_groups_of_one_address_with_other_buckets_are_of_other_containers(target: Target) -> None:
+    many, one = replace(key(1), buckets=7), replace(key(1), buckets=1)
+    target.groups, target.now = {many: group(0), one: group(0)}, {1: state(buckets=1)}
+    found = collected(target).containers
+    assert set(found) == {ContainerKey(1, COMPARE, 1)}
+
+
+@pytest.mark.parametrize("now", [None, state(OTHER), state(buckets=8), state(function=ZERO)])
 def test_of_a_container_that_is_gone_the_last_state_is_kept(
     now: ContainerState | None, target: Target
 ) -> None:
-    target.groups = {key(1): group(0), key(2): group(0)}
-    target.now = {} if now is None else {1: now, 2: now}
+    target.groups = {key(1): group(0)}
+    target.now = {} if now is None else {1: now}
     target.before = {(1, COMPARE): state()}
     found = collected(target).containers
-    assert found == {(1, COMPARE): ObservedContainer(state(), True, (), False)}
+    assert found == {ContainerKey(1, COMPARE): ObservedContainer(state(), True, (), False)}
     assert target.chains_read == []
 
 
@@ -137,7 +171,7 @@ def test_a_list_has_one_bucket_and_a_hash_function_of_zero(
 ) -> None:
     target.groups = {key(1): group(0)}
     target.now = {1: state(buckets=buckets, function=function)}
-    assert collected(target).containers[1, COMPARE].is_list is is_list
+    assert collected(target).containers[ContainerKey(1, COMPARE)].is_list is is_list
 
 
 def test_chains_are_read_of_the_50_containers_with_the_most_comparisons(target: Target) -> None:
@@ -152,7 +186,7 @@ def test_chains_are_read_of_the_50_containers_with_the_most_comparisons(target: 
 def test_containers_beyond_2000_are_not_read(target: Target) -> None:
     target.groups = {key(at): group(at) for at in range(2_001)}
     target.now = {at: state() for at in range(2_001)}
-    assert {at for at, _ in collected(target).containers} == set(range(1, 2_001))
+    assert {key.address for key in collected(target).containers} == set(range(1, 2_001))
 
 
 def test_probed_jumps_may_end_behind_their_probe(target: Target) -> None:

@@ -45,8 +45,8 @@ def run_of(calls: list[str], **parts: Any) -> Run:
         "until_ns",
         "exited",
         "stopped_by",
-        "code_read_ns",
         "code_due_ns",
+        "least_code_due_ns",
     }
     made = {name: Part(calls, name) for name in names - {"warnings"}}
     return Run(**{**made, "warnings": [], **parts})
@@ -60,12 +60,18 @@ def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_ke
     run = run_of(
         calls,
         sampler=Part(calls, "sampler", samples=samples),
-        lookups=Part(calls, "lookups", admitted=18),
+        lookups=Part(
+            calls,
+            "lookups",
+            admitted=18,
+            containers=Part(calls, "containers"),
+        ),
         governor=SimpleNamespace(spent_ns=0),
     )
     shown: list[Progress] = []
     recorder._drain(run, shown.append, SECOND_NS)
     assert [(progress.samples, progress.lookups) for progress in shown] == [(10, 18)]
+    assert "containers.look" in calls
 
 
 def collected(monkeypatch: pytest.MonkeyPatch, run: Run, closing_ns: int) -> Observed:
@@ -120,32 +126,29 @@ def test_a_target_that_ends_while_lookups_are_prepared_keeps_its_samples(
         recorder.begin_lookups(ExitStack(), run, target, Options(duration_ns=SECOND_NS))
 
 
-@pytest.mark.parametrize(
-    ("read_ago_ns", "due_in_ns"), [(SECOND_NS // 100, 40_000_000), (SECOND_NS // 2, 0)]
-)
-def test_code_that_is_mapped_is_followed_soon_but_not_for_every_mapping(
-    monkeypatch: pytest.MonkeyPatch, read_ago_ns: int, due_in_ns: int
+@pytest.mark.parametrize(("changed", "pause_ns"), [(False, 5_000_000), (True, 50_000_000)])
+def test_code_that_is_mapped_is_read_soon_but_not_for_every_mapping(
+    monkeypatch: pytest.MonkeyPatch, changed: bool, pause_ns: int
 ) -> None:
     calls: list[str] = []
-    now = 10 * SECOND_NS
-    monkeypatch.setattr(time, "monotonic_ns", lambda: now)
+    now = [10 * SECOND_NS]
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
+    code = SimpleNamespace(refresh=lambda: changed, current=())
     run = run_of(
         calls,
         mappings=SimpleNamespace(has_mapped=lambda: True),
-        code_read_ns=now - read_ago_ns,
-        code_due_ns=now - read_ago_ns + SECOND_NS,
+        process=SimpleNamespace(code=code),
+        setup=SimpleNamespace(tables=Part(calls, "tables")),
+        code_due_ns=11 * SECOND_NS,
+        least_code_due_ns=0,
     )
     recorder._read_events(run)
-    assert run.code_due_ns == now + due_in_ns
-
-
-def test_without_new_code_it_is_looked_at_once_a_second() -> None:
-    calls: list[str] = []
-    code = SimpleNamespace(refresh=lambda: False)
-    run = run_of(calls, process=SimpleNamespace(code=code))
-    recorder._follow_code(run, 5 * SECOND_NS)
+    assert run.code_due_ns == now[0]
+    recorder._follow_code(run)
+    assert run.code_due_ns == now[0] + SECOND_NS
     recorder._read_events(run)
-    assert run.code_due_ns == 6 * SECOND_NS
+    assert run.code_due_ns == now[0] + pause_ns
+    assert calls.count("tables.update") == calls.count("names.pin") == int(changed)
 
 
 @pytest.mark.parametrize("is_of_target", [False, True])
@@ -164,7 +167,8 @@ def test_only_code_of_the_target_ends_the_waiting(is_of_target: bool) -> None:
         lookups=None,
         mappings=SimpleNamespace(descriptor=mapped, has_mapped=has_mapped),
         events=Part(calls, "events", exit_descriptor=ended),
-        code_read_ns=0,
+        code_due_ns=0,
+        least_code_due_ns=0,
     )
     assert not recorder._wait(run, time.monotonic_ns() + 20_000_000)
     assert calls == (["events.is_over", "uses.observe"] if is_of_target else [])

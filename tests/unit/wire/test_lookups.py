@@ -92,8 +92,8 @@ def test_a_group_has_a_count_for_each_verdict() -> None:
 
 
 def test_a_record_is_decoded_as_it_was_encoded() -> None:
-    data = struct.pack("<4Q4I", *range(1, 8), 0)
-    key = lookups.GroupKey(container=1, comparator=2, file=3, function=4, line=5, flags=6, entry=7)
+    data = struct.pack("<4Q4I", *range(1, 9))
+    key = lookups.GroupKey(1, 2, 3, 4, line=5, flags=6, entry=7, buckets=8)
     assert lookups.GroupKey.decode(data) == key
     assert key.encode() == data
 

@@ -1,0 +1,127 @@
+"""Containers that measured lookups went through, and whether each is still the same one.
+
+Memory is used again: the address of a container that was freed may become another one's, and
+nothing in a container says when it was made. So each is read soon after the first lookups in it,
+and again several times a second. One that is gone by then, or has another head, has died. Where
+lookups are measured after that, several containers followed each other at one address.
+"""
+
+from __future__ import annotations
+
+from profiler.asterisk.containers import (
+    HEAD_BEFORE,
+    HEAD_BYTES,
+    parse_head,
+    read_container,
+)
+from profiler.model.observed import ContainerKey, ContainerState
+from profiler.process.memory import TargetMemory
+from profiler.process.target import TargetProcess
+from profiler.wire.lookups import GroupKey
+
+_MAX_CONTAINERS = 4_000
+_MAX_LOOKED_AT = 1_000
+_LEAST_LOOKS = 3
+# Between two looks, 0.2 s apart, one container hardly comes to more than twice its size and this.
+_MOST_STEP = 1_000
+
+
+class ContainerWatch:
+    """Reads containers when lookups in them are noted, and looks whether they are still there."""
+
+    def __init__(self, target: TargetProcess) -> None:
+        self._target = target
+        self._lives: dict[ContainerKey, _Life] = {}
+        self._watched: list[_Life] = []
+        self._looks = 0
+
+    def note(self, key: GroupKey) -> None:
+        """Take note that lookups of a group were measured since it was noted last."""
+        identity = ContainerKey(key.container, key.comparator, key.buckets)
+        life = self._lives.get(identity)
+        if life is not None:
+            life.note(self._looks)
+        elif len(self._lives) < _MAX_CONTAINERS:
+            self._begin(identity)
+
+    def _begin(self, identity: ContainerKey) -> None:
+        memory, address = self._target.memory, identity.address
+        state = read_container(memory, address, self._target.is_code)
+        if state is None and _has_comparator(memory, identity):
+            return  # alive, but what it is cannot be told yet
+        # With another comparator it is another one, which has the place of one that is gone.
+        if state is not None and (state.comparator or 0) != identity.comparator:
+            state = None
+        if state is not None and not identity.buckets:
+            identity = identity._replace(buckets=state.buckets or 0)
+        elif state is not None and state.buckets != identity.buckets:
+            state = None
+        life = self._lives.setdefault(identity, _Life(address, state, self._looks))
+        if not life.has_died and len(self._watched) < _MAX_LOOKED_AT:
+            self._watched.append(life)
+
+    def look(self) -> None:
+        """Look at all that were there at the last look."""
+        self._looks += 1
+        at = [life.address - HEAD_BEFORE for life in self._watched]
+        heads = self._target.memory.read_many(at, HEAD_BYTES)
+        for life, head in zip(self._watched, heads, strict=True):
+            life.look(head)
+        self._watched = [life for life in self._watched if not life.has_died]
+
+    def state(self, key: ContainerKey) -> ContainerState | None:
+        """Return a container as it was when it was first read, None if it was gone by then."""
+        life = self._lives.get(key)
+        return life.state if life else None
+
+    def is_reused(self, key: ContainerKey) -> bool:
+        """Return whether lookups at this address were in several containers, one after another."""
+        life = self._lives.get(key)
+        return life is not None and life.is_reused
+
+    def elements_start(self, key: ContainerKey) -> int | None:
+        """Return what it held when first read; None unless it was one container ever since."""
+        life = self._lives.get(key)
+        return life.elements_start if life else None
+
+
+def _has_comparator(memory: TargetMemory, identity: ContainerKey) -> bool:
+    data = memory.read(identity.address - HEAD_BEFORE, HEAD_BYTES)
+    head = parse_head(data) if data is not None else None
+    return head is not None and (head.comparator or 0) == identity.comparator
+
+
+class _Life:
+    """What was seen at one address."""
+
+    def __init__(self, address: int, state: ContainerState | None, number: int) -> None:
+        self.address = address
+        self.state = state
+        self.has_died = state is None
+        self._noted_at = number if self.has_died else None  # first after it had died
+        self.is_reused = False
+        self._first = self._last = self._most = state.elements if state else 0
+        self._is_steady = True
+        self._looks = 1
+
+    def note(self, number: int) -> None:
+        if not self.has_died:
+            return
+        if self._noted_at is None:  # some of these lookups may have been before it died
+            self._noted_at = number
+        self.is_reused |= number > self._noted_at
+
+    def look(self, head: bytes | None) -> None:
+        now = parse_head(head) if head is not None else None
+        if now is None or self.state is None or not now.is_of(self.state):
+            self.has_died = True
+            return
+        self._looks += 1
+        self._is_steady &= self._most <= 2 * now.elements
+        self._is_steady &= now.elements <= 2 * self._last + _MOST_STEP
+        self._last, self._most = now.elements, max(self._most, now.elements)
+
+    @property
+    def elements_start(self) -> int | None:
+        is_one = self._is_steady and not self.has_died and self._looks >= _LEAST_LOOKS
+        return self._first if is_one else None
