@@ -99,7 +99,7 @@ class _Life:
         self.state = state
         self.has_died = state is None
         self._noted_at = number if self.has_died else None  # first after it had died
-        self.is_reused = False
+        self.is_reused = self.has_died  # so soon that there may have been several
         self._first = self._last = self._most = state.elements if state else 0
         self._is_steady = True
         self._looks = 1

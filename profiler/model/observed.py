@@ -84,8 +84,8 @@ class MeasuredWindow:
 class CountingWindow:
     """One window in which every lookup was counted as it began, and nothing else about it.
 
-    Keys of its groups have no comparator and no buckets. `cpu_begin_ns` and `cpu_end_ns` are the target's CPU
-    clock at its ends. `cost_ns` is what all our probes took between them, `cost_before_ns` since
+    Keys of its groups have no comparator and no buckets. `cpu_begin_ns` and `cpu_end_ns` are the
+    target's CPU clock at its ends. `cost_ns` is what all our probes took between them, `cost_before_ns` since
     the window before it. One that was merged was open for `open_ns` and `cpu_ns` of it.
     """
 
@@ -145,7 +145,6 @@ class ObservedContainer:
     chain_lengths: tuple[tuple[int, int], ...]
     is_list: bool
     elements_start: int | None = None  # None unless it was one container all the time
-    is_reused: bool = False  # several containers, one after another, were at its address
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +164,7 @@ class ObservedLookups:
     entries: Mapping[int, int]  # address of each entry function, by index
     probes: tuple[rec.Probe, ...]
     behind_probes: frozenset[int] = frozenset()  # where probed jumps and calls may end
+    reused: frozenset[ContainerKey] = frozenset()  # that may be several, one after another
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ def collect_lookups(
         return None if state is None else state.comparator or 0
 
     groups |= counted_groups(groups, counting, comparator_of)
+    keys = ContainerKeys(groups)
+    measurement.containers.look()
     histograms: Histogram = {}
     for key, value in measurement.entries("histograms"):
         slot = HistogramKey.decode(key)
@@ -68,6 +70,7 @@ def collect_lookups(
         cpu_begin_ns=measurement.cpu_begin_ns,
         cpu_end_ns=measurement.cpu_end_ns,
         containers=_containers(groups, measurement.containers, planner, target),
+        reused=frozenset(filter(measurement.containers.is_reused, map(keys.of, groups))),
         texts=texts,
         entries=planner.entry_addresses(),
         probes=tuple(
@@ -95,7 +98,6 @@ def _containers(
     target: TargetProcess,
 ) -> dict[ContainerKey, ObservedContainer]:
     """Read the containers as they are now, the busiest first; of gone ones what is known."""
-    watch.look()
     keys = ContainerKeys(groups)
     work: dict[ContainerKey, int] = {}
     for key, group in groups.items():
@@ -111,15 +113,13 @@ def _containers(
             state = known
         if state is None:
             continue
-        is_reused = watch.is_reused(identity)
-        is_read = rank < _CHAINS_READ and not is_gone and not is_reused
+        is_read = rank < _CHAINS_READ and not is_gone and not watch.is_reused(identity)
         found[identity] = ObservedContainer(
             state,
             is_gone,
             read_chain_lengths(target.memory, identity.address, state) if is_read else (),
             _is_list(state, planner),
             None if is_gone else watch.elements_start(identity),
-            is_reused,
         )
     return found
 

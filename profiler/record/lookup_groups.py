@@ -42,8 +42,7 @@ class LookupGroups:
             lambda key: sample_times(sites.of_key(key)),
             Span(observed.cpu_begin_ns, observed.cpu_end_ns, period_ns),
         )
-        reused = (key for key, found in observed.containers.items() if found.is_reused)
-        self._keys = ContainerKeys(observed.groups, reused)
+        self._keys = ContainerKeys(observed.groups, observed.reused)
         ends = last_elements(observed, self._keys)
         self._container_index = {key: index for index, key in enumerate(ends)}
         self.containers = tuple(self._container(key, last) for key, last in ends.items())
@@ -51,17 +50,18 @@ class LookupGroups:
         self.stacks = tuple(self._stacks())
 
     def _container(self, key: ContainerKey, last: int | None) -> rec.Container:
-        observed: ObservedContainer | None = self._observed.containers.get(key._replace(file=0))
+        whole = key._replace(file=0)
+        observed: ObservedContainer | None = self._observed.containers.get(whole)
         state = observed.state if observed else None
-        is_there = observed is not None and not observed.is_gone and not observed.is_reused
+        is_there = observed and not observed.is_gone and whole not in self._observed.reused
         kind = _KINDS[state.layout.kind] if state else "unknown"
         if observed and observed.is_list:
             kind = "list"
         return rec.Container(
             address=key.address,
             kind=kind,
-            buckets=state.buckets if state else None,
-            elements_start=observed.elements_start if observed else None,
+            buckets=state.buckets if state else key.buckets or None,
+            elements_start=observed.elements_start if observed and is_there else None,
             elements_end=state.elements if state and is_there else last,
             chain_lengths=observed.chain_lengths if observed else (),
             hash_function=self._function(state.hash_function if state else None),

@@ -138,10 +138,11 @@ def test_a_container_that_is_there_is_read_with_its_chains(target: Target) -> No
 
 def test_of_an_address_that_was_used_again_no_chains_are_read(target: Target) -> None:
     target.groups, target.now, target.reused = {key(1): group(0)}, {1: state()}, {1}
-    found = collected(target).containers
-    assert found == {
-        ContainerKey(1, COMPARE): ObservedContainer(state(), False, (), False, 2, is_reused=True)
+    found = collected(target)
+    assert found.containers == {
+        ContainerKey(1, COMPARE): ObservedContainer(state(), False, (), False, 2)
     }
+    assert found.reused == {(1, COMPARE, 0, 0)}
 
 
 def test_groups_of_one_address_with_other_buckets_are_of_other_containers(target: Target) -> None:

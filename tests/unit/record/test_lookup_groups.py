@@ -1,11 +1,31 @@
 from __future__ import annotations
 
-from profiler.model.observed import ContainerKey, GroupCount, MeasuredWindow, ObservedLookups
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from profiler.model.observed import (
+    ContainerKey,
+    ContainerState,
+    GroupCount,
+    MeasuredWindow,
+    ObservedContainer,
+    ObservedLookups,
+)
 from profiler.model.recording import ProbeWindow
 from profiler.record.container_keys import ContainerKeys
 from profiler.record.counted_groups import NOTHING_MEASURED
-from profiler.record.lookup_groups import last_elements
-from profiler.wire.lookups import Group, GroupKey, LookupCounter, Verdict
+from profiler.record.lookup_groups import LookupGroups, last_elements
+from profiler.wire.lookups import (
+    Group,
+    GroupKey,
+    Kind,
+    Layout,
+    LookupCounter,
+    LookupStack,
+    LookupStackKey,
+    Verdict,
+)
 
 
 def group(first: int, last: int) -> Group:
@@ -60,3 +80,52 @@ def test_groups_of_no_window_and_windows_of_no_group_do_no_harm() -> None:
 def test_of_containers_whose_lookups_were_only_counted_no_size_is_known() -> None:
     groups = {key(1): group(5, 6), key(1, container=9): NOTHING_MEASURED}
     assert last(groups, window(key(1))) == {(1, 2, 0, 0): 6, (9, 2, 0, 0): None}
+
+
+LOCATION, SORCERY = 0x100, 0x200
+STATE = ContainerState(1, None, 2, 3, 77, 1, Layout(Kind.HASH, 56, 16, 48))
+
+
+def of_files(reused: frozenset[ContainerKey]) -> LookupGroups:
+    """Return lookups of two files in what was at one address."""
+    files = {
+        replace(key(1), file=LOCATION, buckets=1): group(1, 1),
+        replace(key(2), file=SORCERY, buckets=1): group(25_000, 25_000),
+    }
+    observed = ObservedLookups(
+        groups=files,
+        histograms={},
+        stacks={
+            LookupStackKey(9, 1, 2, file, 0, 1): LookupStack(lookups, 0)
+            for file, lookups in ((LOCATION, 3), (SORCERY, 4))
+        },
+        counters=dict.fromkeys(LookupCounter, 0),
+        windows=(window(*files),),
+        counting=(),
+        cpu_begin_ns=0,
+        cpu_end_ns=1,
+        containers={ContainerKey(1, 2, 1): ObservedContainer(STATE, False, ((77, 1),), True, 70)},
+        texts={LOCATION: "location.c", SORCERY: "sorcery.c"},
+        entries={},
+        probes=(),
+        reused=reused,
+    )
+    frames: Any = SimpleNamespace(frame=lambda _: 0, stack=lambda *_, **__: 5)
+    sites: Any = SimpleNamespace(index=lambda _: 0, of_key=lambda key: key)
+    return LookupGroups(observed, frames, sites, lambda _: (), 1e7)
+
+
+def test_one_container_has_the_lookups_of_all_files() -> None:
+    found = of_files(frozenset())
+    (container,) = found.containers
+    assert (container.kind, container.elements_start, container.elements_end) == ("list", 70, 77)
+    assert [one.container for one in found.groups] == [0, 0]
+    assert [stack.container for stack in found.stacks] == [0, 0]
+
+
+def test_of_an_address_that_was_used_again_each_file_has_a_container() -> None:
+    found = of_files(frozenset({ContainerKey(1, 2, 1)}))
+    ends = [(one.elements_start, one.elements_end) for one in found.containers]
+    assert ends == [(None, 1), (None, 25_000)]
+    assert [one.container for one in found.groups] == [0, 1]
+    assert [(stack.container, stack.lookups) for stack in found.stacks] == [(0, 3.0), (1, 4.0)]
