@@ -8,6 +8,8 @@ lookups are measured after that, several containers followed each other at one a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from profiler.asterisk.containers import (
     HEAD_BEFORE,
     HEAD_BYTES,
@@ -33,16 +35,18 @@ class ContainerWatch:
         self._target = target
         self._lives: dict[ContainerKey, _Life] = {}
         self._watched: list[_Life] = []
-        self._looks = 0
+        self._notes = 0
 
-    def note(self, key: GroupKey) -> None:
-        """Take note that lookups of a group were measured since it was noted last."""
-        identity = ContainerKey(key.container, key.comparator, key.buckets)
-        life = self._lives.get(identity)
-        if life is not None:
-            life.note(self._looks)
-        elif len(self._lives) < _MAX_CONTAINERS:
-            self._begin(identity)
+    def note(self, keys: Iterable[GroupKey]) -> None:
+        """Take note of which groups lookups were measured since the last time."""
+        self._notes += 1
+        for key in keys:
+            identity = ContainerKey(key.container, key.comparator, key.buckets)
+            life = self._lives.get(identity)
+            if life is not None:
+                life.note(self._notes)
+            elif len(self._lives) < _MAX_CONTAINERS:
+                self._begin(identity)
 
     def _begin(self, identity: ContainerKey) -> None:
         memory, address = self._target.memory, identity.address
@@ -56,23 +60,27 @@ class ContainerWatch:
             identity = identity._replace(buckets=state.buckets or 0)
         elif state is not None and state.buckets != identity.buckets:
             state = None
-        life = self._lives.setdefault(identity, _Life(address, state, self._looks))
+        life = self._lives.setdefault(identity, _Life(address, state))
         if not life.has_died and len(self._watched) < _MAX_LOOKED_AT:
             self._watched.append(life)
 
     def look(self) -> None:
         """Look at all that were there at the last look."""
-        self._looks += 1
         at = [life.address - HEAD_BEFORE for life in self._watched]
         heads = self._target.memory.read_many(at, HEAD_BYTES)
         for life, head in zip(self._watched, heads, strict=True):
-            life.look(head)
+            life.look(head, self._notes)
         self._watched = [life for life in self._watched if not life.has_died]
 
     def state(self, key: ContainerKey) -> ContainerState | None:
         """Return a container as it was when it was first read, None if it was gone by then."""
         life = self._lives.get(key)
         return life.state if life else None
+
+    def has_died(self, key: ContainerKey) -> bool:
+        """Return whether it was seen to be gone, whatever is there now."""
+        life = self._lives.get(key)
+        return life is not None and life.has_died
 
     def is_reused(self, key: ContainerKey) -> bool:
         """Return whether lookups at this address were in several containers, one after another."""
@@ -94,27 +102,24 @@ def _has_comparator(memory: TargetMemory, identity: ContainerKey) -> bool:
 class _Life:
     """What was seen at one address."""
 
-    def __init__(self, address: int, state: ContainerState | None, number: int) -> None:
+    def __init__(self, address: int, state: ContainerState | None) -> None:
         self.address = address
         self.state = state
         self.has_died = state is None
-        self._noted_at = number if self.has_died else None  # first after it had died
+        self._died_after = 0  # so many notes
         self.is_reused = self.has_died  # so soon that there may have been several
         self._first = self._last = self._most = state.elements if state else 0
         self._is_steady = True
         self._looks = 1
 
-    def note(self, number: int) -> None:
-        if not self.has_died:
-            return
-        if self._noted_at is None:  # some of these lookups may have been before it died
-            self._noted_at = number
-        self.is_reused |= number > self._noted_at
+    def note(self, notes: int) -> None:
+        # Lookups of the first note after its death may have been before it.
+        self.is_reused |= self.has_died and notes > self._died_after + 1
 
-    def look(self, head: bytes | None) -> None:
+    def look(self, head: bytes | None, notes: int) -> None:
         now = parse_head(head) if head is not None else None
         if now is None or self.state is None or not now.is_of(self.state):
-            self.has_died = True
+            self.has_died, self._died_after = True, notes
             return
         self._looks += 1
         self._is_steady &= self._most <= 2 * now.elements

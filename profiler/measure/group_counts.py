@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from profiler.linux.module import BpfModule
 from profiler.model.observed import GroupCount
@@ -13,10 +13,10 @@ from profiler.wire.lookups import Group, GroupKey, Place, Verdict
 class GroupCounts:
     """Reads the programs' sums at the end of each window.
 
-    `note` is called with the key of each group of which lookups were measured.
+    `note` is called at the end of each that measures, with the keys of the groups that it measured.
     """
 
-    def __init__(self, module: BpfModule, note: Callable[[GroupKey], None]) -> None:
+    def __init__(self, module: BpfModule, note: Callable[[Sequence[GroupKey]], None]) -> None:
         self._module = module
         self._note = note
         self._measured: dict[GroupKey, int] = {}
@@ -43,8 +43,7 @@ class GroupCounts:
         )
         self.lookups_ns = sum(group.duration_total_ns for group in groups.values())
         found = self._new(self._measured, totals)
-        for group in found:
-            self._note(group.key)
+        self._note([group.key for group in found])
         return found
 
     def entry_counts(self) -> tuple[GroupCount, ...]:

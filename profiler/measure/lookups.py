@@ -9,7 +9,7 @@ apart from that: see entry_counter.py.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from profiler.linux.realtime import RealtimePriority
@@ -63,7 +63,7 @@ class LookupMeasurement:
         self._priority = RealtimePriority()
         self.cache = StringCache(target)
         self.containers = ContainerWatch(target)
-        self._counts = GroupCounts(module, self._note_group)
+        self._counts = GroupCounts(module, self._note_groups)
         self._counters = LookupCounters(module)
         self._threads = ThreadStates(module)
         self._discovery = Discovery(module, planner, target)
@@ -155,9 +155,10 @@ class LookupMeasurement:
         """Yield keys and values of one of the programs' maps."""
         return self._module.map(name).items()
 
-    def _note_group(self, key: GroupKey) -> None:
-        self.cache.note(key)
-        self.containers.note(key)
+    def _note_groups(self, keys: Sequence[GroupKey]) -> None:
+        for key in keys:
+            self.cache.note(key)
+        self.containers.note(keys)
 
     # -- one window ---------------------------------------------------------------------------
 

@@ -108,7 +108,8 @@ def _containers(
     for rank, identity in enumerate(ranked):
         known = watch.state(identity)
         state = read_container(target.memory, identity.address, target.is_code)
-        is_gone = state is None or not _may_be(state, identity, known)
+        is_other = state is None or not _may_be(state, identity, known)
+        is_gone = is_other or watch.has_died(identity)
         if is_gone:  # and perhaps another one has its place
             state = known
         if state is None:

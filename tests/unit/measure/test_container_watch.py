@@ -75,7 +75,7 @@ def look(watch: ContainerWatch, memory: Memory, *elements: int) -> None:
 
 
 def test_a_container_that_grows_steadily_has_grown(watch: ContainerWatch, memory: Memory) -> None:
-    watch.note(group())
+    watch.note([group()])
     look(watch, memory, 20, 15, 1_030)
     assert watch.elements_start(KEY) == 10
     assert not watch.is_reused(KEY)
@@ -93,7 +93,7 @@ def test_a_container_that_grows_steadily_has_grown(watch: ContainerWatch, memory
 def test_what_hardly_fits_one_container_is_no_growth(
     watch: ContainerWatch, memory: Memory, elements: tuple[int, ...]
 ) -> None:
-    watch.note(group())
+    watch.note([group()])
     look(watch, memory, *elements)
     assert watch.elements_start(KEY) is None
     assert not watch.is_reused(KEY)
@@ -103,7 +103,7 @@ def test_what_hardly_fits_one_container_is_no_growth(
 def test_a_container_that_was_gone_has_not_grown_and_stays_known(
     watch: ContainerWatch, memory: Memory, other: ContainerState | None
 ) -> None:
-    watch.note(group())
+    watch.note([group()])
     look(watch, memory, 11)
     memory.container = other
     watch.look()
@@ -116,15 +116,25 @@ def test_a_container_that_was_gone_has_not_grown_and_stays_known(
 def test_lookups_that_come_after_its_death_were_in_another_one(
     watch: ContainerWatch, memory: Memory
 ) -> None:
-    watch.note(group())
+    watch.note([group()])
     memory.container = None
     watch.look()
     memory.container = state(5_000)
-    watch.note(group())  # these may have been before
-    watch.note(group(line=8))
+    watch.note([group(), group(line=8)])  # these may have been before
+    assert (watch.has_died(KEY), watch.is_reused(KEY)) == (True, False)
+    watch.note([group()])
+    assert watch.is_reused(KEY)
+
+
+def test_a_window_without_lookups_in_it_tells_what_came_before_its_death(
+    watch: ContainerWatch, memory: Memory
+) -> None:
+    watch.note([group()])
+    memory.container = None
     watch.look()
+    watch.note([])
     assert not watch.is_reused(KEY)
-    watch.note(group())
+    watch.note([group()])
     assert watch.is_reused(KEY)
 
 
@@ -132,31 +142,31 @@ def test_lookups_that_come_while_it_lives_were_in_the_same(
     watch: ContainerWatch, memory: Memory
 ) -> None:
     for elements in (11, 12, 13):
-        watch.note(group())
+        watch.note([group()])
         look(watch, memory, elements)
     assert not watch.is_reused(KEY)
 
 
 def test_what_was_gone_at_once_may_have_been_several(watch: ContainerWatch, memory: Memory) -> None:
     memory.container = None
-    watch.note(group())
+    watch.note([group()])
     memory.container = state(3)
     look(watch, memory, 4, 5)
-    watch.note(group())
+    watch.note([group()])
     assert (watch.state(KEY), watch.is_reused(KEY)) == (None, True)
     assert watch.elements_start(KEY) is None
 
 
 def test_another_number_of_buckets_is_another_container(watch: ContainerWatch) -> None:
-    watch.note(group(buckets=1))
+    watch.note([group(buckets=1)])
     assert watch.state(ContainerKey(AT, COMPARE, 1)) is None
-    watch.note(group(buckets=7))
+    watch.note([group(buckets=7)])
     assert watch.state(KEY) == state(10)
 
 
 def test_buckets_that_were_not_known_are_read(watch: ContainerWatch, memory: Memory) -> None:
-    watch.note(group(buckets=0))
-    watch.note(group(buckets=0))
+    watch.note([group(buckets=0)])
+    watch.note([group(buckets=0)])
     look(watch, memory, 11, 12)
     assert watch.state(KEY) == state(10)
     assert watch.elements_start(KEY) == 10
@@ -165,11 +175,11 @@ def test_buckets_that_were_not_known_are_read(watch: ContainerWatch, memory: Mem
 def test_a_container_of_no_known_layout_has_not_died(watch: ContainerWatch, memory: Memory) -> None:
     memory.is_known = False
     for _ in range(3):
-        watch.note(group())
+        watch.note([group()])
         watch.look()
     assert not watch.is_reused(KEY)
     memory.is_known = True
-    watch.note(group())
+    watch.note([group()])
     assert watch.state(KEY) == state(10)
 
 
@@ -177,7 +187,7 @@ def test_only_so_many_are_looked_at(
     watch: ContainerWatch, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container_watch, "_MAX_LOOKED_AT", 0)
-    watch.note(group())
+    watch.note([group()])
     look(watch, memory, 11, 12, 13)
     assert watch.state(KEY) == state(10)
     assert watch.elements_start(KEY) is None

@@ -26,7 +26,7 @@ class Maps:
         module: Any = Module()
         self.map = module.map
         self.noted: list[GroupKey] = []
-        self.counts = GroupCounts(module, self.noted.append)
+        self.counts = GroupCounts(module, self.noted.extend)
 
     def measure(self, one: GroupKey, v_table: int, count: int) -> None:
         head = struct.pack("<QQQ", 1, v_table, count)  # id, v_table, verified

@@ -57,6 +57,7 @@ class Target:
         self.now: dict[int, ContainerState] = {}
         self.before: dict[tuple[int, int], ContainerState] = {}
         self.reused: set[int] = set()
+        self.died: set[int] = set()
         self.looks = 0
         self.chains_read: list[int] = []
         self.groups: dict[GroupKey, Group] = {}
@@ -69,6 +70,9 @@ class Target:
 
     def state(self, key: ContainerKey) -> ContainerState | None:
         return self.before.get((key.address, key.comparator))
+
+    def has_died(self, key: ContainerKey) -> bool:
+        return key.address in self.died
 
     def is_reused(self, key: ContainerKey) -> bool:
         return key.address in self.reused
@@ -143,6 +147,13 @@ def test_of_an_address_that_was_used_again_no_chains_are_read(target: Target) ->
         ContainerKey(1, COMPARE): ObservedContainer(state(), False, (), False, 2)
     }
     assert found.reused == {(1, COMPARE, 0, 0)}
+
+
+def test_what_is_there_after_it_died_is_another_one(target: Target) -> None:
+    target.groups, target.now, target.died = {key(1): group(0)}, {1: state()}, {1}
+    target.before = {(1, COMPARE): replace(state(), elements=9)}
+    (found,) = collected(target).containers.values()
+    assert found == ObservedContainer(replace(state(), elements=9), True, (), False)
 
 
 def test_groups_of_one_address_with_other_buckets_are_of_other_containers(target: Target) -> None:
