@@ -28,6 +28,8 @@ def test_layouts_are_found_by_what_is_in_memory(tmp_path: Path, flags: str, fami
         Counting(program.process.pid) as counting,
     ):
         check(counted(program, counting))
+        # Of a list, of a hash container; of a tree and where the layout was not known yet.
+        assert {key.buckets for key, _ in counting.groups()} | {0} == {0, 1, 7}
         counters = counting.check_accounting()
         assert counters[LookupCounter.UNFINISHED] == 0
         if flags in CALLS_THROUGH:
