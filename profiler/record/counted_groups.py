@@ -20,7 +20,8 @@ def counted_groups(
     """Return the groups that windows counted beside those that were measured.
 
     Counted keys have neither comparator nor buckets. `comparator_of` returns the comparator of the
-    container at an address, None if none is there. An entry function that another one called is no lookup of its own.
+    container at an address, None if none is there. An entry function that another one called is no
+    lookup of its own.
     """
     known = {replace(key, comparator=0, buckets=0) for key in groups}
     met = {group.key for window in windows for group in window.groups} - known
