@@ -99,8 +99,49 @@ def field_story() -> p.Profile:
         warnings=(),
         children=p.ChildrenUse(0.021, (p.ChildProcesses("agi-lookup.pl", 7, 0.018),)),
         descriptors=r.Descriptors(412, 1_024),
+        seen_lookups_ratio=0.034,
     )
+    story = _with_operations(story)
     return replace(story, findings=find(story))
+
+
+def operation(profile: p.Profile, samples: int) -> p.OperationUse:
+    """Return links from one place with so many samples of a profile."""
+    return p.OperationUse("ao2_link", "config.c", 1_234, "loads", profile.cpu_share(samples), ())
+
+
+def _with_operations(story: p.Profile) -> p.Profile:
+    """Put samples into operations: lookups in the first container, and links from elsewhere."""
+    first, *others = story.containers
+    found, asked = first.call_sites
+    uses = (
+        p.OperationUse(
+            "ao2_find",
+            found.file,
+            found.line,
+            found.function,
+            story.cpu_share(3_505),
+            (p.ContainerPart(first.address, first.label, 1.0),),
+        ),
+        p.OperationUse(
+            "ao2_find",
+            asked.file,
+            asked.line,
+            asked.function,
+            story.cpu_share(1_208, is_divided=True),
+            (
+                p.ContainerPart(first.address, first.label, 0.75),
+                p.ContainerPart(others[0].address, others[0].label, 0.25),
+            ),
+        ),
+        operation(story, 900),
+    )
+    sites = (
+        replace(found, cpu=uses[0].cpu),
+        replace(asked, cpu=story.cpu_share(906, is_divided=True)),
+    )
+    first = replace(first, cpu=story.cpu_share(4_411, is_divided=True), call_sites=sites)
+    return replace(story, containers=(first, *others), operations=uses)
 
 
 def with_threads(profile: p.Profile, *threads: p.Thread) -> p.Profile:
@@ -246,6 +287,16 @@ def hostile() -> p.Profile:
             ),
         ),
         findings=(replace(story.findings[0], title=HOSTILE_NAME, evidence=(LONG_NAME,)),),
+        operations=(
+            p.OperationUse(
+                LONG_NAME,
+                HOSTILE_NAME,
+                7,
+                HOSTILE_NAME,
+                story.cpu_share(5_935),
+                (p.ContainerPart(1, HOSTILE_NAME, 0.5), p.ContainerPart(2, LONG_NAME, 0.5)),
+            ),
+        ),
         warnings=(HOSTILE_NAME, "kernel symbols are hidden (kptr_restrict)"),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from profiler.model.cpu_share import CpuShare, cpu_share
 from profiler.model.recording import (
     Accounting,
     Descriptors,
@@ -145,6 +146,38 @@ class ChildrenUse:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerPart:
+    """What part of an operation's samples counts for a container."""
+
+    address: int
+    label: str
+    ratio: float
+
+
+# Operations that windows measure. The others link, copy or walk.
+LOOKUPS = frozenset(
+    ("ao2_find", "ao2_callback", "ao2_callback_data", "ao2_unlink", "ao2_weakproxy_find")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OperationUse:
+    """CPU time inside one container operation, called from one source place."""
+
+    name: str  # ao2_find, ao2_link, ...
+    file: str | None
+    line: int | None
+    function: str
+    cpu: CpuShare
+    containers: tuple[ContainerPart, ...]  # the largest part first; () if no window met it
+
+    @property
+    def is_lookup(self) -> bool:
+        """Return whether windows measure it."""
+        return self.name in LOOKUPS
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """Chain lengths over all buckets of a container, empty buckets included."""
 
@@ -206,6 +239,7 @@ class CallSiteUse:
     sort_calls: Quantiles
     duration_ns: Quantiles
     counted: int = 0  # seen to begin, measured or not
+    cpu: CpuShare | None = None  # None: nobody looked for operations in the samples
 
     @property
     def total_or_bound(self) -> float:
@@ -239,6 +273,7 @@ class ContainerUse:
     estimated_comparisons: float  # in the whole window
     estimated_duration_ns: float  # in the whole window
     call_sites: tuple[CallSiteUse, ...]
+    cpu: CpuShare | None = None  # the sum of those of its call sites
 
     @property
     def label(self) -> str:
@@ -321,8 +356,15 @@ class Profile:
     thread_groups: tuple[ThreadGroup, ...] = ()  # every thread in one of them, busiest first
     children: ChildrenUse = ChildrenUse()
     descriptors: Descriptors | None = None  # None: not known
+    operations: tuple[OperationUse, ...] | None = None  # most CPU time first; None: not looked for
+    # Share of the CPU time in lookups, by samples, that fell into windows; None: not known.
+    seen_lookups_ratio: float | None = None
 
     @property
     def cpu_ratio(self) -> float:
         """CPU time of all threads."""
         return sum(thread.cpu_ratio for thread in self.threads)
+
+    def cpu_share(self, samples: float, *, is_divided: bool = False) -> CpuShare:
+        """Return the CPU time that samples stand for."""
+        return cpu_share(samples, len(self.samples), self.cpu_ratio, is_divided=is_divided)

@@ -21,7 +21,7 @@ from profiler.renderers.labels import (
     window_label,
     without_findings,
 )
-from profiler.renderers.lookup_html import call_sites, containers, growth, histograms
+from profiler.renderers.lookup_html import call_sites, containers, growth, histograms, operations
 from profiler.renderers.markup import Markup, element, section, share_bar, table, text, two_lines
 from profiler.renderers.uses import all_lookups
 
@@ -39,6 +39,7 @@ def render(profile: Profile, out: TextIO) -> None:
         _warnings(profile),
         _threads(profile),
         _sockets(profile),
+        operations(profile),
         containers(profile),
         call_sites(profile),
         histograms(profile),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from profiler.model.profile import CallSiteUse, ContainerUse, NamedStack, Profile
+from profiler.model.profile import CallSiteUse, ContainerUse, NamedStack, OperationUse, Profile
 from profiler.model.recording import TARGET_RESTART
 from profiler.renderers import numbers
 
@@ -96,7 +96,7 @@ def container_label(container: ContainerUse) -> str:
     return clip(container.label, LABEL_MAX)
 
 
-def call_site_label(site: CallSiteUse) -> str:
+def call_site_label(site: CallSiteUse | OperationUse) -> str:
     """Return "file:line function", or the function alone where Asterisk does not pass the line."""
     function = clip(site.function, LABEL_MAX)
     if site.file is None:

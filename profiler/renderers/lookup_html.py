@@ -1,4 +1,4 @@
-"""The part of report.html on lookups: containers, call sites, histograms, growth."""
+"""The part of report.html on containers: operations, lookups by container and call site, growth."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from profiler.renderers.markup import (
     table,
     two_lines,
 )
+from profiler.renderers.operations import containers_label, interval, operation_label
 from profiler.renderers.uses import LookupUse
 
 _ROWS_MAX = 100
@@ -26,6 +27,11 @@ _ESTIMATED = (
     "Estimated for the whole window from the lookups that were measured; most time first. "
     'Where lookups are "at least" so many, comparisons are, too, and time is rough.'
 )
+_SAMPLED = (
+    "CPU time by samples, of one CPU, also outside of windows. Each sample counts for the "
+    "innermost operation that container code did not call itself."
+)
+_OPERATION_TITLES = ("Operation", "CPU", "95 % interval", "Samples")
 _TITLES = (
     "Lookups/s",
     "Time, of window",
@@ -34,6 +40,27 @@ _TITLES = (
     "Time each, mean",
     "Spread",
 )
+
+
+def operations(profile: Profile) -> Markup:
+    """Return the table of container operations by CPU time."""
+    found = profile.operations or ()
+    if not found:
+        return Markup("")
+    rows = [
+        (
+            two_lines(operation_label(use), containers_label(use)),
+            share_bar(use.cpu.ratio),
+            interval(use.cpu),
+            f"{use.cpu.samples:,.0f}",
+        )
+        for use in found[:_ROWS_MAX]
+    ]
+    parts = [element("p", _SAMPLED, kind="faint"), table(_OPERATION_TITLES, rows)]
+    if len(found) > _ROWS_MAX:
+        left_out = f"{len(found) - _ROWS_MAX} more are in profile.json."
+        parts.append(element("p", left_out, kind="faint"))
+    return section("CPU in container operations", *parts)
 
 
 def containers(profile: Profile) -> Markup:

@@ -1,4 +1,4 @@
-"""The part of the terminal report on lookups: by container, by call site, and as histograms."""
+"""The part of the terminal report on containers: operations, lookups by container and call site."""
 
 from __future__ import annotations
 
@@ -9,24 +9,56 @@ from profiler.renderers import numbers
 from profiler.renderers.histogram import draw
 from profiler.renderers.labels import clip
 from profiler.renderers.lines import WIDTH, Line, heading, table, wrapped
+from profiler.renderers.operations import containers_label, interval, operation_label
 from profiler.renderers.uses import LookupUse, call_site_uses, container_uses
 
 _RANKED_MAX = 10
+_OPERATIONS_MAX = 5
+_OPERATIONS_PART = 0.01  # of all samples: an operation with fewer is left to report.html
 _DETAILED_MAX = 3
 _HISTOGRAMS_MAX = 2
 _EXPLANATION = "estimated for the whole window; share of its time"
 
 
 def lines(profile: Profile) -> list[Line]:
-    """Return the sections on containers, call sites and histograms."""
+    """Return the sections on operations, containers, call sites and histograms."""
     containers = container_uses(profile)
+    operations = _operations(profile)
     if not containers:
-        return [*heading("LOOKUPS"), Line("  No container lookup was measured.", "dim")]
+        nothing = Line("  No container lookup was measured.", "dim")
+        return [*operations, *heading("LOOKUPS"), nothing]
     return [
+        *operations,
         *_ranking(profile, "CONTAINERS", containers),
         *_ranking(profile, "CALL SITES", call_site_uses(profile)),
         *_histograms(containers[:_HISTOGRAMS_MAX]),
     ]
+
+
+def _operations(profile: Profile) -> list[Line]:
+    """Return the operations that take most CPU time, each with its containers below."""
+    found = profile.operations or ()
+    if not found:
+        return []
+    made = heading("CPU IN CONTAINER OPERATIONS", "by samples; of one CPU, 95 % interval")
+    least = _OPERATIONS_PART * len(profile.samples)
+    shown = [use for use in found[:_OPERATIONS_MAX] if use.cpu.samples >= least]
+    rows = [
+        (
+            operation_label(use),
+            numbers.percent_cell(use.cpu.ratio),
+            interval(use.cpu),
+            numbers.column(use.cpu.samples),
+        )
+        for use in shown
+    ]
+    titles, *cells = table(("", "CPU", "interval", "samples"), rows)
+    made.append(titles)
+    for use, row in zip(shown, cells, strict=True):
+        made += [row, *wrapped("    ", clip(containers_label(use), 300), "dim")]
+    if len(found) > len(shown):
+        made.append(Line(f"  and {len(found) - len(shown)} more in report.html", "dim"))
+    return made
 
 
 def _ranking(profile: Profile, title: str, uses: tuple[LookupUse, ...]) -> list[Line]:

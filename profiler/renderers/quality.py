@@ -21,7 +21,7 @@ def notes(profile: Profile) -> list[tuple[str, str]]:
         (
             f"Probes were active {numbers.percent(profile.cost.open_ratio)} of the time: "
             f"{lookups.seen:,} lookups measured, {_lost(lookups)}{_in_all(profile)}."
-            f"{_stacks(profile.lookup_stack_quality)}",
+            f"{_stacks(profile.lookup_stack_quality)}{_seen(profile)}",
             "",
         ),
     ]
@@ -68,6 +68,14 @@ def _in_all(profile: Profile) -> str:
     counted = sum(container.lookups.counted for container in profile.containers)
     known = f", {counted:,} of them counted as they began" if counted else ""
     return f"{total} ({error}){known}" if error else total + known
+
+
+def _seen(profile: Profile) -> str:
+    """Return the sentence on the share of lookups that windows saw; "" if it is not known."""
+    ratio = profile.seen_lookups_ratio
+    if ratio is None:
+        return ""
+    return f" Windows saw {numbers.percent(ratio)} of the CPU time in lookups."
 
 
 def _verification(profile: Profile) -> tuple[str, str]:

@@ -10,10 +10,10 @@ from operator import attrgetter
 
 from profiler.findings.ranking import find
 from profiler.model import profile as prof
+from profiler.model.cpu_share import Z_95
 from profiler.model.recording import Container, Distribution, LookupGroup, Recording, Stack
 from profiler.report.asterisk_words import container_name, search_of
 from profiler.report.distributions import (
-    Z_95,
     add,
     merge_below,
     quantile,
@@ -21,6 +21,7 @@ from profiler.report.distributions import (
     time_resolution_ns,
 )
 from profiler.report.frame_names import frame_names
+from profiler.report.operations import OperationSamples, seen_lookups_ratio
 from profiler.report.thread_groups import thread_groups
 from profiler.report.thread_paths import with_paths
 from profiler.report.thread_roles import thread_roles
@@ -29,7 +30,8 @@ from profiler.report.thread_roles import thread_roles
 def aggregate(recording: Recording) -> prof.Profile:
     """Return the profile of a recording."""
     names = frame_names(recording)
-    containers, position = _containers(recording, names)
+    operations = OperationSamples(recording)
+    containers, position = _containers(recording, names, operations)
     threads = _threads(recording)
     profile = prof.Profile(
         schema=prof.SCHEMA,
@@ -64,6 +66,8 @@ def aggregate(recording: Recording) -> prof.Profile:
         warnings=recording.warnings,
         children=_children(recording),
         descriptors=recording.descriptors,
+        operations=operations.uses({index: containers[at] for index, at in position.items()}),
+        seen_lookups_ratio=seen_lookups_ratio(recording),
     )
     return replace(profile, findings=find(profile))
 
@@ -137,11 +141,11 @@ def _children(recording: Recording) -> prof.ChildrenUse:
 
 
 def _containers(
-    recording: Recording, names: Sequence[str]
+    recording: Recording, names: Sequence[str], operations: OperationSamples
 ) -> tuple[tuple[prof.ContainerUse, ...], Mapping[int, int]]:
     """Return containers, most expensive first, and the place of each by its index."""
     uses = [
-        (groups[0].container, _container(recording, names, groups))
+        (groups[0].container, _container(recording, names, operations, groups))
         for groups in _grouped(recording.lookups, "container")
     ]
     uses.sort(
@@ -160,11 +164,17 @@ def _grouped(groups: Iterable[LookupGroup], *fields: str) -> Iterable[list[Looku
 
 
 def _container(
-    recording: Recording, names: Sequence[str], groups: Sequence[LookupGroup]
+    recording: Recording,
+    names: Sequence[str],
+    operations: OperationSamples,
+    groups: Sequence[LookupGroup],
 ) -> prof.ContainerUse:
     container = recording.containers[groups[0].container]
     sites = sorted(
-        (_call_site(recording, same) for same in _grouped(groups, "call_site", "entry", "flags")),
+        (
+            _call_site(recording, operations, same)
+            for same in _grouped(groups, "call_site", "entry", "flags")
+        ),
         key=lambda site: -site.estimated_duration_ns,
     )
 
@@ -189,6 +199,7 @@ def _container(
         estimated_comparisons=sum(_expected(group, group.comparisons) for group in groups),
         estimated_duration_ns=sum(_expected(group, group.duration_ns) for group in groups),
         call_sites=tuple(sites),
+        cpu=operations.of_lookups(groups),
     )
 
 
@@ -205,7 +216,9 @@ def _expected(group: LookupGroup, distribution: Distribution) -> float:
     return group.estimated_total * distribution.total / distribution.count
 
 
-def _call_site(recording: Recording, groups: Sequence[LookupGroup]) -> prof.CallSiteUse:
+def _call_site(
+    recording: Recording, operations: OperationSamples, groups: Sequence[LookupGroup]
+) -> prof.CallSiteUse:
     first = groups[0]
     site = recording.call_sites[first.call_site]
     counts = _counts(groups)
@@ -223,6 +236,7 @@ def _call_site(recording: Recording, groups: Sequence[LookupGroup]) -> prof.Call
         sort_calls=quantiles(add(group.sort_calls for group in groups)),
         duration_ns=_durations(recording, groups),
         counted=counts.counted,
+        cpu=operations.of_lookups(groups),
     )
 
 

@@ -11,9 +11,9 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
+from profiler.model.cpu_share import Z_95
 from profiler.model.difference import ContainerChange, ContainerLoad, CpuChange, Difference
 from profiler.model.profile import ContainerUse, Profile
-from profiler.report.distributions import Z_95
 
 Names = tuple[str, ...]  # one name, or the frames of a stack
 

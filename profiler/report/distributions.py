@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from profiler.model.profile import Quantiles
 from profiler.model.recording import Distribution
 
-Z_95 = 1.96  # standard deviations on either side hold 95 % of a normal distribution
-
 
 def add(distributions: Iterable[Distribution]) -> Distribution:
     """Return the distribution over all values of all of them; slots must be of one scale."""

@@ -19,3 +19,14 @@ def test_that_nothing_grew_is_said() -> None:
     still = replace(story.containers[0], elements_end=55_585)
     assert "No container grew or shrank." in lookup_html.growth(replace(story, containers=(still,)))
     assert lookup_html.growth(examples.empty()) == ""
+
+
+def test_operations_are_a_table_that_is_cut_when_long() -> None:
+    story = examples.field_story()
+    page = lookup_html.operations(story)
+    assert page.count("<tr>") == 1 + 3
+    assert "ao2_link config.c:1234 loads" in page
+    assert "container not known: windows measure lookups only" in page
+    many = (examples.operation(story, 9),) * 102
+    assert "2 more are in profile.json." in lookup_html.operations(replace(story, operations=many))
+    assert lookup_html.operations(replace(story, operations=())) == ""

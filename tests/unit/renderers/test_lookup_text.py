@@ -29,3 +29,30 @@ def test_a_long_ranking_is_cut_and_says_so() -> None:
     story = examples.field_story()
     many = tuple(replace(story.containers[1], address=index) for index in range(13))
     assert "  and 3 more in report.html" in texts(replace(story, containers=many))
+
+
+def test_operations_come_with_their_containers() -> None:
+    lines = texts(examples.field_story())
+    at = lines.index("CPU IN CONTAINER OPERATIONS  (by samples; of one CPU, 95 % interval)")
+    assert lines[at + 2].split()[:2] == ["ao2_find", "taskprocessor.c:776"]
+    assert lines[at + 2].endswith("59.0 %  57.8 to 60.3 %    3,505")
+    assert lines[at + 3] == "    in taskprocessors (tps_cmp_cb)"
+
+
+def test_operations_with_few_samples_are_left_to_the_page() -> None:
+    story = examples.field_story()
+    few = examples.operation(story, 59)  # of 5,935 samples
+    many = examples.operation(story, 60)
+    lines = texts(replace(story, operations=(many, few)))
+    assert [line for line in lines if line.startswith("  ao2_link ")][0].endswith(" 60")
+    assert "  and 1 more in report.html" in lines
+    assert sum(line.startswith("  ao2_link ") for line in lines) == 1
+    six = texts(replace(story, operations=(many,) * 6))
+    assert sum(line.startswith("  ao2_link ") for line in six) == 5
+
+
+def test_without_operations_there_is_no_table_of_them() -> None:
+    story = examples.field_story()
+    for known in (None, ()):
+        shown = texts(replace(story, operations=known))
+        assert not any(line.startswith("CPU IN CONTAINER") for line in shown)

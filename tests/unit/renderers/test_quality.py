@@ -83,3 +83,9 @@ def test_unnamed_frames_come_with_a_hint_only_when_there_are_many() -> None:
     few, many = (replace(examples.empty(), unnamed_frames_ratio=ratio) for ratio in (0.05, 0.051))
     assert "debug symbols" not in said(few)[-1]
     assert "debug symbols" in said(many)[-1]
+
+
+def test_the_share_of_lookups_that_windows_saw_is_said_if_it_is_known() -> None:
+    story = examples.field_story()
+    assert said(story)[1].endswith(" Windows saw 3.4 % of the CPU time in lookups.")
+    assert "Windows" not in said(replace(story, seen_lookups_ratio=None))[1]
