@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from profiler.findings.growth import grown
-from profiler.findings.wording import percent, seconds
+from profiler.findings.wording import cpu_time, percent, place, seconds
+from profiler.model.cpu_share import CpuShare
 from profiler.model.profile import CallSiteUse, ContainerUse, Finding, Profile, Search
 
-_LEAST_CPU_RATIO = 0.005  # below half a per cent of one CPU a container is no problem
+_LEAST_RATIO = 0.005  # below half a per cent of one CPU, or of the window, it is no problem
 _LONG_CHAIN = 50  # comparisons; a well-sized hash container needs a few
 _WANTED_CHAIN = 5
 # Part of a walked length that must be there: quantiles are up to 1/32 too large, and calls end.
@@ -21,14 +23,70 @@ _STILL_THERE = 0.9
 _SCAN_COMPARISONS = 50
 _MISS_RATIO = 0.9
 _TIMED_WELL = 2  # times the resolution: so long are lookups whose time is known well
+_WAITS = 1.5  # times the CPU time: threads that are so long in lookups wait for locks there
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A finding, and the call sites that it is about."""
+
+    finding: Finding
+    sites: Sequence[CallSiteUse]
 
 
 def lookups(profile: Profile) -> Iterator[Finding]:
     """Yield what is found about each container."""
+    return (one.finding for one in _found(profile))
+
+
+def explained_places(profile: Profile) -> frozenset[str]:
+    """Return the source places whose lookups these findings explain."""
+    return frozenset(place(site) for one in _found(profile) for site in one.sites)
+
+
+def _found(profile: Profile) -> Iterator[_Found]:
     for container in profile.containers:
         for rule in (_long_chain, _scan, _misses):
-            if (finding := rule(profile, container)) is not None:
-                yield finding
+            if (found := rule(profile, container)) is not None:
+                yield found
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What lookups take: CPU time by samples, and the time that windows measured, with waits."""
+
+    cpu: CpuShare | None  # None: known from windows only
+    time_ratio: float  # of the window
+    doubts: tuple[str, ...]  # about that time
+
+    @property
+    def shows_time(self) -> bool:
+        """Return whether their time is known well, and tells more than the CPU time does."""
+        if self.doubts:
+            return False
+        return self.cpu is None or self.time_ratio > _WAITS * self.cpu.high
+
+    @property
+    def ratio(self) -> float:
+        """What counts for the order of findings."""
+        return self.time_ratio if self.cpu is None else self.cpu.ratio
+
+    @property
+    def is_much(self) -> bool:
+        """Return whether it is worth a line."""
+        return max(self.ratio, self.time_ratio if self.shows_time else 0.0) >= _LEAST_RATIO
+
+
+def _cost(profile: Profile, sites: Sequence[CallSiteUse]) -> _Cost:
+    time_ratio = sum(site.estimated_duration_ns for site in sites) / profile.window.duration_ns
+    parts = [site.cpu for site in sites if site.cpu is not None]
+    cpu = None
+    if parts:
+        cpu = profile.cpu_share(
+            math.fsum(part.samples for part in parts),
+            is_divided=any(part.is_divided for part in parts),
+        )
+    return _Cost(cpu, time_ratio, tuple(_time_doubts(profile, sites)))
 
 
 def _lookup_finding(
@@ -38,25 +96,27 @@ def _lookup_finding(
     evidence: Sequence[str],
     advice: str,
     sites: Sequence[CallSiteUse],
-    ratio: float,
-) -> Finding:
-    """Return a finding on lookups; their time is only said where it is known well."""
-    doubts = tuple(_time_doubts(profile, sites))
-    if not doubts:
+    cost: _Cost,
+) -> _Found:
+    """Return a finding on lookups, with what they cost."""
+    if cost.shows_time:
         window_s = profile.window.duration_s
         title += (
-            f"; threads spent about {seconds(ratio * window_s)} in these lookups within "
+            f"; threads spent about {seconds(cost.time_ratio * window_s)} in these lookups within "
             f"{seconds(window_s)}, lock waits included"
         )
-    shown = (*evidence, *doubts, *_places(sites))
-    return Finding(identifier, 0, title, shown, ratio, advice)
+    elif cost.cpu is not None:
+        title += f"; these lookups use {percent(cost.cpu.ratio)} of a CPU"
+    used = (cpu_time(profile, cost.cpu),) if cost.cpu is not None else ()
+    shown = (*evidence, *used, *cost.doubts, *_places(sites))
+    return _Found(Finding(identifier, 0, title, shown, cost.ratio, advice), sites)
 
 
-def _long_chain(profile: Profile, container: ContainerUse) -> Finding | None:
+def _long_chain(profile: Profile, container: ContainerUse) -> _Found | None:
     keyed = _keyed(container)
     longest = max(keyed, key=_typical, default=None)
-    ratio = _ratio(profile, keyed)
-    if longest is None or _typical(longest) < _LONG_CHAIN or ratio < _LEAST_CPU_RATIO:
+    cost = _cost(profile, keyed)
+    if longest is None or _typical(longest) < _LONG_CHAIN or not cost.is_much:
         return None
     walked = _typical(longest)
     bound = "at least " if any(site.estimated_total is None for site in keyed) else ""
@@ -72,7 +132,7 @@ def _long_chain(profile: Profile, container: ContainerUse) -> Finding | None:
         ),
         _bucket_advice(container, walked),
         keyed,
-        ratio,
+        cost,
     )
 
 
@@ -124,15 +184,15 @@ def _bucket_advice(container: ContainerUse, walked: int) -> str:
     return f"{leak} {hashing}" if grown(container) else hashing
 
 
-def _scan(profile: Profile, container: ContainerUse) -> Finding | None:
+def _scan(profile: Profile, container: ContainerUse) -> _Found | None:
     heavy = [
         site
         for site in container.call_sites
         if site.search in (Search.SCAN, Search.PARTIAL) or container.kind == "list"
         if _typical(site) >= _SCAN_COMPARISONS
     ]
-    ratio = _ratio(profile, heavy)
-    if ratio < _LEAST_CPU_RATIO:
+    cost = _cost(profile, heavy)
+    if not heavy or not cost.is_much:
         return None
     worst = max(heavy, key=lambda site: site.estimated_duration_ns)
     elements = _size(container, _typical(worst))
@@ -144,7 +204,7 @@ def _scan(profile: Profile, container: ContainerUse) -> Finding | None:
         (why if elements is None else f"{elements:,} entries; {why}",),
         advice,
         heavy,
-        ratio,
+        cost,
     )
 
 
@@ -164,13 +224,13 @@ def _scan_words(site: CallSiteUse) -> tuple[str, str]:
     )
 
 
-def _misses(profile: Profile, container: ContainerUse) -> Finding | None:
+def _misses(profile: Profile, container: ContainerUse) -> _Found | None:
     # A search without a key visits all entries when it matches some, too, and may not want to.
     keyed = [site for site in _keyed(container) if site.hit_ratio is not None]
     asked = sum(site.total_or_bound for site in keyed)
     missed = sum(site.total_or_bound * (1 - (site.hit_ratio or 0.0)) for site in keyed)
-    ratio = _ratio(profile, keyed)
-    if not asked or missed < _MISS_RATIO * asked or ratio < _LEAST_CPU_RATIO:
+    cost = _cost(profile, keyed)
+    if not asked or missed < _MISS_RATIO * asked or not cost.is_much:
         return None
     if max(map(_typical, keyed)) < _LONG_CHAIN:
         return None
@@ -182,12 +242,8 @@ def _misses(profile: Profile, container: ContainerUse) -> Finding | None:
         ("a miss walks its whole chain",),
         "Expected where code checks that a name is free. Otherwise see who calls.",
         keyed,
-        ratio,
+        cost,
     )
-
-
-def _ratio(profile: Profile, sites: Sequence[CallSiteUse]) -> float:
-    return sum(site.estimated_duration_ns for site in sites) / profile.window.duration_ns
 
 
 def _time_doubts(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str]:
@@ -204,10 +260,11 @@ def _time_doubts(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str
 
 
 def _places(sites: Sequence[CallSiteUse]) -> Iterator[str]:
-    ranked = sorted(sites, key=lambda site: -site.estimated_duration_ns)
-    for site in ranked[:2]:
-        place = f"{site.file}:{site.line} " if site.file else ""
-        yield f"called from {place}{site.function}"
+    def used(site: CallSiteUse) -> tuple[float, float]:
+        return (site.cpu.samples if site.cpu else 0.0, site.estimated_duration_ns)
+
+    ranked = sorted(sites, key=used, reverse=True)
+    return (f"called from {place(site)}" for site in ranked[:2])
 
 
 def next_prime(least: int) -> int:

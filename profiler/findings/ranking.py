@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from profiler.findings.children import children
+from profiler.findings.container_work import container_work
 from profiler.findings.descriptors import descriptors
 from profiler.findings.growth import growth
 from profiler.findings.lookups import lookups
@@ -20,6 +21,7 @@ from profiler.model.profile import Finding, Profile, Severity
 
 _RULES: tuple[Callable[[Profile], Iterable[Finding]], ...] = (
     children,
+    container_work,
     descriptors,
     growth,
     lookups,
@@ -27,6 +29,8 @@ _RULES: tuple[Callable[[Profile], Iterable[Finding]], ...] = (
     threads,
 )
 _SEVERITIES = tuple(Severity)
+# That a thread is busy says less than what it does: what takes half of its time comes first.
+_SAYS_LESS = {"busy-thread": 0.5}
 # Of a CPU, and of what the process used: what takes less may not be the cause.
 _CAUSE_RATIO, _CAUSE_SHARE = 0.1, 0.5
 
@@ -37,7 +41,7 @@ def find(profile: Profile) -> tuple[Finding, ...]:
         (finding for rule in _RULES for finding in rule(profile)),
         key=lambda finding: (
             _SEVERITIES.index(finding.severity),
-            -(finding.cpu_ratio or 0.0),
+            -(finding.cpu_ratio or 0.0) * _SAYS_LESS.get(finding.id, 1.0),
             finding.id,
             finding.title,
         ),
@@ -52,7 +56,8 @@ def _cause_first(findings: list[Finding], least_ratio: float) -> list[Finding]:
     loses_packets = any(
         one.id == "udp-backlog" and one.severity is Severity.LOST for one in findings
     )
-    cause = next((one for one in findings if one.severity is Severity.CPU), None)
-    if not loses_packets or cause is None or (cause.cpu_ratio or 0.0) < least_ratio:
+    burning = (one for one in findings if one.severity is Severity.CPU)
+    cause = next((one for one in burning if (one.cpu_ratio or 0.0) >= least_ratio), None)
+    if not loses_packets or cause is None:
         return findings
     return [cause, *(one for one in findings if one is not cause)]

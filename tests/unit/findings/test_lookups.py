@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.findings.lookups import lookups, next_prime
-from profiler.model.profile import ContainerUse, Finding, Profile, Search
+from profiler.findings.lookups import explained_places, lookups, next_prime
+from profiler.model.profile import ContainerUse, Finding, Profile, Search, Thread
+from profiler.model.recording import Sample
 from tests.examples import empty
 from tests.examples import looked_up as container
 from tests.examples import looking_up as site
@@ -50,6 +51,64 @@ def test_the_time_of_short_lookups_is_said_to_be_rough() -> None:
 
     assert is_rough(2_000.0)
     assert not is_rough(2_100.0)
+
+
+def sampled(samples: int, mean_ns: int = 100_000) -> list[Finding]:
+    """Return what is found where 1,000 samples were taken, and as many in long lookups.
+
+    Threads used 0.3 of a CPU. Of 1,000 lookups, 10 us are 0.1 % of the window.
+    """
+    profile = replace(
+        empty(),
+        samples=tuple(Sample(at, 1, 0) for at in range(1_000)),
+        threads=(Thread(1, "asterisk", None, 0.3, None, 1_000),),
+    )
+    used = replace(site(Search.KEY, 1_000, mean_ns=mean_ns), cpu=profile.cpu_share(samples))
+    return list(lookups(replace(profile, containers=(container(used),))))
+
+
+def test_samples_tell_what_lookups_cost() -> None:
+    (finding,) = sampled(700)
+    assert finding.title == (
+        "things: a typical lookup walks 1,000 entries; these lookups use 21 % of a CPU"
+    )
+    assert "20 to 22 % of a CPU (700 of 1,000 samples)" in finding.evidence
+    assert finding.cpu_ratio == pytest.approx(0.21)
+
+
+def test_few_samples_have_a_wide_error() -> None:
+    (finding,) = sampled(20)
+    assert "0.4 to 0.9 % of a CPU (20 of 1,000 samples)" in finding.evidence
+
+
+def test_threads_that_wait_in_lookups_are_said_to() -> None:
+    (finding,) = sampled(700, mean_ns=10_000_000)  # as long as the window
+    assert finding.title.endswith(
+        "threads spent about 10 s in these lookups within 10 s, lock waits included"
+    )
+    assert "20 to 22 % of a CPU (700 of 1,000 samples)" in finding.evidence
+    assert finding.cpu_ratio == pytest.approx(0.21)
+
+
+def test_what_neither_runs_nor_waits_is_no_finding() -> None:
+    assert sampled(0, mean_ns=10_000) == []
+    (finding,) = sampled(0, mean_ns=1_000_000)  # waits
+    assert "threads spent about 1 s" in finding.title
+
+
+def test_lookups_that_are_shared_with_other_containers_say_so() -> None:
+    profile = replace(empty(), samples=(Sample(0, 1, 0),))
+    cpu = replace(profile.cpu_share(1), ratio=0.1, is_divided=True)
+    use = container(replace(site(Search.KEY, 1_000), cpu=cpu))
+    threads = (Thread(1, "asterisk", None, 0.3, None, 1),)
+    (finding,) = lookups(replace(profile, containers=(use,), threads=threads))
+    assert any("shared with other containers" in line for line in finding.evidence)
+
+
+def test_the_places_that_findings_are_about() -> None:
+    walks, short = site(Search.KEY, 1_000), replace(site(Search.SCAN, 3), line=8)
+    profile = replace(empty(), containers=(container(walks, short),))
+    assert explained_places(profile) == {"main.c:7 asks"}
 
 
 @pytest.mark.parametrize(

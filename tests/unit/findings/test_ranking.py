@@ -52,3 +52,13 @@ def test_of_one_severity_what_takes_more_comes_first() -> None:
     cheap = looked_up(looking_up(Search.KEY, 1_000), name="cheap")
     findings = find(replace(empty(), containers=(cheap, expensive)))
     assert [finding.title.partition(":")[0] for finding in findings] == ["expensive", "cheap"]
+
+
+def test_what_takes_half_of_a_busy_thread_comes_before_it() -> None:
+    def ids(lookups: float) -> list[str]:
+        profile = with_threads(empty(), Thread(1, "asterisk", "burns", 0.9, 0.0, 90))
+        burning = looked_up(looking_up(Search.KEY, 1_000, lookups))
+        return [finding.id for finding in find(replace(profile, containers=(burning,)))]
+
+    assert ids(46_000) == ["long-chain", "busy-thread"]
+    assert ids(44_000) == ["busy-thread", "long-chain"]

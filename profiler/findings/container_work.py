@@ -1,0 +1,86 @@
+"""Container operations that take much CPU time and that no other finding explains. Pure.
+
+Samples know them all: links, iterators and copies too, which windows do not measure, and lookups
+that no window met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from profiler.findings.lookups import explained_places
+from profiler.findings.wording import cpu_time, percent, place
+from profiler.model.profile import Finding, OperationUse, Profile
+
+# What the interval's lower end must reach: less is the ordinary work of a busy PBX.
+_LEAST_RATIO = 0.01  # of a CPU
+_LEAST_PART = 0.1  # of what all threads used
+_LEAST_SAMPLES = 10
+_LISTED = 3
+
+_WALKS = "walks through all elements of a container"
+_WALKS_ADVICE = (
+    "It walks all elements one by one: its time grows with their number. See who calls it so often."
+)
+_COPIES = "copies a whole container"
+_COPIES_ADVICE = (
+    "It copies all elements, one by one: its time grows with their number. See who calls it so "
+    "often."
+)
+_LOOKS_UP = "looks up elements"
+_WORDS = {
+    "ao2_link": (
+        "links objects into a container",
+        "Linking into a sorted container compares with what is there already: one chain, or all of "
+        "a list. So filling it takes time by the square of the number of objects. See what fills "
+        "it: a reload, or code that builds a new container each time.",
+    ),
+    "ao2_iterator_next": (_WALKS, _WALKS_ADVICE),
+    "ao2_container_clone": (_COPIES, _COPIES_ADVICE),
+    "ao2_container_dup": (_COPIES, _COPIES_ADVICE),
+    "ao2_container_dup_weakproxy_objs": (_COPIES, _COPIES_ADVICE),
+}
+_UNMET = (
+    _LOOKS_UP,
+    "No window met these lookups, so their chains are not known. Record again while it happens, "
+    "for longer or with a larger --budget.",
+)
+_MET = (
+    _LOOKS_UP,
+    "Each of these lookups is short: there are many. See who calls it so often.",
+)
+
+
+def container_work(profile: Profile) -> Iterator[Finding]:
+    """Yield a finding for each of the heaviest."""
+    explained = explained_places(profile)
+    found = [
+        use
+        for use in profile.operations or ()
+        if _is_much(profile, use) and place(use) not in explained
+    ]
+    return (_finding(profile, use) for use in found[:_LISTED])
+
+
+def _is_much(profile: Profile, use: OperationUse) -> bool:
+    least_ratio = max(_LEAST_RATIO, _LEAST_PART * profile.cpu_ratio)
+    return use.cpu.samples >= _LEAST_SAMPLES and use.cpu.low >= least_ratio
+
+
+def _finding(profile: Profile, use: OperationUse) -> Finding:
+    does, advice = _WORDS.get(use.name) or (_MET if use.containers else _UNMET)
+    return Finding(
+        "container-work",
+        0,
+        f"{place(use)} {does}: {percent(use.cpu.ratio)} of a CPU in {use.name}",
+        (cpu_time(profile, use.cpu), *_where(use)),
+        use.cpu.ratio,
+        advice,
+    )
+
+
+def _where(use: OperationUse) -> Iterator[str]:
+    """Yield which containers windows met there."""
+    for first in use.containers[:1]:
+        others = len(use.containers) - 1
+        yield f"in {first.label}" + (f" and {others:,} more" if others else "")
