@@ -27,6 +27,11 @@ _COPIES_ADVICE = (
     "It copies all elements, one by one: its time grows with their number. See who calls it so "
     "often."
 )
+_CALLS = (
+    "calls a function for elements of a container",
+    "It visits elements one by one; what the function does for each counts, too. See in the flame "
+    "graph which of both it is, and who calls it so often.",
+)
 _LOOKS_UP = "looks up elements"
 _WORDS = {
     "ao2_link": (
@@ -35,6 +40,8 @@ _WORDS = {
         "a list. So filling it takes time by the square of the number of objects. See what fills "
         "it: a reload, or code that builds a new container each time.",
     ),
+    "ao2_callback": _CALLS,
+    "ao2_callback_data": _CALLS,
     "ao2_iterator_next": (_WALKS, _WALKS_ADVICE),
     "ao2_container_clone": (_COPIES, _COPIES_ADVICE),
     "ao2_container_dup": (_COPIES, _COPIES_ADVICE),

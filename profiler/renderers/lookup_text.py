@@ -14,7 +14,9 @@ from profiler.renderers.uses import LookupUse, call_site_uses, container_uses
 
 _RANKED_MAX = 10
 _OPERATIONS_MAX = 5
-_OPERATIONS_PART = 0.01  # of all samples: an operation with fewer is left to report.html
+# An operation with fewer samples, or less than this part of all, is left to report.html.
+_LEAST_SAMPLES = 3
+_LEAST_PART = 0.01
 _DETAILED_MAX = 3
 _HISTOGRAMS_MAX = 2
 _EXPLANATION = "estimated for the whole window; share of its time"
@@ -38,11 +40,11 @@ def lines(profile: Profile) -> list[Line]:
 def _operations(profile: Profile) -> list[Line]:
     """Return the operations that take most CPU time, each with its containers below."""
     found = profile.operations or ()
-    if not found:
+    least = max(_LEAST_SAMPLES, _LEAST_PART * len(profile.samples))
+    shown = [use for use in found[:_OPERATIONS_MAX] if use.cpu.samples >= least]
+    if not shown:
         return []
     made = heading("CPU IN CONTAINER OPERATIONS", "by samples; of one CPU, 95 % interval")
-    least = _OPERATIONS_PART * len(profile.samples)
-    shown = [use for use in found[:_OPERATIONS_MAX] if use.cpu.samples >= least]
     rows = [
         (
             operation_label(use),

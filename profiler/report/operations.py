@@ -29,6 +29,8 @@ class OperationSamples:
     def __init__(self, recording: Recording) -> None:
         """Count them."""
         self._recording = recording
+        used_ns = sum(thread.cpu_ns for thread in recording.threads)
+        self._cpu_ratio = used_ns / recording.window.duration_ns
         self._counts = _counts(recording)
         self._parts = _parts(recording, self._counts)
         self._of_lookups: defaultdict[_Lookups, list[float]] = defaultdict(list)
@@ -74,10 +76,8 @@ class OperationSamples:
         )
 
     def _share(self, samples: float, *, is_divided: bool) -> CpuShare:
-        used_ns = sum(thread.cpu_ns for thread in self._recording.threads)
-        cpu_ratio = used_ns / self._recording.window.duration_ns
         all_samples = len(self._recording.samples)
-        return cpu_share(samples, all_samples, cpu_ratio, is_divided=is_divided)
+        return cpu_share(samples, all_samples, self._cpu_ratio, is_divided=is_divided)
 
 
 def seen_lookups_ratio(recording: Recording) -> float | None:

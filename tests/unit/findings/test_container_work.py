@@ -46,6 +46,7 @@ def test_links_that_take_much() -> None:
     ("name", "does", "advice"),
     [
         ("ao2_iterator_next", "walks through all elements of a container", "grows with their"),
+        ("ao2_callback", "calls a function for elements of a container", "for each counts, too"),
         ("ao2_container_clone", "copies a whole container", "copies all elements"),
         ("ao2_find", "looks up elements", "larger --budget"),
         ("ao2_unlink", "looks up elements", "larger --budget"),

@@ -52,7 +52,12 @@ def test_operations_with_few_samples_are_left_to_the_page() -> None:
 
 
 def test_without_operations_there_is_no_table_of_them() -> None:
-    story = examples.field_story()
-    for known in (None, ()):
+    story = replace(examples.field_story(), samples=examples.field_story().samples[:100])
+    few = (examples.operation(story, 2),)
+    assert any(
+        line.startswith("CPU IN CONTAINER")
+        for line in texts(replace(story, operations=(examples.operation(story, 3), *few)))
+    )
+    for known in (None, (), few):
         shown = texts(replace(story, operations=known))
         assert not any(line.startswith("CPU IN CONTAINER") for line in shown)
