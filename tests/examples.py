@@ -112,7 +112,7 @@ def operation(profile: p.Profile, samples: int) -> p.OperationUse:
 
 def _with_operations(story: p.Profile) -> p.Profile:
     """Put samples into operations: lookups in the first container, and links from elsewhere."""
-    first, *others = story.containers
+    first, second = story.containers
     found, asked = first.call_sites
     uses = (
         p.OperationUse(
@@ -131,7 +131,7 @@ def _with_operations(story: p.Profile) -> p.Profile:
             story.cpu_share(1_208, is_divided=True),
             (
                 p.ContainerPart(first.address, first.label, 0.75),
-                p.ContainerPart(others[0].address, others[0].label, 0.25),
+                p.ContainerPart(second.address, second.label, 0.25),
             ),
         ),
         operation(story, 900),
@@ -141,7 +141,10 @@ def _with_operations(story: p.Profile) -> p.Profile:
         replace(asked, cpu=story.cpu_share(906, is_divided=True)),
     )
     first = replace(first, cpu=story.cpu_share(4_411, is_divided=True), call_sites=sites)
-    return replace(story, containers=(first, *others), operations=uses)
+    shared = story.cpu_share(302, is_divided=True)
+    searches = tuple(replace(site, cpu=shared) for site in second.call_sites)
+    second = replace(second, cpu=shared, call_sites=searches)
+    return replace(story, containers=(first, second), operations=uses)
 
 
 def with_threads(profile: p.Profile, *threads: p.Thread) -> p.Profile:

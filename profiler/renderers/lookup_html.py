@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from profiler.model.cpu_share import CpuShare
 from profiler.model.profile import ContainerUse, Profile, Quantiles
 from profiler.renderers import numbers, uses
 from profiler.renderers.histogram import bars
@@ -33,6 +34,7 @@ _SAMPLED = (
 )
 _OPERATION_TITLES = ("Operation", "CPU", "95 % interval", "Samples")
 _TITLES = (
+    "CPU, by samples",
     "Lookups/s",
     "Time, of window",
     "Hits",
@@ -151,6 +153,7 @@ def _cells(profile: Profile, use: LookupUse) -> tuple[str, ...]:
         return numbers.measured_duration(time_ns, profile.cost.resolution_ns)
 
     return (
+        _cpu(use.cpu),
         two_lines(rate, f"{off}, {measured}" if off else measured),
         Markup(share_bar(share) + element("small", spent)),
         numbers.percent(use.hit_ratio),
@@ -158,6 +161,13 @@ def _cells(profile: Profile, use: LookupUse) -> tuple[str, ...]:
         _spread(shown(use.duration_ns.mean), use.duration_ns, shown),
         sparkline(bars(counted.histogram)),
     )
+
+
+def _cpu(cpu: CpuShare | None) -> Markup:
+    if cpu is None:
+        return two_lines(numbers.UNKNOWN, "")
+    shared = ", shared" if cpu.is_divided else ""
+    return two_lines(numbers.percent_cell(cpu.ratio), f"{interval(cpu)}{shared}")
 
 
 def _spread(first: str, quantiles: Quantiles, shown: Callable[[float | None], str]) -> Markup:

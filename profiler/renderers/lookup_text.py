@@ -9,7 +9,7 @@ from profiler.renderers import numbers
 from profiler.renderers.histogram import draw
 from profiler.renderers.labels import clip
 from profiler.renderers.lines import WIDTH, Line, heading, table, wrapped
-from profiler.renderers.operations import containers_label, interval, operation_label
+from profiler.renderers.operations import containers_label, cpu_label, interval, operation_label
 from profiler.renderers.uses import LookupUse, call_site_uses, container_uses
 
 _RANKED_MAX = 10
@@ -87,9 +87,11 @@ def _ranking(profile: Profile, title: str, uses: tuple[LookupUse, ...]) -> list[
 
 def _ranks(profile: Profile, uses: Sequence[LookupUse]) -> list[Line]:
     window = profile.window
+    has_cpu = profile.operations is not None
     rows = [
         (
             use.label,
+            *((numbers.percent_cell(use.cpu.ratio if use.cpu else None),) if has_cpu else ()),
             use.estimate.rate(window.duration_s),
             numbers.duration(use.estimated_duration_ns),
             numbers.percent_cell(use.estimated_duration_ns / window.duration_ns),
@@ -97,7 +99,8 @@ def _ranks(profile: Profile, uses: Sequence[LookupUse]) -> list[Line]:
         )
         for use in uses
     ]
-    return table(("", "lookups/s", "time", "share", "compared"), rows)
+    cpu = ("CPU",) if has_cpu else ()
+    return table(("", *cpu, "lookups/s", "time", "share", "compared"), rows)
 
 
 def _details(profile: Profile, use: LookupUse) -> list[Line]:
@@ -108,6 +111,8 @@ def _details(profile: Profile, use: LookupUse) -> list[Line]:
         count += f", {numbers.percent(use.hit_ratio)} of them hits"
     made = [Line(f"  {clip(use.label, WIDTH - 2)}", "heading")]
     made += wrapped("    ", clip(use.place, 300), "dim")
+    if use.cpu is not None:
+        made += wrapped("    CPU          ", cpu_label(use.cpu))
     made += wrapped("    lookups      ", count)
     made.append(Line(f"    comparisons  {_quantiles(use.comparisons, numbers.count)}"))
     if use.sort_calls.max:

@@ -20,6 +20,13 @@ def interval(cpu: CpuShare) -> str:
     return f"{cpu.low * 100:.1f} to {numbers.percent_cell(cpu.high)}"
 
 
+def cpu_label(cpu: CpuShare) -> str:
+    """Return a share with its interval and samples: "21.4 % (20.3 to 22.5 %), 310 samples"."""
+    shared = ", shared with other containers" if cpu.is_divided else ""
+    share = numbers.percent_cell(cpu.ratio)
+    return f"{share} ({interval(cpu)}), {cpu.samples:,.0f} samples{shared}"
+
+
 def containers_label(use: OperationUse) -> str:
     """Return in which containers it was, with their parts if there are several."""
     if not use.containers:

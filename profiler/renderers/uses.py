@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from profiler.model.cpu_share import CpuShare
 from profiler.model.profile import (
     CallSiteUse,
     ContainerUse,
@@ -71,6 +72,7 @@ class LookupUse:
     sort_calls: Quantiles
     duration_ns: Quantiles
     counted: int = 0
+    cpu: CpuShare | None = None
 
     def seen(self) -> str:
         """Return how many lookups were seen, and how many of them were measured."""
@@ -107,6 +109,7 @@ def container_uses(profile: Profile) -> tuple[LookupUse, ...]:
             sort_calls=container.sort_calls,
             duration_ns=container.duration_ns,
             counted=container.lookups.counted,
+            cpu=container.cpu,
         )
         for container in profile.containers
     )
@@ -143,6 +146,7 @@ def _call_site_use(site: CallSiteUse, container: ContainerUse) -> LookupUse:
         sort_calls=site.sort_calls,
         duration_ns=site.duration_ns,
         counted=site.counted,
+        cpu=site.cpu,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from profiler.model.cpu_share import CpuShare
 from profiler.model.profile import ContainerPart, OperationUse
-from profiler.renderers.operations import containers_label, interval, operation_label
+from profiler.renderers.operations import containers_label, cpu_label, interval, operation_label
 
 USE = OperationUse("ao2_find", "main.c", 7, "asks", CpuShare(3, 0.1234, 0.1001, 0.1499), ())
 THINGS, OTHERS = ContainerPart(1, "things", 0.7), ContainerPart(2, "others", 0.25)
@@ -19,6 +19,11 @@ def test_an_operation_is_called_by_its_name_and_place() -> None:
 
 def test_the_interval_is_said_in_per_cent() -> None:
     assert interval(USE.cpu) == "10.0 to 15.0 %"
+
+
+def test_a_share_comes_with_its_error() -> None:
+    assert cpu_label(USE.cpu) == "12.3 % (10.0 to 15.0 %), 3 samples"
+    assert cpu_label(replace(USE.cpu, is_divided=True)).endswith(", shared with other containers")
 
 
 @pytest.mark.parametrize(
