@@ -11,19 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from profiler.findings.growth import grown
+from profiler.findings.lookup_cost import LookupCost, lookup_cost
 from profiler.findings.wording import cpu_time, percent, place, seconds
-from profiler.model.cpu_share import CpuShare
 from profiler.model.profile import CallSiteUse, ContainerUse, Finding, Profile, Search
 
-_LEAST_RATIO = 0.005  # below half a per cent of one CPU, or of the window, it is no problem
 _LONG_CHAIN = 50  # comparisons; a well-sized hash container needs a few
 _WANTED_CHAIN = 5
 # Part of a walked length that must be there: quantiles are up to 1/32 too large, and calls end.
 _STILL_THERE = 0.9
 _SCAN_COMPARISONS = 50
 _MISS_RATIO = 0.9
-_TIMED_WELL = 2  # times the resolution: so long are lookups whose time is known well
-_WAITS = 1.5  # times the CPU time: threads that are so long in lookups wait for locks there
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,44 +48,6 @@ def _found(profile: Profile) -> Iterator[_Found]:
                 yield found
 
 
-@dataclass(frozen=True, slots=True)
-class _Cost:
-    """What lookups take: CPU time by samples, and the time that windows measured, with waits."""
-
-    cpu: CpuShare | None  # None: known from windows only
-    time_ratio: float  # of the window
-    doubts: tuple[str, ...]  # about that time
-
-    @property
-    def shows_time(self) -> bool:
-        """Return whether their time is known well, and tells more than the CPU time does."""
-        if self.doubts:
-            return False
-        return self.cpu is None or self.time_ratio > _WAITS * self.cpu.high
-
-    @property
-    def ratio(self) -> float:
-        """What counts for the order of findings."""
-        return self.time_ratio if self.cpu is None else self.cpu.ratio
-
-    @property
-    def is_much(self) -> bool:
-        """Return whether it is worth a line."""
-        return max(self.ratio, self.time_ratio if self.shows_time else 0.0) >= _LEAST_RATIO
-
-
-def _cost(profile: Profile, sites: Sequence[CallSiteUse]) -> _Cost:
-    time_ratio = sum(site.estimated_duration_ns for site in sites) / profile.window.duration_ns
-    parts = [site.cpu for site in sites if site.cpu is not None]
-    cpu = None
-    if parts:
-        cpu = profile.cpu_share(
-            math.fsum(part.samples for part in parts),
-            is_divided=any(part.is_divided for part in parts),
-        )
-    return _Cost(cpu, time_ratio, tuple(_time_doubts(profile, sites)))
-
-
 def _lookup_finding(
     profile: Profile,
     identifier: str,
@@ -96,7 +55,7 @@ def _lookup_finding(
     evidence: Sequence[str],
     advice: str,
     sites: Sequence[CallSiteUse],
-    cost: _Cost,
+    cost: LookupCost,
 ) -> _Found:
     """Return a finding on lookups, with what they cost."""
     if cost.shows_time:
@@ -115,7 +74,7 @@ def _lookup_finding(
 def _long_chain(profile: Profile, container: ContainerUse) -> _Found | None:
     keyed = _keyed(container)
     longest = max(keyed, key=_typical, default=None)
-    cost = _cost(profile, keyed)
+    cost = lookup_cost(profile, keyed)
     if longest is None or _typical(longest) < _LONG_CHAIN or not cost.is_much:
         return None
     walked = _typical(longest)
@@ -191,7 +150,7 @@ def _scan(profile: Profile, container: ContainerUse) -> _Found | None:
         if site.search in (Search.SCAN, Search.PARTIAL) or container.kind == "list"
         if _typical(site) >= _SCAN_COMPARISONS
     ]
-    cost = _cost(profile, heavy)
+    cost = lookup_cost(profile, heavy)
     if not heavy or not cost.is_much:
         return None
     worst = max(heavy, key=lambda site: site.estimated_duration_ns)
@@ -229,7 +188,7 @@ def _misses(profile: Profile, container: ContainerUse) -> _Found | None:
     keyed = [site for site in _keyed(container) if site.hit_ratio is not None]
     asked = sum(site.total_or_bound for site in keyed)
     missed = sum(site.total_or_bound * (1 - (site.hit_ratio or 0.0)) for site in keyed)
-    cost = _cost(profile, keyed)
+    cost = lookup_cost(profile, keyed)
     if not asked or missed < _MISS_RATIO * asked or not cost.is_much:
         return None
     if max(map(_typical, keyed)) < _LONG_CHAIN:
@@ -244,19 +203,6 @@ def _misses(profile: Profile, container: ContainerUse) -> _Found | None:
         keyed,
         cost,
     )
-
-
-def _time_doubts(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str]:
-    """Say so where lookups are so short that their time or number is known roughly."""
-    if any(site.estimated_total is None for site in sites):
-        yield "measuring slows these lookups: there are at least so many, their time is rough"
-    lookups = sum(site.total_or_bound for site in sites)
-    resolution_ns = profile.cost.resolution_ns
-    if sum(site.estimated_duration_ns for site in sites) < _TIMED_WELL * resolution_ns * lookups:
-        yield (
-            f"their time is rough: they take hardly more than {resolution_ns / 1000:.3g} us, the "
-            "shortest time that can be measured"
-        )
 
 
 def _places(sites: Sequence[CallSiteUse]) -> Iterator[str]:
