@@ -105,6 +105,16 @@ def test_lookups_that_are_shared_with_other_containers_say_so() -> None:
     assert any("shared with other containers" in line for line in finding.evidence)
 
 
+def test_the_places_with_most_samples_come_first() -> None:
+    profile = replace(empty(), samples=(Sample(0, 1, 0), Sample(1, 1, 0)))
+    threads = (Thread(1, "asterisk", None, 0.3, None, 2),)
+    slow = replace(site(Search.KEY, 1_000, mean_ns=200_000), cpu=profile.cpu_share(0))
+    hot = replace(site(Search.KEY, 1_000), line=8, cpu=profile.cpu_share(2))
+    use = container(slow, hot)
+    (finding,) = lookups(replace(profile, containers=(use,), threads=threads))
+    assert finding.evidence[-2:] == ("called from main.c:8 asks", "called from main.c:7 asks")
+
+
 def test_the_places_that_findings_are_about() -> None:
     walks, short = site(Search.KEY, 1_000), replace(site(Search.SCAN, 3), line=8)
     profile = replace(empty(), containers=(container(walks, short),))

@@ -34,3 +34,9 @@ def test_no_share_is_above_what_the_threads_used(
     samples = data.draw(st.floats(0, all_samples))
     found = cpu_share(samples, all_samples, cpu_ratio)
     assert 0 <= found.low <= found.ratio <= found.high <= cpu_ratio
+
+
+def test_all_and_none_of_the_samples_have_no_error_beyond_them() -> None:
+    for count in range(1, 300):
+        assert cpu_share(0, count, 1.0).low == 0.0
+        assert cpu_share(count, count, 1.0).high == 1.0
