@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from profiler.model.cpu_share import CpuShare
 from profiler.model.profile import ContainerUse, Profile, Quantiles
 from profiler.renderers import numbers, uses
 from profiler.renderers.histogram import bars
@@ -33,8 +32,8 @@ _SAMPLED = (
     "innermost operation that container code did not call itself."
 )
 _OPERATION_TITLES = ("Operation", "CPU", "95 % interval", "Samples")
+_CPU_TITLE = "CPU, by samples"
 _TITLES = (
-    "CPU, by samples",
     "Lookups/s",
     "Time, of window",
     "Hits",
@@ -131,10 +130,11 @@ def _ranking(
     profile: Profile, what: str, found: tuple[LookupUse, ...], explained: list[str]
 ) -> Markup:
     rows = [
-        (two_lines(use.label, explanation), *_cells(profile, use))
+        (two_lines(use.label, explanation), *_cpu(profile, use), *_cells(profile, use))
         for use, explanation in zip(found[:_ROWS_MAX], explained, strict=False)
     ]
-    parts = [element("p", _ESTIMATED, kind="faint"), table((what, *_TITLES), rows)]
+    cpu = () if profile.operations is None else (_CPU_TITLE,)
+    parts = [element("p", _ESTIMATED, kind="faint"), table((what, *cpu, *_TITLES), rows)]
     if len(found) > _ROWS_MAX:
         left_out = f"{len(found) - _ROWS_MAX} more are in profile.json."
         parts.append(element("p", left_out, kind="faint"))
@@ -153,7 +153,6 @@ def _cells(profile: Profile, use: LookupUse) -> tuple[str, ...]:
         return numbers.measured_duration(time_ns, profile.cost.resolution_ns)
 
     return (
-        _cpu(use.cpu),
         two_lines(rate, f"{off}, {measured}" if off else measured),
         Markup(share_bar(share) + element("small", spent)),
         numbers.percent(use.hit_ratio),
@@ -163,11 +162,14 @@ def _cells(profile: Profile, use: LookupUse) -> tuple[str, ...]:
     )
 
 
-def _cpu(cpu: CpuShare | None) -> Markup:
-    if cpu is None:
-        return two_lines(numbers.UNKNOWN, "")
-    shared = ", shared" if cpu.is_divided else ""
-    return two_lines(numbers.percent_cell(cpu.ratio), f"{interval(cpu)}{shared}")
+def _cpu(profile: Profile, use: LookupUse) -> tuple[Markup, ...]:
+    """Return the cell for CPU time; none where nobody looked for operations."""
+    if profile.operations is None:
+        return ()
+    if use.cpu is None:
+        return (two_lines(numbers.UNKNOWN, ""),)
+    shared = ", shared" if use.cpu.is_divided else ""
+    return (two_lines(numbers.percent_cell(use.cpu.ratio), f"{interval(use.cpu)}{shared}"),)
 
 
 def _spread(first: str, quantiles: Quantiles, shown: Callable[[float | None], str]) -> Markup:

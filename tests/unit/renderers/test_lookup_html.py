@@ -30,3 +30,12 @@ def test_operations_are_a_table_that_is_cut_when_long() -> None:
     many = (examples.operation(story, 9),) * 102
     assert "2 more are in profile.json." in lookup_html.operations(replace(story, operations=many))
     assert lookup_html.operations(replace(story, operations=())) == ""
+
+
+def test_cpu_time_is_a_column_where_it_is_known() -> None:
+    story = examples.field_story()
+    assert "CPU, by samples" in lookup_html.containers(story)
+    assert "73.1 to 75.4 %, shared" in lookup_html.containers(story)
+    old = lookup_html.containers(replace(story, operations=None))
+    assert "CPU, by samples" not in old
+    assert "73.1 to 75.4 %" not in old
