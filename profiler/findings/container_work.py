@@ -1,7 +1,7 @@
 """Container operations that take much CPU time and that no other finding explains. Pure.
 
 Samples know them all: links, iterators and copies too, which windows do not measure, and lookups
-that no window met.
+that were not measured.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _WORDS = {
     "ao2_container_dup": (_COPIES, _COPIES_ADVICE),
     "ao2_container_dup_weakproxy_objs": (_COPIES, _COPIES_ADVICE),
 }
-_UNMET = (
+_UNKNOWN = (
     _LOOKS_UP,
-    "No window met these lookups, so their chains are not known. Record again while it happens, "
-    "for longer or with a larger --budget.",
+    "None of these lookups was measured, so their chains are not known. Record again while it "
+    "happens, for longer or with a larger --budget.",
 )
-_MET = (
+_SHORT = (
     _LOOKS_UP,
     "Each of these lookups is short: there are many. See who calls it so often.",
 )
@@ -75,7 +75,7 @@ def _is_much(profile: Profile, use: OperationUse) -> bool:
 
 
 def _finding(profile: Profile, use: OperationUse) -> Finding:
-    does, advice = _WORDS.get(use.name) or (_MET if use.containers else _UNMET)
+    does, advice = _WORDS.get(use.name) or (_SHORT if _is_measured(profile, use) else _UNKNOWN)
     return Finding(
         "container-work",
         0,
@@ -86,8 +86,14 @@ def _finding(profile: Profile, use: OperationUse) -> Finding:
     )
 
 
+def _is_measured(profile: Profile, use: OperationUse) -> bool:
+    """Return whether lookups from there were measured, and not only counted."""
+    sites = (site for container in profile.containers for site in container.call_sites)
+    return any(site.measured for site in sites if place(site) == place(use))
+
+
 def _where(use: OperationUse) -> Iterator[str]:
-    """Yield which containers windows met there."""
+    """Yield in which containers it was, as far as that is known."""
     for first in use.containers[:1]:
         others = len(use.containers) - 1
         yield f"in {first.label}" + (f" and {others:,} more" if others else "")

@@ -169,7 +169,7 @@ class OperationUse:
     line: int | None
     function: str
     cpu: CpuShare
-    containers: tuple[ContainerPart, ...]  # the largest part first; () if no window met it
+    containers: tuple[ContainerPart, ...]  # the largest part first; () if not known
 
     @property
     def is_lookup(self) -> bool:

@@ -30,7 +30,7 @@ def cpu_label(cpu: CpuShare) -> str:
 def containers_label(use: OperationUse) -> str:
     """Return in which containers it was, with their parts if there are several."""
     if not use.containers:
-        why = "no window met it" if use.is_lookup else "windows measure lookups only"
+        why = "none of its lookups was met" if use.is_lookup else "windows measure lookups only"
         return f"container not known: {why}"
     first, *others = use.containers
     if not others:
@@ -41,4 +41,4 @@ def containers_label(use: OperationUse) -> str:
     )
     more = len(use.containers) - len(shown)
     rest = f" and {more} more" if more else ""
-    return f"in {listed}{rest}, shared by the time of measured lookups"
+    return f"in {listed}{rest}, shared by the time of lookups"

@@ -1,8 +1,8 @@
-"""CPU samples in container operations: by call site, and by what windows met there. Pure.
+"""CPU samples in container operations: by call site, and by the lookups that were met there. Pure.
 
-A sample tells the operation and its call site, but not the container. Lookups that windows measured
-at the same call site do. Where they went to several containers, or searched in several ways, the
-samples are divided by the time that those lookups took.
+A sample tells the operation and its call site, but not the container. Lookups that were counted or
+measured at the same call site do. Where they went to several containers, or searched in several
+ways, the samples are divided by the time that those lookups took.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from profiler.model.cpu_share import CpuShare, cpu_share
 from profiler.model.profile import LOOKUPS, ContainerPart, ContainerUse, OperationUse
@@ -119,7 +119,7 @@ def _counts(recording: Recording) -> Counter[_Operation]:
 def _parts(
     recording: Recording, operations: Iterable[_Operation]
 ) -> dict[_Operation, dict[_Lookups, float]]:
-    """Return how the samples of operations are divided among the lookups that windows met there."""
+    """Return how the samples of operations are divided among the lookups that were met there."""
     met: defaultdict[int, list[LookupGroup]] = defaultdict(list)
     for group in recording.lookups:
         met[group.call_site].append(group)
@@ -128,16 +128,18 @@ def _parts(
         # Without a line, operations that one function calls are told apart by their names.
         is_exact = recording.call_sites[call_site].line is not None
         found[name, call_site] = _divided(
-            group for group in met[call_site] if is_exact or group.entry.strip("_") == name
+            [group for group in met[call_site] if is_exact or group.entry.strip("_") == name]
         )
     return found
 
 
-def _divided(groups: Iterable[LookupGroup]) -> dict[_Lookups, float]:
+def _divided(groups: Sequence[LookupGroup]) -> dict[_Lookups, float]:
     """Return the part that each has of the time that these lookups took."""
+    timed = sum(group.duration_ns.count for group in groups)
+    mean_ns = sum(group.duration_ns.total for group in groups) / timed if timed else 1.0
     weights: defaultdict[_Lookups, float] = defaultdict(float)
     for group in groups:
-        weights[_row(group)] += _weight(group)
+        weights[_row(group)] += _weight(group, mean_ns)
     total = math.fsum(weights.values())
     return {row: weight / total for row, weight in weights.items()} if total > 0 else {}
 
@@ -146,8 +148,11 @@ def _row(group: LookupGroup) -> _Lookups:
     return group.container, group.call_site, group.entry, group.flags
 
 
-def _weight(group: LookupGroup) -> float:
-    """Return the time of these lookups in ns; at least one for each that was measured."""
+def _weight(group: LookupGroup, mean_ns: float) -> float:
+    """Return the time of these lookups in ns; at least one for each that was seen.
+
+    Lookups that were only counted take `mean_ns`, as others of their call site.
+    """
     duration = group.duration_ns
-    mean_ns = duration.total / duration.count if duration.count else 0.0
-    return max(group.estimated_total * mean_ns, float(group.measured))
+    own_ns = duration.total / duration.count if duration.count else mean_ns
+    return max(group.estimated_total * own_ns, float(max(group.measured, group.counted)))

@@ -59,11 +59,19 @@ def test_each_operation_has_its_words(name: str, does: str, advice: str) -> None
     assert advice in finding.advice
 
 
-def test_lookups_that_windows_met_are_short_and_many() -> None:
+def test_the_container_is_named_if_it_is_known() -> None:
     profile = profiled()
     (finding,) = found(profile, operation(profile, 700, "ao2_find", *THINGS))
     assert finding.evidence[1] == "in things and 1 more"
-    assert finding.advice.startswith("Each of these lookups is short")
+
+
+def test_lookups_that_were_measured_are_short_and_many() -> None:
+    short = replace(looking_up(Search.KEY, 3), cpu=profiled().cpu_share(700))
+    for measured, words in ((1, "Each of these lookups is short"), (0, "None of these lookups")):
+        use = looked_up(replace(short, measured=measured))
+        profile = replace(profiled(), containers=(use,))
+        (finding,) = found(profile, operation(profile, 700, "ao2_find", *THINGS))
+        assert finding.advice.startswith(words)
 
 
 @pytest.mark.parametrize(

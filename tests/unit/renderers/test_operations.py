@@ -38,11 +38,11 @@ def test_a_share_comes_with_its_error() -> None:
     ],
 )
 def test_its_containers_are_listed(parts: tuple[ContainerPart, ...], label: str) -> None:
-    shared = ", shared by the time of measured lookups" if len(parts) > 1 else ""
+    shared = ", shared by the time of lookups" if len(parts) > 1 else ""
     assert containers_label(replace(USE, containers=parts)) == label + shared
 
 
 def test_why_its_container_is_not_known() -> None:
-    assert containers_label(USE) == "container not known: no window met it"
+    assert containers_label(USE) == "container not known: none of its lookups was met"
     link = replace(USE, name="ao2_link")
     assert containers_label(link) == "container not known: windows measure lookups only"

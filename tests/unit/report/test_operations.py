@@ -111,6 +111,18 @@ def test_lookups_that_take_no_time_are_divided_by_their_number() -> None:
     assert [part.ratio for part in use.containers] == [0.75, 0.25]
 
 
+def test_lookups_that_were_only_counted_take_as_long_as_the_others() -> None:
+    counted = replace(group(1, 0, KEY, 30.0, ()), counted=30)
+    groups = (group(0, 0, KEY, 10.0, (100,)), counted)
+    (use,) = uses(sampled({0: 8}, (operation("ao2_find", 0, 0),), *groups))
+    assert [(part.address, part.ratio) for part in use.containers] == [
+        (0x2000, 0.75),
+        (0x1000, 0.25),
+    ]
+    (alone,) = uses(sampled({0: 8}, (operation("ao2_find", 0, 0),), counted))
+    assert [part.address for part in alone.containers] == [0x2000]
+
+
 def test_an_operation_that_no_window_met_has_no_container() -> None:
     made = sampled({0: 8}, (operation("ao2_link", 1, 0),), group(0, 0, KEY, 10.0, (100,)))
     (use,) = uses(made)
