@@ -56,7 +56,7 @@ def lookup_cost(profile: Profile, sites: Sequence[CallSiteUse]) -> LookupCost:
 def _doubts(profile: Profile, sites: Sequence[CallSiteUse]) -> Iterator[str]:
     """Say so where lookups are so short that their time or number is known roughly."""
     if any(site.estimated_total is None for site in sites):
-        yield "measuring slows these lookups: there are at least so many, their time is rough"
+        yield "there are at least so many; how many is not known, so their time is rough"
     lookups = sum(site.total_or_bound for site in sites)
     resolution_ns = profile.cost.resolution_ns
     if sum(site.estimated_duration_ns for site in sites) < _TIMED_WELL * resolution_ns * lookups:

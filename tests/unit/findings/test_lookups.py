@@ -247,7 +247,7 @@ def test_a_number_that_nobody_can_know_is_said_to_be_a_bound() -> None:
     counts = replace(model.lookups, estimated_total=None, estimated_low=500.0)
     (finding,) = found(replace(model, lookups=counts))
     assert finding.evidence[1].startswith("at least ")
-    assert "there are at least so many, their time is rough" in finding.evidence[2]
+    assert "how many is not known, so their time is rough" in finding.evidence[2]
     assert finding.title == "things: a typical lookup walks 100 entries"
 
 
