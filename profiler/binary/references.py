@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from profiler import disk_cache
-from profiler.binary.code_image import CodeImage
+from profiler.binary.code_image import CodeImage, Function
 from profiler.binary.elf import ET_EXEC, MAX_READ_BYTES, PF_X, Elf
 from profiler.binary.instructions import Flow, Instruction
 from profiler.binary.relocations import slot_of_stub, stub_section
-from profiler.binary.symtab import read_dynsym
+from profiler.binary.symtab import STT_GNU_IFUNC, read_dynsym
 
 # lea disp32(%rip), %r64: REX.W (and R), 8D, ModRM with mod 00 and r/m 101.
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=.{4})", re.DOTALL)
@@ -145,6 +145,26 @@ class CodeReferences:
         while index < len(places) and places[index] < end:
             yield places[index], targets[index]
             index += 1
+
+    def loads(self, function: Function) -> list[int]:
+        """Return the addresses that one function refers to; the rest of the file is not read."""
+        fixed = self._elf.type == ET_EXEC
+        return list(_references([(function.start, function.code)], fixed).by_place[1])
+
+    def resolvers(self) -> Iterator[tuple[int, str]]:
+        """Yield (resolver, name) of the indirect functions that the file exports."""
+        table = read_dynsym(self._elf)
+        for index in table.functions() if table is not None else ():
+            if table is not None and table.type(index) == STT_GNU_IFUNC:
+                yield table.values[index], table.name(index)
+
+    def find(self, code: bytes) -> Iterator[int]:
+        """Yield where the file's code has these bytes."""
+        for address, data in self._code():
+            at = data.find(code)
+            while at >= 0:
+                yield address + at
+                at = data.find(code, at + 1)
 
     def taken(self, address: int) -> bool:
         """Return whether code or data hold the address, other than to call it directly."""

@@ -34,6 +34,7 @@ from profiler.binary.call_arguments import Call, calls
 from profiler.binary.code_image import CodeImage, Function
 from profiler.binary.instructions import Flow, Instruction
 from profiler.binary.references import CodeReferences, string_text
+from profiler.names.c_library import CLibraryNames
 from profiler.names.registered import RegisteredNames
 
 ASTERISK_MARK = "ast_module_register"  # imported by every module, exported by the executable
@@ -71,18 +72,22 @@ class InferredNames:
         self._references = CodeReferences(image)
         self._names: dict[int, str | None] = {}
         self._registered = RegisteredNames(image, self._references)
+        self._c_library = CLibraryNames(image, self._references)
 
     def name(self, address: int) -> str | None:
         """Return "~name" for the function that holds `address`, None when no rule gives it."""
         function = self._image.function(address)
-        if function is None or not self._references.uses(ASTERISK_MARK):
+        if function is None:
             return None
         if function.start not in self._names:
             self._names[function.start] = self._infer(function)
         return self._names[function.start]
 
     def _infer(self, function: Function) -> str | None:
-        name = self._registered.name(function.start) or self._by_caller_names(function)
+        if self._references.uses(ASTERISK_MARK):
+            name = self._registered.name(function.start) or self._by_caller_names(function)
+        else:
+            name = self._c_library.name(function.start)
         return None if name is None else f"~{name}"
 
     def _by_caller_names(self, function: Function) -> str | None:

@@ -4,11 +4,11 @@ They are asked in this order, and a later one only where an earlier one is silen
 user's symbol directory, .symtab, a separate debug file, debuginfod, .gnu_debugdata (tables.py),
 .dynsym. What none of them names may have an inferred name (inferred.py).
 
-Exported names (.dynsym) name only the function whose frame description they start. In a stripped
-file the static functions behind an exported one have no symbol; to show them under the name of
-their neighbour would be wrong, so they stay without name. A symbol of another table names
-[value, value + size); one without size (assembler) reaches to the next symbol, and no further
-than the frame description that it lies in.
+A symbol names [value, value + size): more than one frame description where assembler has several,
+as `clone` does. One without size (assembler) reaches to the next symbol, and no further than the
+frame description that it lies in; if exported (.dynsym), it names only the one that it starts.
+In a stripped file the static functions behind an exported one have no symbol; to show them under
+the name of their neighbour would be wrong, so they stay without name.
 """
 
 from __future__ import annotations
@@ -72,13 +72,6 @@ class SymbolIndex:
 
     def __len__(self) -> int:
         return len(self._starts)
-
-    def starting_at(self, address: int) -> str | None:
-        """Return the name of the function that starts exactly there."""
-        index = bisect_right(self._starts, address) - 1
-        if index < 0 or self._starts[index] != address:
-            return None
-        return self._name(index)
 
     def covering(self, address: int, function_start: int | None) -> tuple[str, int] | None:
         """Return (name, start) of the innermost symbol whose range holds `address`.
@@ -149,10 +142,8 @@ class Symbolizer:
     def _exported(self, address: int, start: int | None) -> Symbol | None:
         if self._exports is None:
             return None
-        if start is not None:
-            name = self._exports.starting_at(start)
-            return None if name is None else Symbol(name, start, "dynsym")
-        found = self._exports.covering(address, address)
+        place = address if start is None else start
+        found = self._exports.covering(place, place)
         return None if found is None else Symbol(found[0], found[1], "dynsym")
 
     def _stub(self, address: int) -> Symbol | None:

@@ -176,3 +176,16 @@ def test_static_program_is_named_by_its_symbols(tmp_path: Path) -> None:
     path = build(tmp_path, "int main(void) { return 0; }", "-static")
     start = symbols_of(path)["main"]
     assert symbolizer(path).lookup(start) == Symbol("main", start, "symtab")
+
+
+def test_exported_size_reaches_over_a_second_frame_description(tmp_path: Path) -> None:
+    part = ".cfi_startproc\n nop\n nop\n.cfi_endproc\n"
+    head = ".text\n.globl clone\n.type clone,@function\nclone:\n"
+    source = f"{head}{part}{part}.size clone,.-clone\n{part}"
+    note = '.section .note.GNU-stack,"",@progbits\n'
+    names = symbolizer(
+        stripped(build(tmp_path, source + note, "-shared", "-nostdlib", suffix=".s"))
+    )
+    start = symbols_of(tmp_path / "program")["clone"]
+    found = [names.lookup(start + offset) for offset in range(6)]
+    assert found == [Symbol("clone", start, "dynsym")] * 4 + [None] * 2
