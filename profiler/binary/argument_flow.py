@@ -87,7 +87,6 @@ class _Flow:
             if instruction.flow in _LEAVES:
                 return
             state.step(instruction)
-            state.count_anew()
             at += 1
 
     def _reach(self, address: int, state: State) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from profiler.binary.instructions import ARGUMENTS, RSP, Flow, Instruction
 
 _STORES = ("mov", "movd", "movq")
+_FRESH_BASE = 1 << 32  # further than the stack pointer moves inside one function
 _LEAVES = (Flow.JUMP, Flow.INDIRECT_JUMP, Flow.RETURN, Flow.TRAP)
 
 
@@ -64,21 +65,24 @@ def _leaves_function(instruction: Instruction, start: int, end: int) -> bool:
 
 
 class State:
-    """Known values of registers and stack slots; slots count from rsp at the function's entry."""
+    """Known values of registers and stack slots.
+
+    Slots count from rsp at the function's entry, or from where rsp was when it became unknown: how
+    far that is from the entry does not matter to what code pushes itself.
+    """
 
     def __init__(self) -> None:
         """Know nothing but where the stack begins."""
         self._registers: dict[int, int] = {}
         self._slots: dict[int, int] = {}
-        self._depth: int | None = 0
+        self._depth = 0
         self._depths: dict[int, int] = {}  # at the targets of jumps seen so far
+        self._fresh_count = 0
 
     def argument(self, position: int, pushed: int) -> int | None:
         """Return an argument, None when unknown; `pushed`: bytes between rsp and the first."""
         if position < len(ARGUMENTS):
             return self._registers.get(ARGUMENTS[position])
-        if self._depth is None:
-            return None
         return self._slots.get(self._depth + pushed + 8 * (position - len(ARGUMENTS)))
 
     def forget_values(self) -> None:
@@ -90,7 +94,7 @@ class State:
         """Return a state of its own with the same values."""
         made = State()
         made._registers, made._depth = self._registers.copy(), self._depth
-        made._slots = self._slots.copy()
+        made._slots, made._fresh_count = self._slots.copy(), self._fresh_count
         return made
 
     def keep_common(self, other: State) -> bool:
@@ -98,19 +102,13 @@ class State:
 
         The stack pointer is the same on both, wherever they began to count.
         """
-        here, there = self._depth or 0, other._depth or 0
-        moved = {slot - there + here: value for slot, value in other._slots.items()}
+        distance = self._depth - other._depth
+        moved = {slot + distance: value for slot, value in other._slots.items()}
         registers = dict(self._registers.items() & other._registers.items())
         slots = dict(self._slots.items() & moved.items())
         is_less = len(registers) < len(self._registers) or len(slots) < len(self._slots)
         self._registers, self._slots = registers, slots
         return is_less
-
-    def count_anew(self) -> None:
-        """Where the stack pointer is no longer known, begin to count slots from where it is."""
-        if self._depth is None:
-            self._slots.clear()
-            self._depth = 0
 
     def arrive(self, address: int) -> None:
         """Take the stack pointer over from a jump to an address."""
@@ -119,10 +117,10 @@ class State:
     def step(self, instruction: Instruction) -> None:
         """Follow one instruction."""
         flow, target = instruction.flow, instruction.target
-        if flow in (Flow.JUMP, Flow.BRANCH) and target is not None and self._depth is not None:
+        if flow in (Flow.JUMP, Flow.BRANCH) and target is not None:
             self._depths.setdefault(target, self._depth)
         if flow in _LEAVES:
-            self._depth = None
+            self._forget_depth()
         elif instruction.mnemonic == "push":
             self._push(instruction)
         elif instruction.mnemonic in _STORES and instruction.first is None:
@@ -130,22 +128,26 @@ class State:
         else:
             self._write(instruction)
 
+    def _forget_depth(self) -> None:
+        self._fresh_count += 1
+        self._depth = self._fresh_count * _FRESH_BASE
+
     def _push(self, instruction: Instruction) -> None:
-        if self._depth is not None and instruction.stack_delta is not None:
+        if instruction.stack_delta is not None:
             self._depth += instruction.stack_delta
             self._put(self._slots, self._depth, self._source(instruction, instruction.first))
 
     def _store(self, instruction: Instruction) -> None:
         offset = _stack_offset(instruction)
-        if self._depth is not None and offset is not None:
+        if offset is not None:
             value = self._source(instruction, instruction.second)
             self._put(self._slots, self._depth + offset, value)
 
     def _write(self, instruction: Instruction) -> None:
         value = self._result(instruction)
         if instruction.stack_delta is None:
-            self._depth = None
-        elif self._depth is not None:
+            self._forget_depth()
+        else:
             self._depth += instruction.stack_delta
         known, changes = self._registers, instruction.changes
         for register in [key for key in known if changes >> key & 1] if known else ():

@@ -79,6 +79,33 @@ def test_stack_is_followed_through_branches_and_returns(tmp_path: Path) -> None:
     assert found(tmp_path, body) == [{6: 7}]
 
 
+def test_code_that_is_reached_only_from_behind_knows_what_it_pushes(tmp_path: Path) -> None:
+    body = """
+    jmp 2f
+1:  push $9
+    push $8
+    push $7
+    call callee
+    add $24, %rsp
+2:  test %edi, %edi
+    jne 1b
+    """
+    assert found(tmp_path, body) == [{6: 7, 7: 8, 8: 9}]
+
+
+def test_code_that_is_reached_only_from_behind_knows_nothing_else(tmp_path: Path) -> None:
+    body = """
+    sub $16, %rsp
+    movq $7, (%rsp)
+    jmp 2f
+1:  call callee
+2:  test %edi, %edi
+    jne 1b
+    add $16, %rsp
+    """
+    assert found(tmp_path, body) == [{}]
+
+
 @pytest.mark.parametrize(
     "spoiler",
     [
