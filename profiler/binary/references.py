@@ -11,7 +11,7 @@ import re
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -115,15 +115,7 @@ class CodeReferences:
     def _those_to(
         self, wanted: Collection[int], pattern: re.Pattern[bytes]
     ) -> Iterator[tuple[int, int]]:
-        """Yield (place, target) of what matches before a 32-bit distance to a wanted target."""
-        read = _DISTANCE.unpack_from
-        for address, data in self._code():
-            base = address + _DISTANCE.size
-            for match in pattern.finditer(data):
-                end = match.end()
-                target = base + end + read(data, end)[0]
-                if target in wanted:
-                    yield address + match.start(), target
+        return _distances(self._code(), wanted, pattern)
 
     def identifier(self, address: int | None) -> str | None:
         """Return the C identifier that is stored at a data address, None if none is."""
@@ -150,6 +142,11 @@ class CodeReferences:
         """Return the addresses that one function refers to; the rest of the file is not read."""
         fixed = self._elf.type == ET_EXEC
         return list(_references([(function.start, function.code)], fixed).by_place[1])
+
+    def calls(self, function: Function, target: int) -> bool:
+        """Return whether one function seems to call or jump to an address of this file."""
+        code = [(function.start, function.code)]
+        return any(True for _ in _distances(code, (target,), _CALL))
 
     def resolvers(self) -> Iterator[tuple[int, str]]:
         """Yield (resolver, name) of the indirect functions that the file exports."""
@@ -221,6 +218,20 @@ class CodeReferences:
                 )
         ranges = self._elf.code_ranges
         return frozenset(w for w in words if any(start <= w < end for start, end in ranges))
+
+
+def _distances(
+    code: Iterable[tuple[int, bytes]], wanted: Collection[int], pattern: re.Pattern[bytes]
+) -> Iterator[tuple[int, int]]:
+    """Yield (place, target) of what matches before a 32-bit distance to a wanted target."""
+    read = _DISTANCE.unpack_from
+    for address, data in code:
+        base = address + _DISTANCE.size
+        for match in pattern.finditer(data):
+            end = match.end()
+            target = base + end + read(data, end)[0]
+            if target in wanted:
+                yield address + match.start(), target
 
 
 def _references(code: list[tuple[int, bytes]], fixed: bool) -> Found:

@@ -7,19 +7,24 @@ Shown with a leading "~". Three rules, each measured on a build with symbols
    address.
 2. Caller names. Asterisk passes file, line and name of the calling function to its logging,
    locking, memory and ao2 functions (caller_signatures.py). The names that a function passes are
-   its own and those of static functions that the compiler inlined into it. That whose calls have
-   the greatest line numbers is taken for the function's own, because C needs a callee declared
-   before its caller, under all of these conditions:
+   its own and those of static functions that the compiler inlined into it. Of those that only
+   this function passes, that whose calls have the greatest line numbers is taken for the
+   function's own, because C needs a callee declared before its caller, under all of these
+   conditions:
    - all calls but those from headers come from one source file;
-   - the name is no exported function's, no other function passes the same string, and it is no
-     generated name (`_dtor_...` of RAII_VAR) nor one of a CLI completion (`complete_...`), which
-     are inlined in most places;
-   - its references enclose those of the other candidates in the code;
-   - it first occurs in the first 80 % of the function, after at most four direct calls that pass
-     no name: a function that says nothing itself shows the name of what was inlined into it, but
-     late;
-   - a function whose address is taken is a callback: its name reads like one (`..._cb`,
-     `handle_...`), or occurs in its first 40 bytes; any other has it in its first half.
+   - the name is no exported function's, and it is no generated name (`_dtor_...` of RAII_VAR) nor
+     one of a CLI completion (`complete_...`), which are inlined in most places;
+   - no other such name occurs before it in the code: a function that says nothing itself shows
+     the names of what was inlined into it, one after the other;
+   - it first occurs in the first 80 % of the function. What a silent function inlines is, more
+     often, late in it; so beyond the first 30 % the name must come with four lines or more, or no
+     direct call that passes no name before it;
+   - a function whose address is taken is a callback. Its name must end like one (`..._cb`, or as
+     the members of the tables that Asterisk registers, like ast_channel_tech, do). Otherwise at
+     most seven direct calls that pass no name come before it, and it begins like one
+     (`handle_...`) or occurs in the function's first 100 bytes or its first tenth.
+   A name that is an exported function's, or that but for underscores in front, is taken without
+   these conditions when that function calls this one: it is a part of it (`.part.0`), or behind it.
 3. Nothing else is named. Unknown stays unknown.
 """
 
@@ -27,6 +32,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from profiler.asterisk.caller_signatures import CALLER_SIGNATURES
@@ -39,14 +45,22 @@ from profiler.names.registered import RegisteredNames
 
 ASTERISK_MARK = "ast_module_register"  # imported by every module, exported by the executable
 LATEST_RATIO = 0.8  # of the function's bytes
-LATEST_UNTAKEN_RATIO = 0.5
-LATEST_TAKEN_BYTES = 40
-MAX_CALLS_BEFORE = 4
+SURE_RATIO, SURE_LINES = 0.3, 4
+LATEST_TAKEN_RATIO, LATEST_TAKEN_BYTES = 0.1, 100
+MAX_CALLS_BEFORE = 7
 _NEVER = re.compile(r"_dtor_|(.*_)?complete_")
+_HANDLER = re.compile(r"(handle|action|manager|cli|acf|load|ari|on)_|(un|re)load")
 _CALLBACK = re.compile(
-    r"(handle|action|manager|cli|acf|load|ari)_|(un|re)load"
-    r"|.*_(cb|callback|exec|handler|thread|task|fn|func|apply|event|hash|cmp|destructor|read|write"
-    r"|helper|hook|answer|call|hangup|indicate|fixup|request)$"
+    r"(.*_)?(cb|callback|exec|execute|handler|thread|task|fn|func|apply|event|hash|cmp|sort|match"
+    r"|destructor|dtor|helper|hook|filter"
+    r"|answer|call|devicestate|presencestate|digit|digit_begin|digit_end|early_bridge|exception"
+    r"|fixup|hangup|html|image|indicate|queryoption|read|request|requester|setoption|stream"
+    r"|streams|text|transfer|write|write_video"
+    r"|destroy|dtmf_begin|dtmf_end|payload_set|prop_set|remote_address_set|stop|update_source"
+    r"|incoming_request|incoming_response|outgoing_request|outgoing_response|rx_request"
+    r"|rx_response|tx_request|tx_response|sdp_stream|session_begin|session_end|stream_stop"
+    r"|emptied|shutdown|start|state_changed|task_pushed"
+    r"|load_func|realtime|require|store|unload|update|join|leave|pull|push)$"
 )
 
 
@@ -60,8 +74,8 @@ class _Evidence:
     places: list[int] = field(default_factory=list)  # where code loads or passes it, ascending
 
     @property
-    def from_header(self) -> bool:
-        return any(file.endswith(".h") for file in self.files)
+    def in_source(self) -> bool:
+        return bool(self.lines) and not any(file.endswith(".h") for file in self.files)
 
 
 class InferredNames:
@@ -97,15 +111,44 @@ class InferredNames:
         code = self._image.decode(function)
         if not code:
             return None
-        found = calls(code, self._references.callee, _positions)
-        evidence = self._collect(code, list(found))
-        own = _last_in_source(evidence)
-        candidates = {name for name in evidence if self._may_own(function, name, evidence[name])}
-        if own is None or own not in candidates:
+        evidence = self._collect(code, list(calls(code, self._references.callee, _positions)))
+        parts = (name for name in sorted(evidence) if self._is_part_of(function, name))
+        whole = next(parts, None)
+        if whole is not None:
+            return whole
+        own = self._last_in_source(function, code, evidence)
+        return own if own and self._early(function, code, own, evidence[own]) else None
+
+    def _last_in_source(
+        self,
+        function: Function,
+        code: tuple[Instruction, ...],
+        evidence: dict[str, _Evidence],
+    ) -> str | None:
+        """Return the function's name if it has one source file, and the name comes first there."""
+        here = {name: entry for name, entry in evidence.items() if entry.in_source}
+        if len({file for entry in here.values() for file in entry.files}) > 1:
             return None
-        if not _encloses(evidence, own, candidates):
-            return None
-        return own if self._early(function, code, own, evidence[own].places[0]) else None
+        parts = (function, *self._parts(function, code))
+        candidates = {name for name, entry in here.items() if self._may_own(parts, name, entry)}
+        own = max(candidates, key=lambda name: (max(here[name].lines), name), default=None)
+        first = min(candidates, key=lambda name: here[name].places[0], default=None)
+        return own if own == first else None
+
+    def _is_part_of(self, function: Function, name: str) -> bool:
+        """Return whether an exported function of that name, but for underscores, calls this one."""
+        for exported in {name, name.lstrip("_")}:
+            start = self._image.exported(exported)
+            caller = None if start is None else self._image.function(start)
+            if caller is not None and self._references.calls(caller, function.start):
+                return caller.start != function.start
+        return False
+
+    def _parts(self, function: Function, code: tuple[Instruction, ...]) -> list[Function]:
+        """Return the parts that the compiler moved away: tail calls are never conditional."""
+        targets = {i.target for i in code if i.flow is Flow.BRANCH and i.target is not None}
+        outside = (t for t in sorted(targets) if not function.start <= t < function.end)
+        return [part for part in map(self._image.function, outside) if part is not None]
 
     def _collect(self, code: tuple[Instruction, ...], found: list[Call]) -> dict[str, _Evidence]:
         """Return what speaks for each name that the calls pass."""
@@ -131,25 +174,28 @@ class InferredNames:
             entry.places.sort()
         return dict(evidence)
 
-    def _may_own(self, function: Function, name: str, evidence: _Evidence) -> bool:
+    def _may_own(self, parts: Sequence[Function], name: str, evidence: _Evidence) -> bool:
         """Return whether the name can be that of the function, and not only of inlined code."""
-        if evidence.from_header or _NEVER.match(name) or self._image.exported(name) is not None:
+        if _NEVER.match(name) or self._image.exported(name) is not None:
             return False
         places = (p for address in evidence.strings for p in self._references.to(address))
-        return all(function.start <= place < function.end for place in places)
+        return all(any(part.start <= place < part.end for part in parts) for place in places)
 
     def _early(
-        self, function: Function, code: tuple[Instruction, ...], name: str, first: int
+        self, function: Function, code: tuple[Instruction, ...], name: str, evidence: _Evidence
     ) -> bool:
         """Return whether the name occurs early enough to be the function's own."""
-        before = first - function.start
-        ratio = before / (function.end - function.start)
-        silent = sum(1 for i in code if i.address < first and self._is_silent_call(i))
-        if ratio >= LATEST_RATIO or silent > MAX_CALLS_BEFORE:
+        first = evidence.places[0]
+        ratio = (first - function.start) / (function.end - function.start)
+        if ratio >= LATEST_RATIO:
             return False
-        if self._references.taken(function.start):
-            return _CALLBACK.match(name) is not None or before <= LATEST_TAKEN_BYTES
-        return ratio <= LATEST_UNTAKEN_RATIO
+        silent = sum(1 for i in code if i.address < first and self._is_silent_call(i))
+        if not self._references.taken(function.start):
+            return ratio <= SURE_RATIO or len(evidence.lines) >= SURE_LINES or not silent
+        if _CALLBACK.match(name):
+            return True
+        at_once = first - function.start <= LATEST_TAKEN_BYTES or ratio <= LATEST_TAKEN_RATIO
+        return silent <= MAX_CALLS_BEFORE and (at_once or _HANDLER.match(name) is not None)
 
     def _is_silent_call(self, instruction: Instruction) -> bool:
         memory = instruction.memory
@@ -164,18 +210,3 @@ class InferredNames:
 def _positions(callee: str) -> tuple[int, ...]:
     signature = CALLER_SIGNATURES.get(callee)
     return () if signature is None else signature.positions
-
-
-def _last_in_source(evidence: dict[str, _Evidence]) -> str | None:
-    """Return the name with the greatest line, None unless all come from one source file."""
-    own = {name: entry for name, entry in evidence.items() if not entry.from_header and entry.lines}
-    files = {file for entry in own.values() for file in entry.files}
-    if len(files) > 1 or not own:
-        return None
-    return max(own, key=lambda name: (max(own[name].lines), name))
-
-
-def _encloses(evidence: dict[str, _Evidence], own: str, candidates: set[str]) -> bool:
-    places = evidence[own].places
-    others = [p for name in candidates - {own} for p in evidence[name].places]
-    return not others or (places[0] <= min(others) and places[-1] >= max(others))

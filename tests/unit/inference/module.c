@@ -140,7 +140,7 @@ void silent_part(int value)
     count -= value;
 }
 
-/* Does much before it shows a callback's name. */
+/* Does much before it shows a name that begins like a callback's. */
 static int busy_callback(void *object, void *argument)
 {
     void (*volatile keep)(int) = silent_part;
@@ -149,7 +149,10 @@ static int busy_callback(void *object, void *argument)
     silent_part(3);
     silent_part(4);
     silent_part(5);
-    ast_log(1, "module.c", 30, "inlined_behind_it_cb", "x");
+    silent_part(6);
+    silent_part(7);
+    silent_part(8);
+    ast_log(1, "module.c", 30, "handle_behind_it", "x");
     for (int i = 0; i < 100; i++) {
         count += object == argument;
         count ^= i;
@@ -159,14 +162,98 @@ static int busy_callback(void *object, void *argument)
     return count;
 }
 
-/* Not taken, and its name comes in its second half. */
+/* Not taken; its name comes in its second half, in one line, and after a silent call. */
 static NEVER_INLINE int plain_and_late(int value)
+{
+    take_room(value);
+    silent_part(value);
+    take_room(-value);
+    log("late");
+    take_room(value);
+    return count;
+}
+
+/* The same without the silent call, and the same in four lines. */
+static NEVER_INLINE int plain_and_straight(int value)
 {
     take_room(value);
     take_room(-value);
     log("late");
     take_room(value);
     return count;
+}
+
+static NEVER_INLINE int plain_and_talkative(int value)
+{
+    take_room(value);
+    silent_part(value);
+    take_room(-value);
+    log("one");
+    log("two");
+    log("three");
+    log("four");
+    take_room(value);
+    return count;
+}
+
+/* Says nothing; two others are inlined into it, one after the other. */
+static int two_steps(void *object, void *argument)
+{
+    ast_log(1, "module.c", 30, "first_step_cb", "x");
+    ast_log(1, "module.c", 40, "second_step_cb", "x");
+    return count += object == argument;
+}
+
+__attribute__((cold, noipa)) void fail(int value);
+void fail(int value)
+{
+    count = value;
+}
+
+/* The compiler moves a part of it away, which passes the name as well. */
+static int split_cb(void *object, void *argument)
+{
+    if (object == argument) {
+        fail(count);
+        log("failed");
+        return -1;
+    }
+    log("mine");
+    return ++count;
+}
+
+/* The end of what is inlined comes behind its own. */
+static int outer_first_cb(void *object, void *argument)
+{
+    ast_log(1, "module.c", 50, "outer_first_cb", "x");
+    ast_log(1, "module.c", 30, "inlined_behind", "x");
+    return count += object == argument;
+}
+
+/* A part of an exported function, as the compiler makes them, and what lies behind one. */
+static NEVER_INLINE int part_of_whole(int value)
+{
+    ast_log(1, "module.c", 30, "whole", "x");
+    return count += value;
+}
+
+static NEVER_INLINE int _behind(int value)
+{
+    ast_log(1, "module.c", 40, "inlined_before_it", "x");
+    ast_log(1, "module.c", 30, "_behind", "x");
+    return count -= value;
+}
+
+int whole(int value);
+int whole(int value)
+{
+    return part_of_whole(value) + part_of_whole(value + 1);
+}
+
+int behind(int value);
+int behind(int value)
+{
+    return _behind(value) + _behind(value + 1);
 }
 
 /* Address taken, no callback by its name, and named late. */
@@ -216,13 +303,16 @@ static int load_module(void)
 
 static int unload_module(void)
 {
-    return plain_helper(count * 2) + plain_and_late(count) + plain_and_late(count + 3);
+    int sum = plain_and_straight(count) + plain_and_straight(count + 3);
+    sum += plain_and_talkative(count) + plain_and_talkative(count + 3);
+    return sum + plain_helper(count * 2) + plain_and_late(count) + plain_and_late(count + 3);
 }
 
 callback table[] = {
     request_cb,        silent_outer,   first_user,      second_user_cb, outer_handler,
     wraps_exported_cb, header_user_cb, header_first_cb, two_files_cb,   early_in_source_cb,
-    show_peers,        late_callback,  busy_callback,   surprising,
+    show_peers,        late_callback,  busy_callback,   surprising,     two_steps,
+    outer_first_cb,    split_cb,
 };
 
 static struct ast_module_info info = {

@@ -48,10 +48,25 @@ def names(
 
 @pytest.mark.parametrize(
     "name",
-    ["request_cb", "second_user_cb", "outer_handler", "plain_helper", "header_first_cb"],
+    [
+        "request_cb",
+        "second_user_cb",
+        "outer_handler",
+        "plain_helper",
+        "header_first_cb",
+        "outer_first_cb",
+        "split_cb",
+        "plain_and_straight",
+        "plain_and_talkative",
+        "_behind",
+    ],
 )
 def test_function_that_passes_its_own_name_has_it(names: dict[str, str | None], name: str) -> None:
     assert names[name] == f"~{name}"
+
+
+def test_part_of_an_exported_function_has_its_name(names: dict[str, str | None]) -> None:
+    assert names["part_of_whole"] == "~whole"
 
 
 def test_thread_start_has_the_name_that_was_registered(names: dict[str, str | None]) -> None:
@@ -80,8 +95,9 @@ def test_callbacks_of_a_container_are_named_by_their_role(names: dict[str, str |
         "early_in_source_cb",  # holds code that comes later in the source
         "show_peers",  # shows the name of a completion
         "late_callback",  # shows a callback's name, but at its end
-        "busy_callback",  # calls much else before it shows a callback's name
-        "plain_and_late",  # is called directly, but shows its name in its second half
+        "busy_callback",  # calls much else before it shows a name that begins like a callback's
+        "plain_and_late",  # is called directly, but shows its name late, once, and after a call
+        "two_steps",  # shows two names, of which the last in the source is not the first in code
         "surprising",  # is called through a pointer, but named late and unlike a callback
         "register_module",  # shows nothing
     ],
