@@ -1,10 +1,8 @@
 """Names for static functions of a stripped Asterisk, where the binary itself gives them.
 
-Shown with a leading "~". Three rules, each measured on a build with symbols
-(docs/measurements.md has the figures):
+Shown with a leading "~". Three rules, measured on builds with symbols (docs/names.md):
 
-1. Registered functions (registered.py): the binary holds the function's name or role beside its
-   address.
+1. Registered functions (registered.py): the binary holds the function's name beside its address.
 2. Caller names. Asterisk passes file, line and name of the calling function to its logging,
    locking, memory and ao2 functions (caller_signatures.py). The names that a function passes are
    its own and those of static functions that the compiler inlined into it. Of those that only
@@ -21,11 +19,13 @@ Shown with a leading "~". Three rules, each measured on a build with symbols
      direct call that passes no name before it;
    - a function whose address is taken is a callback. Its name must end like one (`..._cb`, or as
      the members of the tables that Asterisk registers, like ast_channel_tech, do). Otherwise at
-     most seven direct calls that pass no name come before it, and it begins like one
+     most three direct calls that pass no name come before it, and it begins like one
      (`handle_...`) or occurs in the function's first 100 bytes or its first tenth.
    A name that is an exported function's, or that but for underscores in front, is taken without
    these conditions when that function calls this one: it is a part of it (`.part.0`), or behind it.
-3. Nothing else is named. Unknown stays unknown.
+3. Roles (roles.py) for functions that are handed over, where no rule gives a name.
+
+Functions of the C library have names by their shape (c_library.py). Nothing else is named.
 """
 
 from __future__ import annotations
@@ -42,16 +42,17 @@ from profiler.binary.instructions import Flow, Instruction
 from profiler.binary.references import CodeReferences, string_text
 from profiler.names.c_library import CLibraryNames
 from profiler.names.registered import RegisteredNames
+from profiler.names.roles import Roles
 
 ASTERISK_MARK = "ast_module_register"  # imported by every module, exported by the executable
 LATEST_RATIO = 0.8  # of the function's bytes
 SURE_RATIO, SURE_LINES = 0.3, 4
 LATEST_TAKEN_RATIO, LATEST_TAKEN_BYTES = 0.1, 100
-MAX_CALLS_BEFORE = 7
+MAX_CALLS_BEFORE = 3
 _NEVER = re.compile(r"_dtor_|(.*_)?complete_")
 _HANDLER = re.compile(r"(handle|action|manager|cli|acf|load|ari|on)_|(un|re)load")
 _CALLBACK = re.compile(
-    r"(.*_)?(cb|callback|exec|execute|handler|thread|task|fn|func|apply|event|hash|cmp|sort|match"
+    r"(.*_)?(cb|callback|exec|execute|handler|thread|tasks?|fn|func|apply|event|hash|cmp|sort|match"
     r"|destructor|dtor|helper|hook|filter"
     r"|answer|call|devicestate|presencestate|digit|digit_begin|digit_end|early_bridge|exception"
     r"|fixup|hangup|html|image|indicate|queryoption|read|request|requester|setoption|stream"
@@ -86,6 +87,7 @@ class InferredNames:
         self._references = CodeReferences(image)
         self._names: dict[int, str | None] = {}
         self._registered = RegisteredNames(image, self._references)
+        self._roles = Roles(image, self._references)
         self._c_library = CLibraryNames(image, self._references)
 
     def name(self, address: int) -> str | None:
@@ -98,10 +100,12 @@ class InferredNames:
         return self._names[function.start]
 
     def _infer(self, function: Function) -> str | None:
+        start = function.start
         if self._references.uses(ASTERISK_MARK):
-            name = self._registered.name(function.start) or self._by_caller_names(function)
+            name = self._registered.name(start) or self._by_caller_names(function)
         else:
-            name = self._c_library.name(function.start)
+            name = self._c_library.name(start)
+        name = name or self._roles.role(start)
         return None if name is None else f"~{name}"
 
     def _by_caller_names(self, function: Function) -> str | None:
