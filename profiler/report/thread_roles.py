@@ -7,10 +7,11 @@ from collections import Counter
 from profiler.model.recording import Frame, Recording, Stack
 from profiler.report.frame_names import file_name, frame_name
 
-# Where every thread begins: the C library, and Asterisk's wrapper (main/utils.c, dummy_start).
+# Where every thread begins: the C library, Asterisk's wrapper (main/utils.c, dummy_start) and those
+# of other libraries, known by their role (thread_main of pjlib's os_core_unix.c).
 _COMMON_STARTS = frozenset(
     ("_start", "__libc_start_main", "__libc_start_call_main", "clone", "__clone", "clone3")
-    + ("__clone3", "start_thread", "dummy_start", "generic_start_main")
+    + ("__clone3", "start_thread", "dummy_start", "generic_start_main", "start_routine")
 )
 _C_LIBRARIES = ("libc.so", "libc-2", "libpthread", "ld-linux", "ld-musl", "ld-2")
 

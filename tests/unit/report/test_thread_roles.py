@@ -41,6 +41,12 @@ def test_the_first_function_behind_the_common_starts() -> None:
     assert thread_roles(found) == {7: "do_monitor (chan_sip.so)"}
 
 
+def test_the_wrapper_of_another_library_is_no_role() -> None:
+    wrapper = frame(1, "~start_routine@pthread_create")
+    found = recorded(((*START[:2], wrapper, frame(1, "~proc@SIP")), None), tids=(7,))
+    assert thread_roles(found) == {7: "~proc@SIP (chan_sip.so)"}
+
+
 def test_functions_of_the_executable_stand_alone() -> None:
     found = recorded(((*START, frame(0, "~worker_start")), None), tids=(7,))
     assert thread_roles(found) == {7: "~worker_start"}
