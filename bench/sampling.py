@@ -52,7 +52,7 @@ def _ours(storm: Storm, session: Session) -> Tool:
     after = sampler.accounting()
     fired, kept = after.fired - accounting.fired, after.kept - accounting.kept
     written = (sampler.samples.seen - seen) * _SAMPLE_BYTES
-    written += sum(8 * len(stack.frames) for stack in sampler.stacks().values())
+    written += sum(8 * len(stack.frames) for stack in sampler.stacks.values())
     return Tool(reading, cpu, written, kept / max(fired, 1))
 
 

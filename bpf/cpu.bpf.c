@@ -27,15 +27,11 @@
 /* THREAD_SIZE of x86-64 (arch/x86/include/asm/page_64_types.h), without KASAN. */
 #define KERNEL_STACK_BYTES 16384
 #define CPU_PUSH_SITES     1024
-#ifndef CPU_RING_PAGES
-#define CPU_RING_PAGES 256
-#endif
 
 BPF_PERCPU_ARRAY(cpu_states, struct unwind_state, 1);
 BPF_PERCPU_ARRAY(cpu_counters, u64, CPU_COUNTERS);
 BPF_PERCPU_ARRAY(cpu_times, struct cpu_time, 1);
 BPF_PROG_ARRAY(cpu_programs, 1);
-BPF_RINGBUF_OUTPUT(cpu_samples, CPU_RING_PAGES);
 /* Probed pushes of a register: address of the instruction, what it pushes (cpu_wire.h). */
 BPF_TABLE("hash", u64, u32, cpu_push_sites, CPU_PUSH_SITES);
 
@@ -52,33 +48,33 @@ static __always_inline struct cpu_time *cpu_time(void)
     return cpu_times.lookup(&zero);
 }
 
-static __always_inline void cpu_store(struct unwind_state *state, u64 now)
+/* Adds the kernel's frames behind the user's, which are all there. */
+static __always_inline void cpu_add_kernel_frames(struct bpf_perf_event_data *ctx,
+                                                  struct unwind_stack *stack)
 {
-    u64 key;
-    u32 stored = unwind_store(state, &key);
-    if (stored != UNWIND_STORED) {
-        cpu_count(stored == UNWIND_COLLIDED ? CPU_COLLIDED : CPU_LOST);
+#if CPU_KERNEL_FRAMES
+    u32 at = stack->count;
+    if ((ctx->regs.cs & 3) == 3 || at > UNWIND_MAX_FRAMES)
         return;
-    }
-    struct cpu_sample *sample = cpu_samples.ringbuf_reserve(sizeof(struct cpu_sample));
-    if (!sample) {
-        cpu_count(CPU_LOST);
-        return;
-    }
-    sample->time_ns = now;
-    sample->stack = key;
-    sample->tid = (u32)bpf_get_current_pid_tgid();
-    sample->cause = state->stack.cause;
-    cpu_samples.ringbuf_submit(sample, 0);
-    cpu_count(state->stack.cause == UNWIND_WHOLE ? CPU_KEPT : CPU_TRUNCATED);
+    int bytes = bpf_get_stack(ctx, &stack->frames[at], 8 * UNWIND_MAX_KERNEL_FRAMES, 0);
+    stack->kernel_count = bytes > 0 ? (u32)bytes / 8 : 0;
+#endif
 }
 
-static __always_inline int cpu_finish(struct unwind_state *state)
+static __always_inline int cpu_finish(struct bpf_perf_event_data *ctx, struct unwind_state *state)
 {
+    struct unwind_stack *stack = &state->stack;
     struct cpu_time *time = cpu_time();
     if (!time)
         return 0;
-    cpu_store(state, time->started_ns);
+    cpu_add_kernel_frames(ctx, stack);
+    stack->time_ns = time->started_ns;
+    stack->tid = (u32)bpf_get_current_pid_tgid();
+    unwind_name(state);
+    if (unwind_send(stack))
+        cpu_count(CPU_LOST);
+    else
+        cpu_count(stack->cause == UNWIND_WHOLE ? CPU_KEPT : CPU_TRUNCATED);
     time->taken_ns += bpf_ktime_get_ns() - time->started_ns;
     return 0;
 }
@@ -167,7 +163,7 @@ int cpu_continue(struct bpf_perf_event_data *ctx)
         cpu_programs.call(ctx, 0);
         unwind_give_up(state);
     }
-    return cpu_finish(state);
+    return cpu_finish(ctx, state);
 }
 
 /* Says where to unwind from; all else is cpu_continue's, so that it is compiled and verified once. */
@@ -180,15 +176,10 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
         return 0; /* somebody else's time: no sample */
     cpu_count(CPU_FIRED);
     time->started_ns = bpf_ktime_get_ns();
-    if ((ctx->regs.cs & 3) == 3) { /* user mode: privilege level 3 */
+    if ((ctx->regs.cs & 3) == 3) /* user mode: privilege level 3 */
         unwind_begin_registers(state, &ctx->regs);
-    } else {
+    else
         state->stack.cause = cpu_begin_in_kernel(state);
-#if CPU_KERNEL_FRAMES
-        int bytes = bpf_get_stack(ctx, state->stack.kernel, sizeof(state->stack.kernel), 0);
-        state->stack.kernel_count = bytes > 0 ? (u32)bytes / 8 : 0;
-#endif
-    }
     cpu_programs.call(ctx, 0);
     cpu_count(CPU_LOST);
     return 0;

@@ -138,10 +138,13 @@ int lookup_unwind(struct pt_regs *ctx)
         unwind_give_up(&t->unwind);
     }
     struct lookup_stack zero = {};
-    struct lookup_stack *sum = NULL;
-    if (unwind_store(&t->unwind, &t->stack_key.stack) == UNWIND_STORED)
-        sum = lookup_stacks.lookup_or_try_init(&t->stack_key, &zero);
-    if (!sum) {
+    struct unwind_stack *stack = &t->unwind.stack;
+    stack->time_ns = 0;
+    unwind_name(&t->unwind);
+    t->stack_key.stack = stack->key;
+    t->stack_key.check = stack->check;
+    struct lookup_stack *sum = lookup_stacks.lookup_or_try_init(&t->stack_key, &zero);
+    if (!sum || unwind_send(stack)) {
         count_lookup(LOOKUPS_STACKLESS);
         return NO_RETURN_PROBE;
     }

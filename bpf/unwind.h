@@ -2,8 +2,8 @@
  * Unwinds the user stack of the current thread by the tables that profiler/unwind/table.py makes.
  *
  * A program fills a struct unwind_state that lives in a map value (unwind_begin), calls
- * unwind_some and, as long as that answers UNWIND_MORE, tail-calls itself; then unwind_store.h puts
- * the stack under its key. The state must not be shared: uprobe programs can be preempted and need
+ * unwind_some and, as long as that answers UNWIND_MORE, tail-calls itself; then unwind_store.h names
+ * the stack and hands it over. The state must not be shared: uprobe programs can be preempted and need
  * one per thread, perf_event programs can use one per CPU.
  */
 #include <uapi/linux/ptrace.h>

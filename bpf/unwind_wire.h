@@ -87,12 +87,15 @@ struct unwind_active {
     u32 count;
 };
 
-/* A stack, leaf first. User frames from 0, kernel frames (leaf first too) in `kernel`. */
+/* A record of the ring: a sample with its stack, or a lookup's stack. Each stack's addresses come with
+ * its first record, and again when that was forgotten; other records end before `frames`. */
 struct unwind_stack {
-    u64 check; /* second hash over the same addresses, to find collisions of the key */
-    u32 cause; /* enum unwind_cause */
-    u16 count;
-    u16 kernel_count;
-    u64 frames[UNWIND_MAX_FRAMES];
-    u64 kernel[UNWIND_MAX_KERNEL_FRAMES];
+    u64 key, check; /* two hashes over all that makes stacks differ: together they name it */
+    u64 time_ns;    /* of the sample, CLOCK_MONOTONIC; 0: a lookup's stack */
+    u32 tid;        /* of the sample, in the initial pid namespace */
+    u16 count;      /* user frames */
+    u8 kernel_count;
+    u8 cause; /* enum unwind_cause */
+    /* User frames, leaf first, and right behind them the kernel's, leaf first too. */
+    u64 frames[UNWIND_MAX_FRAMES + UNWIND_MAX_KERNEL_FRAMES];
 };

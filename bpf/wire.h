@@ -189,7 +189,7 @@ struct histogram_key {
 
 /* Call stacks of lookups. */
 struct lookup_stack_key {
-    u64 stack; /* key in the map of stacks */
+    u64 stack, check; /* the stack's name, see struct unwind_stack */
     u64 container;
     u64 comparator;
     u64 file;

@@ -14,7 +14,7 @@ from profiler.process import thread_exits
 from profiler.unwind.kernel_tables import TableLibrary
 
 ROOM = {"threads": 4096, "groups": 16384, "entry_counts": 16384, "lookup_stacks": 16384}
-ROOM["histograms"] = 262_144
+ROOM |= {"histograms": 262_144, "unwind_stacks": 1 << 20}
 
 
 def sampling_module(pid: int, room: Mapping[str, int] = ROOM, **macros: int) -> BpfModule:

@@ -15,7 +15,7 @@ class BoundedSamples:
     """
 
     def __init__(self, most: int = SAMPLES_MAX) -> None:
-        self.kept: list[tuple[int, int, int]] = []  # (time_ns, stack key, tid)
+        self.kept: list[tuple[int, int, int]] = []  # (time_ns, stack's name, tid)
         self.seen = 0
         self.one_in = 1
         self._most = most

@@ -15,13 +15,25 @@ from profiler.errors import KernelError
 from profiler.linux import bpf, perf_events
 from profiler.linux.cpus import online_cpus
 from profiler.linux.module import BpfModule, Program
-from profiler.measure.bounded_samples import BoundedSamples
-from profiler.model.observed import UnwindStack
+from profiler.measure.bounded_samples import SAMPLES_MAX, BoundedSamples
 from profiler.model.recording import Accounting
-from profiler.unwind.kernel_tables import decode_stack
-from profiler.wire.unwind import CPU_COUNTERS, CPU_TIME, SAMPLE
+from profiler.unwind.stacks import UnwoundStacks, stack_name
+from profiler.wire.unwind import CPU_COUNTERS, CPU_TIME, STACK_HEAD
 
 _ZERO = struct.pack("<I", 0)
+# Of each sample, so long that nobody may come to fetch any while lookups are prepared: 4 s of
+# stacks that are all new and have 120 frames each.
+_RING_BYTES_PER_HZ = 4096
+_RING_BYTES = (1 << 20, 1 << 26)
+# More than there are samples, so that forgetting those without any takes little time in all.
+_STACKS_MAX = SAMPLES_MAX + SAMPLES_MAX // 4
+
+
+def ring_bytes(frequency_hz: float, cpus: int) -> int:
+    """Return the size of the ring that holds samples until they are fetched, a power of two."""
+    least, most = _RING_BYTES
+    wanted = round(frequency_hz * cpus * _RING_BYTES_PER_HZ)
+    return min(max(1 << (wanted - 1).bit_length(), least), most)
 
 
 def _refused(cpu: int, error: OSError) -> KernelError:
@@ -36,9 +48,15 @@ class CpuSampler:
         self._period_ns = round(1e9 / frequency_hz)
         self._program = self._load("cpu_sample")
         module.set_tail_call("cpu_programs", 0, self._load("cpu_continue"))
-        self._ring = module.ring_buffer("cpu_samples")
+        self._ring = module.ring_buffer("unwind_stacks")
+        sent = module.map("unwind_sent")
+        self._sent = sent.memory(sent.max_entries * sent.value_size)
         self._events: dict[int, int] = {}  # by CPU
+        self._of_lookups: set[int] = set()  # names of stacks
+        self._nameless = 0  # samples whose stack is not known
         self.samples = BoundedSamples()
+        self._most_stacks = _STACKS_MAX
+        self.stacks = UnwoundStacks()  # of samples and of lookups
         self.warning: str | None = None  # that a CPU is not sampled
 
     def _load(self, function: str) -> Program:
@@ -84,10 +102,30 @@ class CpuSampler:
         self._events[cpu] = event
 
     def drain(self) -> None:
-        """Fetch the samples that have come since."""
+        """Fetch the samples and stacks that have come since."""
+        self._fetch()
+        if len(self.stacks) > self._most_stacks:
+            self._forget_stacks()
+
+    def _fetch(self) -> None:
         for record in self._ring.drain():
-            time_ns, stack, tid, _ = SAMPLE.unpack(record[: SAMPLE.size])
-            self.samples.add(time_ns, stack, tid)
+            name = stack_name(record)
+            if name not in self.stacks:
+                self.stacks.add(name, record)
+            _, _, time_ns, tid, *_ = STACK_HEAD.unpack_from(record)
+            if not time_ns:
+                self._of_lookups.add(name)
+            elif name in self.stacks:
+                self.samples.add(time_ns, name, tid)
+            else:
+                self._nameless += 1
+
+    def _forget_stacks(self) -> None:
+        """Forget stacks of samples that are no longer kept, the programs first."""
+        self._sent[:] = bytes(len(self._sent))
+        self._fetch()  # what came before that, without its addresses
+        sampled = {stack for _, stack, _ in self.samples.kept}
+        self.stacks.keep_only(sampled | self._of_lookups)
 
     def detach(self) -> None:
         """Stop sampling; what has come can still be fetched."""
@@ -98,19 +136,14 @@ class CpuSampler:
         """Return where every sample of the target went; those of other processes are none."""
         counts = {name: self._count(name) for name in CPU_COUNTERS}
         left_out = self.samples.seen - len(self.samples.kept)
-        return Accounting(**{**counts, "kept": counts["kept"] - left_out, "filtered": left_out})
+        counts["kept"] -= left_out + self._nameless
+        counts["lost"] += self._nameless
+        return Accounting(**counts, filtered=left_out)
 
     def _count(self, name: str) -> int:
         index = struct.pack("<I", CPU_COUNTERS.index(name))
         values = self._module.map("cpu_counters").values_of_cpus(index)
         return sum(int.from_bytes(value, "little") for value in values)
-
-    def stacks(self) -> dict[int, UnwindStack]:
-        """Return every stack that was stored, of samples and of lookups, by key."""
-        return {
-            int.from_bytes(key, "little"): decode_stack(value)
-            for key, value in self._module.map("unwind_stacks").items()
-        }
 
     def cost_ns(self, interrupt_ns: int) -> int:
         """Return what samples took from the target: the program, and the interrupts before it."""

@@ -175,7 +175,7 @@ class Observed:
     window: rec.Window
     stopped_by: str
     exited: bool
-    samples: tuple[tuple[int, int, int], ...]  # (time_ns, stack key, tid)
+    samples: tuple[tuple[int, int, int], ...]  # (time_ns, stack's name, tid)
     sampled_one_in: int  # of the samples that came, at random, since there were too many to keep
     sample_accounting: rec.Accounting
     stacks: Mapping[int, UnwindStack]

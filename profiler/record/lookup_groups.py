@@ -127,7 +127,7 @@ class LookupGroups:
             is_find = ENTRY_FUNCTIONS[key.entry] in ("__ao2_find", "__ao2_weakproxy_find")
             compared = key.comparator if is_find else None
             before = tuple(address for address in (compared, entry) if address)
-            stack = self._frames.stack(key.stack, before, is_leaf=False)
+            stack = self._frames.stack(key.stack_name, before, is_leaf=False)
             container = self._container_index.get(self._keys.of(key))
             if stack is not None and container is not None:
                 yield rec.LookupStack(

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from profiler.errors import KernelError
 from profiler.linux.bcc import Compilation, compile_programs
 from profiler.linux.bpf import enable_program_statistics
+from profiler.linux.cpus import online_cpus
 from profiler.linux.module import BpfModule
-from profiler.measure.sampler import CpuSampler
+from profiler.measure.sampler import CpuSampler, ring_bytes
 from profiler.measure.sampling_programs import SOURCES, sampling_macros
 from profiler.model.observed import WithoutTable
 from profiler.probes.attach import VARIANTS, Variant
@@ -68,7 +69,11 @@ def prepare_sampling(
     """Load what samples; the stack unloads it. Raises ProfilerError or OSError."""
     library = TableLibrary()
     library.prepare(target.code.current)  # while the compiler runs
-    sizes = {**library.map_sizes(), **_lookup_map_sizes(target.pid)}
+    sizes = {
+        **library.map_sizes(),
+        **_lookup_map_sizes(target.pid),
+        "unwind_stacks": ring_bytes(options.frequency_hz, len(online_cpus())),
+    }
     numbers = {"TARGET_TGID": target.pid}
     module = stack.enter_context(BpfModule(compilation.result(), numbers, sizes))
     try:

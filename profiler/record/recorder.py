@@ -369,7 +369,7 @@ def _collect(run: Run) -> Observed:
         samples=tuple(run.sampler.samples.kept),
         sampled_one_in=run.sampler.samples.one_in,
         sample_accounting=run.sampler.accounting(),
-        stacks=run.sampler.stacks(),
+        stacks=run.sampler.stacks,
         account=account.result(),
         sockets=sockets,
         lookups=lookups,

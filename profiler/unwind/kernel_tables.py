@@ -13,7 +13,7 @@ from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.elf import ElfError
 from profiler.binary.functions import call_frames
 from profiler.linux.module import BpfModule
-from profiler.model.observed import UnwindStack, WithoutTable
+from profiler.model.observed import WithoutTable
 from profiler.process.mappings import TRAMPOLINES, CodeFile, LoadedCode
 from profiler.unwind.cached_table import cached_table
 from profiler.unwind.table import EMPTY_TABLE, UnwindTable
@@ -23,8 +23,6 @@ from profiler.wire.unwind import (
     MAPPING,
     MAX_MAPPINGS,
     ROW,
-    STACK_BYTES,
-    STACK_HEAD,
     WIDE_RULE,
 )
 
@@ -188,15 +186,3 @@ class UnwindTables:
         self._mappings.put(self._half * MAX_MAPPINGS, entries)
         self._active.put(0, ACTIVE.pack(self._half, count))
         self._switched_at = time.monotonic()
-
-
-def decode_stack(value: bytes) -> UnwindStack:
-    """Return the stack in a value of the map unwind_stacks."""
-    if len(value) != STACK_BYTES:
-        raise ValueError(f"a stack of {len(value)} bytes")
-    _, cause, count, kernel_count = STACK_HEAD.unpack_from(value)
-    addresses = memoryview(value)[STACK_HEAD.size :].cast("Q").tolist()
-    kernel_at = (STACK_BYTES - STACK_HEAD.size) // 16
-    return UnwindStack(
-        cause, tuple(addresses[:count]), tuple(addresses[kernel_at : kernel_at + kernel_count])
-    )

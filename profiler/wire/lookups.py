@@ -301,14 +301,20 @@ class HistogramKey(Record):
 class LookupStackKey(Record):
     """Which lookups a call stack made."""
 
-    FORMAT = struct.Struct("<4Q2I")
+    FORMAT = struct.Struct("<5Q2I")
 
     stack: int
+    check: int
     container: int
     comparator: int
     file: int
     entry: int
     buckets: int
+
+    @property
+    def stack_name(self) -> int:
+        """What names the stack among all."""
+        return self.check << 64 | self.stack
 
 
 @dataclass(frozen=True, slots=True)

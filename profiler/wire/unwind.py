@@ -30,7 +30,7 @@ CAUSES = (
 WHOLE = 1
 
 # enum cpu_counter
-CPU_COUNTERS = ("fired", "kept", "lost", "collided", "truncated")
+CPU_COUNTERS = ("fired", "kept", "lost", "truncated")
 
 # enum unwind_kind
 KIND_NONE, KIND_RSP, KIND_RBP, KIND_PLT, KIND_END, KIND_SIGNAL, KIND_WIDE, KIND_BAD = range(8)
@@ -46,9 +46,10 @@ WIDE_RULE = struct.Struct("<BBBbiii")  # struct unwind_rule
 BLOCK = struct.Struct("<II")  # struct unwind_block
 MAPPING = struct.Struct("<QQQIIIIII")  # struct unwind_mapping
 ACTIVE = struct.Struct("<II")  # struct unwind_active
-STACK_HEAD = struct.Struct("<QIHH")  # struct unwind_stack up to its frames
+# struct unwind_stack up to its frames: key, check, time_ns, tid, count, kernel_count, cause
+STACK_HEAD = struct.Struct("<QQQIHBB")
+STACK_NAME_BYTES = 16  # key and check
 STACK_BYTES = STACK_HEAD.size + 8 * (MAX_FRAMES + MAX_KERNEL_FRAMES)
-SAMPLE = struct.Struct("<QQII")  # struct cpu_sample: time_ns, stack's key, tid, cause
 CPU_TIME = struct.Struct("<QQ")  # struct cpu_time: started_ns, taken_ns
 
 PUSH_IS_FIRST = 0x10000

@@ -71,13 +71,13 @@ def check_against_executed_calls(
     previous: capstone.CsInsn | None = None
     checked = 0
     for hit in hits:
-        address = hit.address - bias
+        address = hit.what - bias
         if previous is not None and previous.group(capstone.CS_GRP_CALL):
             if address != previous.address + previous.size:
                 calls.append(previous.address + previous.size + bias)
         elif previous is not None and previous.group(capstone.CS_GRP_RET):
-            assert calls.pop() == hit.address
-        expected = (hit.address, *reversed(calls), *base)
+            assert calls.pop() == hit.what
+        expected = (hit.what, *reversed(calls), *base)
         where = f"{code.instructions[address]} {CAUSES[hit.stack.cause]}"
         assert hit.stack.frames == expected, where
         assert hit.stack.cause == WHOLE
@@ -89,7 +89,7 @@ def check_against_executed_calls(
 def from_leaf(hits: list[Hit], code: Code, bias: int) -> list[Hit]:
     """Begin where the leaf is executing, with none of the functions below it entered."""
     low, high = code.entries["leaf"], code.ends["leaf"]
-    inside = [low <= hit.address - bias < high for hit in hits]
+    inside = [low <= hit.what - bias < high for hit in hits]
     return hits[inside.index(True) :]
 
 
@@ -127,7 +127,7 @@ def test_samples_in_the_trap_of_a_probed_push_are_right(tmp_path: Path) -> None:
         bias = bias_of(target)
         known: dict[int, set[tuple[int, ...]]] = {}
         for hit in probe(target, code.probed(), hits=50_000):
-            known.setdefault(hit.address, set()).add(hit.stack.frames[1:])
+            known.setdefault(hit.what, set()).add(hit.stack.frames[1:])
         with unwinding(target.pid, "cpu.bpf.c", AT_PROBE) as one:
             program = one.module.load("probe_hit", KPROBE, plain_links().attach_type)
             attached = link_at(program, path, file_offsets(path, pushes), target.pid)

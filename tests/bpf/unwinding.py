@@ -21,8 +21,9 @@ from profiler.linux.module import BpfModule, Program
 from profiler.measure.sampling_programs import sampling_macros
 from profiler.model.observed import UnwindStack
 from profiler.process.mappings import TargetCode
-from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
-from profiler.wire.unwind import CPU_COUNTERS, SAMPLE
+from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
+from profiler.unwind.stacks import UnwoundStacks, stack_name
+from profiler.wire.unwind import CPU_COUNTERS, STACK_HEAD
 from tests.programs import ROOM
 from tests.ways import plain_links
 
@@ -129,11 +130,24 @@ class Sampled:
         return Counter(stack.cause for stack in self.stacks)
 
 
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A probe that was met."""
+
+    what: int  # its address, or the thread
+    stack: UnwindStack
+
+
 class Unwinding:
     """Programs and tables for one target."""
 
     def __init__(
-        self, pid: int, *sources: str, sampled_pid: int | None = None, **definitions: int
+        self,
+        pid: int,
+        *sources: str,
+        sampled_pid: int | None = None,
+        ring_bytes: int = ROOM["unwind_stacks"],
+        **definitions: int,
     ) -> None:
         self.code = TargetCode(pid)
         self.code.refresh()
@@ -141,10 +155,12 @@ class Unwinding:
         self.library.prepare(self.code.current)
         macros = {**sampling_macros(), **definitions}
         compiled = compile_programs(sources or ("cpu.bpf.c",), macros)
-        sizes = {**ROOM, **self.library.map_sizes()}
+        sizes = {**ROOM, "unwind_stacks": ring_bytes, **self.library.map_sizes()}
         self.module = BpfModule(compiled, {"TARGET_TGID": sampled_pid or pid}, sizes)
         self.tables = UnwindTables(self.module, self.library)
         self.tables.update(self.code.current)
+        self.ring = self.module.ring_buffer("unwind_stacks")
+        self.stacks = UnwoundStacks()
 
     def refresh(self) -> bool:
         changed = self.code.refresh()
@@ -156,9 +172,21 @@ class Unwinding:
         self.module.set_tail_call(programs, 0, self.module.load(following, *kind))
         return program
 
-    def stacks(self) -> dict[int, UnwindStack]:
-        items = self.module.map("unwind_stacks").items()
-        return {int.from_bytes(key, "little"): decode_stack(value) for key, value in items}
+    def fetch(self) -> list[int]:
+        """Take in the stacks that have come since, and return the name of each sample's."""
+        names = []
+        for record in self.ring.drain():
+            name = stack_name(record)
+            if name not in self.stacks:
+                self.stacks.add(name, record)
+            if STACK_HEAD.unpack_from(record)[2]:
+                names.append(name)
+        return names
+
+    def hit(self, record: bytes) -> Hit:
+        """Return what a record of the ring probe_hits reports."""
+        (what,) = struct.unpack_from("<Q", record)
+        return Hit(what, self.stacks[stack_name(record[8:])])
 
     def counters(self, name: str, count: int) -> tuple[int, ...]:
         array = self.module.map(name)
@@ -173,6 +201,7 @@ class Unwinding:
 def unwinding(
     pid: int, *sources: str, sampled_pid: int | None = None, **definitions: int
 ) -> Iterator[Unwinding]:
+    """Yield the programs; `ring_bytes` may be among the definitions."""
     one = Unwinding(pid, *sources, sampled_pid=sampled_pid, **definitions)
     try:
         yield one
@@ -193,13 +222,12 @@ def sample(
     Without threads every CPU is sampled.
     """
     program = one.load("cpu_sample", "cpu_continue", "cpu_programs", PERF_EVENT)
-    ring = one.module.ring_buffer("cpu_samples")
     statistics = bpf.enable_program_statistics()
     before = program.statistics()
     events = [perf_events.open_cpu_clock(PERIOD_NS, tid=tid) for tid in tids]
     if not tids:
         events = [perf_events.open_cpu_clock(PERIOD_NS, cpu=cpu) for cpu in online_cpus()]
-    records: list[bytes] = []
+    names: list[int] = []
     try:
         for event in events:
             perf_events.run_program_on(event, program.descriptor)
@@ -208,7 +236,7 @@ def sample(
         enough = one.counters("cpu_counters", len(CPU_COUNTERS))[which] + samples
         while time.monotonic() < deadline:
             time.sleep(pause_s)
-            records += ring.drain()
+            names += one.fetch()
             if one.counters("cpu_counters", len(CPU_COUNTERS))[which] >= enough:
                 break
     finally:
@@ -216,12 +244,11 @@ def sample(
             os.close(event)
         os.close(statistics)
     time.sleep(0.02)
-    records += ring.drain()
-    stacks = one.stacks()
+    names += one.fetch()
     runs = program.statistics().run_count - before.run_count
     spent_ns = program.statistics().run_time_ns - before.run_time_ns
     return Sampled(
-        tuple(stacks[SAMPLE.unpack(record)[1]] for record in records),
+        tuple(map(one.stacks.__getitem__, names)),
         one.counters("cpu_counters", len(CPU_COUNTERS)),
         spent_ns / max(1, runs),
         runs,
@@ -251,14 +278,6 @@ def sample_until(
         assert time.monotonic() < deadline, Counter(stack.frames for stack in stacks)
         stacks += sample(one, () if tid is None else (tid,), 200).stacks
     return stacks
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A probe that was met."""
-
-    address: int
-    stack: UnwindStack
 
 
 def link_at(
@@ -303,9 +322,9 @@ def probe(
         while len(records) < hits and time.monotonic() < deadline:
             time.sleep(0.02)
             records += ring.drain()
+            one.fetch()
         for number in reversed(links):
             with suppress(OSError):
                 os.close(number)
-        stacks = one.stacks()
-    met = (struct.unpack("<QQ", record) for record in records)
-    return [Hit(address, stacks[key]) for address, key in met]
+        one.fetch()
+    return [one.hit(record) for record in records]

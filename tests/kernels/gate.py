@@ -47,7 +47,7 @@ def check_stacks(program: Program, counting: Counting) -> None:
             sampler.drain()
     finally:
         sampler.detach()
-    causes = Counter(CAUSES[stack.cause] for stack in sampler.stacks().values())
+    causes = Counter(CAUSES[stack.cause] for stack in sampler.stacks.values())
     assert set(causes) == {"whole"}, causes
 
 

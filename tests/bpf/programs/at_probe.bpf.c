@@ -23,8 +23,8 @@ static __always_inline u64 trapped_return(struct unwind_state *state, u64 addres
 #endif
 
 struct at_probe {
-    u64 what;  /* address of the probe, or thread */
-    u64 stack; /* 0: it could not be stored */
+    u64 what;       /* address of the probe, or thread */
+    u64 key, check; /* the stack's name; 0: it was lost */
 };
 
 BPF_TABLE("hash", u32, struct unwind_state, probe_states, 64);
@@ -38,9 +38,11 @@ static __always_inline int probe_report(struct unwind_state *state, u64 what)
     struct at_probe *hit = probe_hits.ringbuf_reserve(sizeof(struct at_probe));
     if (!hit)
         return 0;
-    u64 key;
+    unwind_name(state);
+    bool is_sent = !unwind_send(&state->stack);
     hit->what = what;
-    hit->stack = unwind_store(state, &key) == UNWIND_STORED ? key : 0;
+    hit->key = is_sent ? state->stack.key : 0;
+    hit->check = is_sent ? state->stack.check : 0;
     probe_hits.ringbuf_submit(hit, 0);
     return 0;
 }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from types import SimpleNamespace
 from typing import cast
 
@@ -12,7 +13,10 @@ from profiler.linux import perf_events
 from profiler.linux.bpf import VerifierError
 from profiler.linux.module import BpfModule, Program
 from profiler.measure import sampler
-from profiler.measure.sampler import CpuSampler
+from profiler.measure.bounded_samples import BoundedSamples
+from profiler.measure.sampler import CpuSampler, ring_bytes
+from profiler.unwind.stacks import UnwoundStacks
+from profiler.wire.unwind import STACK_HEAD, WHOLE
 
 PERIOD_NS = 10_000_000
 
@@ -118,3 +122,97 @@ def test_a_program_that_the_kernel_refuses_is_an_error_of_the_kernel() -> None:
     with pytest.raises(KernelError, match="program that samples: Permission denied") as refused:
         CpuSampler(cast(BpfModule, Refusing()), 99.0)
     assert refused.value.hint == "ebpf-prof doctor"
+
+
+class Ring:
+    """What the programs send, and the table of what they know as sent."""
+
+    def __init__(self, most: int = 4) -> None:
+        self.records: list[bytes] = []
+        self.sent: set[int] = set()
+        self.fired = 0
+        self.sampler = CpuSampler.__new__(CpuSampler)
+        self.sampler._ring = self  # type: ignore[assignment]
+        self.sampler._sent = self  # type: ignore[assignment]
+        self.sampler._of_lookups = set()
+        self.sampler._nameless = 0
+        self.sampler.samples = BoundedSamples(most)
+        self.sampler.stacks = UnwoundStacks()
+        self.sampler._most_stacks = 2 * most
+        self.sampler._count = self.count  # type: ignore[method-assign]
+
+    def send(self, stack: int, time_ns: int = 1) -> None:
+        """Take a sample, or, at no time, the stack of a lookup."""
+        is_known = stack in self.sent
+        self.sent.add(stack)
+        self.fired += time_ns > 0
+        head = STACK_HEAD.pack(stack, 0, time_ns, 7, 1, 0, WHOLE)
+        if time_ns or not is_known:
+            self.records.append(head if is_known else head + struct.pack("<Q", stack))
+
+    def drain(self) -> list[bytes]:
+        records, self.records = self.records, []
+        return records
+
+    def __len__(self) -> int:
+        return 8
+
+    def __setitem__(self, place: slice, zeroes: bytes) -> None:
+        assert zeroes == bytes(8)
+        self.sent.clear()
+
+    def count(self, name: str) -> int:
+        return self.fired if name in ("fired", "kept") else 0
+
+
+def test_samples_find_the_stacks_that_came_before() -> None:
+    ring = Ring()
+    ring.send(5)
+    ring.sampler.drain()
+    ring.send(5, time_ns=2)
+    ring.sampler.drain()
+    assert ring.sampler.samples.kept == [(1, 5, 7), (2, 5, 7)]
+    assert ring.sampler.stacks[5].frames == (5,)
+    assert (ring.sampler.accounting().kept, ring.sampler.accounting().lost) == (2, 0)
+
+
+def test_a_lookups_stack_is_no_sample() -> None:
+    ring = Ring()
+    ring.send(5, time_ns=0)
+    ring.sampler.drain()
+    assert ring.sampler.samples.kept == []
+    assert 5 in ring.sampler.stacks
+
+
+def test_a_sample_without_its_stack_is_lost() -> None:
+    ring = Ring()
+    ring.sent.add(5)
+    ring.send(5)
+    ring.sampler.drain()
+    accounting = ring.sampler.accounting()
+    assert (accounting.fired, accounting.kept, accounting.lost) == (1, 0, 1)
+
+
+def test_stacks_of_samples_that_are_not_kept_are_forgotten_and_sent_anew() -> None:
+    ring = Ring(most=100)
+    ring.send(1, time_ns=0)
+    for number in range(2, 1000):
+        ring.send(number)
+        ring.sampler.drain()
+        assert len(ring.sampler.stacks) <= 200
+    names = {stack for _, stack, _ in ring.sampler.samples.kept}
+    assert set(ring.sampler.stacks) >= names | {1}
+    for number in range(2, 1000):
+        ring.send(number)
+        ring.sampler.drain()
+    accounting = ring.sampler.accounting()
+    assert accounting.balanced()
+    assert accounting.lost == 0
+
+
+@pytest.mark.parametrize(
+    ("frequency_hz", "cpus", "size"),
+    [(99, 2, 1 << 20), (2000, 2, 1 << 24), (99, 64, 1 << 25), (4000, 64, 1 << 26)],
+)
+def test_the_ring_has_room_for_some_seconds(frequency_hz: float, cpus: int, size: int) -> None:
+    assert ring_bytes(frequency_hz, cpus) == size

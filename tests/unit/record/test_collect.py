@@ -119,11 +119,13 @@ def test_histograms_and_stacks_are_taken_apart(target: Target) -> None:
         (struct.pack("<Q2I", 9, Metric.DURATION, slot), struct.pack("<Q", count))
         for slot, count in ((130, 3), (2, 1 << 40))
     ]
-    stack = struct.pack("<4Q2I", 1, 2, 3, 4, 5, 6)
+    stack = struct.pack("<5Q2I", 1, 2, 3, 4, 5, 6, 7)
     target.maps["lookup_stacks"] = [(stack, struct.pack("<2Q", 5, 6))]
     found = collected(target)
     assert found.histograms == {(9, Metric.DURATION): [(130, 3), (2, 1 << 40)]}
-    assert found.stacks == {LookupStackKey(1, 2, 3, 4, 5, 6): LookupStack(5, 6)}
+    assert found.stacks == {LookupStackKey(1, 2, 3, 4, 5, 6, 7): LookupStack(5, 6)}
+    (name,) = (key.stack_name for key in found.stacks)
+    assert name == 1 + (2 << 64)
     assert (found.cpu_begin_ns, found.cpu_end_ns, found.entries) == (5, 8, {0: 0x600})
 
 

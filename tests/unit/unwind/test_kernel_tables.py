@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import struct
 import subprocess
 import sys
 from bisect import bisect_right
@@ -12,13 +11,11 @@ import pytest
 
 from profiler.binary.functions import call_frames
 from profiler.process.mappings import LoadedCode, Mapping, TargetCode
-from profiler.unwind.kernel_tables import TableLibrary, UnwindTables, decode_stack
+from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 from profiler.wire.unwind import (
     ACTIVE,
     BLOCK,
     MAPPING,
-    MAX_FRAMES,
-    MAX_KERNEL_FRAMES,
     MAX_MAPPINGS,
     ROW,
     WIDE_RULE,
@@ -232,16 +229,3 @@ def test_sizes_leave_room_but_have_a_bound(
 def test_sections_come_from_the_file(code: TargetCode) -> None:
     assert code.current[0].file is not None
     assert not call_frames(code.current[0].file.elf).ends_at_zero
-
-
-def test_a_stored_stack_is_decoded() -> None:
-    frames = tuple(range(1, MAX_FRAMES + 1))
-    kernel = tuple(1 << 63 | one for one in range(MAX_KERNEL_FRAMES))
-    numbers = struct.pack(f"<{len(frames) + len(kernel)}Q", *frames, *kernel)
-    stack = decode_stack(struct.pack("<QIHH", 99, 6, 5, 2) + numbers)
-    assert (stack.cause, stack.frames, stack.kernel) == (6, frames[:5], kernel[:2])
-
-
-def test_bytes_of_another_length_are_no_stack() -> None:
-    with pytest.raises(ValueError, match="17 bytes"):
-        decode_stack(bytes(17))

@@ -35,7 +35,6 @@ FORMATS = {
     "unwind_mapping": unwind.MAPPING,
     "unwind_active": unwind.ACTIVE,
     "unwind_stack": struct.Struct(STACK),
-    "cpu_sample": unwind.SAMPLE,
     "cpu_time": unwind.CPU_TIME,
     "thread_exit": thread_exits.RECORD,
 }
