@@ -53,7 +53,8 @@ static __always_inline void cpu_add_kernel_frames(struct bpf_perf_event_data *ct
                                                   struct unwind_stack *stack)
 {
 #if CPU_KERNEL_FRAMES
-    u32 at = stack->count;
+    u64 at = stack->count;
+    asm volatile("" : "+r"(at)); /* verifier: else the compiler compares something else */
     if ((ctx->regs.cs & 3) == 3 || at > UNWIND_MAX_FRAMES)
         return;
     int bytes = bpf_get_stack(ctx, &stack->frames[at], 8 * UNWIND_MAX_KERNEL_FRAMES, 0);

@@ -19,7 +19,8 @@ static __always_inline void unwind_name(struct unwind_state *state)
     u64 hash = state->key, check = stack->check;
 #pragma clang loop unroll(disable)
     for (u32 i = 0; i < UNWIND_MAX_KERNEL_FRAMES && i < stack->kernel_count; i++) {
-        u32 at = stack->count + i;
+        u64 at = stack->count + i;
+        asm volatile("" : "+r"(at)); /* verifier: else the compiler compares something else */
         if (at >= UNWIND_MAX_FRAMES + UNWIND_MAX_KERNEL_FRAMES)
             break;
         hash = unwind_key(hash, stack->frames[at]);
@@ -44,6 +45,7 @@ static __always_inline s64 unwind_send(struct unwind_stack *stack)
         return 0;
     if (!is_known)
         bytes += 8 * ((u64)stack->count + stack->kernel_count);
+    asm volatile("" : "+r"(bytes)); /* verifier: as above */
     if (bytes > sizeof(*stack))
         return -1;
     s64 failed = unwind_stacks.ringbuf_output(stack, bytes, BPF_RB_NO_WAKEUP);
