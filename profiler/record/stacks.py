@@ -14,7 +14,7 @@ _IN_PROBE = "inside a probe"
 # 6.11). Before it leaves, it lowers sp by what its trampoline pushed, then it sets ip back. Between
 # these, ip is where the function returned to, and no register shows that sp does not belong to it.
 _RETURN_PROBE_CALLS = frozenset(("__do_sys_uretprobe", "__x64_sys_uretprobe"))
-StackKey = tuple[int, ...]  # key in the kernel's map, then frames that are put before it
+StackKey = int | tuple[int, ...]  # its name; with it what is put before it, if anything
 
 
 class StackIndex:
@@ -43,15 +43,15 @@ class StackIndex:
         """Return the index of the frame at an address."""
         return self.addresses.setdefault(address, len(self.addresses))
 
-    def stack(self, key: int, before: tuple[int, ...] = (), is_leaf: bool = True) -> int | None:
+    def stack(self, name: int, before: tuple[int, ...] = (), is_leaf: bool = True) -> int | None:
         """Return the index of a stack, None when the kernel did not keep it.
 
         `before` are addresses that come before its leaf. `is_leaf`: its first address is where
         execution was, else a return address.
         """
-        identity = (key, *before)
+        identity = (name, *before) if before else name
         if identity not in self._indexes:
-            known = self._known.get(key)
+            known = self._known.get(name)
             if known is None:
                 return None
             self._indexes[identity] = len(self.stacks)

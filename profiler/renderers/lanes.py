@@ -16,13 +16,16 @@ from profiler.renderers.labels import container_label, shown_frames
 from profiler.renderers.shared import shared
 from profiler.renderers.thread_groups import lane_namer
 
+Frame = tuple[str, str]  # label, kind
+WeightedStack = tuple[tuple[Frame, ...], int]  # root first
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Stacks under one root; every stack is (frames root first as (label, kind), weight)."""
+    """Stacks under one root."""
 
     label: str
-    stacks: tuple[tuple[tuple[tuple[str, str], ...], int], ...]  # heaviest first
+    stacks: tuple[WeightedStack, ...]  # heaviest first
 
     @property
     def weight(self) -> int:
@@ -65,7 +68,7 @@ def whole_numbers(weights: list[float]) -> list[int]:
 
 
 @shared
-def shown_stacks(profile: Profile) -> tuple[tuple[tuple[str, str], ...], ...]:
+def shown_stacks(profile: Profile) -> tuple[tuple[Frame, ...], ...]:
     """Return the frames of each stack as (label, kind), root first."""
     return tuple(map(shown_frames, profile.stacks))
 
@@ -73,7 +76,7 @@ def shown_stacks(profile: Profile) -> tuple[tuple[tuple[str, str], ...], ...]:
 def _lanes(profile: Profile, rows: Iterable[tuple[str, int, int]]) -> tuple[Lane, ...]:
     """Group (lane, stack, weight) by lane; stacks that look the same are added up."""
     shown = shown_stacks(profile)
-    lanes: dict[str, Counter[tuple[tuple[str, str], ...]]] = {}
+    lanes: dict[str, Counter[tuple[Frame, ...]]] = {}
     for label, stack, weight in rows:
         lanes.setdefault(label, Counter())[shown[stack]] += weight
     made = (

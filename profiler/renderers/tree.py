@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from profiler.renderers.lanes import Lane
+from profiler.renderers.lanes import Frame, Lane, WeightedStack
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +27,35 @@ class Tree:
     left_out: int
 
 
+@dataclass(frozen=True, slots=True)
 class _Branch:
-    """A node while it is built."""
+    """A node, and the stacks through it: what is below it is only made when it is drawn."""
 
-    __slots__ = ("children", "weight")
-
-    def __init__(self) -> None:
-        self.children: dict[tuple[str, str], _Branch] = {}
-        self.weight = 0
+    frame: Frame
+    depth: int
+    start: int
+    weight: int
+    stacks: Sequence[WeightedStack]
 
 
 def build(lanes: Iterable[Lane], root_label: str, weight_min: float = 0) -> Tree:
     """Return the tree without what weighs less than `weight_min`; all lanes stay."""
-    root = _Branch()
-    count = 1
-    for lane in lanes:
-        for frames, weight in lane.stacks:
-            branch = root
-            branch.weight += weight
-            for frame in ((lane.label, "lane"), *frames):
-                child = branch.children.get(frame)
-                if child is None:
-                    child = branch.children[frame] = _Branch()
-                    count += 1
-                child.weight += weight
-                branch = child
-    nodes = tuple(_flatten(root, root_label, weight_min))
-    return Tree(nodes, count - len(nodes))
+    nodes = []
+    left_out = start = 0
+    waiting = []
+    for lane in sorted(lanes, key=lambda lane: (-lane.weight, lane.label)):
+        waiting.append(_Branch((lane.label, "lane"), 1, start, lane.weight, lane.stacks))
+        start += lane.weight
+    nodes.append(Node(root_label, "root", 0, 0, start))
+    waiting.reverse()  # the first child is taken from it first
+    while waiting:
+        branch = waiting.pop()
+        nodes.append(Node(*branch.frame, branch.depth, branch.start, branch.weight))
+        below = _children(branch)
+        drawn = [child for child in below if child.weight >= weight_min]
+        left_out += sum(_count(child) for child in below[len(drawn) :])
+        waiting += reversed(drawn)
+    return Tree(tuple(nodes), left_out)
 
 
 def keep_heaviest(tree: Tree, count_max: int) -> Tree:
@@ -70,20 +72,30 @@ def keep_heaviest(tree: Tree, count_max: int) -> Tree:
     return Tree(kept, tree.left_out + len(nodes) - len(kept))
 
 
-def _flatten(root: _Branch, root_label: str, weight_min: float) -> Iterator[Node]:
-    waiting = [(root, (root_label, "root"), 0, 0)]
-    while waiting:
-        branch, (label, kind), depth, start = waiting.pop()
-        yield Node(label, kind, depth, start, branch.weight)
-        children = [
-            (frame, child)
-            for frame, child in branch.children.items()
-            if child.weight >= weight_min or not depth
-        ]
-        if len(children) > 1:  # most have one
-            children.sort(key=lambda item: (-item[1].weight, item[0]))
-        below = []
-        for frame, child in children:
-            below.append((child, frame, depth + 1, start))
-            start += child.weight
-        waiting += reversed(below)  # the first child is taken from the stack first
+def _children(branch: _Branch) -> list[_Branch]:
+    """Return the branches right below, the heaviest first."""
+    place = branch.depth - 1  # a lane has no frame of its own in its stacks
+    below: dict[Frame, list[WeightedStack]] = {}
+    for stack in branch.stacks:
+        if len(stack[0]) > place:
+            below.setdefault(stack[0][place], []).append(stack)
+    weights = {frame: sum(weight for _, weight in stacks) for frame, stacks in below.items()}
+    start = branch.start
+    children = []
+    for frame in sorted(below, key=lambda frame: (-weights[frame], frame)):
+        children.append(_Branch(frame, branch.depth + 1, start, weights[frame], below[frame]))
+        start += weights[frame]
+    return children
+
+
+def _count(branch: _Branch) -> int:
+    """Return how many nodes a branch has, itself included."""
+    count = 1
+    before: tuple[Frame, ...] = ()
+    for frames, _ in sorted(branch.stacks):
+        same = branch.depth - 1
+        while same < min(len(frames), len(before)) and frames[same] == before[same]:
+            same += 1
+        count += len(frames) - same
+        before = frames
+    return count

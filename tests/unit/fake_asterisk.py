@@ -22,9 +22,9 @@ int main(int argc, char **argv)
 """
 
 
-def build(folder: Path, name: str = "asterisk", *flags: str) -> Path:
+def build(folder: Path, name: str = "asterisk", *flags: str, source: str = SOURCE) -> Path:
     """Compile the program into `folder` and return it."""
-    return compiled.build(folder, SOURCE, *(flags or ("-O2",)), "-rdynamic").rename(folder / name)
+    return compiled.build(folder, source, *(flags or ("-O2",)), "-rdynamic").rename(folder / name)
 
 
 def start(*command: str | Path) -> subprocess.Popen[bytes]:
