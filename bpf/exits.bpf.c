@@ -18,6 +18,7 @@
 #endif
 
 BPF_RINGBUF_OUTPUT(exits, EXIT_RING_PAGES);
+BPF_ARRAY(exits_lost, u64, 1);
 
 static __always_inline void report_exit(char *task, u32 is_freed)
 {
@@ -25,8 +26,13 @@ static __always_inline void report_exit(char *task, u32 is_freed)
     if (bpf_probe_read_kernel(&tgid, sizeof(tgid), task + TASK_TGID) || tgid != target_tgid())
         return;
     struct thread_exit *ended = exits.ringbuf_reserve(sizeof(struct thread_exit));
-    if (!ended)
-        return; /* a report warns where CPU time above 2 % of a CPU belongs to no thread */
+    if (!ended) {
+        int zero = 0;
+        u64 *lost = exits_lost.lookup(&zero);
+        if (lost)
+            __sync_fetch_and_add(lost, 1);
+        return;
+    }
     ended->is_freed = is_freed;
     bpf_probe_read_kernel(&ended->cpu_ns, sizeof(ended->cpu_ns), task + TASK_CPU);
     bpf_probe_read_kernel(&ended->run_delay_ns, sizeof(ended->run_delay_ns), task + TASK_RUN_DELAY);

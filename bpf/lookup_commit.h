@@ -148,6 +148,7 @@ int lookup_unwind(struct pt_regs *ctx)
         count_lookup(LOOKUPS_STACKLESS);
         return NO_RETURN_PROBE;
     }
+    count_lookup(LOOKUPS_STACKS);
     __sync_fetch_and_add(&sum->lookups, t->stack_weight.lookups);
     __sync_fetch_and_add(&sum->comparisons, t->stack_weight.comparisons);
     return NO_RETURN_PROBE;

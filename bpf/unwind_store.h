@@ -21,7 +21,7 @@ static __always_inline void unwind_name(struct unwind_state *state)
     for (u32 i = 0; i < UNWIND_MAX_KERNEL_FRAMES && i < stack->kernel_count; i++) {
         u64 at = stack->count + i;
         asm volatile("" : "+r"(at)); /* verifier: else the compiler compares something else */
-        if (at >= UNWIND_MAX_FRAMES + UNWIND_MAX_KERNEL_FRAMES)
+        if (at >= UNWIND_STACK_FRAMES)
             break;
         hash = unwind_key(hash, stack->frames[at]);
         check = unwind_check(check, stack->frames[at]);

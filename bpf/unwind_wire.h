@@ -3,6 +3,7 @@
 
 #define UNWIND_MAX_FRAMES        128  /* user frames of a stack, a power of two */
 #define UNWIND_MAX_KERNEL_FRAMES 128  /* kernel frames; perf_event_max_stack is 127 */
+#define UNWIND_STACK_FRAMES      (UNWIND_MAX_FRAMES + UNWIND_MAX_KERNEL_FRAMES)
 #define UNWIND_MAX_MAPPINGS      4096 /* executable mappings of the target */
 #define UNWIND_BLOCK_SHIFT       10   /* code bytes per index entry, as a power of two */
 
@@ -97,5 +98,5 @@ struct unwind_stack {
     u8 kernel_count;
     u8 cause; /* enum unwind_cause */
     /* User frames, leaf first, and right behind them the kernel's, leaf first too. */
-    u64 frames[UNWIND_MAX_FRAMES + UNWIND_MAX_KERNEL_FRAMES];
+    u64 frames[UNWIND_STACK_FRAMES];
 };

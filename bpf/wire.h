@@ -70,6 +70,7 @@ enum lookup_counter {
     LOOKUPS_UNREADABLE, /* lost: the arguments could not be read */
     LOOKUPS_UNFINISHED, /* lost: no return seen before the probes were taken away */
     LOOKUPS_STACKLESS,  /* kept, but its call stack was chosen and lost */
+    LOOKUPS_STACKS,     /* kept with its call stack */
     LOOKUP_COUNTER_COUNT,
 };
 

@@ -115,7 +115,7 @@ class Counting:
         code = self.plan.traversal_code().encode()
         self.programs.module.map("traversal_code").set(bytes(4), code)
         self._stack.callback(self.close)
-        self._discovery = Discovery(self.programs.module, self.planner, target)
+        self.discovery = Discovery(self.programs.module, self.planner, target)
         self._window = 0
 
     def __enter__(self) -> Counting:
@@ -124,19 +124,21 @@ class Counting:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def open(self, control: Control = OPEN) -> None:
-        """Place the probes and admit lookups, in a window of its own."""
+    def open(self, control: Control = OPEN, is_counting: bool = False) -> None:
+        """Place the probes and admit lookups, in a window of its own, or only count them."""
         threads = ThreadStates(self.programs.module)
         if threads.are_scarce:  # every run of the lab's module has new ones
             threads.clear()
         self._window += 1
         self._control(replace(control, window=0))
-        planned = (*self.plan.probes, *self._discovery.comparisons.values())
+        planned = (*self.plan.probes, *self.discovery.comparisons.values())
         probes = [probe.point for probe in planned]
         if control.predicts:
             probes = [p for p in probes if place_of(p.cookie) != Place.TRAVERSAL_FIRST]
-        self.programs.attach(probes, self.pid)
-        self._discovery.placed()
+        if is_counting:
+            probes = [p for p in probes if place_of(p.cookie) <= Place.WEAKPROXY_FIND]
+        self.programs.attach(probes, self.pid, is_counting)
+        self.discovery.placed()
         self._control(replace(control, window=self._window))
 
     @contextmanager
@@ -179,7 +181,7 @@ class Counting:
     def learn(self) -> None:
         """Learn the containers and functions that were met; probes are placed anew if need be."""
         self.code.refresh()
-        if self._discovery.look():
+        if self.discovery.look():
             self.close()
             self.open()
 
@@ -195,7 +197,7 @@ class Counting:
         gone = sum(
             count
             for counter, count in counters.items()
-            if counter not in (LookupCounter.FIRED, LookupCounter.STACKLESS)
+            if LookupCounter.FIRED < counter < LookupCounter.STACKLESS
         )
         assert counters[LookupCounter.FIRED] == gone
         return counters

@@ -6,11 +6,11 @@ whatever is wrong into a UsageError that names the file and the field.
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import json
 import os
 import stat
+import typing
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,9 +38,8 @@ def write_recording(recording: Recording, out: BinaryIO) -> None:
 def _parts(recording: Recording) -> Iterator[str]:
     """Yield its JSON, of long lists some items at a time: a million stacks are 300 MB of it."""
     before = "{"
-    for field in dataclasses.fields(recording):
-        value = getattr(recording, field.name)
-        yield f'{before}"{field.name}":'
+    for name, value in typing.cast("dict[str, object]", members(recording)).items():
+        yield f'{before}"{name}":'
         before = ","
         if not isinstance(value, tuple):
             yield _dump(value)

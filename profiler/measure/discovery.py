@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from contextlib import suppress
 
 from profiler.asterisk.containers import read_container
 from profiler.linux.module import BpfModule
@@ -30,16 +29,23 @@ class Discovery:
         self._target = target
         self._refused: set[int] = set()
         self.comparisons: dict[int, PlannedProbe] = {}  # by function
+        self.lacks_room = False  # for all kinds of containers, and all functions that compare
 
     def look(self) -> bool:
         """Learn all that is new; return whether more sites must be probed."""
-        for _, value in self._module.map("unknown_v_tables").items():
+        for _, value in self._asked("unknown_v_tables"):
             self._learn(struct.unpack("<Q", value)[0])
         changed = self._forget_unloaded()
-        for key, value in self._module.map("wanted_functions").items():
+        for key, value in self._asked("wanted_functions"):
             for (function,) in (struct.unpack("<Q", key), struct.unpack("<Q", value)):
                 changed |= self._want(function)
         return changed
+
+    def _asked(self, name: str) -> list[tuple[bytes, bytes]]:
+        """Return what the programs ask for in a map, which may be full."""
+        asked = list(self._module.map(name).items())
+        self.lacks_room |= len(asked) >= self._module.map(name).max_entries
+        return asked
 
     def placed(self) -> None:
         """Report to the programs that the probes on comparison functions are there."""
@@ -52,8 +58,10 @@ class Discovery:
         if state is None:
             return
         v_table = struct.pack("<Q", state.v_table)
-        with suppress(OSError):  # full, of more kinds than Asterisk has; others stay unverified
+        try:
             self._module.map("layouts").set(v_table, state.layout.encode())
+        except OSError:  # full, of more kinds than Asterisk has; others stay unverified
+            self.lacks_room = True
         self._module.map("unknown_v_tables").delete(v_table)
 
     def _forget_unloaded(self) -> bool:
@@ -76,6 +84,8 @@ class Discovery:
         probe = None
         if len(self.comparisons) < MAX_COMPARISON_PROBES:
             probe = self._planner.comparison(function)
+        else:
+            self.lacks_room = True
         if probe is None:
             self._refused.add(function)
             return False

@@ -92,6 +92,11 @@ class LookupMeasurement:
         return self._module.map("window_stops").descriptor
 
     @property
+    def lacks_room(self) -> bool:
+        """Return whether there were more kinds of containers, or functions, than can be known."""
+        return self._discovery.lacks_room
+
+    @property
     def is_brief(self) -> bool:
         """Return whether a window is open that will soon have to be closed: do nothing slow now."""
         return self._open is not None and self._planner.is_overhead_dominated

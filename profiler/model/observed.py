@@ -166,6 +166,9 @@ class ObservedLookups:
     probes: tuple[rec.Probe, ...]
     behind_probes: frozenset[int] = frozenset()  # where probed jumps and calls may end
     reused: frozenset[ContainerKey] = frozenset()  # that may be several, one after another
+    lacks_room: bool = False  # there were more kinds of containers, or functions, than can be known
+    uncounted: int = 0  # lookups in counting windows, since there was no room for their group
+    unread: int = 0  # containers that were not read, since there were too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,7 @@ class Observed:
     warnings: tuple[str, ...]
     children: rec.Children = rec.Children()
     descriptors: rec.Descriptors | None = None
+    lost_ends: int = 0  # reports of threads that ended
 
     @property
     def cpu_s(self) -> float:

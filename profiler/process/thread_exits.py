@@ -63,6 +63,7 @@ class ThreadExits:
 
     def __init__(self, module: BpfModule) -> None:
         self._ring = module.ring_buffer("exits")
+        self._lost = module.map("exits_lost")
         self._waiting: dict[tuple[int, int], ThreadExit] = {}  # by tid and beginning
         self._programs = [
             module.load(function, bpf.PROG_RAW_TRACEPOINT) for function in _TRACEPOINTS
@@ -79,6 +80,10 @@ class ThreadExits:
     def cost_ns(self) -> int:
         """Return the time that programs took; 0 while nobody has the kernel measure them."""
         return sum(program.statistics().run_time_ns for program in self._programs)
+
+    def lost(self) -> int:
+        """Return how many reports found no room, of ends and of what was freed."""
+        return int.from_bytes(self._lost.get(bytes(4)) or b"", "little")
 
     def read_exits(self) -> Iterator[ThreadExit]:
         """Yield the threads that were freed since the last call."""

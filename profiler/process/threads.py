@@ -72,6 +72,10 @@ class ThreadUses:
         """Return what programs of ours took that note ends of threads."""
         return 0 if self._exits is None else self._exits.cost_ns()
 
+    def lost_ends(self) -> int:
+        """Return how many reports of ended threads found no room."""
+        return 0 if self._exits is None else self._exits.lost()
+
     def start(self) -> None:
         """Begin the window."""
         self._start_ns = time.monotonic_ns()

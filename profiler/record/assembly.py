@@ -9,19 +9,12 @@ from profiler.model.observed import Observed, ObservedLookups
 from profiler.names.session import NamingSession
 from profiler.record.call_sites import CallSites
 from profiler.record.lookup_groups import LookupGroups
+from profiler.record.losses import LOST, loss_warnings
 from profiler.record.operations import SampledOperations
 from profiler.record.preparation import Options
 from profiler.record.stacks import StackIndex
 from profiler.record.warnings import run_warnings
 from profiler.wire.lookups import LookupCounter
-
-_LOST = (
-    LookupCounter.DEPTH,
-    LookupCounter.THREADS,
-    LookupCounter.GROUPS,
-    LookupCounter.UNREADABLE,
-    LookupCounter.UNFINISHED,
-)
 
 
 def assemble(
@@ -80,6 +73,7 @@ def assemble(
         probes=observed.lookups.probes if observed.lookups else (),
         cost=_cost(observed, options.budget_ratio),
         warnings=(
+            *loss_warnings(observed),
             *observed.warnings,
             *run_warnings(observed, options.frequency_hz, options.budget_ratio, frames.ended_in),
             *names.problems(),
@@ -109,7 +103,7 @@ def _lookup_accounting(lookups: ObservedLookups | None) -> rec.Accounting:
         fired=counters[LookupCounter.FIRED],
         kept=counters[LookupCounter.KEPT],
         filtered=counters[LookupCounter.INNER] + counters[LookupCounter.BARE],
-        lost=sum(counters[counter] for counter in _LOST),
+        lost=sum(counters[counter] for counter in LOST),
         collided=0,
         truncated=counters[LookupCounter.TRUNCATED],
     )

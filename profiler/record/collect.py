@@ -50,6 +50,7 @@ def collect_lookups(
         slot = HistogramKey.decode(key)
         count = int.from_bytes(value, "little")
         histograms.setdefault((slot.group, slot.metric), []).append((slot.slot, count))
+    containers, unread = _containers(groups, measurement.containers, planner, target)
     stacks = {
         LookupStackKey.decode(key): LookupStack.decode(value)
         for key, value in measurement.entries("lookup_stacks")
@@ -69,7 +70,7 @@ def collect_lookups(
         counting=counting,
         cpu_begin_ns=measurement.cpu_begin_ns,
         cpu_end_ns=measurement.cpu_end_ns,
-        containers=_containers(groups, measurement.containers, planner, target),
+        containers=containers,
         reused=frozenset(filter(measurement.containers.is_reused, map(keys.of, groups))),
         texts=texts,
         entries=planner.entry_addresses(),
@@ -88,6 +89,9 @@ def collect_lookups(
             if probe.site.instruction.startswith(("j", "call"))
             for length in _JUMP_BYTES
         ),
+        lacks_room=measurement.lacks_room,
+        uncounted=measurement.counter.lost,
+        unread=unread,
     )
 
 
@@ -96,8 +100,11 @@ def _containers(
     watch: ContainerWatch,
     planner: ProbePlanner,
     target: TargetProcess,
-) -> dict[ContainerKey, ObservedContainer]:
-    """Read the containers as they are now, the busiest first; of gone ones what is known."""
+) -> tuple[dict[ContainerKey, ObservedContainer], int]:
+    """Read the containers as they are now, the busiest first; of gone ones what is known.
+
+    Return also how many there were too many.
+    """
     keys = ContainerKeys(groups)
     work: dict[ContainerKey, int] = {}
     for key, group in groups.items():
@@ -122,7 +129,7 @@ def _containers(
             _is_list(state, planner),
             None if is_gone else watch.elements_start(identity),
         )
-    return found
+    return found, max(0, len(work) - _MAX_CONTAINERS_READ)
 
 
 def _may_be(state: ContainerState, identity: ContainerKey, known: ContainerState | None) -> bool:

@@ -380,4 +380,5 @@ def _collect(run: Run) -> Observed:
         warnings=tuple(run.warnings),
         children=run.children.recorded(),
         descriptors=run.descriptors.recorded(),
+        lost_ends=run.uses.lost_ends(),
     )

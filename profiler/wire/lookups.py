@@ -66,6 +66,7 @@ class LookupCounter(IntEnum):
     UNREADABLE = 8
     UNFINISHED = 9
     STACKLESS = 10
+    STACKS = 11
 
 
 class Metric(IntEnum):

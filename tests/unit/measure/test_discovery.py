@@ -92,6 +92,19 @@ def test_the_programs_hear_of_probes_when_they_are_placed(module: Module, make: 
     }
 
 
+@pytest.mark.parametrize("name", ["wanted_functions", "unknown_v_tables"])
+def test_a_full_table_of_what_the_programs_ask_for_is_noticed(
+    module: Module, make: Make, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "read_container", lambda *_: None)
+    made = make(Planner("je 0x1234", set()))
+    for number in range(1, Map.max_entries + 1):
+        assert not made.lacks_room
+        module.map(name).set(struct.pack("<Q", number << 12), struct.pack("<Q", 0x2000))
+        made.look()
+    assert made.lacks_room
+
+
 def test_functions_of_a_module_that_was_replaced_are_forgotten(module: Module, make: Make) -> None:
     planner = Planner("push %rbx", set())
     discovery = make(planner)
@@ -131,11 +144,17 @@ def test_the_sampler_hears_of_pushes_among_them(module: Module, make: Make) -> N
 
 
 def test_there_is_a_bound_on_probes(module: Module, make: Make) -> None:
+    module.map("wanted_functions").max_entries = 256
     discovery = make(Planner("je 0x1234", set()))
-    for number in range(MAX_COMPARISON_PROBES):
+    for number in range(MAX_COMPARISON_PROBES // 2):
         want(module, 0x1000 + 16 * number, 0x90000 + 16 * number)
     assert discovery.look()
+    assert not discovery.lacks_room
+    for number in range(MAX_COMPARISON_PROBES):
+        want(module, 0x1000 + 16 * number, 0x90000 + 16 * number)
+    assert not discovery.look()
     assert len(discovery.comparisons) == MAX_COMPARISON_PROBES
+    assert discovery.lacks_room
 
 
 class FullMap(Map):
@@ -152,5 +171,7 @@ def test_a_target_with_too_many_kinds_of_containers_does_not_end_the_recording(
     monkeypatch.setattr(discovery, "read_container", lambda *_: state)
     module.maps["layouts"] = FullMap()
     module.map("unknown_v_tables").set(struct.pack("<Q", 0x7000), struct.pack("<Q", 0x9000))
-    assert not make(Planner("je 0x1234", set())).look()
+    made = make(Planner("je 0x1234", set()))
+    assert not made.look()
     assert not module.map("layouts")
+    assert made.lacks_room

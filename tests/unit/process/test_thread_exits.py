@@ -38,12 +38,15 @@ def test_ends_of_our_threads_are_reported_with_their_beginnings() -> None:
         assert before_ns < ended.started_ns < time.monotonic_ns()
 
 
-def test_ends_without_room_are_left_out() -> None:
+def test_ends_without_room_are_counted() -> None:
     with exits_module(os.getpid(), EXIT_RING_PAGES=1) as module:
         exits = ThreadExits(module)
+        end_threads(10)
+        assert exits.lost() == 0
         end_threads(200)
         found = list(exits.read_last_exits())
         assert 0 < len(found) < 200
+        assert exits.lost() > 0
         exits.close()
 
 

@@ -64,6 +64,7 @@ class Target:
         self.maps: dict[str, list[tuple[bytes, bytes]]] = {}
         self.probes: list[PlannedProbe] = []
         self.counting: tuple[CountingWindow, ...] = ()
+        self.lacks_room = False
 
     def look(self) -> None:
         self.looks += 1
@@ -100,7 +101,8 @@ def collected(target: Target) -> ObservedLookups:
         entries=lambda name: target.maps.get(name, []),
         counters=dict,
         windows=SimpleNamespace(all=lambda: ()),
-        counter=SimpleNamespace(windows=SimpleNamespace(all=lambda: target.counting)),
+        counter=SimpleNamespace(windows=SimpleNamespace(all=lambda: target.counting), lost=11),
+        lacks_room=target.lacks_room,
         cpu_begin_ns=5,
         cpu_end_ns=8,
         probes=SimpleNamespace(seen=target.probes),
@@ -200,7 +202,16 @@ def test_chains_are_read_of_the_50_containers_with_the_most_comparisons(target: 
 def test_containers_beyond_2000_are_not_read(target: Target) -> None:
     target.groups = {key(at): group(at) for at in range(2_001)}
     target.now = {at: state() for at in range(2_001)}
-    assert {key.address for key in collected(target).containers} == set(range(1, 2_001))
+    found = collected(target)
+    assert {key.address for key in found.containers} == set(range(1, 2_001))
+    assert found.unread == 1
+
+
+@pytest.mark.parametrize("lacks_room", [False, True])
+def test_what_the_programs_had_no_room_for_is_known(target: Target, lacks_room: bool) -> None:
+    target.lacks_room = lacks_room
+    assert collected(target).lacks_room == lacks_room
+    assert (collected(target).unread, collected(target).uncounted) == (0, 11)
 
 
 def test_probed_jumps_may_end_behind_their_probe(target: Target) -> None:

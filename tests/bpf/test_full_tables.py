@@ -1,0 +1,91 @@
+"""What the programs have no room for is counted: each of their tables is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from profiler.wire.lookups import LookupCounter, WindowState
+from tests.counted import Program, build_program, running
+from tests.counting import OPEN, Counting
+from tests.programs import ROOM
+
+pytestmark = pytest.mark.root
+
+PAGE = 4096
+EACH_UNWOUND = replace(OPEN, stack_share=1)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """Run a program that makes the same lookups in three containers each time it is asked."""
+    with running(build_program(tmp_path_factory.mktemp("full"), "-O2")) as started:
+        yield started
+
+
+@contextmanager
+def small(program: Program, room: Mapping[str, int]) -> Iterator[Counting]:
+    """Count lookups with little room in some tables."""
+    with Counting(program.process.pid, room={**ROOM, **room}) as counting:
+        yield counting
+
+
+def measured(program: Program, room: Mapping[str, int]) -> dict[LookupCounter, int]:
+    """Return the counters of some rounds whose lookups are all unwound."""
+    with small(program, room) as counting:
+        counting.open(EACH_UNWOUND)
+        for _ in range(3):
+            program.round()
+        counting.close()
+        return counting.check_accounting()
+
+
+def test_nothing_is_lost_where_there_is_room(program: Program) -> None:
+    counters = measured(program, {})
+    assert counters[LookupCounter.STACKS] == counters[LookupCounter.KEPT] > 0
+    for lost in (LookupCounter.GROUPS, LookupCounter.STACKLESS, LookupCounter.UNGROUPED):
+        assert counters[lost] == 0
+
+
+@pytest.mark.parametrize("table", ["groups", "histograms"])
+def test_lookups_without_a_group_or_a_histogram_are_lost(program: Program, table: str) -> None:
+    counters = measured(program, {table: 1})
+    assert counters[LookupCounter.GROUPS] > 0
+
+
+@pytest.mark.parametrize("room", [{"lookup_stacks": 1}, {"unwind_stacks": PAGE}])
+def test_call_stacks_without_room_are_lost(program: Program, room: dict[str, int]) -> None:
+    """In the table of stacks, or in the ring that nobody reads."""
+    counters = measured(program, room)
+    assert counters[LookupCounter.STACKLESS] > 0
+    kept = counters[LookupCounter.KEPT] + counters[LookupCounter.TRUNCATED]
+    assert counters[LookupCounter.STACKS] + counters[LookupCounter.STACKLESS] == kept
+
+
+def test_lookups_that_are_only_counted_and_have_no_call_site_are_counted(program: Program) -> None:
+    with small(program, {"entry_counts": 1}) as counting:
+        counting.open(is_counting=True)
+        program.round()
+        counting.close()
+        ((_, grouped),) = counting.programs.module.map("entry_counts").items()
+        state = WindowState.decode(
+            counting.programs.module.map("window_state").get(bytes(4)) or b""
+        )
+        ungrouped = counting.counters()[LookupCounter.UNGROUPED]
+    assert ungrouped > 0
+    assert int.from_bytes(grouped, "little") + ungrouped == state.entry_count
+
+
+@pytest.mark.parametrize("table", ["layouts", "unknown_v_tables", "wanted_functions"])
+def test_kinds_of_containers_and_functions_without_room_are_noticed(
+    program: Program, table: str
+) -> None:
+    for entries, is_short in ((ROOM.get(table, 64), False), (1, True)):
+        with small(program, {table: entries}) as counting, counting.opened():
+            for _ in range(3):
+                program.round()
+                counting.learn()
+            assert counting.discovery.lacks_room == is_short
