@@ -330,6 +330,19 @@ def test_sort_calls_of_lookups_that_are_not_followed_are_no_ones(asterisk: Insta
         assert counted.sort_calls == 0
 
 
+@pytest.mark.parametrize(("entries", "is_short"), [(64, False), (1, True)])
+def test_functions_that_compare_and_find_no_room_are_noticed(
+    asterisk: Instance, entries: int, is_short: bool
+) -> None:
+    with (
+        box(asterisk, "functions", "rbtree 1 211") as target,
+        Counting(asterisk.pid, room={"wanted_functions": entries}) as counting,
+        counting.opened(),
+    ):
+        learn(counting, target, ["hit"])
+        assert counting.discovery.lacks_room == is_short
+
+
 @pytest.mark.parametrize(
     ("room", "counter"),
     [({"groups": 1}, LookupCounter.GROUPS), ({"threads": 1}, LookupCounter.THREADS)],
