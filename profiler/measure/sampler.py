@@ -18,7 +18,7 @@ from profiler.linux.module import BpfModule, Program
 from profiler.measure.bounded_samples import SAMPLES_MAX, BoundedSamples
 from profiler.model.recording import Accounting
 from profiler.unwind.stacks import UnwoundStacks, stack_name
-from profiler.wire.unwind import CPU_COUNTERS, CPU_TIME, STACK_HEAD
+from profiler.wire.unwind import CPU_COUNTERS, CPU_TIME, STACK_HEAD, WHOLE
 
 _ZERO = struct.pack("<I", 0)
 # Of each sample, so long that nobody may come to fetch any while lookups are prepared: 4 s of
@@ -136,6 +136,11 @@ class CpuSampler:
         """Return where every sample of the target went; those of other processes are none."""
         counts = {name: self._count(name) for name in CPU_COUNTERS}
         left_out = self.samples.seen - len(self.samples.kept)
+        if left_out:  # whole and truncated ones alike
+            stacks = (stack for _, stack, _ in self.samples.kept)
+            truncated = sum(self.stacks.cause(stack) != WHOLE for stack in stacks)
+            counts["kept"] += counts["truncated"] - truncated
+            counts["truncated"] = truncated
         counts["kept"] -= left_out + self._nameless
         counts["lost"] += self._nameless
         return Accounting(**counts, filtered=left_out)

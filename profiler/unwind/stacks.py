@@ -40,6 +40,10 @@ class UnwoundStacks(Mapping[int, UnwindStack]):
         """Forget all others."""
         self._packed = {name: packed for name, packed in self._packed.items() if name in names}
 
+    def cause(self, name: int) -> int:
+        """Return why a stack ended, without the work to unpack it."""
+        return memoryview(self._packed[name]).cast("I")[0]
+
     def __getitem__(self, name: int) -> UnwindStack:
         cause, kernel_count, *numbers = memoryview(self._packed[name]).cast("I").tolist()
         addresses = tuple(map(self._addresses.__getitem__, numbers))

@@ -130,7 +130,7 @@ class Ring:
     def __init__(self, most: int = 4) -> None:
         self.records: list[bytes] = []
         self.sent: set[int] = set()
-        self.fired = 0
+        self.fired = self.truncated = 0
         self.sampler = CpuSampler.__new__(CpuSampler)
         self.sampler._ring = self  # type: ignore[assignment]
         self.sampler._sent = self  # type: ignore[assignment]
@@ -141,12 +141,13 @@ class Ring:
         self.sampler._most_stacks = 2 * most
         self.sampler._count = self.count  # type: ignore[method-assign]
 
-    def send(self, stack: int, time_ns: int = 1) -> None:
+    def send(self, stack: int, time_ns: int = 1, cause: int = WHOLE) -> None:
         """Take a sample, or, at no time, the stack of a lookup."""
         is_known = stack in self.sent
         self.sent.add(stack)
         self.fired += time_ns > 0
-        head = STACK_HEAD.pack(stack, 0, time_ns, 7, 1, 0, WHOLE)
+        self.truncated += time_ns > 0 and cause != WHOLE
+        head = STACK_HEAD.pack(stack, 0, time_ns, 7, 1, 0, cause)
         if time_ns or not is_known:
             self.records.append(head if is_known else head + struct.pack("<Q", stack))
 
@@ -162,7 +163,8 @@ class Ring:
         self.sent.clear()
 
     def count(self, name: str) -> int:
-        return self.fired if name in ("fired", "kept") else 0
+        whole = self.fired - self.truncated
+        return {"fired": self.fired, "kept": whole, "truncated": self.truncated}.get(name, 0)
 
 
 def test_samples_find_the_stacks_that_came_before() -> None:
@@ -208,6 +210,18 @@ def test_stacks_of_samples_that_are_not_kept_are_forgotten_and_sent_anew() -> No
     accounting = ring.sampler.accounting()
     assert accounting.balanced()
     assert accounting.lost == 0
+
+
+def test_truncated_samples_are_left_out_like_others() -> None:
+    ring = Ring(most=100)
+    for number in range(1000):
+        ring.send(1 + number % 2, cause=WHOLE + number % 2)
+    ring.sampler.drain()
+    accounting = ring.sampler.accounting()
+    assert accounting.balanced()
+    truncated = sum(stack == 2 for _, stack, _ in ring.sampler.samples.kept)
+    assert 0 < truncated == accounting.truncated < 100
+    assert accounting.kept == len(ring.sampler.samples.kept) - truncated
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def test_the_largest_stack_is_kept_as_it_was() -> None:
     sent = record(7, user, kernel, CAUSE)
     assert len(sent) == STACK_BYTES
     assert kept(sent)[7] == UnwindStack(CAUSE, user, kernel)
+    assert kept(sent).cause(7) == CAUSE
 
 
 def test_stacks_that_share_addresses_are_kept_apart() -> None:
