@@ -75,7 +75,13 @@ def assemble(
         warnings=(
             *loss_warnings(observed),
             *observed.warnings,
-            *run_warnings(observed, options.frequency_hz, options.budget_ratio, frames.ended_in),
+            *run_warnings(
+                observed,
+                options.frequency_hz,
+                options.budget_ratio,
+                {stack.cause for stack in frames.stacks},
+                frames.ended_in,
+            ),
             *names.problems(),
         ),
         operations=operations.recorded if operations else None,

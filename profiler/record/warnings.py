@@ -10,7 +10,6 @@ from profiler.measure.bounded_samples import SAMPLES_MAX
 from profiler.model.observed import Observed, ObservedLookups
 from profiler.probes.attach import LONG_WALKS_NEED, SHORT_WALKS, UprobePrograms
 from profiler.wire.lookups import LookupCounter
-from profiler.wire.unwind import CAUSES
 
 _UNATTRIBUTED_RATIO = 0.02
 _UNSAMPLED_RATIO = 0.15
@@ -19,9 +18,13 @@ _UNLIKELY_DEVIATIONS = 3  # chance takes some, too
 
 
 def run_warnings(
-    observed: Observed, frequency_hz: float, budget_ratio: float | None, ended_in: Set[str]
+    observed: Observed,
+    frequency_hz: float,
+    budget_ratio: float | None,
+    causes: Set[str | None],
+    ended_in: Set[str],
 ) -> Iterator[str]:
-    """Yield them. `ended_in`: paths of the files that stacks ended in before they were whole."""
+    """Yield them. `causes`: why stacks were truncated; `ended_in`: in code of which files."""
     if _is_starved(observed, budget_ratio):
         yield (
             "no lookup was measured: sampling takes most of the budget; sample less with -F, or "
@@ -36,7 +39,7 @@ def run_warnings(
     missing = missing_samples(observed, frequency_hz)
     if missing is not None:
         yield missing
-    if any(CAUSES[stack.cause] == "no registers" for stack in observed.stacks.values()):
+    if "no registers" in causes:
         yield KERNEL_SAMPLES_LACK_STACKS
     unattributed = observed.account.unattributed_ns
     window_ns = observed.window.end_ns - observed.window.start_ns

@@ -34,6 +34,16 @@ def document(**changes) -> bytes:
     return json.dumps(fields | changes).encode()
 
 
+@pytest.mark.parametrize("items", [1, 2, 1_000])
+def test_long_lists_are_written_some_items_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, items: int
+) -> None:
+    monkeypatch.setattr(recording_file, "_ITEMS_AT_ONCE", items)
+    written = gzip.decompress(packed())
+    whole = json.dumps(encode(examples.recording()), separators=(",", ":"))
+    assert written.decode() == whole
+
+
 def test_a_recording_is_read_back_equal(tmp_path: Path) -> None:
     (tmp_path / "recording").write_bytes(packed())
     assert read_recording(tmp_path / "recording") == examples.recording()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from profiler.linux.task_registers import KERNEL_SAMPLES_LACK_STACKS
 from profiler.model.observed import (
     Calibration,
     Observed,
@@ -15,7 +16,7 @@ from profiler.model.recording import Accounting, Recording, Window
 from profiler.record.assembly import assemble
 from profiler.record.preparation import Options
 from profiler.wire.lookups import LookupCounter
-from profiler.wire.unwind import WHOLE
+from profiler.wire.unwind import CAUSES, WHOLE
 
 TARGET: Any = SimpleNamespace(recorded=lambda exited: ("target", exited))
 NAMES: Any = SimpleNamespace(
@@ -29,15 +30,20 @@ NAMES: Any = SimpleNamespace(
 )
 
 
-def assembled(lookups: ObservedLookups | None = None, sampled_one_in: int = 1) -> Recording:
+def assembled(
+    lookups: ObservedLookups | None = None,
+    sampled_one_in: int = 1,
+    cause: int = WHOLE,
+    lost: int = 0,
+) -> Recording:
     observed = Observed(
         window=Window(0, 1_000),
         stopped_by="duration",
         exited=True,
         samples=((30, 1, 7), (10, 2, 8), (20, 99, 7)),
         sampled_one_in=sampled_one_in,
-        sample_accounting=Accounting(3, 3, 0, 0, 0, 0),
-        stacks={1: UnwindStack(WHOLE, (0x100,), ()), 2: UnwindStack(WHOLE, (0x200,), ())},
+        sample_accounting=Accounting(3 + lost, 3, 0, lost, 0, 0),
+        stacks={1: UnwindStack(cause, (0x100,), ()), 2: UnwindStack(WHOLE, (0x200,), ())},
         account=ThreadAccount((), 0),
         sockets=(),
         lookups=lookups,
@@ -75,6 +81,18 @@ def test_every_lookup_is_kept_left_out_or_lost() -> None:
     assert accounting.filtered == 8 + 16  # inside another lookup, and without a traversal
     assert accounting.lost == 32 + 64 + 128 + 256 + 512
     assert assembled().lookup_accounting == Accounting()
+
+
+def test_losses_are_the_first_warning() -> None:
+    first, *others = assembled(lost=1).warnings
+    assert first.startswith("1 of 4 samples were lost (25 %)")
+    assert tuple(others) == assembled().warnings
+
+
+def test_stacks_of_the_kernel_alone_are_warned_of() -> None:
+    made = assembled(cause=CAUSES.index("no registers"))
+    assert KERNEL_SAMPLES_LACK_STACKS in made.warnings
+    assert KERNEL_SAMPLES_LACK_STACKS not in assembled().warnings
 
 
 def test_cost_and_warnings_of_all_sources_are_kept() -> None:
