@@ -20,13 +20,14 @@ from bench.tables import Table, promise
 from lab import instance
 from lab.instance import Instance
 from profiler.record.preparation import Options
+from profiler.wire.unwind import STACK_HEAD
 
 ASTERISK = instance.Options("16")
 FREQUENCY_HZ = 99
 ROUNDS = 8
 SECONDS = 5.0
 _CHAIN = 1_000
-_SAMPLE_BYTES = 24
+_SAMPLE_BYTES = STACK_HEAD.size
 _STACK_BYTES = "65528"  # perf's most; with its default of 8192 half of the stacks end early
 _THREAD_STARTS = re.compile(r"\b(start_thread|_{0,2}clone3?)\b")
 
