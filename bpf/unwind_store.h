@@ -27,7 +27,8 @@ static __always_inline void unwind_name(struct unwind_state *state)
         check = unwind_check(check, stack->frames[at]);
     }
     u64 is_sample = stack->time_ns != 0; /* user space may forget stacks of samples only */
-    u64 shape = is_sample << 63 | (u64)stack->cause << 32 | stack->count << 16 | stack->kernel_count;
+    u64 shape =
+        is_sample << 63 | (u64)stack->cause << 32 | stack->count << 16 | stack->kernel_count;
     stack->key = unwind_key(hash, shape);
     stack->check = unwind_check(check, shape);
 }

@@ -1,8 +1,8 @@
 /* What the unwinder's kernel and user side share. Mirror: profiler/wire/unwind.py. */
 #pragma once
 
-#define UNWIND_MAX_FRAMES        128  /* user frames of a stack, a power of two */
-#define UNWIND_MAX_KERNEL_FRAMES 128  /* kernel frames; perf_event_max_stack is 127 */
+#define UNWIND_MAX_FRAMES        128 /* user frames of a stack, a power of two */
+#define UNWIND_MAX_KERNEL_FRAMES 128 /* kernel frames; perf_event_max_stack is 127 */
 #define UNWIND_STACK_FRAMES      (UNWIND_MAX_FRAMES + UNWIND_MAX_KERNEL_FRAMES)
 #define UNWIND_MAX_MAPPINGS      4096 /* executable mappings of the target */
 #define UNWIND_BLOCK_SHIFT       10   /* code bytes per index entry, as a power of two */
