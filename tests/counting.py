@@ -124,8 +124,8 @@ class Counting:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def open(self, control: Control = OPEN, is_counting: bool = False) -> None:
-        """Place the probes and admit lookups, in a window of its own, or only count them."""
+    def open(self, control: Control = OPEN) -> None:
+        """Place the probes and admit lookups, in a window of its own."""
         threads = ThreadStates(self.programs.module)
         if threads.are_scarce:  # every run of the lab's module has new ones
             threads.clear()
@@ -135,9 +135,7 @@ class Counting:
         probes = [probe.point for probe in planned]
         if control.predicts:
             probes = [p for p in probes if place_of(p.cookie) != Place.TRAVERSAL_FIRST]
-        if is_counting:
-            probes = [p for p in probes if place_of(p.cookie) <= Place.WEAKPROXY_FIND]
-        self.programs.attach(probes, self.pid, is_counting)
+        self.programs.attach(probes, self.pid)
         self.discovery.placed()
         self._control(replace(control, window=self._window))
 

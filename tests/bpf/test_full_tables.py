@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from profiler.wire.lookups import LookupCounter, WindowState
+from profiler.wire.lookups import CountingControl, CountingState, LookupCounter, Place, place_of
 from tests.counted import Program, build_program, running
 from tests.counting import OPEN, Counting
 
@@ -50,8 +50,7 @@ def measured(
 def test_nothing_is_lost_where_there_is_room(program: Program) -> None:
     counters = measured(program, {})
     assert counters[LookupCounter.STACKS] == counters[LookupCounter.KEPT] > 0
-    for lost in (LookupCounter.GROUPS, LookupCounter.STACKLESS, LookupCounter.UNGROUPED):
-        assert counters[lost] == 0
+    assert counters[LookupCounter.GROUPS] == counters[LookupCounter.STACKLESS] == 0
 
 
 @pytest.mark.parametrize("table", ["groups", "histograms"])
@@ -69,18 +68,20 @@ def test_call_stacks_without_room_are_lost(program: Program, room: dict[str, int
     assert counters[LookupCounter.STACKS] + counters[LookupCounter.STACKLESS] == kept
 
 
-def test_lookups_that_are_only_counted_and_have_no_call_site_are_counted(program: Program) -> None:
+def test_lookups_that_find_no_room_to_be_counted_are_counted_as_lost(program: Program) -> None:
     with small(program, {"entry_counts": 1}) as counting:
-        counting.open(is_counting=True)
+        module, pid = counting.programs.module, program.process.pid
+        points = [probe.point for probe in counting.plan.probes]
+        entries = [p for p in points if place_of(p.cookie) <= Place.WEAKPROXY_FIND]
+        open_all = CountingControl(is_open=True, allowance_ns=1 << 62, program_ns=0)
+        module.map("counting_control").set(bytes(4), open_all.encode())
+        counting.programs.count(entries, pid)
         program.round()
-        counting.close()
-        ((_, grouped),) = counting.programs.module.map("entry_counts").items()
-        state = WindowState.decode(
-            counting.programs.module.map("window_state").get(bytes(4)) or b""
-        )
-        ungrouped = counting.counters()[LookupCounter.UNGROUPED]
-    assert ungrouped > 0
-    assert int.from_bytes(grouped, "little") + ungrouped == state.entry_count
+        counting.programs.stop_counting()
+        ((_, counted),) = module.map("entry_counts").items()
+        lost = CountingState.decode(module.map("counting_state").get(bytes(4)) or b"").lost
+    assert lost > 0
+    assert int.from_bytes(counted, "little") > 0
 
 
 @pytest.mark.parametrize("table", ["layouts", "unknown_v_tables"])
