@@ -36,5 +36,5 @@ def test_at_an_address_that_was_used_again_each_file_has_its_own() -> None:
     assert keys.of(key(1)) == ContainerKey(AT, COMPARE, 1, LOCATION)
     assert keys.of(key(1, SORCERY)) == ContainerKey(AT, COMPARE, 1, SORCERY)
     assert keys.of(key(7)) == ContainerKey(AT, COMPARE, 7)
-    stack = LookupStackKey(9, AT, COMPARE, SORCERY, 0, 1)
+    stack = LookupStackKey(9, 8, AT, COMPARE, SORCERY, 0, 1)
     assert keys.of(stack) == ContainerKey(AT, COMPARE, 1, SORCERY)

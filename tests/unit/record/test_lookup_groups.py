@@ -96,7 +96,7 @@ def of_files(reused: frozenset[ContainerKey]) -> LookupGroups:
         groups=files,
         histograms={},
         stacks={
-            LookupStackKey(9, 1, 2, file, 0, 1): LookupStack(lookups, 0)
+            LookupStackKey(9, 8, 1, 2, file, 0, 1): LookupStack(lookups, 0)
             for file, lookups in ((LOCATION, 3), (SORCERY, 4))
         },
         counters=dict.fromkeys(LookupCounter, 0),
