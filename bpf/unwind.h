@@ -255,6 +255,17 @@ static __always_inline u32 unwind_return(struct unwind_state *state, u64 cfa, s3
     return UNWIND_MORE;
 }
 
+/* Goes to the caller of a leaf that took its return address off the stack, as vfork does. */
+static __always_inline u32 unwind_register_return(struct unwind_state *state, u8 reg, u64 added)
+{
+    if (state->stack.count != 1 || !(state->flags & UNWIND_REGISTERS))
+        return UNWIND_UNSUPPORTED;
+    state->ip = state->registers[reg & 15];
+    state->sp += added;
+    state->flags &= ~UNWIND_EXACT;
+    return UNWIND_MORE;
+}
+
 /* Adds the current frame to the stack. */
 static __always_inline void unwind_record(struct unwind_state *state)
 {
@@ -311,6 +322,8 @@ static __always_inline u32 unwind_step(struct unwind_state *state)
         break;
     case UNWIND_KIND_SIGNAL:
         return unwind_signal(state);
+    case UNWIND_KIND_REGISTER:
+        return unwind_register_return(state, (u8)slot, 8 * (u64)offset);
     case UNWIND_KIND_WIDE:
         cause = unwind_wide(state, mapping->rules + offset, &cfa);
         slot = 0;

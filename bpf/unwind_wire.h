@@ -26,15 +26,16 @@ enum unwind_cause {
 
 /* How a row's rule finds the CFA. */
 enum unwind_kind {
-    UNWIND_KIND_NONE = 0,   /* no function here */
-    UNWIND_KIND_RSP = 1,    /* rsp + 8 * offset */
-    UNWIND_KIND_RBP = 2,    /* rbp + 8 * offset */
-    UNWIND_KIND_PLT = 3,    /* rsp + 8 * offset, 8 more when (rip & 15) >= slot */
-    UNWIND_KIND_END = 4,    /* the return address is undefined */
-    UNWIND_KIND_SIGNAL = 5, /* rt_sigframe: rsp points at a ucontext */
-    UNWIND_KIND_WIDE = 6,   /* `offset` is an index of a struct unwind_rule */
-    UNWIND_KIND_BAD = 7,    /* cannot be expressed */
-    UNWIND_KIND_CLONE = 8,  /* a thread that has just begun has no caller; else rsp + 8 */
+    UNWIND_KIND_NONE = 0,     /* no function here */
+    UNWIND_KIND_RSP = 1,      /* rsp + 8 * offset */
+    UNWIND_KIND_RBP = 2,      /* rbp + 8 * offset */
+    UNWIND_KIND_PLT = 3,      /* rsp + 8 * offset, 8 more when (rip & 15) >= slot */
+    UNWIND_KIND_END = 4,      /* the return address is undefined */
+    UNWIND_KIND_SIGNAL = 5,   /* rt_sigframe: rsp points at a ucontext */
+    UNWIND_KIND_WIDE = 6,     /* `offset` is an index of a struct unwind_rule */
+    UNWIND_KIND_BAD = 7,      /* cannot be expressed */
+    UNWIND_KIND_CLONE = 8,    /* a thread that has just begun has no caller; else rsp + 8 */
+    UNWIND_KIND_REGISTER = 9, /* rsp + 8 * offset; `slot` is the register with the return address */
 };
 
 /* A rule word: kind << 28 | (slot & 0xff) << 20 | offset. */

@@ -7,13 +7,22 @@ found by it. Sources: DWARF 4 section 6.4.2, the GNU extensions as binutils writ
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 from profiler.binary.call_frames import Cie, read_sleb, read_uleb
 
 RBX, RBP, RSP, RIP = 3, 6, 7, 16  # DWARF register numbers, x86-64 psABI table 3.36
 
+
+@dataclass(frozen=True, slots=True)
+class InRegister:
+    """The return address is in a register, as in glibc's vfork; `number` is DWARF's."""
+
+    number: int
+
+
 # What a register is restored from: None (it kept its value), an offset from the CFA, or one of:
-Place = int | str | tuple[int, int] | None
+Place = int | str | tuple[int, int] | InRegister | None
 UNDEFINED = "undefined"
 OTHER = "other"  # a rule that we cannot follow; (register, offset) is memory at register + offset
 
@@ -91,7 +100,9 @@ class Machine:
         elif op == 0x08:  # same_value
             place = None
         elif op in (0x09, 0x14):  # register, val_offset
-            at = read_uleb(program, at)[1]
+            value, at = read_uleb(program, at)
+            if op == 0x09 and register == RIP:
+                place = InRegister(value)
         elif op == 0x15:  # val_offset_sf
             at = read_sleb(program, at)[1]
         elif op in (0x05, 0x2F):  # offset_extended, GNU_negative_offset_extended

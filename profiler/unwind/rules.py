@@ -11,6 +11,7 @@ entries from code that calls what is not yet bound, and from accesses to thread-
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 from profiler.binary.call_frames import Cie
 from profiler.unwind.machine import (
@@ -21,6 +22,7 @@ from profiler.unwind.machine import (
     START,
     UNDEFINED,
     Cfa,
+    InRegister,
     Machine,
     Place,
     State,
@@ -31,9 +33,11 @@ from profiler.wire.unwind import (
     BP_LOST,
     BP_SAME,
     KIND_BAD,
+    KIND_CLONE,
     KIND_END,
     KIND_PLT,
     KIND_RBP,
+    KIND_REGISTER,
     KIND_RSP,
     KIND_SIGNAL,
     KIND_WIDE,
@@ -48,7 +52,17 @@ RA_USUAL = -8
 BAD = word(KIND_BAD)
 
 # rt_sigframe: rsp points at ucontext, whose uc_mcontext.gregs start at 40 (glibc sys/ucontext.h).
-_SIGNAL = (("deref", RSP, 160, 0), (RSP, 120), (RSP, 168))
+SIGNAL: State = (("deref", RSP, 160, 0), 0, (RSP, 120), (RSP, 168), None)
+BEGINS = "begins"  # the return address of code that a new thread runs, too: that has none
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Code [start, end) that has one rule."""
+
+    start: int
+    end: int
+    state: State
 
 
 class RuleWords:
@@ -71,11 +85,17 @@ class RuleWords:
         cfa, offset, rbp, ra, rbx = state
         if ra == UNDEFINED:
             return word(KIND_END)
-        if (cfa, rbp, ra) == _SIGNAL:
+        if (cfa, rbp, ra) == (SIGNAL[0], SIGNAL[2], SIGNAL[3]):
             return word(KIND_SIGNAL)
+        if ra == BEGINS:
+            return word(KIND_CLONE)
+        bx = _rbx_slot(cfa, rbx) if self.follows_rbx else 0
+        if isinstance(ra, InRegister):
+            usual = cfa == RSP and rbp is None and not bx and 0 <= offset < 1 << 20
+            known = usual and not offset & 7 and ra.number < RIP
+            return word(KIND_REGISTER, ra.number, offset >> 3) if known else BAD
         if ra != RA_USUAL:
             return BAD
-        bx = _rbx_slot(cfa, rbx) if self.follows_rbx else 0
         if isinstance(cfa, tuple) and cfa[0] == "plt" and rbp is None and not bx:
             return word(KIND_PLT, cfa[3], cfa[2] >> 3)
         if isinstance(rbp, tuple) and cfa == RSP:

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from profiler.binary.call_frames import PCREL_SDATA4, Cie
-from profiler.unwind.machine import OTHER, RBP, RBX, RIP, RSP, UNDEFINED, Machine, State
+from profiler.unwind.machine import OTHER, RBP, RBX, RIP, RSP, UNDEFINED, InRegister, Machine, State
 from tests.call_frames import sleb, uleb
 
 CIE = Cie(1, -8, RIP, PCREL_SDATA4, True, b"")
@@ -73,7 +73,6 @@ def test_where_the_cfa_is(program: bytes, cfa: object, offset: int) -> None:
         (b"\x2f\x00\x05", 40),
         (b"\x07\x00", UNDEFINED),
         (b"\x08\x00", None),
-        (b"\x09\x00\x03", OTHER),
         (b"\x14\x00\x03", OTHER),
         (b"\x15\x00\x7f", OTHER),
         (b"\x10\x00" + block(0x76, 0), (RBP, 0)),
@@ -113,3 +112,8 @@ def test_argument_sizes_mean_nothing() -> None:
 def test_what_cannot_be_followed_is_refused(program: bytes) -> None:
     with pytest.raises(IndexError):
         after(program)
+
+
+def test_only_the_return_address_is_followed_into_a_register() -> None:
+    assert after(bytes((0x09, RIP, 5))) == ((RSP, 32, -16, InRegister(5), -24), 0)
+    assert after(bytes((0x09, RBP, 5))) == ((RSP, 32, OTHER, -8, -24), 0)

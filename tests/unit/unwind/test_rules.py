@@ -3,17 +3,30 @@ from __future__ import annotations
 import pytest
 
 from profiler.binary.call_frames import PCREL_SDATA4, Cie
-from profiler.unwind.machine import OTHER, RBP, RBX, RIP, RSP, UNDEFINED, Cfa, Place
-from profiler.unwind.rules import Programs, RuleWords, initial_state
+from profiler.unwind.machine import (
+    OTHER,
+    RBP,
+    RBX,
+    RIP,
+    RSP,
+    UNDEFINED,
+    Cfa,
+    InRegister,
+    Place,
+    State,
+)
+from profiler.unwind.rules import BEGINS, Programs, RuleWords, initial_state
 from profiler.wire.unwind import (
     BP_AT_BP,
     BP_AT_CFA,
     BP_LOST,
     BP_SAME,
     KIND_BAD,
+    KIND_CLONE,
     KIND_END,
     KIND_PLT,
     KIND_RBP,
+    KIND_REGISTER,
     KIND_RSP,
     KIND_SIGNAL,
     KIND_WIDE,
@@ -245,3 +258,18 @@ def test_a_plt_that_saved_rbx_is_not_followed() -> None:
     plt = b"\x0f\x0b\x77\x08\x80\x00\x3f\x1a\x3b\x2a\x33\x24\x22"
     assert [kind >> 28 for _, kind in rules(plt) if isinstance(kind, int)] == [3]
     assert rules(plt + b"\x83\x02") == [(0, BAD)]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ((RSP, 0, None, InRegister(5), None), word(KIND_REGISTER, 5)),  # glibc's vfork
+        ((RSP, 16, None, InRegister(1), None), word(KIND_REGISTER, 1, 2)),
+        ((RSP, 16, -16, InRegister(5), None), BAD),
+        ((RBP, 16, None, InRegister(5), None), BAD),
+        ((RSP, 0, None, InRegister(17), None), BAD),
+        ((RSP, 8, None, BEGINS, None), word(KIND_CLONE)),
+    ],
+)
+def test_a_return_address_may_be_in_a_register_or_nowhere(state: State, expected: int) -> None:
+    assert RuleWords().pack(state) == expected
