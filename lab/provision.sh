@@ -26,10 +26,11 @@ if [ "$purpose" = test ]; then
     # gdb and linux-perf: second opinions on stacks. bpftool: that no program is left behind.
     # chromium, its driver and npm: the pages and pictures are opened in a browser.
     # qemu, busybox, cpio, zstd: guests with other kernels.
+    # musl-tools: a C library without call frame information.
     # bpfcc-tools, bpftrace: what bench/startup.py starts beside ours.
     packages+=(binutils bpfcc-tools bpftool bpftrace busybox-static chromium chromium-driver
-        clang-format cpio gdb iproute2 libssl3 linux-perf procps qemu-system-x86 util-linux vagrant
-        zstd)
+        clang-format cpio gdb iproute2 libssl3 linux-perf musl-tools procps qemu-system-x86
+        util-linux vagrant zstd)
     # A Node.js that came another way brings its own npm, and Debian's conflicts with it.
     command -v npm >/dev/null || packages+=(nodejs npm)
 fi

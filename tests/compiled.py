@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from profiler.binary.code_image import CodeImage
 from profiler.binary.elf import Elf
@@ -39,6 +41,18 @@ def assemble(folder: Path, body: str, *flags: str) -> CodeImage:
     source = "\n".join(lines) + '\n.section .note.GNU-stack,"",@progbits\n'
     program = build(folder, source, "-shared", "-nostdlib", "-Wl,-Bsymbolic", *flags, suffix=".s")
     return image_of(program)
+
+
+@cache
+def machine_code(text: str) -> bytes:
+    """Return the bytes of instructions, which are separated by semicolons."""
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / "made.o"
+        subprocess.run(["as", "-o", made, "-"], input=text + "\n", text=True, check=True)
+        elf = Elf.from_bytes(made.read_bytes())
+    section = elf.section(".text")
+    assert section is not None
+    return elf.data(section)
 
 
 def start_of(image: CodeImage, name: str = "f") -> int:

@@ -35,7 +35,7 @@ SHF_EXECINSTR = 4
 DT_NULL = 0
 
 # Fields that nothing needs are padding.
-_HEADER = struct.Struct("<16sHH12xQQ6xHHHHH")
+_HEADER = struct.Struct("<16sHH4xQQQ6xHHHHH")
 _SEGMENT = struct.Struct("<IIQQ8xQ8xQ")
 _SECTION = struct.Struct("<IIQQQQI4xQQ")
 _DYNAMIC = struct.Struct("<qQ")
@@ -84,8 +84,8 @@ class Elf:
         self._read = read
         self.size = size
         header = _HEADER.unpack(self.read(0, _HEADER.size))
-        ident, self.type, machine, phoff, shoff = header[:5]
-        phentsize, phnum, shentsize, shnum, shstrndx = header[5:]
+        ident, self.type, machine, self.entry, phoff, shoff = header[:6]
+        phentsize, phnum, shentsize, shnum, shstrndx = header[6:]
         if ident[:7] != b"\x7fELF\x02\x01\x01":
             raise ElfError("not an ELF64 little-endian file")
         if machine != EM_X86_64:

@@ -1,43 +1,72 @@
-"""Unwind tables kept between runs: a file's call frame information compiles to the same table."""
+"""Unwind tables kept between runs: the same call frame information and code make the same table."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from array import array
+from pathlib import Path
 
 from profiler import disk_cache
-from profiler.binary.call_frames import CallFrameSection
-from profiler.binary.functions import frames_key
+from profiler.binary import call_frames as call_frames_module
+from profiler.binary.call_frames import Entry
+from profiler.binary.elf import MAX_READ_BYTES, Elf, ElfError
+from profiler.binary.functions import call_frames, frames_key
+from profiler.binary.symtab import SHT_SYMTAB
 from profiler.unwind import machine, rules, table
 from profiler.unwind.table import UnwindTable, compile_table
 from profiler.wire import unwind
 
-_CODE = disk_cache.digest_of_code(*(str(m.__file__) for m in (machine, rules, table, unwind)))
-_HEAD = struct.Struct("<QIII?")  # base, bytes of rows, blocks and rules, follows_bx
+# What is imported only where a table is made: it takes long.
+_INFERS = ("undescribed.py", "function_trace.py", "frame_values.py")
+_CODE = disk_cache.digest_of_code(
+    *(str(module.__file__) for module in (machine, rules, table, unwind)),
+    *(str(Path(__file__).with_name(name)) for name in _INFERS),
+    str(Path(str(call_frames_module.__file__)).with_name("instructions.py")),
+)
+_HEAD = struct.Struct("<QIII??")  # base, bytes of rows, blocks and rules, follows_bx, is_inferred
 
 
-def cached_table(
-    section: CallFrameSection,
-    code_ranges: tuple[tuple[int, int], ...],
-    ends_in_leaves: bool = False,
-) -> UnwindTable:
-    """Return what compile_table makes of the same, from the cache where it is known."""
-    key = bytes([ends_in_leaves]) + _CODE + frames_key(section, code_ranges)
+def cached_table(elf: Elf) -> UnwindTable:
+    """Return a file's table, from the cache where it is known."""
+    section = call_frames(elf)
+    key = _CODE + frames_key(section, elf.code_ranges) + _digest(elf)
     known = disk_cache.read("table", key)
     if known is not None:
         return _decode(known)
-    made = compile_table(section, code_ranges, ends_in_leaves)
+
+    def inferred(entries: list[Entry]) -> list[rules.Span]:
+        from profiler.unwind.undescribed import inferred_rules
+
+        try:
+            return inferred_rules(elf, entries)
+        except ElfError:  # in what the described code does not need
+            return []
+
+    made = compile_table(section, elf.code_ranges, inferred)
     disk_cache.write("table", key, _encode(made))
     return made
 
 
+def _digest(elf: Elf) -> bytes:
+    """Return a digest of all that rules are inferred from."""
+    digest = hashlib.sha256(elf.entry.to_bytes(8, "little"))
+    for load in elf.loads:
+        digest.update(elf.read(load.offset, min(load.file_bytes, MAX_READ_BYTES)))
+    for section in elf.sections:
+        if section.type == SHT_SYMTAB:
+            digest.update(elf.data(section))
+    return digest.digest()
+
+
 def _encode(made: UnwindTable) -> bytes:
     parts = (made.rows.tobytes(), made.blocks.tobytes(), made.rules)
-    return _HEAD.pack(made.base, *map(len, parts), made.follows_bx) + b"".join(parts)
+    head = _HEAD.pack(made.base, *map(len, parts), made.follows_bx, made.is_inferred)
+    return head + b"".join(parts)
 
 
 def _decode(data: bytes) -> UnwindTable:
-    base, rows, blocks, wide, follows_bx = _HEAD.unpack_from(data)
+    base, rows, blocks, wide, follows_bx, is_inferred = _HEAD.unpack_from(data)
     ends = (_HEAD.size, _HEAD.size + rows, _HEAD.size + rows + blocks)
     return UnwindTable(
         base,
@@ -45,4 +74,5 @@ def _decode(data: bytes) -> UnwindTable:
         array("I", data[ends[1] : ends[2]]),
         data[ends[2] : ends[2] + wide],
         follows_bx,
+        is_inferred,
     )

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 
 from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.elf import ElfError
-from profiler.binary.functions import call_frames
 from profiler.linux.module import BpfModule
 from profiler.model.observed import WithoutTable
 from profiler.process.mappings import TRAMPOLINES, CodeFile, LoadedCode
@@ -29,6 +28,10 @@ from profiler.wire.unwind import (
 MAX_TABLE_BYTES = 96 << 20  # of rows and blocks in the kernel, for the whole target
 SPARE_RATIO = 1.25  # room for what the target maps later
 SPARE_ROWS, SPARE_BLOCKS, SPARE_RULES = 1 << 17, 1 << 14, 1 << 10
+INFERRED = (
+    "it has no call frame information for most of its code, as musl has none; callers are worked "
+    "out from instructions, where that is certain"
+)
 GRACE_S = 0.05  # a program that still reads the other half of the mappings has long ended
 
 
@@ -41,7 +44,7 @@ class TableLibrary:
         self.problems: dict[int, str] = {}
 
     def table(self, file: CodeFile) -> UnwindTable:
-        """Return the file's table, an empty one when it has none; `problem` then says why."""
+        """Return the file's table, an empty one when it has none; `problem` says why."""
         table = self._tables.get(id(file))
         if table is None:
             table = self._tables[id(file)] = self._make(file)
@@ -49,7 +52,7 @@ class TableLibrary:
         return table
 
     def problem(self, file: CodeFile) -> str | None:
-        """Return why the file has no table."""
+        """Return why the file has no table, or a poor one."""
         return self.problems.get(id(file))
 
     def prepare(self, loaded: Iterable[LoadedCode]) -> None:
@@ -60,14 +63,14 @@ class TableLibrary:
 
     def _make(self, file: CodeFile) -> UnwindTable:
         try:
-            is_vdso = file.handle is None
-            frames = call_frames(file.elf)
-            table = cached_table(frames, file.elf.code_ranges, ends_in_leaves=is_vdso)
+            table = cached_table(file.elf)
         except (MalformedCallFramesError, ElfError) as error:
             self.problems[id(file)] = f"malformed call frame information: {error}"
             return EMPTY_TABLE
         if not table.rows:
             self.problems[id(file)] = "no call frame information"
+        elif table.is_inferred:
+            self.problems[id(file)] = INFERRED
         return table
 
     def map_sizes(self) -> dict[str, int]:
@@ -125,7 +128,7 @@ class UnwindTables:
         self._switched_at = 0.0
 
     def update(self, loaded: Sequence[LoadedCode]) -> WithoutTable:
-        """Let the kernel unwind by these mappings from now on; return what it has no table for.
+        """Let the kernel unwind by these mappings from now on; return what has no good table.
 
         The new list is written beside the one in use and then made current by one store. Waits
         until no program can be reading the place that is written to.
@@ -158,7 +161,8 @@ class UnwindTables:
         base = table.base + code.bias & (1 << 64) - 1
         row, block, rule = position
         where = (row, block, len(table.blocks) // 2, rule)
-        return MAPPING.pack(start, end, base, *where, table.follows_bx, 0), None
+        entry = MAPPING.pack(start, end, base, *where, table.follows_bx, 0)
+        return entry, self._library.problem(code.file)
 
     def _position(self, table: UnwindTable) -> tuple[int, int, int] | None:
         if id(table) not in self._positions:

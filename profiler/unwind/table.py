@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from profiler.binary.call_frames import CallFrameSection, Entry, MalformedCallFramesError
 from profiler.binary.functions import code_entries
-from profiler.unwind.rules import Programs, RuleWords
+from profiler.unwind.rules import Programs, RuleWords, Span
 from profiler.wire.unwind import (
     BLOCK_SHIFT,
     KIND_CLONE,
@@ -36,6 +37,7 @@ class UnwindTable:
     `base` is the virtual address that the rows' offsets count from. `rows`: u64 each; `blocks`:
     u32 pairs (first row, count), one for each 1024 bytes of code; `rules`: struct unwind_rule each.
     `follows_bx`: the rules say what becomes of rbx, because some of them find the CFA by it.
+    `is_inferred`: most of them were inferred from code, because nothing describes that.
     """
 
     base: int
@@ -43,6 +45,7 @@ class UnwindTable:
     blocks: array[int]
     rules: bytes
     follows_bx: bool = False
+    is_inferred: bool = False
 
 
 EMPTY_TABLE = UnwindTable(0, array("Q"), array("I"), b"")
@@ -51,31 +54,47 @@ EMPTY_TABLE = UnwindTable(0, array("Q"), array("I"), b"")
 def compile_table(
     section: CallFrameSection,
     code_ranges: tuple[tuple[int, int], ...],
-    ends_in_leaves: bool = False,
+    inferred: Callable[[list[Entry]], list[Span]] = lambda _: [],
 ) -> UnwindTable:
     """Return the table for the entries that describe code in `code_ranges`.
 
-    With `ends_in_leaves`, code behind the last entry leaves the stack alone, as the vdso's does
-    (arch/x86/entry/vdso/vgetrandom-chacha.S, Linux 6.11, which no entry describes).
+    `inferred` returns rules for code that these entries do not describe, by address.
     MalformedCallFramesError when the section breaks the format or exceeds our bounds.
     """
     entries = code_entries(section, code_ranges)
-    if not entries:
+    spans = inferred(entries)
+    ends = [(start, end) for start, end, *_ in entries] + [(one.start, one.end) for one in spans]
+    if not ends:
         return EMPTY_TABLE
-    _, described, cie, _ = entries[-1]
-    leaves = [end for start, end in code_ranges if ends_in_leaves and start <= described < end]
-    entries += [(described, end, cie, b"") for end in leaves]
-    base = entries[0][0] // _BLOCK_BYTES * _BLOCK_BYTES
-    span = entries[-1][1] - base
+    base = min(ends)[0] // _BLOCK_BYTES * _BLOCK_BYTES
+    span = max(end for _, end in ends) - base
     if span > MAX_CODE_BYTES:
         raise MalformedCallFramesError(f"code of {span} bytes")
     rules = RuleWords()
-    rows = array("Q", _rows(entries, base, Programs(rules)))
-    followed = _rows_with_rbx(entries, base) if rules.uses_rbx else None
+    rows = _all_rows(entries, spans, base, rules)
+    followed = _rows_with_rbx(entries, spans, base) if rules.uses_rbx else None
     if followed is not None:
         rules, rows = followed
     blocks = _blocks(rows, (span >> BLOCK_SHIFT) + 1)
-    return UnwindTable(base, rows, blocks, b"".join(rules.wide), followed is not None)
+    described = sum(end - start for start, end, *_ in entries)
+    is_inferred = sum(one.end - one.start for one in spans) > described
+    return UnwindTable(base, rows, blocks, b"".join(rules.wide), followed is not None, is_inferred)
+
+
+def _all_rows(entries: list[Entry], spans: list[Span], base: int, rules: RuleWords) -> array[int]:
+    rows = _rows(entries, base, Programs(rules)) if entries else []
+    if not spans:
+        return array("Q", rows)
+    words = {row >> 32: row & _LOW for row in rows}
+    for one in spans:
+        words.setdefault(one.end - base, 0)
+        words[one.start - base] = rules.pack(one.state)
+    rows, last = [], 0
+    for at, one_word in sorted(words.items()):
+        if one_word != last:
+            rows.append(at << 32 | one_word)
+        last = one_word
+    return array("Q", rows)
 
 
 def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
@@ -103,12 +122,14 @@ def _rows(entries: list[Entry], base: int, programs: Programs) -> list[int]:
     return rows
 
 
-def _rows_with_rbx(entries: list[Entry], base: int) -> tuple[RuleWords, array[int]] | None:
+def _rows_with_rbx(
+    entries: list[Entry], spans: list[Span], base: int
+) -> tuple[RuleWords, array[int]] | None:
     # None where that would take too long, or has no room, so that other rules would be lost.
     if sum(len(program) for *_, program in entries) > MAX_FOLLOWED_BYTES:
         return None
     rules = RuleWords(follows_rbx=True)
-    rows = array("Q", _rows(entries, base, Programs(rules)))
+    rows = _all_rows(entries, spans, base, rules)
     return None if rules.is_full else (rules, rows)
 
 

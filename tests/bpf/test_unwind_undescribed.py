@@ -58,6 +58,81 @@ def test_code_of_the_vdso_that_nothing_describes_is_left(tmp_path: Path) -> None
     assert {CAUSES[stack.cause] for stack in stacks} == {"whole"}
 
 
+VFORK = """
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+    puts("ready");
+    fflush(stdout);
+    for (;;) {
+        int status;
+        pid_t child = vfork();
+        if (!child)
+            _exit(0);
+        waitpid(child, &status, 0);
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "musl-gcc"])
+def test_who_called_vfork_is_known(tmp_path: Path, compiler: str) -> None:
+    """Its return address is in a register while the child runs on its stack."""
+    program = build(tmp_path, VFORK, "-O2", compiler=compiler)
+    with running(program, "") as process, unwinding(process.pid) as one:
+        stacks = sample_until(one, process.pid, lambda all: len(all) > 300)
+    assert {CAUSES[stack.cause] for stack in stacks} == {"whole"}
+
+
+MUSL = """
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static char from[1 << 16], to[1 << 16];
+static int values[2000];
+static int compare(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+__attribute__((noinline)) static void *work(void *argument)
+{
+    char text[99];
+    for (;;) {
+        memcpy(to, from, sizeof(to));
+        for (int i = 0; i < 2000; i++)
+            values[i] = rand();
+        qsort(values, 2000, sizeof(int), compare);
+        for (int i = 0; i < 200; i++) {
+            snprintf(text, sizeof(text), "%d %s %f", i, "x", i * .5);
+            free(malloc(i * 9 + 1));
+        }
+    }
+    return argument;
+}
+int main(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, work, NULL);
+    puts("ready");
+    fflush(stdout);
+    pthread_join(thread, NULL);
+}
+"""
+
+
+def test_stacks_through_musl_are_whole(tmp_path: Path) -> None:
+    program = build(tmp_path, MUSL, "-O2", compiler="musl-gcc")
+    with running(program, "") as process, unwinding(process.pid) as one:
+        stacks = sample_until(one, process.tid, lambda all: len(all) > 1_000)
+        own = [code for code in one.code.current if code.mapping.path == str(program)]
+    assert {CAUSES[stack.cause] for stack in stacks} == {"whole"}
+    # The program's only frame in each stack, but for `compare`, is that of `work`.
+    low, high = own[0].mapping.start, own[0].mapping.end
+    callers = [[one for one in stack.frames[1:] if low <= one < high] for stack in stacks]
+    assert all(len(found) <= 2 for found in callers)
+    assert sum(len(found) for found in callers) > len(stacks) / 2
+
+
 BIRTHS = """
 #include <pthread.h>
 #include <stdio.h>

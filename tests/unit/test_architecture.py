@@ -20,6 +20,7 @@ MUTABLE = {
     "Run": "what a running recording holds changes while it runs",
     "Stop": "a signal handler sets it",
     "_Evidence": "collects while code is read",
+    "FunctionTrace": "collects while a function is followed",
 }
 
 

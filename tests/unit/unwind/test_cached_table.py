@@ -7,10 +7,8 @@ import pytest
 from profiler import disk_cache
 from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.elf import Elf
-from profiler.binary.functions import call_frames
 from profiler.unwind import cached_table as module
 from profiler.unwind.cached_table import cached_table
-from profiler.unwind.table import compile_table
 
 
 @pytest.fixture(autouse=True)
@@ -20,41 +18,48 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def elf() -> Elf:
-    return Elf.from_bytes(Path("/bin/true").read_bytes())
+def data() -> bytes:
+    return Path("/bin/true").read_bytes()
 
 
-def test_the_table_from_the_cache_is_the_same(elf: Elf, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = call_frames(elf), elf.code_ranges
-    made = cached_table(*given)
+def test_the_table_from_the_cache_is_the_same(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = cached_table(Elf.from_bytes(data))
     assert made.rows
-    assert made == compile_table(*given)
     monkeypatch.setattr(module, "compile_table", lambda *_: pytest.fail("compiled again"))
-    assert cached_table(*given) == made
+    assert cached_table(Elf.from_bytes(data)) == made
 
 
-@pytest.mark.parametrize("change", ["section", "code", "leaves", "version"])
+def with_other_byte(data: bytes, offset: int) -> Elf:
+    return Elf.from_bytes(data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :])
+
+
+@pytest.mark.parametrize("change", ["frames", "code", "entry", "version"])
 def test_other_code_has_another_table(
-    elf: Elf, change: str, monkeypatch: pytest.MonkeyPatch
+    data: bytes, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    section, ranges = call_frames(elf), elf.code_ranges
-    made = cached_table(section, ranges)
+    elf = Elf.from_bytes(data)
+    made = cached_table(elf)
     monkeypatch.setattr(module, "compile_table", lambda *_: made)
     kept: list[object] = []
     monkeypatch.setattr(disk_cache, "write", lambda *entry: kept.append(entry))
-    if change == "section":
-        section = type(section)(section.data + bytes(4), section.address, section.ends_at_zero)
     if change == "version":
         monkeypatch.setattr(module, "_CODE", b"another way")
-    ranges = ranges[:-1] if change == "code" else ranges
-    cached_table(section, ranges, ends_in_leaves=change == "leaves")
+        cached_table(elf)
+    else:
+        frames = elf.section(".eh_frame")
+        assert frames is not None
+        code = elf.offset_of(elf.code_ranges[0][0])
+        offsets = {"frames": frames.offset + frames.size - 8, "code": code, "entry": 24}
+        cached_table(with_other_byte(data, offsets[change] or 0))
     assert len(kept) == 1
 
 
-def test_malformed_frames_stay_an_error(elf: Elf, folder: Path) -> None:
-    section = call_frames(elf)
-    bad = type(section)(section.data + b"\xf0\xff\xff\xff" + bytes(8), section.address)
+def test_malformed_frames_stay_an_error(data: bytes, folder: Path) -> None:
+    frames = Elf.from_bytes(data).section(".eh_frame")
+    assert frames is not None
+    at = frames.offset
+    bad = Elf.from_bytes(data[:at] + b"\xf0\xff\xff\x7f" + data[at + 4 :])
     for _ in range(2):
         with pytest.raises(MalformedCallFramesError):
-            cached_table(bad, elf.code_ranges)
+            cached_table(bad)
     assert not folder.exists()

@@ -14,6 +14,7 @@ from elftools.elf.sections import SymbolTableSection
 from profiler.binary.call_frames import CallFrameSection, MalformedCallFramesError
 from profiler.binary.elf import Elf
 from profiler.binary.functions import call_frames
+from profiler.unwind.rules import Span
 from profiler.unwind.table import EMPTY_TABLE, UnwindTable, compile_table
 from profiler.wire.unwind import (
     BP_SAME,
@@ -302,16 +303,34 @@ def test_the_place_behind_a_signals_trampoline_is_still_its_own() -> None:
     assert [word_at(table, at) for at in (0x3008, 0x3009, 0x300A)] == [signal, NOTHING, AT_8]
 
 
-def test_code_behind_the_last_entry_is_a_leafs_where_that_is_known() -> None:
+def with_inferred(*spans: Span) -> UnwindTable:
     section = Section()
-    section.fde(section.cie(), 0x2000, 0x20, OFFSET_16)
-    sections, ranges = section.built(), ((0x1000, 0x2100),)
-    unknown = compile_table(sections, ranges)
-    known = compile_table(sections, ranges, ends_in_leaves=True)
-    assert [word_at(unknown, at) for at in (0x201F, 0x2020)] == [word_at(known, 0x201F), NOTHING]
-    assert [word_at(known, at) for at in (0x2020, 0x20FF, 0x2100)] == [AT_8, AT_8, NOTHING]
-    elsewhere = compile_table(sections, ((0x1000, 0x2020), (0x3000, 0x4000)), ends_in_leaves=True)
-    assert elsewhere == compile_table(sections, ((0x1000, 0x2020), (0x3000, 0x4000)))
+    cie = section.cie()
+    section.fde(cie, 0x2000, 0x20, OFFSET_16)
+    section.fde(cie, 0x2040, 0x20)
+    return compile_table(section.built(), EVERYTHING, lambda _: list(spans))
+
+
+def test_code_without_an_entry_has_the_rules_that_were_inferred() -> None:
+    leaf, saved = (7, 8, None, -8, None), (7, 16, -16, -8, None)
+    table = with_inferred(Span(0x2022, 0x2030, leaf), Span(0x2030, 0x2040, saved))
+    expected = {0x201F: AT_16, 0x2021: NOTHING, 0x2022: AT_8, 0x2030: word(1, -2, 2), 0x2040: AT_8}
+    assert {at: word_at(table, at) for at in expected} == expected
+    assert not table.is_inferred
+
+
+def test_of_rules_that_overlap_the_later_one_holds() -> None:
+    leaf = (7, 8, None, -8, None)
+    table = with_inferred(Span(0x1000, 0x1010, leaf), Span(0x1008, 0x100C, (7, 16, None, -8, None)))
+    assert [word_at(table, at) for at in (0x1007, 0x1008, 0x100C)] == [AT_8, AT_16, NOTHING]
+    assert [word_at(table, at) for at in (0x2000, 0x2001)] == [AT_8, AT_16]
+
+
+def test_a_file_may_have_inferred_rules_alone() -> None:
+    span = Span(0x2000, 0x2010, (7, 8, None, -8, None))
+    table = compile_table(CallFrameSection(b"", 0), EVERYTHING, lambda _: [span])
+    assert rows_of(table) == [(0x2000, AT_8), (0x2010, NOTHING)]
+    assert table.is_inferred
 
 
 def test_the_c_library_can_be_left_where_it_starts_threads() -> None:
