@@ -12,7 +12,9 @@
 #include "memory.h"
 #include "unwind_wire.h"
 
-#define UNWIND_FRAMES_PER_CALL 16 /* x 33 tail calls > UNWIND_MAX_FRAMES */
+/* verifier: without iterators it follows each round: 64 are too many for Linux 5.15. */
+#define UNWIND_FRAMES_PER_CALL (WALK_ITERATOR ? 64 : 16)
+#define UNWIND_MAX_DEPTH       (32 * UNWIND_FRAMES_PER_CALL) /* frames; there are 33 tail calls */
 
 #define UNWIND_MMAPABLE 1024 /* BPF_F_MMAPABLE, linux/bpf.h, kernel 5.5 */
 BPF_F_TABLE("array", u32, u64, unwind_rows, SIZED, UNWIND_MMAPABLE);
@@ -81,6 +83,7 @@ static __always_inline void unwind_begin(struct unwind_state *state, u64 ip, u64
     state->stack.cause = UNWIND_MORE;
     state->stack.count = 0;
     state->stack.kernel_count = 0;
+    state->stack.depth = 0;
 }
 
 /* As unwind_begin, where the thread will go on after a return to `ip`. */
@@ -269,9 +272,13 @@ static __always_inline u32 unwind_register_return(struct unwind_state *state, u8
 /* Adds the current frame to the stack. */
 static __always_inline void unwind_record(struct unwind_state *state)
 {
-    u32 count = state->stack.count;
-    state->stack.frames[count & (UNWIND_MAX_FRAMES - 1)] = state->ip;
-    state->stack.count = count + 1;
+    u32 at = state->stack.depth;
+    state->stack.depth = at + 1;
+    if (at < UNWIND_MAX_FRAMES)
+        state->stack.count = at + 1;
+    else
+        at = UNWIND_MAX_FRAMES - UNWIND_ROOT_FRAMES + at % UNWIND_ROOT_FRAMES;
+    state->stack.frames[at & (UNWIND_MAX_FRAMES - 1)] = state->ip;
     state->key = unwind_key(state->key, state->ip);
     state->stack.check = unwind_check(state->stack.check, state->ip);
 }
@@ -280,7 +287,7 @@ static __always_inline void unwind_record(struct unwind_state *state)
 static __always_inline u32 unwind_step(struct unwind_state *state)
 {
     u64 pc = state->ip, cfa = 0;
-    if (state->stack.count >= UNWIND_MAX_FRAMES)
+    if (state->stack.depth >= UNWIND_MAX_DEPTH)
         return UNWIND_TOO_DEEP;
     if (!(state->flags & UNWIND_EXACT))
         pc--; /* a call at a function's very end returns to what follows it */

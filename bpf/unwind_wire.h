@@ -2,6 +2,7 @@
 #pragma once
 
 #define UNWIND_MAX_FRAMES        128 /* user frames of a stack, a power of two */
+#define UNWIND_ROOT_FRAMES       64  /* of them, when there are more frames: a ring of the last */
 #define UNWIND_MAX_KERNEL_FRAMES 128 /* kernel frames; perf_event_max_stack is 127 */
 #define UNWIND_STACK_FRAMES      (UNWIND_MAX_FRAMES + UNWIND_MAX_KERNEL_FRAMES)
 #define UNWIND_MAX_MAPPINGS      4096 /* executable mappings of the target */
@@ -15,7 +16,7 @@ enum unwind_cause {
     UNWIND_NO_RULE = 3,         /* between two functions that the table describes */
     UNWIND_UNSUPPORTED = 4,     /* a rule that we cannot follow */
     UNWIND_UNREADABLE = 5,      /* stack memory that could not be read */
-    UNWIND_TOO_DEEP = 6,        /* more than UNWIND_MAX_FRAMES frames */
+    UNWIND_TOO_DEEP = 6,        /* more frames than are followed */
     UNWIND_UNKNOWN_MAPPING = 7, /* an address outside all executable mappings */
     UNWIND_BAD_ADDRESS = 8,     /* return address zero or not canonical */
     UNWIND_BACKWARDS = 9,       /* the caller's frame is not above this one */
@@ -90,14 +91,20 @@ struct unwind_active {
 };
 
 /* A record of the ring: a sample with its stack, or a lookup's stack. Each stack's addresses come with
- * its first record, and again when that was forgotten; other records end before `frames`. */
+ * its first record, and again when that was forgotten; other records end before `frames`.
+ *
+ * Of more than UNWIND_MAX_FRAMES user frames those in the middle are left out. The last
+ * UNWIND_ROOT_FRAMES of the user frames' places are a ring then: frame n is at
+ * n % UNWIND_ROOT_FRAMES in it. */
 struct unwind_stack {
     u64 key, check; /* two hashes over all that makes stacks differ: together they name it */
     u64 time_ns;    /* of the sample, CLOCK_MONOTONIC; 0: a lookup's stack */
     u32 tid;        /* of the sample, in the initial pid namespace */
     u16 count;      /* user frames */
     u8 kernel_count;
-    u8 cause; /* enum unwind_cause */
+    u8 cause;  /* enum unwind_cause */
+    u32 depth; /* user frames, also those that are left out */
+    u32 zero;
     /* User frames, leaf first, and right behind them the kernel's, leaf first too. */
     u64 frames[UNWIND_STACK_FRAMES];
 };

@@ -175,6 +175,7 @@ def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:
             yield "frames.file", frame.file, len(recording.files)
     for stack in recording.stacks:
         yield "stacks.kernel_count", stack.kernel_count, len(stack.frames) + 1
+        yield "stacks.left_out_at", stack.left_out_at, len(stack.frames) + 1
         for index in stack.frames:
             yield "stacks.frames", index, frame_count
     for sample in recording.samples:

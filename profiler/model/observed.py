@@ -237,8 +237,12 @@ class ThreadAccount:
 
 @dataclass(frozen=True, slots=True)
 class UnwindStack:
-    """A stack as the kernel stored it, addresses leaf first; `cause` is an index of CAUSES."""
+    """A stack as the kernel stored it, addresses leaf first; `cause` is an index of CAUSES.
+
+    `left_out`: frames that are missing between the leaf's part of `frames` and the root's.
+    """
 
     cause: int
     frames: tuple[int, ...]
     kernel: tuple[int, ...]
+    left_out: int = 0

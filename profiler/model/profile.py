@@ -306,11 +306,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StackQuality:
-    """How many sample stacks reach their thread's start, and what truncated the others."""
+    """How many sample stacks reach their thread's start, and what truncated the others.
+
+    `left_out`: those that are so deep that frames in their middle are left out.
+    """
 
     samples: int
     whole: int
     by_cause: tuple[tuple[str, int], ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,12 +101,15 @@ class Frame:
 class Stack:
     """Frames leaf first, as indices into Recording.frames; kernel frames come first.
 
-    `cause` is None when the stack reaches the thread's start, else why the unwinding stopped.
+    `cause` is None when the stack reaches the thread's start, else why the unwinding stopped. Of a
+    very deep stack `left_out` frames are missing behind the first `left_out_at` ones.
     """
 
     frames: tuple[int, ...]
     kernel_count: int
     cause: str | None
+    left_out: int = 0
+    left_out_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

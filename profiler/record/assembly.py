@@ -47,7 +47,7 @@ def assemble(
         times = operations.sample_times if operations else lambda _: ()
         period_ns = observed.sampled_one_in * 1e9 / options.frequency_hz
         lookups = LookupGroups(observed.lookups, frames, sites, times, period_ns)
-    named = names.frames(frames.addresses)
+    named, files = names.frames(frames.addresses), names.files()
     return rec.Recording(
         schema=rec.SCHEMA,
         tool_version=__version__,
@@ -57,7 +57,7 @@ def assemble(
         window=observed.window,
         stopped_by=observed.stopped_by,
         frequency_hz=options.frequency_hz / observed.sampled_one_in,
-        files=names.files(),
+        files=files,
         frames=named,
         stacks=tuple(frames.stacks),
         samples=tuple(sorted(samples, key=lambda sample: sample.time_ns)),
@@ -81,6 +81,7 @@ def assemble(
                 options.budget_ratio,
                 {stack.cause for stack in frames.stacks},
                 frames.ended_in,
+                {file.path for file in files},
             ),
             *names.problems(),
         ),

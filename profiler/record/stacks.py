@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from profiler.model import recording as rec
 from profiler.model.observed import UnwindStack
 from profiler.process.mappings import TRAMPOLINES
-from profiler.wire.unwind import CAUSES, WHOLE
+from profiler.wire.unwind import CAUSES, ROOT_FRAMES, WHOLE
 
 _IN_PROBE = "inside a probe"
 # The kernel's part of a return probe (arch/x86/kernel/uprobes.c, SYSCALL_DEFINE0(uretprobe), Linux
@@ -67,7 +67,11 @@ class StackIndex:
         user = _inside_calls(seen, is_leaf) if self._user else ()
         frames = [*kernel, *(self.frame(a) for a in (*before, *user))]
         cause = _IN_PROBE if in_return_probe else self._cause(known)
-        return rec.Stack(tuple(frames), len(kernel), cause)
+        if not known.left_out or len(user) < len(known.frames):
+            return rec.Stack(tuple(frames), len(kernel), cause)
+        return rec.Stack(
+            tuple(frames), len(kernel), cause, known.left_out, len(frames) - ROOT_FRAMES
+        )
 
     def _is_truncated_in_return_probe(self, known: UnwindStack) -> bool:
         """Return whether what seems to be the leaf's callers is something else."""

@@ -9,6 +9,7 @@ from profiler.linux.task_registers import KERNEL_SAMPLES_LACK_STACKS
 from profiler.measure.bounded_samples import SAMPLES_MAX
 from profiler.model.observed import Observed, ObservedLookups
 from profiler.probes.attach import LONG_WALKS_NEED, SHORT_WALKS, UprobePrograms
+from profiler.unwind.kernel_tables import INFERRED
 from profiler.wire.lookups import LookupCounter
 
 _UNATTRIBUTED_RATIO = 0.02
@@ -23,8 +24,12 @@ def run_warnings(
     budget_ratio: float | None,
     causes: Set[str | None],
     ended_in: Set[str],
+    met: Set[str] = frozenset(),
 ) -> Iterator[str]:
-    """Yield them. `causes`: why stacks were truncated; `ended_in`: in code of which files."""
+    """Yield them. `causes`: why stacks were truncated; `ended_in`: in code of which files.
+
+    `met`: paths of all files that stacks go through.
+    """
     if _is_starved(observed, budget_ratio):
         yield (
             "no lookup was measured: sampling takes most of the budget; sample less with -F, or "
@@ -48,10 +53,19 @@ def run_warnings(
             f"{unattributed / 1e6:.0f} ms of CPU time belong to threads that ended, and are "
             "missing there: what each used last was not reported, or there was no room for it"
         )
-    # Libraries of data have no tables either; what matters is where stacks did end.
+    yield from poor_tables(observed, ended_in, met)
+
+
+def poor_tables(observed: Observed, ended_in: Set[str], met: Set[str]) -> Iterator[str]:
+    """Name the files without good tables, where it matters.
+
+    Libraries of data have no tables either; what matters is where stacks did end.
+    """
     for path, problem in observed.without_table:
         if path in ended_in:
             yield f"stacks end in {path}: {problem}"
+        elif path in met and problem == INFERRED:
+            yield f"{path}: {problem}"
 
 
 def missing_samples(observed: Observed, frequency_hz: float) -> str | None:

@@ -47,4 +47,5 @@ def _quality(quality: StackQuality) -> Json:
         "samples": quality.samples,
         "whole": quality.whole,
         "by_cause": dict(quality.by_cause),
+        "left_out": quality.left_out,
     }

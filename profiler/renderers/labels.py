@@ -106,7 +106,12 @@ def call_site_label(site: CallSiteUse | OperationUse) -> str:
 
 
 def frame_kind(name: str) -> str:
-    """Return what a name in user space rests on: a symbol (user), inference, nothing (unnamed)."""
+    """Return what a name in user space rests on: a symbol (user), inference, nothing (unnamed).
+
+    Where a deep stack's middle is left out, it is "truncated".
+    """
+    if name.startswith("[..."):
+        return "truncated"
     if name.startswith("~"):
         return "inferred"
     return "unnamed" if "+0x" in name or name.startswith(("0x", "[")) else "user"

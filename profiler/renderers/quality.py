@@ -47,15 +47,24 @@ def _lost(accounting: Accounting) -> str:
 
 def _stacks(quality: StackQuality) -> str:
     """Return the sentence on their stacks, after those before it; "" if there are none."""
+    deep = _left_out(quality.left_out)
     if not quality.by_cause:
-        return " All stacks are complete." if quality.samples else ""
+        return f" All stacks are complete.{deep}" if quality.samples else ""
     causes = sorted(quality.by_cause, key=lambda item: (-item[1], item[0]))
     shown = [f"{count:,} x {clip(cause, 40)}" for cause, count in causes[:_CAUSES_MAX]]
     if len(causes) > _CAUSES_MAX:
         shown.append(f"{len(causes) - _CAUSES_MAX} more causes")
     incomplete = quality.samples - quality.whole
     verb = "is" if incomplete == 1 else "are"
-    return f" {numbers.counted(incomplete, 'stack')} {verb} incomplete: {', '.join(shown)}."
+    return f" {numbers.counted(incomplete, 'stack')} {verb} incomplete: {', '.join(shown)}.{deep}"
+
+
+def _left_out(count: int) -> str:
+    """Return the sentence on stacks so deep that calls in their middle are not shown."""
+    if not count:
+        return ""
+    verb = "is" if count == 1 else "are"
+    return f" {numbers.counted(count, 'stack')} {verb} shown without calls in the middle."
 
 
 def _in_all(profile: Profile) -> str:

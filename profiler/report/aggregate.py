@@ -26,6 +26,8 @@ from profiler.report.thread_groups import thread_groups
 from profiler.report.thread_paths import with_paths
 from profiler.report.thread_roles import thread_roles
 
+LEFT_OUT = "[... more calls]"
+
 
 def aggregate(recording: Recording) -> prof.Profile:
     """Return the profile of a recording."""
@@ -88,13 +90,15 @@ def _cost(recording: Recording) -> prof.CostReport:
 
 def _quality(recording: Recording, weighted: Sequence[tuple[int, int]]) -> prof.StackQuality:
     causes: Counter[str] = Counter()
-    total = 0
+    total = left_out = 0
     for stack, weight in weighted:
         total += weight
+        left_out += weight if recording.stacks[stack].left_out else 0
         cause = recording.stacks[stack].cause
         if cause is not None:
             causes[cause] += weight
-    return prof.StackQuality(total, total - causes.total(), tuple(causes.most_common()))
+    whole = total - causes.total()
+    return prof.StackQuality(total, whole, tuple(causes.most_common()), left_out)
 
 
 def _unnamed_ratio(recording: Recording) -> float | None:
@@ -109,9 +113,10 @@ def _unnamed_ratio(recording: Recording) -> float | None:
 
 
 def _named(stack: Stack, names: Sequence[str]) -> prof.NamedStack:
-    return prof.NamedStack(
-        tuple(names[frame] for frame in reversed(stack.frames)), stack.kernel_count, stack.cause
-    )
+    frames = [names[frame] for frame in stack.frames]
+    if stack.left_out:  # without their number, so that stacks of all depths are drawn together
+        frames.insert(stack.left_out_at, LEFT_OUT)
+    return prof.NamedStack(tuple(reversed(frames)), stack.kernel_count, stack.cause)
 
 
 def _threads(recording: Recording) -> tuple[prof.Thread, ...]:

@@ -29,8 +29,8 @@ MAX_TABLE_BYTES = 96 << 20  # of rows and blocks in the kernel, for the whole ta
 SPARE_RATIO = 1.25  # room for what the target maps later
 SPARE_ROWS, SPARE_BLOCKS, SPARE_RULES = 1 << 17, 1 << 14, 1 << 10
 INFERRED = (
-    "it has no call frame information for most of its code, as musl has none; callers are worked "
-    "out from instructions, where that is certain"
+    "most of its code has no call frame information, as musl's; callers are worked out from "
+    "instructions where that is certain"
 )
 GRACE_S = 0.05  # a program that still reads the other half of the mappings has long ended
 

@@ -6,28 +6,31 @@ The programs send a stack's addresses once, and again only when they have forgot
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from profiler.model.observed import UnwindStack
-from profiler.wire.unwind import STACK_HEAD, STACK_NAME_BYTES
+from profiler.wire.unwind import MAX_FRAMES, ROOT_FRAMES, STACK_HEAD, STACK_NAME_BYTES
 
 
 class UnwoundStacks(Mapping[int, UnwindStack]):
     """Stacks by name; the same frame is in most of them, so each holds numbers of addresses."""
 
     def __init__(self) -> None:
-        self._packed: dict[int, bytes] = {}  # cause, kernel frames, then numbers of addresses
+        # Cause, kernel frames, user frames left out, then numbers of addresses.
+        self._packed: dict[int, bytes] = {}
         self._numbers: dict[int, int] = {}  # by address
         self._addresses = array("Q")
 
     def add(self, name: int, record: bytes) -> None:
         """Keep the stack of a record, unless its addresses came with an earlier one only."""
-        *_, count, kernel_count, cause = STACK_HEAD.unpack_from(record)
+        *_, count, kernel_count, cause, depth, _ = STACK_HEAD.unpack_from(record)
         addresses = memoryview(record)[STACK_HEAD.size :].cast("Q").tolist()
         if len(addresses) != count + kernel_count:
             return
+        addresses[:count] = _in_order(addresses[:count], depth)
         numbers = map(self._number, addresses)
-        self._packed[name] = array("I", (cause, kernel_count, *numbers)).tobytes()
+        head = (cause, kernel_count, max(0, depth - MAX_FRAMES))
+        self._packed[name] = array("I", (*head, *numbers)).tobytes()
 
     def _number(self, address: int) -> int:
         number = self._numbers.get(address)
@@ -45,10 +48,10 @@ class UnwoundStacks(Mapping[int, UnwindStack]):
         return memoryview(self._packed[name]).cast("I")[0]
 
     def __getitem__(self, name: int) -> UnwindStack:
-        cause, kernel_count, *numbers = memoryview(self._packed[name]).cast("I").tolist()
+        cause, kernel_count, left_out, *numbers = memoryview(self._packed[name]).cast("I").tolist()
         addresses = tuple(map(self._addresses.__getitem__, numbers))
         count = len(addresses) - kernel_count
-        return UnwindStack(cause, addresses[:count], addresses[count:])
+        return UnwindStack(cause, addresses[:count], addresses[count:], left_out)
 
     def __contains__(self, name: object) -> bool:
         return name in self._packed
@@ -58,6 +61,15 @@ class UnwoundStacks(Mapping[int, UnwindStack]):
 
     def __len__(self) -> int:
         return len(self._packed)
+
+
+def _in_order(frames: Sequence[int], depth: int) -> Sequence[int]:
+    """Return user frames leaf first, where the last of a deep stack are in a ring."""
+    if depth <= MAX_FRAMES:
+        return frames
+    leaf, ring = frames[:-ROOT_FRAMES], frames[-ROOT_FRAMES:]
+    oldest = depth % ROOT_FRAMES
+    return [*leaf, *ring[oldest:], *ring[:oldest]]
 
 
 def stack_name(record: bytes) -> int:

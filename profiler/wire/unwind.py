@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 
 MAX_FRAMES = 128
+ROOT_FRAMES = 64
 MAX_KERNEL_FRAMES = 128
 MAX_MAPPINGS = 4096
 BLOCK_SHIFT = 10
@@ -46,8 +47,9 @@ WIDE_RULE = struct.Struct("<BBBbiii")  # struct unwind_rule
 BLOCK = struct.Struct("<II")  # struct unwind_block
 MAPPING = struct.Struct("<QQQIIIIII")  # struct unwind_mapping
 ACTIVE = struct.Struct("<II")  # struct unwind_active
-# struct unwind_stack up to its frames: key, check, time_ns, tid, count, kernel_count, cause
-STACK_HEAD = struct.Struct("<QQQIHBB")
+# struct unwind_stack up to its frames: key, check, time_ns, tid, count, kernel_count, cause,
+# depth, 0
+STACK_HEAD = struct.Struct("<QQQIHBBII")
 STACK_NAME_BYTES = 16  # key and check
 STACK_BYTES = STACK_HEAD.size + 8 * (MAX_FRAMES + MAX_KERNEL_FRAMES)
 CPU_TIME = struct.Struct("<QQ")  # struct cpu_time: started_ns, taken_ns

@@ -12,10 +12,11 @@ import pytest
 
 from profiler.linux import task_registers
 from profiler.linux.task_registers import has_task_registers
+from profiler.measure.sampling_programs import sampling_macros
 from profiler.model.observed import UnwindStack
 from profiler.process.mappings import VDSO
 from profiler.unwind.stacks import UnwoundStacks
-from profiler.wire.unwind import CAUSES, CPU_COUNTERS, MAX_FRAMES, WHOLE
+from profiler.wire.unwind import CAUSES, CPU_COUNTERS, MAX_FRAMES, ROOT_FRAMES, WHOLE
 from tests.bpf.unwinding import (
     TestProgram,
     Unwinding,
@@ -139,14 +140,24 @@ def path_at(one: Unwinding, address: int) -> str | None:
     return None if code is None else code.mapping.path
 
 
-def test_a_stack_that_is_too_deep_is_marked(tmp_path: Path) -> None:
+def test_of_a_deep_stack_the_leafs_part_and_the_roots_are_kept(tmp_path: Path) -> None:
     with running(compile_program(tmp_path, "-O0"), "dm", "300") as target:
         with unwinding(target.pid) as one:
             taken = sample(one, (target.pid,), 50)
-        frames = target.gdb_frames()
-    callers = tuple(address for address, _ in frames[1:MAX_FRAMES])
-    assert {CAUSES[stack.cause] for stack in taken.stacks} == {"too deep"}
+        frames = tuple(address for address, _ in target.gdb_frames())
+    callers = frames[1 : MAX_FRAMES - ROOT_FRAMES] + frames[-ROOT_FRAMES:]
+    assert set(taken.causes) == {WHOLE}
     assert {stack.frames[1:] for stack in taken.stacks} == {callers}
+    assert {stack.left_out for stack in taken.stacks} == {len(frames) - MAX_FRAMES}
+
+
+def test_a_stack_that_is_too_deep_is_marked(tmp_path: Path) -> None:
+    path = compile_program(tmp_path, "-O0")
+    with running(path, "dm", "3000") as target, unwinding(target.pid) as one:
+        taken = sample(one, (target.pid,), 50)
+    assert {CAUSES[stack.cause] for stack in taken.stacks} == {"too deep"}
+    depth = 2048 if sampling_macros()["WALK_ITERATOR"] else 512
+    assert {stack.left_out for stack in taken.stacks} == {depth - MAX_FRAMES}
     fired, _, _, truncated = taken.counters
     assert fired == truncated == len(taken.stacks)
 

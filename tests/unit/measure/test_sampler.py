@@ -147,7 +147,7 @@ class Ring:
         self.sent.add(stack)
         self.fired += time_ns > 0
         self.truncated += time_ns > 0 and cause != WHOLE
-        head = STACK_HEAD.pack(stack, 0, time_ns, 7, 1, 0, cause)
+        head = STACK_HEAD.pack(stack, 0, time_ns, 7, 1, 0, cause, 1, 0)
         if time_ns or not is_known:
             self.records.append(head if is_known else head + struct.pack("<Q", stack))
 

@@ -41,6 +41,19 @@ def test_kernel_frames_come_first_and_either_side_can_be_left_out() -> None:
     assert shown(only, only.stack(1)) == ([0x9000, 0x90FF], 2, None)
 
 
+def test_where_frames_are_left_out_of_a_deep_stack_is_kept() -> None:
+    deep = UnwindStack(WHOLE, tuple(range(0x100, 0x180)), (0x9000, 0x9100), 272)
+    made = frames(deep)
+    index = made.stack(1, (0x50,))
+    assert index is not None
+    stack = made.stacks[index]
+    assert (stack.left_out, stack.left_out_at) == (272, 2 + 1 + 64)
+    only = frames(deep, user=False)
+    index = only.stack(1)
+    assert index is not None
+    assert only.stacks[index].left_out == 0
+
+
 def test_equal_stacks_are_one_and_lost_ones_are_none() -> None:
     made = frames(UnwindStack(WHOLE, (0x100,), ()))
     assert made.stack(1) == made.stack(1)

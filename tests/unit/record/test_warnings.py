@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from profiler.probes.attach import VARIANTS
-from profiler.record.warnings import missing_samples, short_walks
+from profiler.record.warnings import missing_samples, poor_tables, short_walks
+from profiler.unwind.kernel_tables import INFERRED
 from profiler.wire.lookups import LookupCounter
 
 
@@ -44,6 +45,16 @@ def test_walks_that_end_early_on_this_kernel_are_reported(iterator: bool, trunca
     said = short_walks(programs, lookups)
     assert (said is not None) == (truncated > 0 and not iterator)
     assert said is None or said.startswith("7 lookups have no count: ")
+
+
+def test_files_whose_rules_were_inferred_are_named_where_stacks_go_through_them() -> None:
+    tables = (("/lib/musl", INFERRED), ("/lib/other", INFERRED), ("/lib/none", "no table"))
+    observed: Any = SimpleNamespace(without_table=tables)
+    said = list(poor_tables(observed, {"/lib/none"}, {"/lib/musl", "/lib/none"}))
+    assert said == [f"/lib/musl: {INFERRED}", "stacks end in /lib/none: no table"]
+    assert list(poor_tables(observed, {"/lib/musl"}, set())) == [
+        f"stacks end in /lib/musl: {INFERRED}"
+    ]
 
 
 def test_without_lookups_no_walk_ends_early() -> None:

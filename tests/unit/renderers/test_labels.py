@@ -54,6 +54,7 @@ def test_a_call_site_without_a_place_is_called_by_its_function() -> None:
         ("asterisk+0x6db40", "unnamed"),
         ("0x7f001234", "unnamed"),
         ("[unknown]", "unnamed"),
+        ("[... more calls]", "truncated"),
     ],
 )
 def test_the_kind_of_a_frame_is_what_its_name_rests_on(name: str, kind: str) -> None:

@@ -35,6 +35,13 @@ def test_what_was_truncated_was_seen_and_what_collided_was_lost() -> None:
     assert said(replace(examples.empty(), sample_accounting=accounting))[0] == "12 samples, 7 lost."
 
 
+def test_stacks_without_their_middle_are_counted() -> None:
+    sentence = said(replace(examples.empty(), stack_quality=StackQuality(9, 9, (), 7)))[0]
+    assert sentence.endswith("complete. 7 stacks are shown without calls in the middle.")
+    sentence = said(replace(examples.empty(), stack_quality=StackQuality(9, 8, (("x", 1),), 1)))[0]
+    assert sentence.endswith("1 x x. 1 stack is shown without calls in the middle.")
+
+
 def test_incomplete_stacks_come_with_their_causes_the_commonest_first() -> None:
     stacks = StackQuality(1_000, 900, (("no rule", 30), ("no table", 70)))
     assert said(replace(examples.empty(), stack_quality=stacks))[0] == (

@@ -15,7 +15,7 @@ from profiler.model.recording import (
     LookupStack,
     Recording,
 )
-from profiler.report.aggregate import aggregate
+from profiler.report.aggregate import LEFT_OUT, aggregate
 from tests.examples import SECOND_NS, recording
 
 KEY, SCAN = 0x40, 0
@@ -63,6 +63,17 @@ def recorded(*groups: LookupGroup, **changes: object) -> Recording:
         lookup_stacks=(),
     )
     return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_where_calls_are_left_out_a_frame_says_so() -> None:
+    base = recording()
+    index = base.samples[0].stack
+    stacks = list(base.stacks)
+    stacks[index] = replace(stacks[index], left_out=272, left_out_at=1)
+    profile = aggregate(replace(base, stacks=tuple(stacks)))
+    before = aggregate(base).stacks[index].frames
+    assert profile.stacks[index].frames == (*before[:-1], LEFT_OUT, before[-1])
+    assert profile.stack_quality.left_out == sum(s.stack == index for s in base.samples)
 
 
 def test_samples_and_their_causes_are_kept() -> None:

@@ -6,18 +6,30 @@ import pytest
 
 from profiler.model.observed import UnwindStack
 from profiler.unwind.stacks import UnwoundStacks, stack_name
-from profiler.wire.unwind import MAX_FRAMES, MAX_KERNEL_FRAMES, STACK_BYTES, STACK_HEAD, WHOLE
+from profiler.wire.unwind import (
+    MAX_FRAMES,
+    MAX_KERNEL_FRAMES,
+    ROOT_FRAMES,
+    STACK_BYTES,
+    STACK_HEAD,
+    WHOLE,
+)
 
 CAUSE = 6
 KERNEL = 1 << 63
 
 
 def record(
-    name: int, user: tuple[int, ...], kernel: tuple[int, ...] = (), cause: int = WHOLE
+    name: int,
+    user: tuple[int, ...],
+    kernel: tuple[int, ...] = (),
+    cause: int = WHOLE,
+    depth: int | None = None,
 ) -> bytes:
     """Return what the programs send of a stack for the first time."""
     check, key = divmod(name, 1 << 64)
-    head = STACK_HEAD.pack(key, check, 0, 0, len(user), len(kernel), cause)
+    depth = len(user) if depth is None else depth
+    head = STACK_HEAD.pack(key, check, 0, 0, len(user), len(kernel), cause, depth, 0)
     return head + struct.pack(f"<{len(user) + len(kernel)}Q", *user, *kernel)
 
 
@@ -40,6 +52,19 @@ def test_the_largest_stack_is_kept_as_it_was() -> None:
     assert len(sent) == STACK_BYTES
     assert kept(sent)[7] == UnwindStack(CAUSE, user, kernel)
     assert kept(sent).cause(7) == CAUSE
+
+
+@pytest.mark.parametrize("left_out", [0, 1, 63, 64, 65, 272])
+def test_of_a_deep_stack_both_ends_are_there(left_out: int) -> None:
+    depth = MAX_FRAMES + left_out
+    stored = [0] * MAX_FRAMES
+    for frame in range(depth):  # as unwind_record in bpf/unwind.h does
+        beyond = frame >= MAX_FRAMES
+        stored[MAX_FRAMES - ROOT_FRAMES + frame % ROOT_FRAMES if beyond else frame] = frame
+    found = kept(record(1, tuple(stored), (KERNEL,), depth=depth))[1]
+    leaf = MAX_FRAMES - ROOT_FRAMES
+    user = (*range(leaf), *range(depth - ROOT_FRAMES, depth))
+    assert found == UnwindStack(WHOLE, user, (KERNEL,), left_out)
 
 
 def test_stacks_that_share_addresses_are_kept_apart() -> None:

@@ -55,7 +55,8 @@ CONSTANTS = {
     **{
         f"UNWIND_{name}": getattr(unwind, name)
         for name in (
-            *("MAX_FRAMES", "MAX_KERNEL_FRAMES", "MAX_MAPPINGS", "BLOCK_SHIFT"),
+            *("MAX_FRAMES", "ROOT_FRAMES", "MAX_KERNEL_FRAMES"),
+            *("MAX_MAPPINGS", "BLOCK_SHIFT"),
             *("KIND_SHIFT", "SLOT_SHIFT", "OFFSET_MASK", "SLOT_LOST", "WHOLE"),
         )
     },
