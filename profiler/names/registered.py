@@ -2,6 +2,8 @@
 
 - Thread starts: `ast_pthread_create_stack` and `..._detached_stack` get the start routine and its
   name (include/asterisk/utils.h).
+- `_start` and main: the code at the executable's entry point, and what it hands to
+  `__libc_start_main` (glibc's and musl's crt1 pass it as the first argument).
 - Module entries: `struct ast_module_info`, which every module hands to `ast_module_register`, has
   the load function at 8 and the unload function at 24 (include/asterisk/module.h).
 - Methods of ao2 containers: the tables that `__ao2_container_alloc_*` refer to (main/astobj2_hash.c
@@ -21,6 +23,7 @@ from profiler.names.known_calls import KnownCalls
 
 THREADS = ("ast_pthread_create_stack", "ast_pthread_create_detached_stack")
 THREAD_ROUTINE, THREAD_ROUTINE_NAME = 2, 8
+START_MAIN = "__libc_start_main"
 REGISTER = "ast_module_register"
 MODULE_ENTRIES = ((8, "load_module"), (24, "unload_module"))
 _PREFIXES = {"hash": "hash_ao2", "rbtree": "rb_ao2"}
@@ -32,7 +35,11 @@ _METHODS = (
     (24, "insert_node"),
     (56, "iterator_next"),
 )
-_WANTED = {REGISTER: (0,), **dict.fromkeys(THREADS, (THREAD_ROUTINE, THREAD_ROUTINE_NAME))}
+_WANTED = {
+    START_MAIN: (0,),
+    REGISTER: (0,),
+    **dict.fromkeys(THREADS, (THREAD_ROUTINE, THREAD_ROUTINE_NAME)),
+}
 
 
 class RegisteredNames:
@@ -45,6 +52,8 @@ class RegisteredNames:
 
     def name(self, start: int) -> str | None:
         """Return the name of the function that starts there, else None."""
+        if start in self._beginnings:
+            return self._beginnings[start]
         if not self._references.taken(start):
             return "internal_ao2_traverse" if start in self._traversals else None
         return self._thread(start) or self._entries.get(start)
@@ -56,6 +65,15 @@ class RegisteredNames:
                 if name is not None:
                     return name
         return None
+
+    @cached_property
+    def _beginnings(self) -> dict[int, str]:
+        entry = self._image.elf.entry
+        for call in self._calls.of(START_MAIN):
+            function = self._image.function(call.address)
+            if function is not None and function.start == entry and 0 in call.values:
+                return {entry: "_start", call.values[0]: "main"}
+        return {}
 
     @cached_property
     def _entries(self) -> dict[int, str]:

@@ -57,3 +57,13 @@ def test_traversal_has_its_name_whatever_its_clone_is_called(tmp_path: Path) -> 
     assert traversals
     names = names_when_stripped(program)
     assert {names.name(start) for start in traversals} == {"internal_ao2_traverse"}
+
+
+@pytest.mark.parametrize("flags", ["-fPIE -pie", "-fno-pie -no-pie"])
+def test_main_is_what_the_entry_point_hands_over(tmp_path: Path, flags: str) -> None:
+    program = build(tmp_path, SOURCE, "-O2", "-w", "-pthread", *flags.split())
+    symbols, names = symbols_of(program), names_when_stripped(program)
+    found = {name: names.name(start) for name, start in symbols.items()}
+    beginnings = {"_start", "main"}
+    assert {name: found[name] for name in beginnings} == {name: name for name in beginnings}
+    assert not beginnings & {inferred for name, inferred in found.items() if name not in beginnings}
