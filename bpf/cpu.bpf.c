@@ -4,14 +4,13 @@
  * Attached to perf events of a clock, for every thread or on every CPU.
  *
  * -DCPU_KERNEL_FRAMES=0: leave kernel frames out.
- * -DCPU_TASK_REGISTERS=0: for kernels that lack bpf_task_pt_regs (before 5.15). With -DCPU_TASK_STACK,
- * the place of `stack` in struct task_struct, the registers are found without it.
+ * saved_registers.h has more macros.
  */
 #include <uapi/linux/bpf_perf_event.h>
 #define TRAPS_RETURNS
 #include "target.h"
 #include "cpu_wire.h"
-#include "helpers.h"
+#include "saved_registers.h"
 #include "kfuncs.h"
 #include "wire.h"
 #include "unwind_store.h"
@@ -21,12 +20,7 @@
 #ifndef CPU_KERNEL_FRAMES
 #define CPU_KERNEL_FRAMES 1
 #endif
-#ifndef CPU_TASK_REGISTERS
-#define CPU_TASK_REGISTERS 1
-#endif
-/* THREAD_SIZE of x86-64 (arch/x86/include/asm/page_64_types.h), without KASAN. */
-#define KERNEL_STACK_BYTES 16384
-#define CPU_PUSH_SITES     1024
+#define CPU_PUSH_SITES 1024
 
 BPF_PERCPU_ARRAY(cpu_states, struct unwind_state, 1);
 BPF_PERCPU_ARRAY(cpu_counters, u64, CPU_COUNTERS);
@@ -119,28 +113,12 @@ static __always_inline bool cpu_is_alone(struct pt_regs *regs)
     return false;
 }
 
-/* Where the kernel saved the user's registers when the thread entered it; 0 if that is not known. */
-static __always_inline void *cpu_saved_registers(void)
-{
-#if CPU_TASK_REGISTERS
-    return task_pt_regs((void *)bpf_get_current_task_btf());
-#elif defined(CPU_TASK_STACK)
-    void *stack;
-    if (bpf_probe_read_kernel(&stack, sizeof(stack),
-                              (void *)bpf_get_current_task() + CPU_TASK_STACK))
-        return 0;
-    return stack + KERNEL_STACK_BYTES - sizeof(struct pt_regs);
-#else
-    return 0;
-#endif
-}
-
 /* Begins with the user's registers: UNWIND_MORE, or a cause. */
 static __always_inline u32 cpu_begin_in_kernel(struct unwind_state *state)
 {
     struct pt_regs regs;
-    /* They are told from what lies elsewhere, in kernels whose stacks are larger, by the mode. */
-    if (!bpf_probe_read_kernel(&regs, sizeof(regs), cpu_saved_registers()) && (regs.cs & 3) == 3) {
+    void *saved = saved_registers(current_task());
+    if (!bpf_probe_read_kernel(&regs, sizeof(regs), saved) && (regs.cs & 3) == 3) {
         unwind_begin_registers(state, &regs);
         if (cpu_is_alone(&regs)) {
             unwind_record(state);

@@ -30,6 +30,19 @@ def exits_module(pid: int, **macros: int) -> BpfModule:
     return BpfModule(compiled, {"TARGET_TGID": pid}, {})
 
 
+def births_module(pid: int, start_routine_offset: int, **macros: int) -> BpfModule:
+    """Return the program that reports births of a process's threads."""
+    compiled = compile_programs(("births.bpf.c",), {**sampling_macros(), **macros})
+    numbers = {"TARGET_TGID": pid, "START_ROUTINE_OFFSET": start_routine_offset}
+    return BpfModule(compiled, numbers, {})
+
+
+def present_threads_module(pid: int, **macros: int) -> BpfModule:
+    """Return the program that reports a process's threads and their registers."""
+    compiled = compile_programs(("present_threads.bpf.c",), {**sampling_macros(), **macros})
+    return BpfModule(compiled, {"TARGET_TGID": pid}, {})
+
+
 @contextmanager
 def lookup_programs(
     macros: Mapping[str, int], variants: Sequence[Variant] = VARIANTS, pid: int | None = None

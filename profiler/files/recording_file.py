@@ -178,6 +178,9 @@ def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:
         yield "stacks.left_out_at", stack.left_out_at, len(stack.frames) + 1
         for index in stack.frames:
             yield "stacks.frames", index, frame_count
+    for thread in recording.threads:
+        for index in thread.start:
+            yield "threads.start", index, frame_count
     for sample in recording.samples:
         yield "samples.stack", sample.stack, stack_count
     for container in recording.containers:

@@ -60,7 +60,9 @@ class BpfModule:
         self._rings: list[RingBuffer] = []
         self._maps: dict[str, BpfMap] = {}
 
-    def load(self, function: str, program_type: int, attach_type: int = 0) -> Program:
+    def load(
+        self, function: str, program_type: int, attach_type: int = 0, attached_id: int = 0
+    ) -> Program:
         """Load one function as a program; raises VerifierError, OSError or KernelError."""
         code = with_places_filled(
             self._compiled.programs[function],
@@ -68,7 +70,7 @@ class BpfModule:
             self._numbers,
             _function_id,
         )
-        descriptor = bpf.load_program(code, program_type, attach_type, function)
+        descriptor = bpf.load_program(code, program_type, attach_type, function, attached_id)
         program = Program(function, descriptor)
         self._programs.append(program)
         return program

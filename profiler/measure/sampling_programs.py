@@ -1,4 +1,4 @@
-"""The programs that sample, and report ends of threads: how they are built for this kernel.
+"""The programs that sample, and say what else is known of threads: how they are built here.
 
 Imports little, so that the compiler, where it is needed, begins before all else does.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from profiler.linux.bcc import Compilation
 from profiler.linux.module import ITERATOR_FUNCTIONS, kernel_functions
 from profiler.linux.task_registers import register_definitions
-from profiler.process import thread_exits
+from profiler.process import present_threads, thread_births, thread_exits
 
-SOURCES = ("cpu.bpf.c", "exits.bpf.c")
+SOURCES = ("cpu.bpf.c", "exits.bpf.c", "births.bpf.c", "present_threads.bpf.c")
 
 
 def sampling_macros(kernel_frames: bool = True) -> dict[str, int]:
@@ -20,6 +20,8 @@ def sampling_macros(kernel_frames: bool = True) -> dict[str, int]:
         "WALK_ITERATOR": int(kernel_functions().keys() >= ITERATOR_FUNCTIONS),
         **register_definitions(),
         **thread_exits.definitions(),
+        **thread_births.definitions(),
+        **present_threads.definitions(),
     }
 
 

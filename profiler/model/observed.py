@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from profiler.model import recording as rec
@@ -193,6 +193,8 @@ class Observed:
     children: rec.Children = rec.Children()
     descriptors: rec.Descriptors | None = None
     lost_ends: int = 0  # reports of threads that ended
+    thread_starts: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    # by tid, addresses: the frames that it began in, outermost first
 
     @property
     def cpu_s(self) -> float:

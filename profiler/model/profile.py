@@ -55,7 +55,7 @@ class Quantiles:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread of the target; `role` is what its stacks say it runs: "do_monitor (chan_sip.so)"."""
+    """A thread of the target; `role` is what it was started to run: "do_monitor (chan_sip.so)"."""
 
     tid: int
     name: str

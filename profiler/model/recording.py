@@ -130,6 +130,8 @@ class ThreadUse:
     cpu_ns: int
     run_delay_ns: int | None  # runnable, but waiting for a CPU
     exited: bool
+    # Indices into Recording.frames: in what it began, outermost first; () where that is not known.
+    start: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import takewhile
+
 from profiler import __version__
 from profiler.asterisk.find import FoundTarget
 from profiler.model import recording as rec
@@ -39,6 +42,7 @@ def assemble(
         stack = frames.stack(key)
         if stack is not None:
             samples.append(rec.Sample(time_ns, tid, stack))
+    threads = tuple(_with_start(use, observed, frames, names) for use in observed.account.threads)
     names.pin()
     sites = CallSites(names, observed.lookups)
     operations = SampledOperations(samples, frames, sites, names) if options.user_frames else None
@@ -62,7 +66,7 @@ def assemble(
         stacks=tuple(frames.stacks),
         samples=tuple(sorted(samples, key=lambda sample: sample.time_ns)),
         sample_accounting=observed.sample_accounting,
-        threads=observed.account.threads,
+        threads=threads,
         sockets=observed.sockets,
         containers=lookups.containers if lookups else (),
         call_sites=sites.sites,
@@ -89,6 +93,15 @@ def assemble(
         children=observed.children,
         descriptors=observed.descriptors,
     )
+
+
+def _with_start(
+    use: rec.ThreadUse, observed: Observed, frames: StackIndex, names: NamingSession
+) -> rec.ThreadUse:
+    """Return a thread with the frames that it began in: as far as they are code."""
+    addresses = observed.thread_starts.get(use.tid, ())
+    code = takewhile(lambda address: names.path(address) is not None, addresses)
+    return replace(use, start=tuple(map(frames.frame, code)))
 
 
 def _cost(observed: Observed, budget_ratio: float | None) -> rec.Cost:

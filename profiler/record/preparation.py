@@ -18,12 +18,16 @@ from profiler.linux.cpus import online_cpus
 from profiler.linux.module import BpfModule
 from profiler.measure.sampler import CpuSampler, ring_bytes
 from profiler.measure.sampling_programs import SOURCES, sampling_macros
+from profiler.measure.thread_starts import ThreadStarts
 from profiler.model.observed import WithoutTable
 from profiler.probes.attach import VARIANTS, Variant
-from profiler.process import thread_exits
+from profiler.process import present_threads, thread_births, thread_exits
+from profiler.process.present_threads import PresentThreads
 from profiler.process.procfs import Process, read_tids
 from profiler.process.target import TargetProcess
+from profiler.process.thread_births import ThreadBirths, find_start_routine_offset
 from profiler.process.thread_exits import ThreadExits
+from profiler.unwind.beginnings import Beginnings
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 
 GROUPS = 16_384
@@ -56,6 +60,7 @@ class SamplingSetup:
     tables: UnwindTables
     without_table: WithoutTable
     exits: ThreadExits | None  # None: this kernel does not report so much
+    starts: ThreadStarts
     warnings: tuple[str, ...]
 
 
@@ -74,8 +79,11 @@ def prepare_sampling(
         **_lookup_map_sizes(target.pid),
         "unwind_stacks": ring_bytes(options.frequency_hz, len(online_cpus())),
     }
-    numbers = {"TARGET_TGID": target.pid}
+    routine_at = find_start_routine_offset(target.code.current)
+    numbers = {"TARGET_TGID": target.pid, "START_ROUTINE_OFFSET": routine_at or 0}
     module = stack.enter_context(BpfModule(compilation.result(), numbers, sizes))
+    # So early that a thread of which this is not known is older than what comes before the window.
+    births = None if routine_at is None else _births(stack, module)
     try:
         sampler = CpuSampler(module, options.frequency_hz)
     except KernelError:  # some kernels have iterators and refuse them, as those without a JIT
@@ -87,8 +95,9 @@ def prepare_sampling(
     without_table = tables.update(target.code.current)
     stack.callback(os.close, enable_program_statistics())
     exits, missing = _exits(stack, module)
+    starts = ThreadStarts(births, _present_threads(module), Beginnings(target, library, routine_at))
     warnings = (*_stopped(process), *missing)
-    return SamplingSetup(module, sampler, tables, without_table, exits, warnings)
+    return SamplingSetup(module, sampler, tables, without_table, exits, starts, warnings)
 
 
 def _stopped(process: Process) -> Iterator[str]:
@@ -122,3 +131,30 @@ def _exits(stack: ExitStack, module: BpfModule) -> tuple[ThreadExits | None, tup
             stack.callback(exits.close)
             return exits, ()
     return None, (f"ends of threads are not reported: {reason}",)
+
+
+def _births(stack: ExitStack, module: BpfModule) -> ThreadBirths | None:
+    """Return what reports the births of threads, None where this kernel does not have all of it."""
+    if not (thread_exits.definitions() and thread_births.definitions()):
+        return None
+    try:
+        births = ThreadBirths(module)
+    except OSError:
+        return None
+    stack.callback(births.close)
+    return births
+
+
+def _present_threads(module: BpfModule) -> PresentThreads | None:
+    """Return what reads which threads there are, None where this kernel does not have all of it."""
+    needed = (
+        thread_exits.definitions(),
+        thread_births.definitions(),
+        present_threads.definitions(),
+    )
+    if not all(needed):
+        return None
+    try:
+        return PresentThreads(module)
+    except OSError:
+        return None

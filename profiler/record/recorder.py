@@ -22,6 +22,7 @@ from profiler.measure.budget import Governor
 from profiler.measure.sample_cost import interrupt_cost_ns
 from profiler.measure.sampler import CpuSampler
 from profiler.measure.sampling_budget import SampleBudget
+from profiler.measure.thread_starts import ThreadStarts
 from profiler.model import recording as rec
 from profiler.model.observed import Observed, WithoutTable
 from profiler.names.session import NamingSession
@@ -60,6 +61,7 @@ class Run:
     events: ProcessEvents
     mappings: MappingEvents
     uses: ThreadUses
+    starts: ThreadStarts
     sockets: UdpSockets
     children: ChildProcesses
     descriptors: OpenDescriptors
@@ -140,13 +142,18 @@ def begin(stack: ExitStack, target: FoundTarget, options: Options, compilation: 
     start_ns = time.monotonic_ns()
     sampler.attach()
     uses.start()
-    sampling = SampleBudget(sampler, governor, interrupt_cost_ns(), uses.cost_ns)
+    starts = setup.starts
+    starts.begin()
+    sampling = SampleBudget(
+        sampler, governor, interrupt_cost_ns(), lambda: uses.cost_ns() + starts.cost_ns()
+    )
     run = Run(
         setup=setup,
         sampler=sampler,
         events=events,
         mappings=mappings,
         uses=uses,
+        starts=starts,
         sockets=sockets,
         children=ChildProcesses(target.pid),
         descriptors=OpenDescriptors(target.pid),
@@ -271,6 +278,7 @@ def _read_events(run: Run) -> None:
     if run.events.is_over():
         run.exited = True
     run.uses.observe()
+    run.starts.observe()
 
 
 def _drain(run: Run, report: Callable[[Progress], None], now_ns: int) -> None:
@@ -345,6 +353,7 @@ def _collect(run: Run) -> Observed:
     run.descriptors.count()
     account = Background(run.uses.account)  # which waits for the kernel
     _read_last(run.process, run.events)
+    starts = run.starts.end()
     lookups = None
     if run.lookups is not None and run.lookup_setup is not None:
         from profiler.record.collect import collect_lookups
@@ -381,4 +390,5 @@ def _collect(run: Run) -> Observed:
         children=run.children.recorded(),
         descriptors=run.descriptors.recorded(),
         lost_ends=run.uses.lost_ends(),
+        thread_starts=starts,
     )

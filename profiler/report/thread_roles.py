@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from profiler.model.recording import Frame, Recording, Stack
 from profiler.report.frame_names import file_name, frame_name
@@ -13,20 +13,58 @@ _COMMON_STARTS = frozenset(
     ("_start", "__libc_start_main", "__libc_start_call_main", "clone", "__clone", "clone3")
     + ("__clone3", "start_thread", "dummy_start", "generic_start_main", "start_routine")
 )
+# So many samples, and so large a share of them, say what threads do better than their start. The
+# others were taken before that begins, or behind it.
+_LEAST_SAMPLES, _MOSTLY = 10, 0.9
 _C_LIBRARIES = ("libc.so", "libc-2", "libpthread", "ld-linux", "ld-musl", "ld-2")
 
 
 def thread_roles(recording: Recording) -> dict[int, str]:
-    """Return what each sampled thread runs, e.g. "do_monitor (chan_sip.so)", by tid."""
+    """Return what each thread runs, e.g. "do_monitor (chan_sip.so)", by tid, where that is known.
+
+    All threads that were started with the same have one role, sampled or not.
+    """
     own = own_frames(recording)
+    sampled = _sampled_roles(recording, own)
+    roles = {tid: found.most_common(1)[0][0] for tid, found in sampled.items()}
+    started = _started_with(recording, own)
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    for tid, start in started.items():
+        seen[start] += sampled.get(tid, Counter())
+    return roles | {tid: _role_of_start(start, seen[start]) for tid, start in started.items()}
+
+
+def _sampled_roles(recording: Recording, own: tuple[bool, ...]) -> dict[int, Counter[str]]:
+    """Return, by tid, in how many samples a thread ran what."""
     starts = [_start_frame(stack, own) for stack in recording.stacks]
-    seen: dict[int, Counter[int]] = {}
+    found: dict[int, Counter[str]] = defaultdict(Counter)
     counts = Counter((sample.tid, sample.stack) for sample in recording.samples)
     for (tid, stack), count in counts.items():
         start = starts[stack]
         if start is not None:
-            seen.setdefault(tid, Counter())[start] += count
-    return {tid: _role(recording, found.most_common(1)[0][0]) for tid, found in seen.items()}
+            found[tid][_role(recording, start)] += count
+    return found
+
+
+def _started_with(recording: Recording, own: tuple[bool, ...]) -> dict[int, str]:
+    """Return, by tid, what threads were started with."""
+    starts = {
+        use.tid: next((index for index in use.start if own[index]), None)
+        for use in recording.threads
+    }
+    return {tid: _role(recording, index) for tid, index in starts.items() if index is not None}
+
+
+def _role_of_start(start: str, sampled: Counter[str]) -> str:
+    """Return the role of all threads with one start, of which so many samples were found.
+
+    A start routine may have jumped to what it is for, and left the stack: Asterisk's
+    handle_tcptls_connection() does, in builds by gcc, to the server of HTTP or of AMI.
+    """
+    if sampled.total() < _LEAST_SAMPLES:
+        return start
+    role, count = sampled.most_common(1)[0]
+    return role if count >= _MOSTLY * sampled.total() else start
 
 
 def own_frames(recording: Recording) -> tuple[bool, ...]:

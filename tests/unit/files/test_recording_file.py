@@ -141,6 +141,7 @@ def test_a_file_that_unpacks_too_large_is_refused(tmp_path: Path, monkeypatch) -
         ("stacks", {"frames": [4]}, "stacks.frames"),
         ("stacks", {"kernel_count": 4}, "stacks.kernel_count"),
         ("containers", {"comparator": 4}, "containers functions"),
+        ("threads", {"start": [4]}, "threads.start"),
         ("lookups", {"container": 1}, "lookups.container"),
         ("lookups", {"call_site": 2}, "lookups.call_site"),
         ("operations", {"call_site": 2}, "operations.call_site"),

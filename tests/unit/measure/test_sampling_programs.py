@@ -5,7 +5,7 @@ import pytest
 from profiler.linux.module import ITERATOR_FUNCTIONS
 from profiler.measure import sampling_programs
 from profiler.measure.sampling_programs import SOURCES, compile_sampling, sampling_macros
-from profiler.process import thread_exits
+from profiler.process import present_threads, thread_births, thread_exits
 
 
 @pytest.fixture
@@ -15,11 +15,14 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     monkeypatch.setattr(sampling_programs, "kernel_functions", lambda: functions)
     monkeypatch.setattr(sampling_programs, "register_definitions", lambda: {"REGISTERS": 1})
     monkeypatch.setattr(thread_exits, "definitions", lambda: {"TASK_TGID": 8})
+    monkeypatch.setattr(thread_births, "definitions", lambda: {"TASK_FS_BASE": 9})
+    monkeypatch.setattr(present_threads, "definitions", lambda: {"TASK_ON_CPU": 7})
     return functions
 
 
 def test_programs_are_built_for_what_the_kernel_has(kernel: dict[str, int]) -> None:
-    every = {"CPU_KERNEL_FRAMES": 1, "WALK_ITERATOR": 1, "REGISTERS": 1, "TASK_TGID": 8}
+    places = {"TASK_TGID": 8, "TASK_FS_BASE": 9, "TASK_ON_CPU": 7}
+    every = {"CPU_KERNEL_FRAMES": 1, "WALK_ITERATOR": 1, "REGISTERS": 1, **places}
     assert sampling_macros() == every
     kernel.popitem()
     assert sampling_macros(kernel_frames=False) == {

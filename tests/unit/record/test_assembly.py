@@ -12,7 +12,7 @@ from profiler.model.observed import (
     ThreadAccount,
     UnwindStack,
 )
-from profiler.model.recording import Accounting, Recording, Window
+from profiler.model.recording import Accounting, Recording, ThreadUse, Window
 from profiler.record.assembly import assemble
 from profiler.record.preparation import Options
 from profiler.wire.lookups import LookupCounter
@@ -20,7 +20,7 @@ from profiler.wire.unwind import CAUSES, WHOLE
 
 TARGET: Any = SimpleNamespace(recorded=lambda exited: ("target", exited))
 NAMES: Any = SimpleNamespace(
-    path=lambda _: None,
+    path=lambda address: None if address < 0x100 else "asterisk",
     kernel_function=lambda _: None,
     pin=lambda: None,
     calls_at=lambda _: None,
@@ -35,6 +35,8 @@ def assembled(
     sampled_one_in: int = 1,
     cause: int = WHOLE,
     lost: int = 0,
+    threads: tuple[ThreadUse, ...] = (),
+    starts: Mapping[int, tuple[int, ...]] | None = None,
 ) -> Recording:
     observed = Observed(
         window=Window(0, 1_000),
@@ -44,7 +46,7 @@ def assembled(
         sampled_one_in=sampled_one_in,
         sample_accounting=Accounting(3 + lost, 3, 0, lost, 0, 0),
         stacks={1: UnwindStack(cause, (0x100,), ()), 2: UnwindStack(WHOLE, (0x200,), ())},
-        account=ThreadAccount((), 0),
+        account=ThreadAccount(threads, 0),
         sockets=(),
         lookups=lookups,
         calibration=Calibration(600, 1_500, 900),
@@ -52,6 +54,7 @@ def assembled(
         lookup_cost_ns=22,
         without_table=(),
         warnings=("it was cold",),
+        thread_starts=starts or {},
     )
     return assemble(TARGET, Options(duration_ns=1), "now", observed, NAMES)
 
@@ -100,3 +103,16 @@ def test_cost_and_warnings_of_all_sources_are_kept() -> None:
     assert (made.cost.sampling_ns, made.cost.lookups_ns) == (11, 22)
     assert (made.cost.trap_ns, made.cost.stepped_trap_ns) == (600, 1_500)
     assert made.warnings == ("it was cold", "no symbols")
+
+
+def test_threads_begin_where_code_is_mapped() -> None:
+    threads = tuple(ThreadUse(tid, "n", 1, 0, False) for tid in (1, 2, 3, 4))
+    starts = {1: (0x300, 0x100), 2: (0x300, 0), 3: (0, 0x300)}
+    made = assembled(threads=threads, starts=starts)
+    frames: list[object] = list(made.frames)
+    assert [[frames[index] for index in thread.start] for thread in made.threads] == [
+        [0x300, 0x100],
+        [0x300],
+        [],
+        [],
+    ]

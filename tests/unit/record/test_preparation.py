@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from profiler.errors import KernelError
-from profiler.process import thread_exits
+from profiler.process import present_threads, thread_births, thread_exits
 from profiler.process.procfs import read_process
 from profiler.record import preparation
 from profiler.record.preparation import Options
@@ -44,6 +44,19 @@ def test_why_ends_of_threads_are_not_reported_is_said(
     monkeypatch.setattr(preparation, "ThreadExits", refused)
     found = preparation._exits(ExitStack(), module)
     assert found == (None, (f"ends of threads are not reported: {reason}",))
+
+
+@pytest.mark.parametrize("definitions", [{}, {"TASK_TGID": 1}], ids=["no BTF", "refused"])
+def test_where_starts_of_threads_are_not_reported_they_are_not_known(
+    monkeypatch: pytest.MonkeyPatch, definitions: dict[str, int]
+) -> None:
+    module: Any = None
+    for part in (thread_births, present_threads):
+        monkeypatch.setattr(part, "definitions", lambda: definitions)
+    monkeypatch.setattr(preparation, "ThreadBirths", refused)
+    monkeypatch.setattr(preparation, "PresentThreads", refused)
+    assert preparation._births(ExitStack(), module) is None
+    assert preparation._present_threads(module) is None
 
 
 def test_a_process_that_somebody_has_stopped_is_reported() -> None:
@@ -88,6 +101,7 @@ def test_a_kernel_that_refuses_iterators_gets_programs_without(
         "UnwindTables": lambda *_: SimpleNamespace(update=lambda _: ()),
         "enable_program_statistics": lambda: os.open(os.devnull, os.O_RDONLY),
         "_exits": lambda *_: (None, ()),
+        "_present_threads": lambda _module: None,
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(preparation, name, fake)

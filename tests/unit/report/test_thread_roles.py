@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from profiler.model.recording import Frame, MappedFile, Recording, Sample, Stack
+from profiler.model.recording import Frame, MappedFile, Recording, Sample, Stack, ThreadUse
 from profiler.report.thread_roles import thread_roles
 from tests.examples import recording
 
@@ -69,3 +69,65 @@ def test_the_most_frequent_start_wins() -> None:
     found = recorded(other, one, tids=(7, 7))
     again = replace(found, samples=(*found.samples, Sample(9, 7, 1)))
     assert thread_roles(again) == {7: "do_monitor (chan_sip.so)"}
+
+
+def started(frames: tuple[Frame, ...], tid: int = 9) -> ThreadUse:
+    """A thread that began in these frames, which come behind `RUN` in the recording."""
+    return ThreadUse(tid, "asterisk", 1, 0, True, tuple(range(len(RUN), len(RUN) + len(frames))))
+
+
+RUN = (*START, frame(1, "do_monitor"))
+TOLD = (frame(0, "~dummy_start"), frame(1, "~job_start"))
+
+
+@pytest.mark.parametrize(
+    ("start", "role"),
+    [
+        (TOLD, "~job_start (chan_sip.so)"),
+        ((*START, *TOLD, frame(0, "inner")), "~job_start (chan_sip.so)"),
+        ((frame(0, "job"), frame(1, "data")), "job"),
+        ((frame(2, "timer_thread"),), None),
+        ((), None),
+    ],
+)
+def test_a_thread_without_a_sample_runs_what_it_was_started_with(
+    start: tuple[Frame, ...], role: str | None
+) -> None:
+    found = recorded((RUN, None), tids=(7,))
+    found = replace(found, frames=(*RUN, *start), threads=(started(start),))
+    assert thread_roles(found).get(9) == role
+
+
+def test_what_a_thread_was_started_with_counts_more_than_its_samples() -> None:
+    found = recorded((RUN, None), tids=(7,))
+    found = replace(found, frames=(*RUN, *TOLD), threads=(started(TOLD, tid=7),))
+    assert thread_roles(found) == {7: "~job_start (chan_sip.so)"}
+
+
+JUMPED = (*START[:2], frame(1, "serve_http"))  # the start routine has left the stack
+
+
+@pytest.mark.parametrize(
+    ("jumped", "others", "role"),
+    [
+        (9, 1, "serve_http (chan_sip.so)"),
+        (9, 0, "~job_start (chan_sip.so)"),
+        (8, 2, "~job_start (chan_sip.so)"),
+    ],
+    ids=["nearly all", "too few", "too different"],
+)
+def test_what_nearly_all_samples_of_one_start_show_is_what_all_of_it_run(
+    jumped: int, others: int, role: str
+) -> None:
+    elsewhere = (*START, frame(0, "ast_register_thread"))
+    found = recorded((JUMPED, None), (elsewhere, None), tids=(7, 8))
+    first = len(found.frames)
+    start = tuple(range(first, first + len(TOLD)))
+    samples = [Sample(0, 7, 0)] * jumped + [Sample(0, 8, 1)] * others
+    found = replace(
+        found,
+        frames=(*found.frames, *TOLD),
+        samples=tuple(samples),
+        threads=tuple(ThreadUse(tid, "asterisk", 1, 0, True, start) for tid in (7, 8, 9)),
+    )
+    assert thread_roles(found) == dict.fromkeys((7, 8, 9), role)

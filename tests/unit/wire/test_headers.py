@@ -9,7 +9,7 @@ from dataclasses import fields
 import pytest
 
 from profiler.asterisk.abi import ENTRY_FUNCTIONS
-from profiler.process import thread_exits
+from profiler.process import present_threads, thread_births, thread_exits
 from profiler.wire import lookups, unwind
 from tests.unit.wire.c_headers import ENUMS, STRUCTS, evaluate
 
@@ -37,6 +37,8 @@ FORMATS = {
     "unwind_stack": struct.Struct(STACK),
     "cpu_time": unwind.CPU_TIME,
     "thread_exit": thread_exits.RECORD,
+    "thread_birth": thread_births.RECORD,
+    "present_thread": present_threads.RECORD,
 }
 MIRRORS = {
     # in C: what its names begin with, and the mirror
