@@ -1,4 +1,4 @@
-"""What the profiler sees beside what is known: exact counts, gdb's frames, threads that ended."""
+"""What the profiler sees beside what is known: exact counts, gdb's frames, threads' lives."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from lab import tree
 from lab.instance import Instance
 from profiler.model.observed import UnwindStack
 from profiler.probes.attach import variants_here
+from profiler.process.present_threads import PresentThreads
+from profiler.process.target import TargetProcess
+from profiler.process.thread_births import ThreadBirths, find_start_routine_offset
 from profiler.process.thread_exits import ThreadExits
+from profiler.unwind.beginnings import Beginnings
+from profiler.unwind.kernel_tables import TableLibrary
 from tests.bpf.unwinding import (
     gdb_frames,
     outside_of_leaf,
@@ -24,7 +30,7 @@ from tests.bpf.unwinding import (
 from tests.counting import Counting
 from tests.groundtruth import KINDS, box, possible, wrong_counts
 from tests.kernels.place import WHOLE_RATIO, Place, asterisk
-from tests.programs import exits_module
+from tests.programs import births_module, exits_module, present_threads_module
 
 _LOOKUPS = 23
 _SEARCHES = (
@@ -36,6 +42,7 @@ _SHORT_SEARCHES = ("hit", "miss", "scan", "weak")
 _SAMPLES = 100
 _THREADS = 7
 _LOOKS = 3
+_LEAST_FRAMES = 5  # of a thread of Python that waits
 
 
 def check_counts(place: Place) -> str:
@@ -121,4 +128,30 @@ def check_thread_ends(place: Place) -> str:
         found = [one for one in exits.read_last_exits() if one.time.cpu_ns and one.started_ns]
         exits.close()
     assert len(found) == _THREADS, f"{len(found)} of {_THREADS}"
+    return f"{_THREADS} of {_THREADS}"
+
+
+def check_thread_starts(place: Place) -> str:
+    """What threads run is reported at their birth, and read of those that wait."""
+    target = TargetProcess.open(os.getpid(), 0)
+    target.code.refresh()
+    routine_at = find_start_routine_offset(target.code.current)
+    assert routine_at is not None
+    over = threading.Event()
+    threads = [threading.Thread(target=over.wait) for _ in range(_THREADS)]
+    with births_module(os.getpid(), routine_at) as module:
+        births = ThreadBirths(module)
+        for thread in threads:
+            thread.start()
+        born = {tid: routine for tid, (routine, _) in births.read()}
+        births.close()
+    assert born.keys() == {thread.native_id for thread in threads}
+    beginnings = Beginnings(target, TableLibrary(), routine_at)
+    with present_threads_module(os.getpid()) as module:
+        present = [one for one in PresentThreads(module).read() if one.tid in born]
+    read = {one.tid: beginnings.of(replace(one, is_on_cpu=True), 1)[0] for one in present}
+    assert read == born
+    whole = sum(len(beginnings.of(one, _LEAST_FRAMES)) == _LEAST_FRAMES for one in present)
+    over.set()
+    assert whole == _THREADS, f"{whole} of {_THREADS}"
     return f"{_THREADS} of {_THREADS}"
