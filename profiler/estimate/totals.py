@@ -61,21 +61,48 @@ def estimate_totals(
 
     `sample_times` returns when a CPU sample was taken at a group's call site, ascending.
     """
-    counts = _counts(windows, groups)
-    by_site: defaultdict[Site, list[GroupKey]] = defaultdict(list)
-    for key in counts:
-        by_site[site_of(key)].append(key)
+    counts = _counts(windows)
+    by_site: defaultdict[Site, dict[GroupKey, list[GroupKey]]] = defaultdict(dict)
+    for key in groups:
+        by_site[site_of(key)].setdefault(counted_key(key), []).append(key)
     work = by_work.work(windows, span.cpu_begin_ns, span.cpu_end_ns)
     found: dict[GroupKey, Total] = {}
-    for keys in by_site.values():
+    for families in by_site.values():
         together: Counter[int] = Counter()
-        for key in keys:
-            together.update(counts[key])
+        for counted in families:
+            together.update(counts[counted])
         lookups = _by_window(together, windows)
-        site = _Site(windows, lookups, sample_times(keys[0]), span, work)
-        for key in keys:
-            measured = sum(groups[key].verdicts)
-            found[key] = _total(_by_window(counts[key], windows), measured, site)
+        times_ns = sample_times(next(iter(families.values()))[0])
+        site = _Site(windows, lookups, times_ns, span, work)
+        for counted, keys in families.items():
+            measured = {key: sum(groups[key].verdicts) for key in keys}
+            total = _total(_by_window(counts[counted], windows), sum(measured.values()), site)
+            found.update(_shared(total, measured))
+    return found
+
+
+def counted_key(key: GroupKey) -> GroupKey:
+    """Return the key that a group's lookups are counted by: it has no comparator and no buckets."""
+    return replace(key, comparator=0, buckets=0)
+
+
+def _shared(total: Total, measured: Mapping[GroupKey, int]) -> dict[GroupKey, Total]:
+    """Return the totals of groups that are counted together, in the ratio of their measured ones.
+
+    They are lookups in one container before its layout was known and after, or in containers that
+    followed each other at one address.
+    """
+    if len(measured) == 1:
+        return dict.fromkeys(measured, total)
+    whole = sum(measured.values()) or 1
+    left = total.counted
+    found = {}
+    for key in sorted(measured, key=lambda key: -measured[key]):
+        part = measured[key] / whole
+        counted = min(math.ceil(total.counted * part), left)
+        left -= counted
+        variance = None if total.variance is None else total.variance * part**2
+        found[key] = Total(counted, total.total * part, variance)
     return found
 
 
@@ -168,20 +195,10 @@ def _total(counts: Sequence[int], measured: int, site: _Site) -> Total:
     return Total(counted, total, outside.variance)
 
 
-def _counts(
-    windows: Sequence[CountingWindow], groups: Mapping[GroupKey, Group]
-) -> dict[GroupKey, dict[int, int]]:
-    """Return how many lookups of each group were counted, by window, of those that saw any."""
-
-    def measured(key: GroupKey) -> int:
-        return sum(groups[key].verdicts)
-
-    # Counted keys have neither comparator nor buckets. Where a container's address was used twice,
-    # they belong to the group with more lookups.
-    owners = {replace(key, comparator=0, buckets=0): key for key in sorted(groups, key=measured)}
-    counts: dict[GroupKey, dict[int, int]] = {key: {} for key in groups}
+def _counts(windows: Sequence[CountingWindow]) -> dict[GroupKey, dict[int, int]]:
+    """Return how many lookups were counted, by window, of those that saw any."""
+    counts: defaultdict[GroupKey, dict[int, int]] = defaultdict(dict)
     for index, window in enumerate(windows):
         for seen in window.groups:
-            if seen.key in owners:
-                counts[owners[seen.key]][index] = seen.lookups
+            counts[seen.key][index] = seen.lookups
     return counts

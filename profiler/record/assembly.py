@@ -85,7 +85,7 @@ def assemble(
                 options.budget_ratio,
                 {stack.cause for stack in frames.stacks},
                 frames.ended_in,
-                {file.path for file in files},
+                {files[frame.file].path for frame in named if frame.file is not None},
             ),
             *names.problems(),
         ),

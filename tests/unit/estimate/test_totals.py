@@ -79,10 +79,18 @@ def test_sites_that_use_the_same_line_share_samples_and_have_their_own_counts() 
     assert found[KEY].total == pytest.approx(60, rel=0.05)
 
 
-def test_lookups_of_an_address_that_was_used_twice_belong_to_the_group_with_more() -> None:
-    other = replace(KEY, comparator=0x77)
-    found = totals([window(0, 1_000, 30)], groups={KEY: measured(3), other: measured(9)})
-    assert (found[KEY].counted, found[other].counted) == (0, 30)
+@pytest.mark.parametrize("change", [{"comparator": 0x77}, {"buckets": 7}])
+def test_groups_that_are_counted_together_share_what_was_counted(change: dict[str, int]) -> None:
+    other = replace(KEY, **change)
+    found = totals([window(0, 1_000, 31)], groups={KEY: measured(3), other: measured(9)})
+    assert (found[KEY].counted, found[other].counted) == (7, 24)
+    assert found[other].total == pytest.approx(31 * 3 / 4)
+    assert found[KEY].variance == found[other].variance == 0
+    bound = totals(
+        [window(0, 10, 0), window(500, 510, 4)], groups={KEY: measured(1), other: measured(3)}
+    )
+    assert (bound[KEY].total, bound[other].total) == (1, 3)
+    assert bound[KEY].variance is bound[other].variance is None
 
 
 ANY = st.lists(
