@@ -25,6 +25,7 @@ _DEPTH_RATIO = 1 - PLANNED_RATIO - SAMPLED_RATIO
 SECOND_NS = 1_000_000_000
 # A walk along 50,000 nodes takes 4 ms: a bucket that holds less would never see one.
 LEAST_DEPTH_NS = 6_000_000
+LEAST_SHARED_DEPTH_NS = 3_000_000
 # What a window may cost beyond its allowance until it is known: the probes are hit until they are
 # gone, and placing and removing them is not free.
 LATE_NS = 1_000_000
@@ -56,6 +57,7 @@ class Governor:
         ratio: float | None,
         start_ns: int,
         draw: Callable[[], float] = random.random,
+        least_depth_ns: float = LEAST_DEPTH_NS,
     ) -> None:
         """`draw`: numbers from 0 to 1, by which the moments of windows are left to chance."""
         self._ratio = ratio
@@ -64,6 +66,7 @@ class Governor:
         self._spent_ns = 0.0
         self._sampled_ns = 0.0
         self._draw = draw
+        self._least_depth_ns = least_depth_ns
         self._chance = draw()
         self._late_ns = float(LATE_NS)
         self._opened_ns: int | None = None
@@ -86,16 +89,19 @@ class Governor:
         return self._spent_ns - self._sampled_ns
 
     def share(self, part: float) -> Governor:
-        """Return one that limits something to a part of what flows; charge it there and here."""
+        """Return one that limits something to a part of what flows; charge it there and here.
+
+        It saves less: nothing that it pays for takes as long as a walk.
+        """
         ratio = None if self._ratio is None else self._ratio * part
-        return Governor(ratio, self._level_at_ns, self._draw)
+        return Governor(ratio, self._level_at_ns, self._draw, LEAST_SHARED_DEPTH_NS)
 
     @property
     def horizon_ns(self) -> float:
         """The shortest stretch of time over which the budget is kept; infinite without one."""
         if not self._ratio:
             return float("inf")
-        return max(SECOND_NS, LEAST_DEPTH_NS / (_DEPTH_RATIO * self._ratio))
+        return max(SECOND_NS, self._least_depth_ns / (_DEPTH_RATIO * self._ratio))
 
     @property
     def depth_ns(self) -> float:

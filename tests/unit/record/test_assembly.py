@@ -12,20 +12,33 @@ from profiler.model.observed import (
     ThreadAccount,
     UnwindStack,
 )
-from profiler.model.recording import Accounting, Recording, ThreadUse, Window
+from profiler.model.recording import (
+    Accounting,
+    Frame,
+    MappedFile,
+    Recording,
+    ThreadUse,
+    Window,
+)
 from profiler.record.assembly import assemble
 from profiler.record.preparation import Options
 from profiler.wire.lookups import LookupCounter
 from profiler.wire.unwind import CAUSES, WHOLE
 
 TARGET: Any = SimpleNamespace(recorded=lambda exited: ("target", exited))
+
+
+def named(address: int) -> Frame:
+    return Frame(address, 0, address, None, None, None)
+
+
 NAMES: Any = SimpleNamespace(
     path=lambda address: None if address < 0x100 else "asterisk",
     kernel_function=lambda _: None,
     pin=lambda: None,
     calls_at=lambda _: None,
-    frames=tuple,
-    files=lambda: (),
+    frames=lambda addresses: tuple(map(named, addresses)),
+    files=lambda: (MappedFile("asterisk", None),),
     problems=lambda: ("no symbols",),
 )
 
@@ -66,8 +79,8 @@ def counted(counters: Mapping[LookupCounter, int]) -> ObservedLookups:
 def test_samples_are_in_the_order_of_time_without_those_whose_stack_was_lost() -> None:
     made = assembled()
     assert [(sample.time_ns, sample.tid) for sample in made.samples] == [(10, 8), (30, 7)]
-    addresses: list[object] = [
-        made.frames[made.stacks[sample.stack].frames[0]] for sample in made.samples
+    addresses = [
+        made.frames[made.stacks[sample.stack].frames[0]].address for sample in made.samples
     ]
     assert addresses == [0x200, 0x100]
 
@@ -109,7 +122,7 @@ def test_threads_begin_where_code_is_mapped() -> None:
     threads = tuple(ThreadUse(tid, "n", 1, 0, False) for tid in (1, 2, 3, 4))
     starts = {1: (0x300, 0x100), 2: (0x300, 0), 3: (0, 0x300)}
     made = assembled(threads=threads, starts=starts)
-    frames: list[object] = list(made.frames)
+    frames = [frame.address for frame in made.frames]
     assert [[frames[index] for index in thread.start] for thread in made.threads] == [
         [0x300, 0x100],
         [0x300],
