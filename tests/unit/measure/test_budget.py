@@ -197,7 +197,7 @@ def test_the_level_at_which_a_window_opens_is_left_to_chance() -> None:
 def test_a_share_limits_a_part_and_counts_for_itself() -> None:
     governor = Governor(0.02, 0)
     half = governor.share(0.5)
-    assert half.horizon_ns == Governor(0.01, 0).horizon_ns
+    assert half.horizon_ns == SECOND_NS < Governor(0.01, 0).horizon_ns
     half.charge(MS)
     assert (half.spent_ns, governor.spent_ns) == (MS, 0)
     assert not Governor(None, 0).share(0.5).is_limited
