@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -172,7 +172,7 @@ class SimulatedTarget:
         """Return how many were counted since the last call."""
         new = round(self.counted) - self._noted
         self._noted += new
-        return (GroupCount(replace(KEY, comparator=0), new),) if new else ()
+        return (GroupCount(KEY, new),) if new else ()
 
 
 def _poisson(chance: random.Random, mean: float) -> int:

@@ -9,7 +9,7 @@
 
 BPF_ARRAY(counting_control, struct counting_control, 1);
 BPF_ARRAY(counting_state, struct counting_state, 1);
-BPF_HASH(entry_counts, struct group_key, u64, SIZED); /* comparator is 0: it is not looked at */
+BPF_HASH(entry_counts, struct group_key, u64, SIZED); /* the buckets are 0: not looked at */
 
 int count_entry(struct pt_regs *ctx)
 {
@@ -34,6 +34,8 @@ int count_entry(struct pt_regs *ctx)
     struct lookup l = {.entry = PLACE_OF(cookie), .entry_sp = ctx->sp + VALUE_OF(cookie)};
     if (read_arguments(ctx, &l))
         return NO_RETURN_PROBE;
+    bpf_probe_read_user(&l.head.cmp_fn, sizeof(l.head.cmp_fn),
+                        (void *)l.container + offsetof(struct container_head, cmp_fn));
     struct group_key key = group_key(&l);
     u64 none = 0;
     u64 *count = entry_counts.lookup_or_try_init(&key, &none);

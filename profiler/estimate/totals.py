@@ -82,8 +82,8 @@ def estimate_totals(
 
 
 def counted_key(key: GroupKey) -> GroupKey:
-    """Return the key that a group's lookups are counted by: it has no comparator and no buckets."""
-    return replace(key, comparator=0, buckets=0)
+    """Return the key that a group's lookups are counted by: it has no buckets."""
+    return replace(key, buckets=0)
 
 
 def _shared(total: Total, measured: Mapping[GroupKey, int]) -> dict[GroupKey, Total]:
@@ -102,7 +102,8 @@ def _shared(total: Total, measured: Mapping[GroupKey, int]) -> dict[GroupKey, To
         counted = min(math.ceil(total.counted * part), left)
         left -= counted
         variance = None if total.variance is None else total.variance * part**2
-        found[key] = Total(counted, total.total * part, variance)
+        estimated = counted + part * (total.total - total.counted)
+        found[key] = Total(counted, max(estimated, float(measured[key])), variance)
     return found
 
 

@@ -122,8 +122,10 @@ class Governor:
         self._level_ns -= max(cost_ns - share, 0.0)
 
     def level_ns(self, now_ns: int) -> float:
-        """Return what may be spent now; negative when too much was."""
-        if self._ratio is not None and now_ns > self._level_at_ns:
+        """Return what may be spent now; negative when too much was. Without a budget: all."""
+        if self._ratio is None:
+            return math.inf
+        if now_ns > self._level_at_ns:
             flow = self._ratio * PLANNED_RATIO * (now_ns - self._level_at_ns)
             self._level_ns = min(self._level_ns + flow, max(self.depth_ns, self._level_ns))
             self._level_at_ns = now_ns

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from profiler.linux.realtime import RealtimePriority
-from profiler.measure.budget import Governor, Grant
+from profiler.measure.budget import LEAST_SHARED_DEPTH_NS, Governor, Grant
 from profiler.measure.group_counts import GroupCounts
 from profiler.measure.kept_windows import KeptWindows
+from profiler.measure.window_costs import PLACING_NS
 from profiler.model.observed import CountingWindow
 from profiler.probes.attach import AttachPoint, UprobePrograms
 from profiler.process.target import TargetProcess
@@ -27,7 +28,7 @@ _ZERO = struct.pack("<I", 0)
 _NONE = CountingState(0, 0, 0, 0)
 _PROGRAM_NS = 300  # one run of the program; only plans depend on it
 _PART_NS = 2_000_000_000  # windows that stay open are noted in parts of this length
-_LEAST_PAUSE_NS = 1_000_000
+_LEAST_PAUSE_NS = 5_000_000
 _BLOCKED_NS = 50_000_000
 
 
@@ -67,6 +68,7 @@ class EntryCounter:
         self._grant = Grant(0, 0)
         self._allowance_ns = 0  # up to which `spent_ns` may grow
         self._charged_ns = 0.0
+        self._granted_cost_ns = 0.0  # of the grant, so far
         self.windows: KeptWindows[CountingWindow] = KeptWindows()
 
     @property
@@ -87,7 +89,10 @@ class EntryCounter:
         if not is_used_up and now_ns < self._grant.until_ns:
             return self._grant.until_ns
         self._charge(closed=False)
-        grant = None if is_used_up else self._limit.grant(now_ns, is_open=True)
+        is_overdrawn = self._governor.level_ns(now_ns) < -LEAST_SHARED_DEPTH_NS
+        grant = None
+        if not (is_used_up or is_overdrawn):
+            grant = self._limit.grant(now_ns, is_open=True)
         if grant is None:
             self.close()
             return now_ns
@@ -125,8 +130,9 @@ class EntryCounter:
 
     def _open(self, now_ns: int) -> int:
         """Begin to count, if that is granted."""
-        grant = self._limit.grant(now_ns, is_open=False)
-        if grant is None or self._governor.level_ns(now_ns) < 0:
+        has_room = self._governor.level_ns(now_ns) >= 0
+        grant = self._limit.grant(now_ns, is_open=False) if has_room else None
+        if grant is None:
             return now_ns + max(self._limit.wait_ns(now_ns), _LEAST_PAUSE_NS)
         with self._priority.during():
             self._programs.count(self._points, self._pid)
@@ -137,6 +143,7 @@ class EntryCounter:
 
     def _allow(self, grant: Grant) -> None:
         self._grant = grant
+        self._granted_cost_ns = 0.0
         self._allowance_ns = self._counted().spent_ns + grant.allowance_ns
         self._set(is_open=True)
 
@@ -157,8 +164,12 @@ class EntryCounter:
         program = self._programs.counting_program.statistics()
         taken_ns = self._counted().trap_ns + program.run_time_ns
         cost_ns, self._charged_ns = taken_ns - self._charged_ns, taken_ns
+        if closed:
+            cost_ns += PLACING_NS
         self._governor.charge(cost_ns)
-        self._limit.charge_window(cost_ns, self._grant.allowance_ns, closed)
+        left_ns = self._grant.allowance_ns - round(self._granted_cost_ns)
+        self._granted_cost_ns += cost_ns
+        self._limit.charge_window(cost_ns, left_ns, closed)
 
     def _note(self, begin: Snapshot, end: Snapshot) -> None:
         """Keep what was counted between two snapshots."""

@@ -113,8 +113,17 @@ class LookupMeasurement:
             counted_ns = self.counter.step(time.monotonic_ns(), may_open=self._may_count())
         except OSError as error:
             self._note_refusal(error)
+            self._give_up()
             return now_ns
         return min(next_ns, counted_ns)
+
+    def _give_up(self) -> None:
+        """Leave no probe in place that nobody looks after."""
+        self._control.close()
+        self._open = None
+        self.probes.remove()
+        self.counter.close()
+        self._priority.end()
 
     def _may_count(self) -> bool:
         """Return whether no window is open that slows lookups down."""
@@ -182,7 +191,7 @@ class LookupMeasurement:
             self.probes.place(predicts, self._costs.is_contended)
         except OSError as error:
             self._note_refusal(error)
-            self._priority.end()
+            self._give_up()
             return None
         self._number += 1
         # What was granted counts from before the probes were placed.

@@ -8,7 +8,7 @@ from profiler.measure.window_snapshots import WindowSnapshot, WindowSnapshots
 
 # What placing and removing the probes takes from the target beside the traps: its pages are copied
 # and its CPUs have to forget them. See docs/overhead.md for how it was measured.
-_PLACING_NS = 150_000
+PLACING_NS = 150_000
 # A window that costs this much beyond its allowance had threads wait for each other while probes
 # were placed; from then on busy ones are placed apart. That takes a second wait for the kernel.
 _CONTENDED_NS = 2_000_000
@@ -32,7 +32,7 @@ class WindowCosts:
         """Charge a window up to its `end`, or up to now once it is closed; return its cost."""
         assert self._charged is not None
         last = self._snapshots.read() if closed else end
-        cost_ns = self._charged.cost_ns(last) + (_PLACING_NS if closed else 0)
+        cost_ns = self._charged.cost_ns(last) + (PLACING_NS if closed else 0)
         self._charged = last
         self._governor.charge_window(cost_ns, window.grant.allowance_ns, closed)
         self.is_contended |= cost_ns > window.grant.allowance_ns + _CONTENDED_NS

@@ -84,7 +84,7 @@ class MeasuredWindow:
 class CountingWindow:
     """One window in which every lookup was counted as it began, and nothing else about it.
 
-    Keys of its groups have no comparator and no buckets. `cpu_begin_ns` and `cpu_end_ns` are the
+    Keys of its groups have no buckets. `cpu_begin_ns` and `cpu_end_ns` are the
     target's CPU clock at its ends. `cost_ns` is what all our probes took between them,
     `cost_before_ns` since the window before it. One that was merged was open for `open_ns` and
     `cpu_ns` of it.

@@ -247,6 +247,11 @@ class CallSiteUse:
         return self.estimated_low if self.estimated_total is None else self.estimated_total
 
     @property
+    def estimated_comparisons(self) -> float:
+        """Comparisons of its lookups in the whole window."""
+        return self.total_or_bound * (self.comparisons.mean or 0.0)
+
+    @property
     def estimated_duration_ns(self) -> float:
         """Time of its lookups in the whole window."""
         return self.total_or_bound * (self.duration_ns.mean or 0.0)

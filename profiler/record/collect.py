@@ -16,7 +16,7 @@ from profiler.model.observed import (
 from profiler.probes.planner import ProbePlanner
 from profiler.process.target import TargetProcess
 from profiler.record.container_keys import ContainerKeys
-from profiler.record.counted_groups import counted_groups
+from profiler.record.counted_groups import counted_groups, without_inner
 from profiler.wire.lookups import (
     Group,
     GroupKey,
@@ -35,14 +35,9 @@ def collect_lookups(
     measurement: LookupMeasurement, planner: ProbePlanner, target: TargetProcess
 ) -> ObservedLookups:
     """Return all counts; call it when the probes are gone."""
-    counting = measurement.counter.windows.all()
+    counting = without_inner(measurement.counter.windows.all())
     groups = measurement.groups()
-
-    def comparator_of(container: int) -> int | None:
-        state = read_container(target.memory, container, target.is_code)
-        return None if state is None else state.comparator or 0
-
-    groups |= counted_groups(groups, counting, comparator_of)
+    groups |= counted_groups(groups, counting)
     keys = ContainerKeys(groups)
     measurement.containers.look()
     histograms: Histogram = {}

@@ -19,8 +19,8 @@ def notes(profile: Profile) -> list[tuple[str, str]]:
     said = [
         (f"{samples.seen:,} samples, {_lost(samples)}.{_stacks(profile.stack_quality)}", ""),
         (
-            f"Probes were active {numbers.percent(profile.cost.open_ratio)} of the time: "
-            f"{lookups.seen:,} lookups measured, {_lost(lookups)}{_in_all(profile)}."
+            f"Probes that measure were active {numbers.percent(profile.cost.open_ratio)} of the "
+            f"time: {lookups.seen:,} lookups measured, {_lost(lookups)}{_in_all(profile)}."
             f"{_stacks(profile.lookup_stack_quality)}{_seen(profile)}",
             "",
         ),

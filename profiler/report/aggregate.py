@@ -201,8 +201,8 @@ def _container(
         comparisons=quantiles(add(group.comparisons for group in groups)),
         sort_calls=quantiles(add(group.sort_calls for group in groups)),
         duration_ns=_durations(recording, groups),
-        estimated_comparisons=sum(_expected(group, group.comparisons) for group in groups),
-        estimated_duration_ns=sum(_expected(group, group.duration_ns) for group in groups),
+        estimated_comparisons=sum(site.estimated_comparisons for site in sites),
+        estimated_duration_ns=sum(site.estimated_duration_ns for site in sites),
         call_sites=tuple(sites),
         cpu=operations.of_lookups(groups),
     )
@@ -212,13 +212,6 @@ def _durations(recording: Recording, groups: Sequence[LookupGroup]) -> prof.Quan
     """Return the times of lookups, those below the resolution as one value."""
     resolution_ns = time_resolution_ns(recording.cost.trap_ns)
     return quantiles(merge_below(add(group.duration_ns for group in groups), resolution_ns))
-
-
-def _expected(group: LookupGroup, distribution: Distribution) -> float:
-    """Return mean times estimated number of lookups, or what that is at least."""
-    if not distribution.count:
-        return 0.0
-    return group.estimated_total * distribution.total / distribution.count
 
 
 def _call_site(
@@ -253,6 +246,7 @@ def _counts(groups: Sequence[LookupGroup]) -> prof.LookupCounts:
     # Groups of one container share its windows and rise and fall together.
     deviation = sum(math.sqrt(group.estimated_variance or 0.0) for group in groups)
     factor = spread(deviation / total) if total > 0 else 1.0
+    total = max(total, seen)
     is_known = all(group.estimated_variance is not None for group in groups)
     hits = sum(group.hits for group in groups)
     answered = hits + sum(group.misses for group in groups)

@@ -7,7 +7,7 @@ from profiler.wire.lookups import GroupKey
 
 MS = 1_000_000
 KEY = GroupKey(0x1000, 0x2000, 0x3000, 0x4000, 5, 64, 0)
-COUNTED = GroupKey(0x1000, 0, 0x3000, 0x4000, 5, 64, 0)
+COUNTED = GroupKey(0x1000, 0x2000, 0x3000, 0x4000, 5, 64, 0)
 
 
 def window(begin_ms: float, end_ms: float, lookups: int, cost_ms: float = 0.0) -> CountingWindow:

@@ -12,6 +12,7 @@ from profiler.linux.realtime import RealtimePriority
 from profiler.measure import entry_counter
 from profiler.measure.budget import MAX_WINDOW_NS, Governor
 from profiler.measure.entry_counter import EntryCounter
+from profiler.measure.window_costs import PLACING_NS
 from profiler.model.observed import GroupCount
 from profiler.wire.lookups import CountingControl, CountingState, GroupKey
 
@@ -113,7 +114,7 @@ def test_it_is_closed_when_its_share_is_spent_and_opened_again(target: Target) -
     target.now_ns += 5_000_000
     assert one.step(target.now_ns, may_open=True) == target.now_ns
     assert not (one.is_open or target.placed)
-    assert whole.probes_ns == 10_000_000
+    assert whole.probes_ns == 10_000_000 + PLACING_NS
     # Half of 0.4 % of a CPU flows in: it takes seconds to pay for that.
     again_ns = one.step(target.now_ns, may_open=True)
     assert again_ns - target.now_ns > 2 * SECOND_NS
@@ -152,6 +153,36 @@ def test_without_a_budget_it_stays_open(target: Target) -> None:
     assert one.lost == 3
     one.close()
     one.close()  # which does no harm
+
+
+def test_without_a_budget_it_opens_whatever_was_charged_before(target: Target) -> None:
+    unlimited = governor(None)
+    unlimited.charge_sampling(6_000, target.now_ns)
+    one = counter(target, unlimited)
+    one.step(target.now_ns, may_open=True)
+    assert one.is_open
+    one.close()
+
+
+def test_what_closing_costs_is_kept_for_the_next_time(target: Target) -> None:
+    one = counter(target, governor(0.1))
+    first_ns = one.step(target.now_ns, may_open=True) and target.control.allowance_ns
+    target.spend(first_ns + 5_000_000, lookups=1)
+    one.step(target.now_ns, may_open=True)
+    target.now_ns += 10 * SECOND_NS
+    one.step(target.now_ns, may_open=True)
+    allowed_ns = target.control.allowance_ns - target.state.spent_ns
+    assert allowed_ns < first_ns - 3_000_000
+    one.close()
+
+
+def test_it_ends_when_others_have_overdrawn_the_budget(target: Target) -> None:
+    whole = governor()
+    one = counter(target, whole)
+    target.now_ns = one.step(target.now_ns, may_open=True)
+    whole.charge(20_000_000)
+    one.step(target.now_ns, may_open=True)
+    assert not one.is_open
 
 
 def test_abort_takes_the_probes_away(target: Target) -> None:

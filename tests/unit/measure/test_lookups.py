@@ -73,3 +73,15 @@ def test_a_refusal_is_said_and_not_asked_for_again(number: int, gone: bool) -> N
         assert one.step(2_000_000_000) > 3600 * 1_000_000_000
         assert programs.asked == 1
     one.finish()
+
+
+def test_where_counting_is_refused_no_probe_is_left_in_place() -> None:
+    programs = Refusing(errno.ENOMEM)
+    placed: list[str] = []
+    made: Any = programs
+    made.attach = lambda *_: placed.append("placed")
+    made.detach = lambda: placed.append("removed")
+    one = measurement(programs)
+    one.step(1_000_000_000)
+    assert one.problem == "probes could not be placed: refused"
+    assert placed == ["placed", "removed"]

@@ -64,7 +64,7 @@ def test_a_wide_interval_is_shown_by_its_limits() -> None:
     worst = story.containers[0]
     wide = replace(worst.lookups, estimated_low=10_000.0, estimated_high=3e6)
     assert said(replace(story, containers=(replace(worst, lookups=wide),)))[1].startswith(
-        "Probes were active 3.1 % of the time: 41,214 lookups measured, 22 lost, "
+        "Probes that measure were active 3.1 % of the time: 41,214 lookups measured, 22 lost, "
         "about 738 k in all (10 k to 3 M). 1 stack is incomplete: "
     )
 
