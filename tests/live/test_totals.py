@@ -41,10 +41,13 @@ def recorded_burst(searched: Box, options: Options, words: str) -> Recording:
 
 def _burst(run: recorder.Run, searched: Box, words: str, stop: Stop) -> None:
     assert run.lookups is not None
-    while not run.lookups.counter.is_open:
-        time.sleep(0.01)
-    searched.instance.groundtruth(f"run {searched.name} hit {words}")
-    stop.reason = "done"
+    deadline = time.monotonic() + LONGEST_S
+    try:
+        while not run.lookups.counter.is_open and time.monotonic() < deadline:
+            time.sleep(0.01)
+        searched.instance.groundtruth(f"run {searched.name} hit {words}")
+    finally:
+        stop.reason = "done"
 
 
 def _ignore(_: Progress) -> None:
