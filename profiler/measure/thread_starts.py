@@ -38,8 +38,10 @@ class ThreadStarts:
     def begin(self) -> None:
         """Look at all threads that there are."""
         for thread in () if self._present is None else self._present.read():
-            if len(self._found.get(thread.tid, ())) < _ENOUGH_FRAMES:
-                self._found[thread.tid] = self._beginnings.of(thread, _MOST_FRAMES)
+            known = self._found.get(thread.tid, ())
+            if len(known) < _ENOUGH_FRAMES:
+                frames = self._beginnings.of(thread, _MOST_FRAMES)
+                self._found[thread.tid] = frames if len(frames) > len(known) else known
 
     def observe(self) -> None:
         """Take note of births. A tid that is used again is the new thread's."""

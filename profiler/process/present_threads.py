@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
 from profiler.linux import bpf
@@ -40,8 +41,9 @@ class PresentThreads:
         self._program = module.load(_FUNCTION, bpf.PROG_TRACING, bpf.ATTACH_ITERATOR, iterator)
 
     def read(self) -> tuple[PresentThread, ...]:
-        """Return those of this moment."""
-        bpf.iterate(self._program.descriptor)
+        """Return those of this moment; those seen until then, where the kernel has no memory."""
+        with suppress(OSError):  # also no descriptors: nothing to lose a recording for
+            bpf.iterate(self._program.descriptor)
         rows = map(RECORD.unpack, self._ring.drain())
         return tuple(
             PresentThread(tid, ip, sp, bp, fs_base, bool(on_cpu))

@@ -65,6 +65,15 @@ def test_who_ran_at_the_beginning_is_looked_at_again(births: Any, stacks: Any) -
     assert starts.end() == {1: (10, 11), 2: (20, 21), 3: (31, 32)}
 
 
+@pytest.mark.parametrize("later", [(), (31,)])
+def test_what_is_known_is_not_given_up_for_less(stacks: Any, later: tuple[int, ...]) -> None:
+    starts = ThreadStarts(None, stacks, stacks)
+    stacks.of_tids = {3: (30,)}
+    starts.begin()
+    stacks.of_tids = {3: later}
+    assert starts.end() == {3: (30,)}
+
+
 def test_where_births_are_not_reported_stacks_tell(stacks: Any) -> None:
     starts = ThreadStarts(None, stacks, stacks)
     starts.begin()

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from profiler.linux import bpf
 from profiler.process import present_threads
-from profiler.process.present_threads import PresentThreads
+from profiler.process.present_threads import RECORD, PresentThread, PresentThreads
 from tests.programs import present_threads_module
 
 
@@ -67,3 +70,31 @@ def test_threads_without_room_are_left_out() -> None:
 def test_a_kernel_without_these_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(present_threads, "offsets", lambda *_: None)
     assert present_threads.definitions() == {}
+
+
+class Kernel:
+    """Stands in for the module, its ring, and an iterator that fails after one thread."""
+
+    descriptor = 3
+
+    def ring_buffer(self, _name: str) -> Kernel:
+        return self
+
+    def load(self, *_: object) -> Kernel:
+        return self
+
+    def drain(self) -> list[bytes]:
+        return [RECORD.pack(1, 2, 3, 4, 5, 0)]
+
+
+@pytest.mark.parametrize("error", [errno.ENOMEM, errno.EMFILE, errno.EPERM, errno.EAGAIN])
+def test_what_was_seen_until_the_kernel_refused_is_returned(
+    monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def refuse(_program: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    kernel: Any = Kernel()
+    monkeypatch.setattr(present_threads, "function_ids", lambda _: {})
+    monkeypatch.setattr(bpf, "iterate", refuse)
+    assert PresentThreads(kernel).read() == (PresentThread(5, 1, 2, 3, 4, False),)
