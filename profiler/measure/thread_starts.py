@@ -5,6 +5,7 @@ Births say it of threads that are born meanwhile, and stacks of those that were 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from profiler.process.present_threads import PresentThreads
@@ -15,6 +16,8 @@ from profiler.unwind.beginnings import Beginnings
 # Asterisk is for are two, and dummy_start().
 _MOST_FRAMES = 6
 _ENOUGH_FRAMES = 2  # less is a start routine, which may only be dummy_start()
+# Frames are read one by one, of perhaps 20,000 threads, while samples wait to be fetched.
+_MOST_NS = 500_000_000
 
 
 class ThreadStarts:
@@ -36,8 +39,11 @@ class ThreadStarts:
         return 0 if self._births is None else self._births.cost_ns()
 
     def begin(self) -> None:
-        """Look at all threads that there are."""
+        """Look at all threads that there are, as far as there is time."""
+        until_ns = time.monotonic_ns() + _MOST_NS
         for thread in () if self._present is None else self._present.read():
+            if time.monotonic_ns() >= until_ns:
+                return
             known = self._found.get(thread.tid, ())
             if len(known) < _ENOUGH_FRAMES:
                 frames = self._beginnings.of(thread, _MOST_FRAMES)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from profiler.measure import thread_starts
 from profiler.measure.thread_starts import ThreadStarts
 from profiler.process.present_threads import PresentThread
 
@@ -72,6 +74,17 @@ def test_what_is_known_is_not_given_up_for_less(stacks: Any, later: tuple[int, .
     starts.begin()
     stacks.of_tids = {3: later}
     assert starts.end() == {3: (30,)}
+
+
+def test_threads_for_which_there_is_no_time_are_left_out(
+    births: Any, stacks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(range(0, 10**12, 10**8))  # each look at the clock takes 0.1 s
+    monkeypatch.setattr(thread_starts, "time", SimpleNamespace(monotonic_ns=lambda: next(now)))
+    starts = ThreadStarts(births, stacks, stacks)
+    stacks.of_tids = {tid: (tid, 1) for tid in range(100)}
+    starts.begin()
+    assert starts.end() == {tid: (tid, 1) for tid in range(4)}
 
 
 def test_where_births_are_not_reported_stacks_tell(stacks: Any) -> None:
