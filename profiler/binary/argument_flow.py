@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from profiler.binary.call_arguments import State
 from profiler.binary.instructions import Flow, Instruction
 
-_MAX_STEPS = 1 << 18  # instructions followed, in all rounds; a function has 33,000 at most
+# Instructions followed, in all rounds, and values copied; a function has 33,000 at most.
+_MAX_STEPS = 1 << 18
 _LEAVES = (Flow.JUMP, Flow.INDIRECT_JUMP, Flow.RETURN, Flow.TRAP)
 _PADDING = ("nop", "xchg")  # between functions' parts, never run
 _JUMPS = (Flow.JUMP, Flow.BRANCH)
@@ -92,6 +93,7 @@ class _Flow:
     def _reach(self, address: int, state: State) -> None:
         """Take note of a path to an instruction; follow it on if that changes what is known."""
         known = self._states.get(address)
+        self._steps_left -= state.size
         if known is None:
             self._states[address] = state.copy()
         elif not known.keep_common(state):

@@ -13,6 +13,7 @@ from profiler.binary.instructions import ARGUMENTS, RSP, Flow, Instruction
 
 _STORES = ("mov", "movd", "movq")
 _FRESH_BASE = 1 << 32  # further than the stack pointer moves inside one function
+_MOST_SLOTS = 64  # that are known at once: arguments are among the latest
 _LEAVES = (Flow.JUMP, Flow.INDIRECT_JUMP, Flow.RETURN, Flow.TRAP)
 
 
@@ -79,6 +80,11 @@ class State:
         self._depths: dict[int, int] = {}  # at the targets of jumps seen so far
         self._fresh_count = 0
 
+    @property
+    def size(self) -> int:
+        """Number of values that are known."""
+        return len(self._registers) + len(self._slots)
+
     def argument(self, position: int, pushed: int) -> int | None:
         """Return an argument, None when unknown; `pushed`: bytes between rsp and the first."""
         if position < len(ARGUMENTS):
@@ -135,13 +141,12 @@ class State:
     def _push(self, instruction: Instruction) -> None:
         if instruction.stack_delta is not None:
             self._depth += instruction.stack_delta
-            self._put(self._slots, self._depth, self._source(instruction, instruction.first))
+            self._put_slot(self._depth, self._source(instruction, instruction.first))
 
     def _store(self, instruction: Instruction) -> None:
         offset = _stack_offset(instruction)
         if offset is not None:
-            value = self._source(instruction, instruction.second)
-            self._put(self._slots, self._depth + offset, value)
+            self._put_slot(self._depth + offset, self._source(instruction, instruction.second))
 
     def _write(self, instruction: Instruction) -> None:
         value = self._result(instruction)
@@ -168,12 +173,17 @@ class State:
     def _source(self, instruction: Instruction, register: int | None) -> int | None:
         return instruction.immediate if register is None else self._registers.get(register)
 
-    @staticmethod
-    def _put(values: dict[int, int], key: int, value: int | None) -> None:
+    def _put_slot(self, slot: int, value: int | None) -> None:
+        """Take note of what a slot holds; forget the one furthest from the top if there are many.
+
+        Code of the target's files decides how many it writes.
+        """
         if value is None:
-            values.pop(key, None)
-        else:
-            values[key] = value
+            self._slots.pop(slot, None)
+            return
+        self._slots[slot] = value
+        if len(self._slots) > _MOST_SLOTS:
+            del self._slots[max(self._slots, key=lambda known: abs(known - self._depth))]
 
 
 def _stack_offset(instruction: Instruction) -> int | None:

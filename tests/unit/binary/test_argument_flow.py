@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from profiler.binary import argument_flow
 from profiler.binary.argument_flow import arguments_at
 from profiler.binary.instructions import Flow
 from tests.compiled import assemble, code_of
@@ -109,3 +112,12 @@ def test_what_is_no_instruction_has_no_arguments(tmp_path: Path) -> None:
     code = code_of(assemble(tmp_path, "FUNCTION f\nmovl $1, %edi\nret\nEND"))
     assert arguments_at(code, code[0].address + 1, ALL) == {}
     assert arguments_at((), 16, ALL) == {}
+
+
+def test_values_that_are_copied_to_where_paths_meet_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = "push $1\n" * 60 + "je 1f\n1: " * 100 + "call callee"
+    assert arguments(tmp_path, body) == {6: 1, 7: 1}
+    monkeypatch.setattr(argument_flow, "_MAX_STEPS", 1000)  # instructions are 161
+    assert arguments(tmp_path, body) == {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.binary.call_arguments import Call, calls
+from profiler.binary.call_arguments import Call, State, calls
 from profiler.binary.instructions import Instruction
 from tests.compiled import assemble, code_of, start_of
 
@@ -146,3 +146,12 @@ def test_call_tells_where_it_is(tmp_path: Path) -> None:
     image = assemble(tmp_path, "FUNCTION f\nnop\ncall callee\nret\nEND\nFUNCTION callee\nret\nEND")
     named = calls(code_of(image), lambda i: "callee" if i.target else None, lambda _: ())
     assert list(named) == [Call(start_of(image) + 1, "callee", {})]
+
+
+def test_what_is_furthest_from_the_top_of_the_stack_is_forgotten(tmp_path: Path) -> None:
+    pushes = "\n".join(f"push ${number % 100}" for number in range(500))
+    state = State()
+    for instruction in code_of(assemble(tmp_path, f"FUNCTION f\n{pushes}\nret\nEND"))[:500]:
+        state.step(instruction)
+    assert state.size == 64
+    assert [state.argument(position, 0) for position in (6, 69, 70)] == [99, 36, None]
