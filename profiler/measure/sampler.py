@@ -27,6 +27,8 @@ _RING_BYTES_PER_HZ = 4096
 _RING_BYTES = (1 << 20, 1 << 26)
 # More than there are samples, so that forgetting those without any takes little time in all.
 _STACKS_MAX = SAMPLES_MAX + SAMPLES_MAX // 4
+# Of code in all stacks; so many take 525 MB.
+_ADDRESSES_MAX = 4_000_000
 
 
 def ring_bytes(frequency_hz: float, cpus: int) -> int:
@@ -56,6 +58,7 @@ class CpuSampler:
         self._nameless = 0  # samples whose stack is not known
         self.samples = BoundedSamples()
         self._most_stacks = _STACKS_MAX
+        self._most_addresses = _ADDRESSES_MAX
         self.stacks = UnwoundStacks()  # of samples and of lookups
         self.warning: str | None = None  # that a CPU is not sampled
 
@@ -106,6 +109,10 @@ class CpuSampler:
         self._fetch()
         if len(self.stacks) > self._most_stacks:
             self._forget_stacks()
+        elif self.stacks.address_count > self._most_addresses:
+            self._forget_stacks()
+            # Those in use stay, however many they are: time to forget again is when they doubled.
+            self._most_addresses = max(_ADDRESSES_MAX, 2 * self.stacks.address_count)
 
     def _fetch(self) -> None:
         for record in self._ring.drain():

@@ -18,6 +18,9 @@ class UnwoundStacks(Mapping[int, UnwindStack]):
     def __init__(self) -> None:
         # Cause, kernel frames, user frames left out, then numbers of addresses.
         self._packed: dict[int, bytes] = {}
+        self._forget_addresses()
+
+    def _forget_addresses(self) -> None:
         self._numbers: dict[int, int] = {}  # by address
         self._addresses = array("Q")
 
@@ -28,8 +31,10 @@ class UnwoundStacks(Mapping[int, UnwindStack]):
         if len(addresses) != count + kernel_count:
             return
         addresses[:count] = _in_order(addresses[:count], depth)
+        self._pack(name, (cause, kernel_count, max(0, depth - MAX_FRAMES)), addresses)
+
+    def _pack(self, name: int, head: Sequence[int], addresses: Sequence[int]) -> None:
         numbers = map(self._number, addresses)
-        head = (cause, kernel_count, max(0, depth - MAX_FRAMES))
         self._packed[name] = array("I", (*head, *numbers)).tobytes()
 
     def _number(self, address: int) -> int:
@@ -40,15 +45,25 @@ class UnwoundStacks(Mapping[int, UnwindStack]):
         return number
 
     def keep_only(self, names: Set[int]) -> None:
-        """Forget all others."""
-        self._packed = {name: packed for name, packed in self._packed.items() if name in names}
+        """Forget all others, and the addresses that only they have."""
+        packed, self._packed = self._packed, {}
+        addresses = self._addresses
+        self._forget_addresses()
+        for name in filter(names.__contains__, packed):
+            head, numbers = _unpacked(packed[name])
+            self._pack(name, head, [addresses[number] for number in numbers])
+
+    @property
+    def address_count(self) -> int:
+        """Number of different addresses in all stacks."""
+        return len(self._addresses)
 
     def cause(self, name: int) -> int:
         """Return why a stack ended, without the work to unpack it."""
         return memoryview(self._packed[name]).cast("I")[0]
 
     def __getitem__(self, name: int) -> UnwindStack:
-        cause, kernel_count, left_out, *numbers = memoryview(self._packed[name]).cast("I").tolist()
+        (cause, kernel_count, left_out), numbers = _unpacked(self._packed[name])
         addresses = tuple(map(self._addresses.__getitem__, numbers))
         count = len(addresses) - kernel_count
         return UnwindStack(cause, addresses[:count], addresses[count:], left_out)
@@ -61,6 +76,12 @@ class UnwoundStacks(Mapping[int, UnwindStack]):
 
     def __len__(self) -> int:
         return len(self._packed)
+
+
+def _unpacked(packed: bytes) -> tuple[list[int], list[int]]:
+    """Return the three words of the head, and the numbers of addresses."""
+    words = memoryview(packed).cast("I").tolist()
+    return words[:3], words[3:]
 
 
 def _in_order(frames: Sequence[int], depth: int) -> Sequence[int]:

@@ -139,6 +139,7 @@ class Ring:
         self.sampler.samples = BoundedSamples(most)
         self.sampler.stacks = UnwoundStacks()
         self.sampler._most_stacks = 2 * most
+        self.sampler._most_addresses = 1 << 32
         self.sampler._count = self.count  # type: ignore[method-assign]
 
     def send(self, stack: int, time_ns: int = 1, cause: int = WHOLE) -> None:
@@ -210,6 +211,24 @@ def test_stacks_of_samples_that_are_not_kept_are_forgotten_and_sent_anew() -> No
     accounting = ring.sampler.accounting()
     assert accounting.balanced()
     assert accounting.lost == 0
+
+
+@pytest.mark.parametrize("most", [250, 50])
+def test_addresses_are_forgotten_but_not_at_every_look(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(sampler, "_ADDRESSES_MAX", most)
+    ring = Ring(most=100)
+    ring.sampler._most_stacks = 1 << 32
+    ring.sampler._most_addresses = most
+    clears = 0
+    for number in range(1, 1000):
+        ring.send(number)
+        ring.sampler.drain()
+        clears += not ring.sent
+        assert ring.sampler.stacks.address_count <= max(most, 2 * 100)
+    assert 0 < clears < 20
+    assert ring.sampler.accounting().lost == 0
 
 
 def test_truncated_samples_are_left_out_like_others() -> None:

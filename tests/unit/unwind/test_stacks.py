@@ -86,3 +86,15 @@ def test_what_is_not_wanted_any_more_is_forgotten() -> None:
     assert list(stacks) == [1, 3]
     assert 2 not in stacks
     assert stacks[3].frames == (7,)
+
+
+def test_addresses_of_forgotten_stacks_are_forgotten() -> None:
+    stacks = kept(record(1, (5, 6)), record(2, (6, 7, 8), (KERNEL,)), record(3, (9,), cause=CAUSE))
+    stacks.keep_only({2, 3})
+    assert stacks.address_count == 5
+    stacks.add(4, record(4, (8, 5)))
+    assert dict(stacks) == {
+        2: UnwindStack(WHOLE, (6, 7, 8), (KERNEL,)),
+        3: UnwindStack(CAUSE, (9,), ()),
+        4: UnwindStack(WHOLE, (8, 5), ()),
+    }
