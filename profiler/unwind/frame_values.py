@@ -186,10 +186,12 @@ def _after_push(frame: FrameValues, instruction: Instruction) -> FrameValues:
 
 
 def _after_pop(frame: FrameValues, register: int) -> FrameValues:
-    if frame.stack is None:
-        return _with(frame, register, None)
-    value = frame.slot(frame.stack)
-    moved = _with(frame._replace(stack=frame.stack + _SLOT_BYTES), register, value)
+    stack = frame.stack
+    value = None if stack is None else frame.slot(stack)
+    frame = _changed(frame, 1 << register)  # also where that had the return address
+    if stack is None:
+        return frame
+    moved = _with(frame._replace(stack=stack + _SLOT_BYTES), register, value)
     if value == RETURN_ADDRESS:  # kept in the register alone, until it is pushed again
         moved = moved._replace(slots=tuple(s for s in moved.slots if s[1] != RETURN_ADDRESS))
     return _checked(moved)

@@ -68,6 +68,7 @@ def test_the_rule_behind_instructions(text: str, state: State) -> None:
         "pop %rcx; syscall",  # which changes rcx
         "pop %rdi; call *%rax",
         "pop 8(%rdi); call *%rax",
+        "pop %rsi; push %rdi; pop %rsi; nop; push %rsi",  # another one than was kept there
         "push %rbp; mov %rsp, %rbp; and $-64, %rsp; mov %rax, %rbp",
     ],
 )

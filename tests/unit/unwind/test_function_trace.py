@@ -39,6 +39,7 @@ def test_all_ways_are_followed() -> None:
         "push %rbx; ret",  # returns to what it pushed
         "test %edi, %edi; je 1f; push %rbx; 1: nop; ret",  # two heights
         "pop %rax; pop %rcx; ret",
+        "pop %rsi; push %rdi; pop %rsi; nop; push %rsi; ret",  # to where rdi points
     ],
 )
 def test_what_functions_do_not_do_is_believed_in_nothing(text: str) -> None:
