@@ -130,7 +130,8 @@ def _ends_frames(frame: FrameValues, instruction: Instruction) -> bool:
     frame (3.4.1), and so does code behind the system call that made the thread.
     """
     clears = instruction.mnemonic == "xor" and instruction.first == instruction.second == x86.RBP
-    return clears and frame.asked_kernel and frame.rbp == CALLERS_RBP
+    is_saved = any(value == CALLERS_RBP for _, value in frame.slots)
+    return clears and frame.asked_kernel and frame.rbp == CALLERS_RBP and not is_saved
 
 
 def _after_other(frame: FrameValues, instruction: Instruction) -> FrameValues:
