@@ -52,9 +52,10 @@ class UndescribedCode:
     def at(self, address: int) -> Instruction | None:
         """Return the instruction there; None where there is none, or too many were read."""
         known = self._known.get(address)
-        if known is None and len(self._known) < MAX_INSTRUCTIONS:
+        code = b"" if known else self._rest(address)  # empty where the address is none at all
+        if code and len(self._known) < MAX_INSTRUCTIONS:
             try:
-                for instruction in decode_all(self._rest(address)[:_RUN_BYTES], address):
+                for instruction in decode_all(code, address):
                     self._known.setdefault(instruction.address, instruction)
                     if instruction.flow not in (Flow.STRAIGHT, Flow.BRANCH, Flow.CALL):
                         break

@@ -24,6 +24,7 @@ from profiler.unwind.machine import RSP, State
 from profiler.unwind.rules import BEGINS, SIGNAL, Span
 
 MAX_FUNCTIONS = 1 << 15
+_ADDRESSES_END = 1 << 63  # of programs; also of what instructions there refer to
 
 _FILLING_MAX_BYTES = 1 << 12
 # What fills the space between functions: nop and int3 of all lengths, and zeros.
@@ -82,7 +83,8 @@ def _code_areas(elf: Elf) -> tuple[tuple[int, int], ...]:
         for section in elf.sections
         if section.flags & SHF_EXECINSTR and section.type != SHT_NOBITS
     ]
-    return tuple(sorted(found)) or elf.code_ranges
+    areas = sorted(found) or elf.code_ranges
+    return tuple((low, high) for low, high in areas if high <= _ADDRESSES_END)
 
 
 class _Rules:

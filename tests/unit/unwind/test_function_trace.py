@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from profiler.unwind import function_trace
@@ -124,6 +126,13 @@ def test_cases_of_a_switch_are_followed() -> None:
     assert found
     assert found.frames[case].stack == -16
     assert case not in (trace(SWITCH) or found).frames
+
+
+def test_a_switch_may_lead_to_no_address_at_all() -> None:
+    found = trace(SWITCH, data=struct.pack("<2i", -(1 << 30), -1 << 30))
+    assert found
+    assert min(found.frames) < 0
+    assert found.may_return
 
 
 def test_steps_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -127,3 +128,24 @@ def test_a_file_that_is_described_has_no_inferred_rules() -> None:
     low, high = elf.code_ranges[0]
     whole = [(start, end, None, b"") for start, end in ((low, high),)]
     assert inferred_rules(elf, whole) == []
+
+
+def segments(*places: tuple[int, int, bytes]) -> Elf:
+    """Return a file without sections, with executable segments (address, offset, contents)."""
+    data = bytearray(max(offset + len(code) for _, offset, code in places))
+    for index, (address, offset, code) in enumerate(places):
+        row = struct.pack("<IIQQQQQQ", 1, 5, offset, address, address, len(code), len(code), 1)
+        data[64 + 56 * index : 120 + 56 * index] = row
+        data[offset : offset + len(code)] = code
+    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    entry, count = places[0][0], len(places)
+    head = (ident, 3, 62, 1, entry, 64, 0, 0, 64, 56, count, 64, 0, 0)
+    data[:64] = struct.pack("<16sHHIQQQIHHHHHH", *head)
+    return Elf.from_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("begin", [b"\x48\x8d\x05\x20\0\0\0", b"\xe9\x20\0\0\0"])
+@pytest.mark.parametrize("address", [(1 << 64) - 16, (1 << 64) - 8, (1 << 63) - 4])
+def test_code_at_addresses_that_no_program_has_is_left_out(begin: bytes, address: int) -> None:
+    elf = segments((address, 0x1000, begin + bytes([0xC3]) * 9))
+    assert inferred_rules(elf, []) == []
