@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from itertools import islice
 
 from profiler.binary.elf import MAX_READ_BYTES, Elf
@@ -21,7 +22,8 @@ _BEHIND_RESULT = 16
 _ARGUMENT_BEHIND = 8
 _OFFSETS = range(0x100, 0x4000)
 _BYTES_BEFORE = 96  # of code in which routine and argument are loaded; 13 to 31 were seen
-_MAX_STORES = 10_000  # glibc 2.36 has 43
+_MAX_STORES = 1_000  # glibc 2.36 has 43
+_MAX_RANGES = 8  # a C library has one
 
 _DISTANCE = struct.Struct("<i")
 _STORE = re.compile(rb"\x64[\x48\x4c]\x89[\x04\x0c\x14\x1c\x24\x2c\x34\x3c]\x25(....)", re.DOTALL)
@@ -33,21 +35,21 @@ _ARGUMENT = rb"(?:[\x48\x49]\x8b[\xb8-\xbf]\x24?|\x64\x48\x8b\x3c\x25)"  # into 
 
 def start_routine_offset(elf: Elf) -> int | None:
     """Return the offset that a C library's code uses; None unless it shows exactly one."""
-    found: set[int] = set()
-    for start, end in elf.code_ranges:
-        code = elf.read_at(start, min(end - start, MAX_READ_BYTES))
-        found |= set() if code is None else _offsets(code)
+    found = {
+        offset
+        for offset, before in islice(_stores(elf), _MAX_STORES)
+        if offset in _OFFSETS and _starts_by(before, offset)
+    }
     return found.pop() if len(found) == 1 else None
 
 
-def _offsets(code: bytes) -> set[int]:
-    found = set()
-    for store in islice(_STORE.finditer(code), _MAX_STORES):
-        offset = _DISTANCE.unpack(store[1])[0] + _BEHIND_RESULT
-        before = code[max(0, store.start() - _BYTES_BEFORE) : store.start()]
-        if offset in _OFFSETS and _starts_by(before, offset):
-            found.add(offset)
-    return found
+def _stores(elf: Elf) -> Iterator[tuple[int, bytes]]:
+    """Yield what lies behind each stored result, and the code before the store."""
+    for start, end in islice(elf.code_ranges, _MAX_RANGES):
+        code = elf.read_at(start, min(end - start, MAX_READ_BYTES)) or b""
+        for store in _STORE.finditer(code):
+            before = code[max(0, store.start() - _BYTES_BEFORE) : store.start()]
+            yield _DISTANCE.unpack(store[1])[0] + _BEHIND_RESULT, before
 
 
 def _starts_by(code: bytes, offset: int) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import PurePosixPath
 
 from profiler.binary.elf import ElfError
@@ -19,6 +21,7 @@ from profiler.process.mappings import LoadedCode
 _FUNCTION, _TRACEPOINT = "thread_born", "task_newtask"
 RECORD = struct.Struct("<QQII")  # struct thread_birth
 _WITH_THREADS = ("libc.", "libc-", "libpthread")  # names of files: libpthread until glibc 2.33
+_LIBRARIES_MAX = 8  # that are looked at
 Birth = tuple[int, tuple[int, int]]  # tid; start routine, and the first word of its argument
 
 
@@ -30,13 +33,14 @@ def definitions() -> dict[str, int]:
 
 def find_start_routine_offset(loaded: Iterable[LoadedCode]) -> int | None:
     """Return where the target's C library keeps start routines; None if that is not known."""
-    for code in loaded:
-        file = code.file
-        if file is not None and PurePosixPath(file.path).name.startswith(_WITH_THREADS):
-            try:
-                offset = start_routine_offset(file.elf)
-            except ElfError:
-                continue
+    libraries = {
+        code.file.path: code.file.elf
+        for code in loaded
+        if code.file is not None and PurePosixPath(code.file.path).name.startswith(_WITH_THREADS)
+    }
+    for elf in islice(libraries.values(), _LIBRARIES_MAX):
+        with suppress(ElfError):
+            offset = start_routine_offset(elf)
             if offset is not None:
                 return offset
     return None
