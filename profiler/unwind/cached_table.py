@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from array import array
+from dataclasses import astuple
 from pathlib import Path
 
 from profiler import disk_cache
 from profiler.binary import call_frames as call_frames_module
 from profiler.binary.call_frames import Entry
-from profiler.binary.elf import MAX_READ_BYTES, Elf, ElfError
+from profiler.binary.elf import MAX_READ_BYTES, SHT_NOBITS, Elf, ElfError
 from profiler.binary.functions import call_frames, frames_key
 from profiler.binary.symtab import SHT_SYMTAB
 from profiler.unwind import machine, rules, table
@@ -50,12 +52,18 @@ def cached_table(elf: Elf) -> UnwindTable:
 
 def _digest(elf: Elf) -> bytes:
     """Return a digest of all that rules are inferred from."""
-    digest = hashlib.sha256(elf.entry.to_bytes(8, "little"))
-    for load in elf.loads:
-        digest.update(elf.read(load.offset, min(load.file_bytes, MAX_READ_BYTES)))
-    for section in elf.sections:
-        if section.type == SHT_SYMTAB:
-            digest.update(elf.data(section))
+    tables = [section for section in elf.sections if section.type == SHT_SYMTAB]
+    names = {one.link for one in tables}
+    tables += [one for index, one in enumerate(elf.sections) if index in names]
+    parts = {(load.offset, min(load.file_bytes, MAX_READ_BYTES)) for load in elf.loads}
+    parts |= {(one.offset, one.size) for one in tables if one.type != SHT_NOBITS}
+    shapes = [
+        (one.type, one.flags, one.address, one.offset, one.size, one.link) for one in elf.sections
+    ]
+    headers = (elf.entry, [astuple(one) for one in elf.segments], shapes)
+    digest = hashlib.sha256(json.dumps(headers).encode())
+    for offset, size in sorted(parts):
+        digest.update(elf.read(offset, size))
     return digest.digest()
 
 

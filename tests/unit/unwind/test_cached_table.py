@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def with_other_byte(data: bytes, offset: int) -> Elf:
     return Elf.from_bytes(data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :])
 
 
-@pytest.mark.parametrize("change", ["frames", "code", "entry", "version"])
+@pytest.mark.parametrize("change", ["frames", "code", "entry", "section", "version"])
 def test_other_code_has_another_table(
     data: bytes, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,6 +51,7 @@ def test_other_code_has_another_table(
         assert frames is not None
         code = elf.offset_of(elf.code_ranges[0][0])
         offsets = {"frames": frames.offset + frames.size - 8, "code": code, "entry": 24}
+        offsets["section"] = struct.unpack_from("<Q", data, 40)[0] + 64 + 8  # flags of the first
         cached_table(with_other_byte(data, offsets[change] or 0))
     assert len(kept) == 1
 
