@@ -16,6 +16,7 @@ from profiler.binary.elf import MAX_READ_BYTES, SHT_NOBITS, Elf, ElfError
 from profiler.binary.functions import call_frames, frames_key
 from profiler.binary.symtab import SHT_SYMTAB
 from profiler.unwind import machine, rules, table
+from profiler.unwind.ranges import merged
 from profiler.unwind.table import UnwindTable, compile_table
 from profiler.wire import unwind
 
@@ -55,15 +56,17 @@ def _digest(elf: Elf) -> bytes:
     tables = [section for section in elf.sections if section.type == SHT_SYMTAB]
     names = {one.link for one in tables}
     tables += [one for index, one in enumerate(elf.sections) if index in names]
-    parts = {(load.offset, min(load.file_bytes, MAX_READ_BYTES)) for load in elf.loads}
-    parts |= {(one.offset, one.size) for one in tables if one.type != SHT_NOBITS}
+    parts = [(load.offset, load.offset + load.file_bytes) for load in elf.loads]
+    parts += [(one.offset, one.offset + one.size) for one in tables if one.type != SHT_NOBITS]
     shapes = [
         (one.type, one.flags, one.address, one.offset, one.size, one.link) for one in elf.sections
     ]
     headers = (elf.entry, [astuple(one) for one in elf.segments], shapes)
     digest = hashlib.sha256(json.dumps(headers).encode())
-    for offset, size in sorted(parts):
-        digest.update(elf.read(offset, size))
+    # What lies beyond the file's end cannot be read when rules are inferred, either.
+    inside = ((start, min(end, elf.size)) for start, end in parts if start < elf.size)
+    for start, end in merged(inside, MAX_READ_BYTES):
+        digest.update(elf.read(start, end - start))
     return digest.digest()
 
 

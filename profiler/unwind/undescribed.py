@@ -21,6 +21,7 @@ from profiler.binary.symtab import read_dynsym, read_symtab
 from profiler.unwind.frame_values import ENTRY, state_of
 from profiler.unwind.function_trace import FunctionTrace, Tracer, UndescribedCode
 from profiler.unwind.machine import RSP, State
+from profiler.unwind.ranges import merged
 from profiler.unwind.rules import BEGINS, SIGNAL, Span
 
 MAX_FUNCTIONS = 1 << 15
@@ -64,7 +65,7 @@ def undescribed_code(elf: Elf, entries: Iterable[Entry]) -> UndescribedCode:
     starts = [start for start, _ in described]
     parts = []
     for low, high in _code_areas(elf):
-        code = elf.read_at(low, min(high - low, MAX_READ_BYTES)) or b""
+        code = elf.read_at(low, high - low) or b""
         at = low
         first = max(bisect_left(starts, low) - 1, 0)  # which may begin before
         inside = described[first : bisect_left(starts, high)]
@@ -83,8 +84,8 @@ def _code_areas(elf: Elf) -> tuple[tuple[int, int], ...]:
         for section in elf.sections
         if section.flags & SHF_EXECINSTR and section.type != SHT_NOBITS
     ]
-    areas = sorted(found) or elf.code_ranges
-    return tuple((low, high) for low, high in areas if high <= _ADDRESSES_END)
+    areas = (area for area in found or elf.code_ranges if area[1] <= _ADDRESSES_END)
+    return merged(areas, MAX_READ_BYTES)
 
 
 class _Rules:
