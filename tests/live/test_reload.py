@@ -43,6 +43,7 @@ def test_links_into_a_sorted_list_are_found_with_their_place(
     used = sum(thread["cpu_ratio"] for thread in found["threads"])
     assert sum(use["cpu"]["ratio"] for use in found["operations"]) <= used
     assert all(use["cpu"]["high"] <= used for use in found["operations"])
-    (finding,) = (one for one in found["findings"] if one["id"] == "container-work")
+    # Others may be found beside it: how fast the machine is decides what else the reload does.
+    finding = next(one for one in found["findings"] if one["id"] == "container-work")
     assert finding["title"].startswith("res_sorcery_config.c:163 sorcery_config_fields_cmp links ")
     assert "ao2_link res_sorcery_config.c:163 sorcery" in result.out
