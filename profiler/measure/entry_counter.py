@@ -61,9 +61,8 @@ class EntryCounter:
         self._governor = governor
         self._priority = priority
         self._limit = governor.share(SHARE)
-        self._begin: Snapshot | None = (
-            None  # of the open window, or of the part that is not yet noted
-        )
+        # Of the open window, or of the part of it that is not yet noted.
+        self._begin: Snapshot | None = None
         self._end = self._snapshot()  # of the last one
         self._grant = Grant(0, 0)
         self._allowance_ns = 0  # up to which `spent_ns` may grow

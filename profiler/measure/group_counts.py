@@ -23,9 +23,7 @@ class GroupCounts:
         self._entry_counts: dict[GroupKey, int] = {}
         self._v_tables: set[int] = set()
         self._keys: dict[bytes, GroupKey] = {}  # one for all windows of a long recording
-        # Of all lookups measured so far: their verdicts, by Verdict, and the time that they took.
-        self.verdicts = (0,) * len(Verdict)
-        self.lookups_ns = 0
+        self.verdicts = (0,) * len(Verdict)  # of all lookups measured so far, by Verdict
 
     def groups(self) -> dict[GroupKey, Group]:
         """Return the sums of all groups."""
@@ -41,7 +39,6 @@ class GroupCounts:
         self.verdicts = tuple(
             sum(group.verdicts[verdict] for group in groups.values()) for verdict in Verdict
         )
-        self.lookups_ns = sum(group.duration_total_ns for group in groups.values())
         found = self._new(self._measured, totals)
         self._note([group.key for group in found])
         return found

@@ -151,7 +151,7 @@ class Socket:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """An ao2 container that a measured lookup went through."""
+    """An ao2 container in which lookups were measured, or only counted."""
 
     address: int
     kind: str  # hash, list, rbtree, unknown
@@ -192,7 +192,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class LookupGroup:
-    """Measured lookups that share container, call site, entry function and flags.
+    """Lookups that share container, call site, entry function and flags, measured or only counted.
 
     `measured` = verified + unverifiable + contradicted + truncated. Only verified lookups enter
     `comparisons` and `sort_calls`; every measured one enters `duration_ns`.
