@@ -9,7 +9,7 @@ from lab import instance
 from lab.instance import Instance, Options
 
 _OPTIONS = {
-    "16": Options("16", "kernels16", buckets=7, taskprocessors=3000),
+    "16": Options("16", "kernels16", buckets=7, taskprocessors=12_000),
     "22": Options("22", "kernels22", endpoints=20),
 }
 WHOLE_RATIO = 0.98  # of a hundred stacks or more: single instructions have no description

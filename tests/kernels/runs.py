@@ -22,6 +22,7 @@ from tests.live.running import LIMIT_S, REPOSITORY, Result, profile, run, starte
 
 _REGISTERS_HZ = 5.0  # an emulated Asterisk answers some twenty
 _STORY_S, _VERIFY_S = 40.0, 20.0
+_LOOKUP_FINDINGS = ("long-chain", "full-scan", "container-work")
 _LONG_S = 600.0  # no run here lasts so long
 _GONE_S = 60.0
 
@@ -68,11 +69,15 @@ def profiled(target: Instance, folder: Path, *options: str, seconds: float) -> R
 
 
 def check_story(place: Place) -> str:
-    """The field story in small: the first finding names the container that is too full."""
+    """The field story in small: of what lookups cost, the first finding is the full container.
+
+    A guest has too little CPU time: that packets or threads wait is true there, and comes first.
+    """
     folder = place.folder / "story"
     result = profiled(asterisk("16"), folder, "--budget", "50%", seconds=_STORY_S)
-    titles = [finding["title"] for finding in result.profile()["findings"]]
-    assert titles and titles[0].startswith("taskprocessors"), f"{titles}: {result.out}"
+    findings = result.profile()["findings"]
+    titles = [found["title"] for found in findings if found["id"] in _LOOKUP_FINDINGS]
+    assert titles and titles[0].startswith("taskprocessors"), f"{findings}: {result.out}"
     return ""
 
 
