@@ -149,6 +149,7 @@ def arguments(place: str, port: int, rate: float, count: int, at_once: int) -> l
         "-m", str(count),
         "-l", str(at_once),
         "-nostdin",
+        "-watchdog_interval", "0",  # it ends the traffic where a busy machine lets it wait
         "-trace_stat", "-stf", f"{place}/statistics.csv", "-fd", "1",
         "-trace_err", "-error_file", f"{place}/errors",
         f"127.0.0.1:{port}",
