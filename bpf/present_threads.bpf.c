@@ -40,7 +40,8 @@ int thread_present(struct task_iteration *ctx)
     present->bp = regs.bp;
     bpf_probe_read_kernel(&present->fs_base, sizeof(present->fs_base), task + TASK_FS_BASE);
     bpf_probe_read_kernel(&present->tid, sizeof(present->tid), task + TASK_TID);
-    bpf_probe_read_kernel(&present->on_cpu, sizeof(present->on_cpu), task + TASK_ON_CPU);
+    u8 on_cpu; /* 0 or 1 in an int; in a byte since Linux 7, with others behind it */
+    present->on_cpu = bpf_probe_read_kernel(&on_cpu, sizeof(on_cpu), task + TASK_ON_CPU) || on_cpu;
     present_threads.ringbuf_submit(present, BPF_RB_NO_WAKEUP);
     return 0;
 }
