@@ -29,6 +29,7 @@ def quantiles(values: dict[tuple[int, int], int]) -> p.Quantiles:
 
 
 NOTHING = quantiles({})
+HOST = r.Host("pbx1", "6.1.0-28-amd64", 2, "0.26.0", "2026-11-24T06:43:10+01:00", "CET")
 
 
 def target(**changes: object) -> r.Target:
@@ -100,6 +101,8 @@ def field_story() -> p.Profile:
         children=p.ChildrenUse(0.021, (p.ChildProcesses("agi-lookup.pl", 7, 0.018),)),
         descriptors=r.Descriptors(412, 1_024),
         seen_lookups_ratio=0.034,
+        host=HOST,
+        total_cpu_ratio=1.01,
     )
     story = _with_operations(story)
     return replace(story, findings=find(story))
@@ -248,6 +251,7 @@ def hostile() -> p.Profile:
             exe=HOSTILE_NAME, version=HOSTILE_NAME, command_line=(LONG_NAME,), exited=True
         ),
         stopped_by="target exit",
+        host=r.Host(HOSTILE_NAME, LONG_NAME, 2, HOSTILE_NAME, LONG_NAME, HOSTILE_NAME),
         cost=replace(story.cost, measured_ratio=0.0213),
         sample_accounting=r.Accounting(6_100, 5_000, 7, 100, 13, 935),
         lookup_accounting=r.Accounting(50_000, 23_224, 0, 8_000, 500, 2),
@@ -373,4 +377,6 @@ def recording() -> r.Recording:
         operations=(r.Operation("ao2_find", 1, 0, (0,)), r.Operation("ao2_link", 0, 3, (1, 2))),
         children=r.Children(30_000_000, (r.ChildUse("sox", 2, 20_000_000),)),
         descriptors=r.Descriptors(412, 1_024),
+        host=HOST,
+        cpu_ns=991_500_000,
     )

@@ -9,6 +9,7 @@ from profiler.cli.streams import say, write_out
 from profiler.errors import IncompleteError
 from profiler.files.output_folder import OutputFolder
 from profiler.files.recording_file import write_recording
+from profiler.model.completeness import lookup_completeness, sample_completeness
 from profiler.model.profile import Profile
 from profiler.model.recording import TARGET_RESTART, Recording
 from profiler.renderers import json, text
@@ -40,11 +41,11 @@ def show(profile: Profile, folder: Path | None, as_json: bool, quiet: bool) -> N
 def require_complete(profile: Profile) -> None:
     """Raise IncompleteError when anything was lost."""
     missing = []
-    for name, counts in (
-        ("samples", profile.sample_accounting),
-        ("lookups", profile.lookup_accounting),
+    for name, known, events in (
+        ("samples", sample_completeness(profile), profile.sample_accounting),
+        ("lookups", lookup_completeness(profile), profile.lookup_accounting),
     ):
-        gone = counts.lost + counts.collided + counts.truncated
+        gone = known.lost + events.truncated
         if gone:
             missing.append(f"{gone:,} {name} were lost, collided or truncated")
     if profile.target.exited:

@@ -43,7 +43,7 @@ def explained_places(profile: Profile) -> frozenset[str]:
 
 def _found(profile: Profile) -> Iterator[_Found]:
     for container in profile.containers:
-        for rule in (_long_chain, _scan, _misses):
+        for rule in (_long_chain, _scan):
             if (found := rule(profile, container)) is not None:
                 yield found
 
@@ -88,6 +88,7 @@ def _long_chain(profile: Profile, container: ContainerUse) -> _Found | None:
             *_sizes(profile, container, walked),
             f"{bound}{lookups:,.0f} lookups per second, "
             f"p99 {longest.comparisons.p99 or 0:,} comparisons",
+            *_misses(keyed),
         ),
         _bucket_advice(container, walked),
         keyed,
@@ -183,26 +184,17 @@ def _scan_words(site: CallSiteUse) -> tuple[str, str]:
     )
 
 
-def _misses(profile: Profile, container: ContainerUse) -> _Found | None:
-    # A search without a key visits all entries when it matches some, too, and may not want to.
-    keyed = [site for site in _keyed(container) if site.hit_ratio is not None]
-    asked = sum(site.total_or_bound for site in keyed)
-    missed = sum(site.total_or_bound * (1 - (site.hit_ratio or 0.0)) for site in keyed)
-    cost = lookup_cost(profile, keyed)
-    if not asked or missed < _MISS_RATIO * asked or not cost.is_much:
-        return None
-    if max(map(_typical, keyed)) < _LONG_CHAIN:
-        return None
-    searches = " or ".join(sorted({site.search.value for site in keyed}))
-    return _lookup_finding(
-        profile,
-        "misses",
-        f"{container.label}: {percent(missed / asked)} of the lookups by {searches} find nothing",
-        ("a miss walks its whole chain",),
-        "Expected where code checks that a name is free. Otherwise see who calls.",
-        keyed,
-        cost,
-    )
+def _misses(sites: Sequence[CallSiteUse]) -> Iterator[str]:
+    """Say so if most lookups find nothing: each of these walks its whole chain."""
+    known = [site for site in sites if site.hit_ratio is not None]
+    asked = sum(site.total_or_bound for site in known)
+    missed = sum(site.total_or_bound * (1 - (site.hit_ratio or 0.0)) for site in known)
+    if asked and missed >= _MISS_RATIO * asked:
+        searches = " or ".join(sorted({site.search.value for site in known}))
+        yield (
+            f"{percent(missed / asked)} of the lookups by {searches} find nothing, as where code "
+            "checks that a name is free"
+        )
 
 
 def _places(sites: Sequence[CallSiteUse]) -> Iterator[str]:

@@ -52,7 +52,13 @@ def _busy(group: ThreadGroup) -> Finding:
         tuple(evidence),
         group.cpu_ratio,
         _busy_advice(group),
+        Severity.SATURATED if _is_saturated(group) else Severity.CPU,
     )
+
+
+def _is_saturated(group: ThreadGroup) -> bool:
+    """Return whether each of them can hardly do more."""
+    return group.cpu_ratio >= _BUSY_RATIO * len(group.tids)
 
 
 def _busy_advice(group: ThreadGroup) -> str:

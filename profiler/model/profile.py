@@ -13,6 +13,7 @@ from profiler.model.cpu_share import CpuShare, cpu_share
 from profiler.model.recording import (
     Accounting,
     Descriptors,
+    Host,
     LookupStack,
     ProbeWindow,
     Sample,
@@ -63,6 +64,7 @@ class Thread:
     cpu_ratio: float
     run_delay_ratio: float | None
     samples: int
+    start: str | None = None  # where the code begins that it runs, if nothing names that
 
     @property
     def title(self) -> str:
@@ -279,20 +281,23 @@ class ContainerUse:
     estimated_duration_ns: float  # in the whole window
     call_sites: tuple[CallSiteUse, ...]
     cpu: CpuShare | None = None  # the sum of those of its call sites
+    told_apart_by: str | None = None  # what others of its name do not have: who uses it
 
     @property
     def label(self) -> str:
-        """Its name, else its kind and address."""
-        return self.name or f"{self.kind} at {self.address:#x}"
+        """What no other container is called: its name, else its kind and address."""
+        name = self.name or f"{self.kind} at {self.address:#x}"
+        return name if self.told_apart_by is None else f"{name}, {self.told_apart_by}"
 
 
 class Severity(Enum):
     """What a finding means for who makes calls, worst first."""
 
     LOST = "lost"  # calls, registrations or packets are being lost
+    SATURATED = "saturated"  # a thread fills its CPU: it can do no more
     CPU = "cpu"  # CPU time is burnt
     WAITING = "waiting"  # something waits, and nothing is lost yet
-    GROWING = "growing"  # something grows, and costs already
+    GROWING = "growing"  # something grows while the load does not, and costs already
     NOTE = "note"  # worth knowing, and no problem yet
 
 
@@ -368,6 +373,9 @@ class Profile:
     operations: tuple[OperationUse, ...] | None = None  # most CPU time first; None: not looked for
     # Share of the CPU time in lookups, by samples, that fell into windows; None: not known.
     seen_lookups_ratio: float | None = None
+    host: Host | None = None  # None: an older recording
+    total_cpu_ratio: float = 0.0  # of the process, as top shows it; also of threads that ended
+    lookups_not_measured: str | None = None  # why nobody looked for them; None: they were measured
 
     @property
     def cpu_ratio(self) -> float:

@@ -306,6 +306,18 @@ class Descriptors:
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """The machine on which it was recorded, as it called itself."""
+
+    name: str
+    kernel_release: str
+    cpus: int  # that are online
+    bcc_version: str | None  # None: not known
+    local_time: str  # Recording.started_at by its clock: ISO 8601 with the offset from UTC
+    time_zone: str  # what it calls that: "CET"
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """Everything that was observed in one run."""
 
@@ -336,3 +348,5 @@ class Recording:
     operations: tuple[Operation, ...] | None = None  # None: nobody looked for them
     children: Children = Children()
     descriptors: Descriptors | None = None  # None: not known
+    host: Host | None = None  # None: older than this field
+    cpu_ns: int | None = None  # of the whole process in the window; None: older than this field

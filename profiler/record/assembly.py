@@ -11,6 +11,7 @@ from profiler.model import recording as rec
 from profiler.model.observed import Observed, ObservedLookups
 from profiler.names.session import NamingSession
 from profiler.record.call_sites import CallSites
+from profiler.record.host import read_host
 from profiler.record.lookup_groups import LookupGroups
 from profiler.record.losses import LOST, loss_warnings
 from profiler.record.operations import SampledOperations
@@ -92,6 +93,8 @@ def assemble(
         operations=operations.recorded if operations else None,
         children=observed.children,
         descriptors=observed.descriptors,
+        host=read_host(started_at),
+        cpu_ns=observed.account.process_cpu_ns,
     )
 
 

@@ -13,10 +13,12 @@ from html import escape
 from importlib import resources
 from typing import TextIO
 
+from profiler.model.completeness import lookup_completeness, sample_completeness
 from profiler.model.profile import Profile
 from profiler.renderers import numbers
 from profiler.renderers.labels import clip, target_label, window_label
 from profiler.renderers.lanes import Lane, comparison_lanes, sample_lanes
+from profiler.renderers.nothing import without_lookups
 from profiler.renderers.shared import shared
 from profiler.renderers.tree import Node, Tree, build, keep_heaviest
 
@@ -65,11 +67,10 @@ def render_comparisons(profile: Profile, out: TextIO) -> None:
 @shared
 def sample_graph(profile: Profile) -> Graph:
     """Return the graph of CPU samples."""
-    quality = profile.stack_quality
+    known = sample_completeness(profile)
     caption = (
         f"{window_label(profile)}, {profile.frequency_hz:g} samples/s: "
-        f"{len(profile.samples):,} samples, {profile.sample_accounting.missed:,} lost, "
-        f"{quality.samples - quality.whole:,} stacks truncated"
+        f"{known.seen:,} samples, {known.lost:,} lost, {known.incomplete:,} stacks truncated"
     )
 
     def weigh(weight: int) -> str:
@@ -92,15 +93,17 @@ def comparison_graph(profile: Profile) -> Graph:
     counted = sum(container.lookups.verified for container in profile.containers)
     caption = (
         f"{window_label(profile)}: comparisons of {numbers.counted(counted, 'lookup')} counted "
-        f"exactly, by the stacks that made them; {profile.lookup_accounting.missed:,} lookups lost"
+        f"exactly, by the stacks that made them; {lookup_completeness(profile).lost:,} lookups lost"
     )
+    if profile.lookups_not_measured is not None:
+        caption = f"{window_label(profile)}: {without_lookups(profile)}"
     return Graph(
         title=f"Comparisons in container lookups of {target_label(profile)}",
         caption=caption,
         lane_word="container",
         tree=_drawn(comparison_lanes(profile), "all containers"),
         weigh=lambda weight: f"{numbers.count(weight)} comparison{'' if weight == 1 else 's'}",
-        nothing="No comparison was counted.",
+        nothing=without_lookups(profile) or "No comparison was counted.",
     )
 
 

@@ -57,12 +57,12 @@ def _rows(made: Sequence[Bar], names: Sequence[str]) -> list[Row]:
     ]
 
 
-def draw(rows: Sequence[Row]) -> list[Line]:
+def draw(rows: Sequence[Row], width: int = WIDTH) -> list[Line]:
     """Return one line per row: its values, its count, and a bar as long as the count is large."""
     name_width = max(len(row.name) for row in rows)
     counts = [f"{row.count:,}" for row in rows]
     count_width = max(map(len, counts))
-    room = WIDTH - name_width - count_width - 6
+    room = max(width - name_width - count_width - 6, 1)
     return [
         Line(f"  {row.name:>{name_width}}  {count:>{count_width}}  {_blocks(row, room)}".rstrip())
         for row, count in zip(rows, counts, strict=True)

@@ -15,14 +15,16 @@ from profiler.renderers.labels import (
     children_label,
     container_label,
     early_end,
+    host_label,
     idle_sockets,
-    printable,
     target_label,
+    total_cpu_label,
     window_label,
-    without_findings,
 )
 from profiler.renderers.lookup_html import call_sites, containers, growth, histograms, operations
 from profiler.renderers.markup import Markup, element, section, share_bar, table, text, two_lines
+from profiler.renderers.nothing import without_findings
+from profiler.renderers.provenance import facts
 from profiler.renderers.uses import all_lookups
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -64,7 +66,12 @@ def render(profile: Profile, out: TextIO) -> None:
 
 def _header(profile: Profile) -> Markup:
     window = f"{window_label(profile)}, {profile.frequency_hz:g} samples a second"
-    parts = [element("h1", target_label(profile)), element("p", window, kind="faint")]
+    machine = ", ".join(filter(None, (window, host_label(profile))))
+    parts = [
+        element("h1", target_label(profile)),
+        element("p", machine, kind="faint"),
+        element("p", f"CPU: {total_cpu_label(profile)}"),
+    ]
     if ended := early_end(profile):
         parts.append(element("p", ended, kind="bad"))
     return element("header", *parts)
@@ -185,18 +192,7 @@ def _quality(profile: Profile) -> Markup:
 
 
 def _provenance(profile: Profile) -> Markup:
-    target = profile.target
-    facts = (
-        ("Tool", f"ebpf-prof {profile.tool_version}"),
-        ("Command", " ".join(map(printable, profile.command))),
-        ("Executable", target.exe),
-        ("Command line", " ".join(map(printable, target.command_line))),
-        ("Build ID", target.build_id or "unknown"),
-        ("Version", target.version or "unknown"),
-        ("Container", target.container_id or "none"),
-        ("Started", profile.started_at),
-        ("Ended by", profile.stopped_by),
-    )
-    pairs = [element("dt", name) + element("dd", element("code", value)) for name, value in facts]
+    known = facts(profile)
+    pairs = [element("dt", name) + element("dd", element("code", value)) for name, value in known]
     listed = element("dl", *map(Markup, pairs))
     return section("How this was made", listed)

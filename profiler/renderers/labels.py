@@ -13,7 +13,8 @@ KEPT_MAX = 1 << 14  # names that are made ready to show only once: each occurs i
 
 _ELLIPSIS = "…"
 _CHILDREN_MAX = 4  # names that are listed
-_IDLE_RATIO = 0.01  # of one CPU: a process that uses less does not explain a problem
+_CHILDREN_RATIO = 0.01  # of one CPU: children that use less explain nothing
+_ZONE_MAX = 40
 
 
 def printable(text: str) -> str:
@@ -36,9 +37,30 @@ def target_label(profile: Profile) -> str:
 
 
 def window_label(profile: Profile) -> str:
-    """Return how long it was profiled, and since when."""
-    began = profile.started_at.replace("T", " ").replace("Z", " UTC")
-    return f"{profile.window.duration_s:.1f} s from {clip(began, 40)}"
+    """Return how long it was profiled, and since when: by the clock of the machine, if known."""
+    if profile.host is None:
+        began = profile.started_at.replace("T", " ").replace("Z", " UTC")
+    else:
+        began = f"{profile.host.local_time[:19].replace('T', ' ')} {profile.host.time_zone}"
+    return f"{profile.window.duration_s:.1f} s from {clip(began, _ZONE_MAX)}"
+
+
+def host_label(profile: Profile) -> str:
+    """Return on which machine it ran: "pbx1, Linux 6.1.0-28-amd64, 2 CPUs"; "" if not known."""
+    host = profile.host
+    if host is None:
+        return ""
+    cpus = numbers.counted(host.cpus, "CPU")
+    return f"{clip(host.name, 64)}, Linux {clip(host.kernel_release, 64)}, {cpus}"
+
+
+def total_cpu_label(profile: Profile) -> str:
+    """Return the CPU time of the process: of one CPU, as top shows it, and of the machine."""
+    used = profile.total_cpu_ratio
+    text = f"{numbers.percent(used)} of one CPU, as top shows it"
+    if profile.host is None or profile.host.cpus < 2:
+        return text
+    return f"{text}; {numbers.percent(used / profile.host.cpus)} of all {profile.host.cpus} CPUs"
 
 
 def early_end(profile: Profile) -> str:
@@ -54,22 +76,10 @@ def early_end(profile: Profile) -> str:
     return "" if ended == "duration" else f"Ended early: {ended}."
 
 
-def without_findings(profile: Profile) -> tuple[str, str]:
-    """Return (sentence, style) for the place of findings."""
-    if profile.cpu_ratio < _IDLE_RATIO:
-        return (
-            "Asterisk used almost no CPU: it was idle, or its threads wait for each other. "
-            "Run again while the problem is happening."
-        ), "bad"
-    if profile.samples or profile.containers:
-        return "Nothing stands out.", "good"
-    return "No sample was taken and no lookup was measured.", "bad"
-
-
 def children_label(profile: Profile) -> str:
     """Return what processes that the target started used; "" if that was next to nothing."""
     children = profile.children
-    if children.cpu_ratio <= _IDLE_RATIO:
+    if children.cpu_ratio <= _CHILDREN_RATIO:
         return ""
     listed = [
         f"{clip(one.name, 40)} ×{one.count:,} {numbers.percent(one.cpu_ratio)}"
@@ -77,7 +87,7 @@ def children_label(profile: Profile) -> str:
         if one.cpu_ratio > 0
     ]
     rest = children.cpu_ratio - sum(one.cpu_ratio for one in children.seen[:_CHILDREN_MAX])
-    if rest > _IDLE_RATIO:
+    if rest > _CHILDREN_RATIO:
         listed.append(f"unseen {numbers.percent(rest)}")
     used = numbers.percent(children.cpu_ratio)
     return f"Processes that it started used {used} of a CPU: {', '.join(listed)}"
@@ -87,8 +97,9 @@ def idle_sockets(profile: Profile) -> str:
     """Return how many sockets have nothing to show; "" if none."""
     idle = sum(socket.is_idle for socket in profile.sockets)
     others = "other " if idle < len(profile.sockets) else ""
+    every = "All " if 1 < idle == len(profile.sockets) else ""
     sockets = numbers.counted(idle, f"{others}UDP socket")
-    return f"{sockets}: queue empty, no drops." if idle else ""
+    return f"{every}{sockets}: queue empty, no drops." if idle else ""
 
 
 def container_label(container: ContainerUse) -> str:

@@ -18,6 +18,7 @@ from profiler.renderers.markup import (
     table,
     two_lines,
 )
+from profiler.renderers.nothing import without_lookups
 from profiler.renderers.operations import containers_label, interval, operation_label
 from profiler.renderers.uses import LookupUse
 
@@ -68,8 +69,7 @@ def containers(profile: Profile) -> Markup:
     """Return the table of containers, each with its histogram of comparisons in small."""
     found = uses.container_uses(profile)
     if not found:
-        nothing = element("p", "No container lookup was measured.", kind="faint")
-        return section("Containers", nothing)
+        return section("Containers", element("p", without_lookups(profile), kind="faint"))
     explained = [
         "; ".join(fact for fact in (use.place, use.shape, _functions(container)) if fact)
         for use, container in zip(found, profile.containers, strict=True)

@@ -8,7 +8,8 @@ from profiler.model.profile import Profile, Quantiles
 from profiler.renderers import numbers
 from profiler.renderers.histogram import draw
 from profiler.renderers.labels import clip
-from profiler.renderers.lines import WIDTH, Line, heading, table, wrapped
+from profiler.renderers.lines import Line, heading, table, table_rows, wrapped
+from profiler.renderers.nothing import without_lookups
 from profiler.renderers.operations import containers_label, cpu_label, interval, operation_label
 from profiler.renderers.uses import LookupUse, call_site_uses, container_uses
 
@@ -22,29 +23,28 @@ _HISTOGRAMS_MAX = 2
 _EXPLANATION = "estimated for the whole window; share of its time"
 
 
-def lines(profile: Profile) -> list[Line]:
+def lines(profile: Profile, width: int) -> list[Line]:
     """Return the sections on operations, containers, call sites and histograms."""
     containers = container_uses(profile)
-    operations = _operations(profile)
-    if not containers:
-        nothing = Line("  No container lookup was measured.", "dim")
-        return [*operations, *heading("LOOKUPS"), nothing]
+    operations = _operations(profile, width)
+    if nothing := without_lookups(profile):
+        return [*operations, *heading("LOOKUPS"), *wrapped("  ", nothing, "dim", width)]
     return [
         *operations,
-        *_ranking(profile, "CONTAINERS", containers),
-        *_ranking(profile, "CALL SITES", call_site_uses(profile)),
-        *_histograms(containers[:_HISTOGRAMS_MAX]),
+        *_ranking(profile, "CONTAINERS", containers, width),
+        *_ranking(profile, "CALL SITES", call_site_uses(profile), width),
+        *_histograms(containers[:_HISTOGRAMS_MAX], width),
     ]
 
 
-def _operations(profile: Profile) -> list[Line]:
+def _operations(profile: Profile, width: int) -> list[Line]:
     """Return the operations that take most CPU time, each with its containers below."""
     found = profile.operations or ()
     least = max(_LEAST_SAMPLES, _LEAST_PART * len(profile.samples))
     shown = [use for use in found[:_OPERATIONS_MAX] if use.cpu.samples >= least]
     if not shown:
         return []
-    made = heading("CPU IN CONTAINER OPERATIONS", "by samples; of one CPU, 95 % interval")
+    made = heading("CPU IN CONTAINER OPERATIONS", "by samples; of one CPU, 95 % interval", width)
     rows = [
         (
             operation_label(use),
@@ -54,38 +54,38 @@ def _operations(profile: Profile) -> list[Line]:
         )
         for use in shown
     ]
-    titles, *cells = table(("", "CPU", "interval", "samples"), rows)
-    made.append(titles)
+    titles, *cells = table_rows(("", "CPU", "interval", "samples"), rows, width)
+    made += titles
     for use, row in zip(shown, cells, strict=True):
-        made += [row, *wrapped("    ", clip(containers_label(use), 300), "dim")]
+        made += [*row, *wrapped("    ", containers_label(use), "dim", width)]
     if len(found) > len(shown):
-        made.append(Line(f"  and {len(found) - len(shown)} more in report.html", "dim"))
+        made += wrapped("  ", f"and {len(found) - len(shown)} more in report.html", "dim", width)
     return made
 
 
-def _ranking(profile: Profile, title: str, uses: tuple[LookupUse, ...]) -> list[Line]:
+def _ranking(profile: Profile, title: str, uses: tuple[LookupUse, ...], width: int) -> list[Line]:
     """Return the uses by time, by comparisons if that is another order, and the worst in detail."""
     if not uses:
         return []
-    made = heading(f"TOP {title} BY TIME", _EXPLANATION)
-    made += _ranks(profile, uses[:_RANKED_MAX])
+    made = heading(f"TOP {title} BY TIME", _EXPLANATION, width)
+    made += _ranks(profile, uses[:_RANKED_MAX], width)
     if any(use.estimate.is_bound for use in uses):
         words = '"at least": comparisons are a lower bound, too; time and share are rough'
-        made.append(Line(f"  {words}", "dim"))
+        made += wrapped("  ", words, "dim", width)
     left_out = len(uses) - _RANKED_MAX
     if left_out > 0:
-        made.append(Line(f"  and {left_out} more in report.html", "dim"))
+        made += wrapped("  ", f"and {left_out} more in report.html", "dim", width)
     by_comparisons = sorted(uses, key=lambda use: -(use.estimated_comparisons or 0.0))
     detailed, reordered = uses[:_DETAILED_MAX], tuple(by_comparisons[:_DETAILED_MAX])
     if reordered != detailed:
-        made += heading(f"TOP {title} BY COMPARISONS", _EXPLANATION)
-        made += _ranks(profile, reordered)
+        made += heading(f"TOP {title} BY COMPARISONS", _EXPLANATION, width)
+        made += _ranks(profile, reordered, width)
     for use in (*detailed, *(use for use in reordered if use not in detailed)):
-        made += [Line(""), *_details(profile, use)]
+        made += [Line(""), *_details(profile, use, width)]
     return made
 
 
-def _ranks(profile: Profile, uses: Sequence[LookupUse]) -> list[Line]:
+def _ranks(profile: Profile, uses: Sequence[LookupUse], width: int) -> list[Line]:
     window = profile.window
     has_cpu = profile.operations is not None
     rows = [
@@ -100,27 +100,30 @@ def _ranks(profile: Profile, uses: Sequence[LookupUse]) -> list[Line]:
         for use in uses
     ]
     cpu = ("CPU",) if has_cpu else ()
-    return table(("", *cpu, "lookups/s", "time", "share", "compared"), rows)
+    return table(("", *cpu, "lookups/s", "time", "share", "compared"), rows, width)
 
 
-def _details(profile: Profile, use: LookupUse) -> list[Line]:
+def _details(profile: Profile, use: LookupUse, width: int) -> list[Line]:
     seconds = profile.window.duration_s
     rate = f"{use.estimate.rate(seconds)}/s {use.estimate.error(seconds)}".rstrip()
     count = f"{rate}, {use.seen()}"
     if use.hit_ratio is not None:
         count += f", {numbers.percent(use.hit_ratio)} of them hits"
-    made = [Line(f"  {clip(use.label, WIDTH - 2)}", "heading")]
-    made += wrapped("    ", clip(use.place, 300), "dim")
-    if use.cpu is not None:
-        made += wrapped("    CPU          ", cpu_label(use.cpu))
-    made += wrapped("    lookups      ", count)
-    made.append(Line(f"    comparisons  {_quantiles(use.comparisons, numbers.count)}"))
-    if use.sort_calls.max:
-        made.append(Line(f"    sort calls   {_quantiles(use.sort_calls, numbers.count)}"))
     resolution_ns = profile.cost.resolution_ns
     times = _quantiles(use.duration_ns, lambda ns: numbers.measured_duration(ns, resolution_ns))
-    made.append(Line(f"    time         {times}"))
-    return made + wrapped("    shape        ", use.shape)
+    facts = (
+        ("CPU", "" if use.cpu is None else cpu_label(use.cpu)),
+        ("lookups", count),
+        ("comparisons", _quantiles(use.comparisons, numbers.count)),
+        ("sort calls", _quantiles(use.sort_calls, numbers.count) if use.sort_calls.max else ""),
+        ("time", times),
+        ("shape", use.shape),
+    )
+    made = [Line(f"  {clip(use.label, width - 2)}", "heading")]
+    made += wrapped("    ", use.place, "dim", width)
+    for name, text in facts:
+        made += wrapped(f"    {name:<13}", text, "", width) if text else []
+    return made
 
 
 def _quantiles(quantiles: Quantiles, shown: Callable[[float | None], str]) -> str:
@@ -130,10 +133,10 @@ def _quantiles(quantiles: Quantiles, shown: Callable[[float | None], str]) -> st
     return "  ".join(f"{name} {shown(value):<9}" for name, value in values).rstrip()
 
 
-def _histograms(uses: Sequence[LookupUse]) -> list[Line]:
+def _histograms(uses: Sequence[LookupUse], width: int) -> list[Line]:
     made: list[Line] = []
     for use in uses:
         for title, rows in use.histograms():
-            made += heading(title.upper(), clip(use.label, WIDTH - len(title) - 4))
-            made += draw(rows)
+            made += heading(title.upper(), clip(use.label, max(width - len(title) - 4, 1)), width)
+            made += draw(rows, width)
     return made

@@ -45,6 +45,11 @@ def duration(nanoseconds: float | None) -> str:
     return _scaled(nanoseconds, _TIME_UNITS)
 
 
+def seconds(value: float) -> str:
+    """Return a time of seconds as people say it: 60 s, 4 s, 0.04 s."""
+    return f"{value:,.0f} s" if value >= 10 else f"{value:.2g} s"
+
+
 def measured_duration(nanoseconds: float | None, resolution_ns: int) -> str:
     """Return a measured time, or only that it is shorter than the resolution."""
     if nanoseconds is not None and nanoseconds < resolution_ns:

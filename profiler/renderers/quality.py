@@ -2,35 +2,82 @@
 
 from __future__ import annotations
 
+from profiler.model.completeness import Completeness, lookup_completeness, sample_completeness
 from profiler.model.profile import Profile, StackQuality
-from profiler.model.recording import Accounting
 from profiler.renderers import numbers
 from profiler.renderers.labels import clip
+from profiler.renderers.nothing import without_lookups
 from profiler.renderers.uses import all_lookups
 
 UNNAMED_RATIO_MAX = 0.05  # above it, names are worth a hint
 
+_INCOMPLETE_RATIO = 0.01  # of stacks: fewer that are incomplete change nothing
 _CAUSES_MAX = 6
 
 
 def notes(profile: Profile) -> list[tuple[str, str]]:
     """Return (sentence, style) for all that is to be said on samples, lookups and names."""
-    samples, lookups = profile.sample_accounting, profile.lookup_accounting
+    samples = sample_completeness(profile)
+    rate = f"{profile.frequency_hz:.4g} a second of CPU time"
     said = [
-        (f"{samples.seen:,} samples, {_lost(samples)}.{_stacks(profile.stack_quality)}", ""),
         (
-            f"Probes that measure were active {numbers.percent(profile.cost.open_ratio)} of the "
-            f"time: {lookups.seen:,} lookups measured, {_lost(lookups)}{_in_all(profile)}."
-            f"{_stacks(profile.lookup_stack_quality)}{_seen(profile)}",
+            f"{numbers.counted(samples.seen, 'sample')} ({rate}), {_lost(samples)}."
+            f"{_stacks(profile.stack_quality)}",
             "",
         ),
+        (_lookups(profile), ""),
     ]
-    for name, accounting in (("samples", samples), ("lookups", lookups)):
-        if not accounting.balanced():
-            said.append((f"The {name} do not add up: this is a defect of ebpf-prof.", "bad"))
+    said += [
+        (f"The {name} do not add up: this is a defect of ebpf-prof.", "bad")
+        for name in _unbalanced(profile)
+    ]
     if profile.containers:
         said.append(_verification(profile))
     return said + _names(profile)
+
+
+def summary(profile: Profile) -> tuple[str, str]:
+    """Return (sentence, style) on all of that in a few words, one line when all is well."""
+    samples, lookups = sample_completeness(profile), lookup_completeness(profile)
+    said = [_number(samples.seen, "sample")]
+    if profile.lookups_not_measured is None:
+        said.append(_number(lookups.seen, "lookup"))
+    lost = [
+        f"{numbers.counted(one.lost, name)} lost"
+        for name, one in (("sample", samples), ("lookup", lookups))
+        if one.lost
+    ]
+    said += lost or ["none lost"]
+    incomplete = samples.incomplete + lookups.incomplete
+    if incomplete > _INCOMPLETE_RATIO * (samples.seen + lookups.seen):
+        said.append(f"{numbers.counted(incomplete, 'stack')} incomplete")
+    if (profile.unnamed_frames_ratio or 0.0) > UNNAMED_RATIO_MAX:
+        said.append(f"{numbers.percent(profile.unnamed_frames_ratio)} of frames unnamed")
+    wrong = [f"{name} do not add up" for name in _unbalanced(profile)]
+    if failed := _failed_checks(profile):
+        wrong.append(f"{numbers.counted(failed, 'count')} failed a check")
+    return f"data quality: {', '.join([*said, *wrong])}", "bad" if wrong or lost else ""
+
+
+def _number(value: int, noun: str) -> str:
+    return numbers.counted(value, noun) if value else f"no {noun}s"
+
+
+def _lookups(profile: Profile) -> str:
+    if profile.lookups_not_measured is not None:
+        return without_lookups(profile)
+    lookups = lookup_completeness(profile)
+    return (
+        f"Probes that measure were active {numbers.percent(profile.cost.open_ratio)} of the "
+        f"time: {numbers.counted(lookups.seen, 'lookup')} measured, {_lost(lookups)}"
+        f"{_in_all(profile)}.{_stacks(profile.lookup_stack_quality)}{_seen(profile)}"
+    )
+
+
+def _unbalanced(profile: Profile) -> list[str]:
+    """Return of which measurements the numbers contradict each other."""
+    measured = (("samples", profile.sample_accounting), ("lookups", profile.lookup_accounting))
+    return [name for name, accounting in measured if not accounting.balanced()]
 
 
 def cost(profile: Profile) -> tuple[str, str]:
@@ -41,8 +88,8 @@ def cost(profile: Profile) -> tuple[str, str]:
     return text, "bad" if allowed is not None and taken > allowed else "good"
 
 
-def _lost(accounting: Accounting) -> str:
-    return f"{accounting.missed:,} lost" if accounting.missed else "none lost"
+def _lost(known: Completeness) -> str:
+    return f"{known.lost:,} lost" if known.lost else "none lost"
 
 
 def _stacks(quality: StackQuality) -> str:
@@ -89,18 +136,23 @@ def _seen(profile: Profile) -> str:
 
 def _verification(profile: Profile) -> tuple[str, str]:
     counts = [container.lookups for container in profile.containers]
-    contradicted = sum(count.contradicted for count in counts)
     unsure = sum(count.unverifiable + count.truncated for count in counts)
     text = f"{numbers.counted(sum(count.verified for count in counts), 'lookup')} counted exactly"
     if unsure:
         text += f"; {unsure:,} could not be verified and are left out"
-    if contradicted:
+    if contradicted := sum(count.contradicted for count in counts):
         text += f"; {contradicted:,} failed a check and are left out"
     agreed = sum(count.steps_agreed for count in counts)
     disagreed = sum(count.steps_disagreed for count in counts)
     if agreed or disagreed:
         text += f"; counted a second way, {agreed:,} were the same and {disagreed:,} were not"
-    return text, "bad" if contradicted or disagreed else ""
+    return text, "bad" if _failed_checks(profile) else ""
+
+
+def _failed_checks(profile: Profile) -> int:
+    """Return how many counts were wrong by another way to count, or by themselves."""
+    counts = [container.lookups for container in profile.containers]
+    return sum(count.contradicted + count.steps_disagreed for count in counts)
 
 
 def _names(profile: Profile) -> list[tuple[str, str]]:

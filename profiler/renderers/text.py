@@ -1,4 +1,4 @@
-"""The report on the terminal: 80 columns, worst things first.
+"""The report on the terminal, worst things first: a verdict on one screen, or all of it.
 
 Plain text; on a terminal that can, the same text in colour.
 """
@@ -7,31 +7,28 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from profiler.model.profile import Finding, Profile, Severity, ThreadGroup
-from profiler.renderers import lookup_text, numbers, quality
-from profiler.renderers.labels import (
-    children_label,
-    clip,
-    container_label,
-    early_end,
-    idle_sockets,
-    target_label,
-    window_label,
-    without_findings,
-)
-from profiler.renderers.lines import WIDTH, Line, heading, table, wrapped
+from profiler.model.profile import Profile, ThreadGroup
+from profiler.renderers import lookup_text, numbers, quality, verdict
+from profiler.renderers.labels import children_label, clip, container_label, idle_sockets
+from profiler.renderers.lines import Line, heading, table, table_rows, width_of, wrapped
+from profiler.renderers.nothing import without_findings
+from profiler.renderers.provenance import facts
 from profiler.renderers.uses import growth
 
 _ROWS_MAX = 10
-_FINDINGS_MAX = 5
 _PATHS_RATIO = 0.1  # of the process's CPU time: threads that use less are shown without paths
 _STYLES = {"heading": "bold", "bad": "bold red", "good": "green", "dim": "dim"}
 _ASCII = str.maketrans({"█": "#", "±": "+/-", "…": "~", "×": "x"} | dict.fromkeys("▏▎▍▌▋▊▉", "|"))
 
 
 def render(profile: Profile, out: TextIO) -> None:
-    """Write the report; in colour only if `out` is a terminal and NO_COLOR is not set."""
-    write(report(profile), out)
+    """Write the verdict; in colour only if `out` is a terminal and NO_COLOR is not set."""
+    write(verdict.lines(profile, width_of(out)), out)
+
+
+def render_full(profile: Profile, out: TextIO) -> None:
+    """Write the whole report; in colour only if `out` is a terminal and NO_COLOR is not set."""
+    write(report(profile, width_of(out)), out)
 
 
 def write(lines: list[Line], out: TextIO) -> None:
@@ -45,22 +42,25 @@ def write(lines: list[Line], out: TextIO) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=out, width=WIDTH, highlight=False, markup=False, emoji=False)
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
     for line in lines:
         console.print(Text(line.text, _STYLES.get(line.style, "")), soft_wrap=True)
 
 
-def report(profile: Profile) -> list[Line]:
-    """Return the lines of the report, none wider than 80 columns."""
+def report(profile: Profile, width: int) -> list[Line]:
+    """Return the lines of the whole report, none wider than the terminal."""
     return [
-        *_title(profile),
-        *_findings(profile),
-        *_warnings(profile),
-        *_threads(profile),
-        *_sockets(profile),
-        *lookup_text.lines(profile),
-        *_growth(profile),
-        *_quality(profile),
+        *verdict.title(profile, width),
+        *_findings(profile, width),
+        *_warnings(profile, width),
+        *_threads(profile, width),
+        *_sockets(profile, width),
+        *lookup_text.lines(profile, width),
+        *_growth(profile, width),
+        *_quality(profile, width),
+        *_provenance(profile, width),
+        Line(""),
+        *wrapped("", *quality.cost(profile), width),
     ]
 
 
@@ -72,38 +72,28 @@ def _in_ascii(text: str) -> str:
     return text.translate(_ASCII).encode("ascii", "backslashreplace").decode()
 
 
-def _title(profile: Profile) -> list[Line]:
-    rate = f"{profile.frequency_hz:g} samples/s"
-    title = f"{target_label(profile)}, {window_label(profile)}, {rate}"
-    return wrapped("", title, "heading") + wrapped("", early_end(profile), "bad")
-
-
-def _findings(profile: Profile) -> list[Line]:
+def _findings(profile: Profile, width: int) -> list[Line]:
     lines = heading("FINDINGS")
     if not profile.findings:
-        return lines + wrapped("  ", *without_findings(profile))
-    for finding in profile.findings[:_FINDINGS_MAX]:
-        lines += wrapped(f"{finding.rank:>2}. ", clip(finding.title, 300), _style(finding))
+        return lines + wrapped("  ", *without_findings(profile), width)
+    for finding in profile.findings:
+        lines += verdict.finding_title(finding, width)
         for evidence in finding.evidence:
-            lines += wrapped("    ", clip(evidence, 300))
-        lines += wrapped("    -> ", clip(finding.advice, 300))
-    left_out = len(profile.findings) - _FINDINGS_MAX
-    return lines + ([Line(f"    and {left_out} more in report.html")] if left_out > 0 else [])
-
-
-def _style(finding: Finding) -> str:
-    return "" if finding.severity is Severity.NOTE else "bad"
-
-
-def _warnings(profile: Profile) -> list[Line]:
-    lines = heading("WARNINGS") if profile.warnings else []
-    for warning in profile.warnings:
-        lines += wrapped("  - ", clip(warning, 300))
+            lines += wrapped("    ", evidence, "", width)
+        lines += verdict.finding_advice(finding, width)
     return lines
 
 
-def _threads(profile: Profile) -> list[Line]:
-    lines = heading("HOT THREADS", "CPU over the window, waits = ready but waiting for a CPU")
+def _warnings(profile: Profile, width: int) -> list[Line]:
+    lines = heading("WARNINGS") if profile.warnings else []
+    for warning in profile.warnings:
+        lines += wrapped("  - ", warning, "", width)
+    return lines
+
+
+def _threads(profile: Profile, width: int) -> list[Line]:
+    explanation = "CPU over the window, waits = ready but waiting for a CPU"
+    lines = heading("HOT THREADS", explanation, width)
     if not profile.threads:
         return [*lines, Line("  No thread ran.", "dim")]
     shown, rest = profile.thread_groups[:_ROWS_MAX], profile.thread_groups[_ROWS_MAX:]
@@ -118,39 +108,47 @@ def _threads(profile: Profile) -> list[Line]:
         )
         for group in shown
     ]
-    titles, *cells = table(("thread", "name", "tid", "CPU", "waits", "samples"), rows)
-    lines.append(titles)
+    titles, *cells = table_rows(("thread", "name", "tid", "CPU", "waits", "samples"), rows, width)
+    lines += titles
     least_ratio = _PATHS_RATIO * profile.cpu_ratio
     for group, row in zip(shown, cells, strict=True):
-        lines.append(row)
-        lines += _paths(group) if group.cpu_ratio >= least_ratio else []
+        lines += row
+        lines += _paths(group, width) if group.cpu_ratio >= least_ratio else []
     if rest:
         count = sum(len(group.tids) for group in rest)
         share = numbers.percent(sum(group.cpu_ratio for group in rest))
-        lines.append(Line(f"  and {count:,} more, together {share}", "dim"))
-    lines += wrapped("  ", children_label(profile))
-    if any(group.is_many for group in shown):
-        lines.append(Line("  ×N: threads that run the same; waits: of each on average", "dim"))
-    if any(group.paths and group.cpu_ratio >= least_ratio for group in shown):
-        words = "below a thread: shares of its samples; a > b: a calls b, also through others"
-        lines.append(Line(f"  {words}", "dim"))
-    if any(group.waiting_ratio is None for group in shown):
-        lines.append(Line("  ?: not known", "dim"))
+        lines += wrapped("  ", f"and {count:,} more, together {share}", "dim", width)
+    lines += wrapped("  ", children_label(profile), "", width)
+    for note in _notes(shown, least_ratio):
+        lines += wrapped("  ", note, "dim", width)
     return lines
 
 
-def _paths(group: ThreadGroup) -> list[Line]:
+def _notes(shown: tuple[ThreadGroup, ...], least_ratio: float) -> list[str]:
+    """Return what explains the table of threads, as far as that is needed."""
+    notes = []
+    if any(group.is_many for group in shown):
+        notes.append("×N: threads that run the same; waits: of each on average")
+    if any(group.paths and group.cpu_ratio >= least_ratio for group in shown):
+        notes.append("below a thread: shares of its samples; a > b: a calls b, also through others")
+    if any(group.waiting_ratio is None for group in shown):
+        notes.append("?: not known")
+    return notes
+
+
+def _paths(group: ThreadGroup, width: int) -> list[Line]:
     return [
         line
         for path in group.paths
-        for line in wrapped(f"    {numbers.percent(path.ratio):>5}  ", clip(path.label, 300))
+        for line in wrapped(f"    {numbers.percent(path.ratio):>5}  ", path.label, "", width)
     ]
 
 
-def _sockets(profile: Profile) -> list[Line]:
+def _sockets(profile: Profile, width: int) -> list[Line]:
     if not profile.sockets:
         return []
-    lines = heading("UDP SOCKETS", "a queue that stays full, or drops: the process cannot keep up")
+    explanation = "a queue that stays full, or drops: the process cannot keep up"
+    lines = heading("UDP SOCKETS", explanation, width)
     busy = [socket for socket in profile.sockets if not socket.is_idle]
     rows = [
         (
@@ -162,19 +160,19 @@ def _sockets(profile: Profile) -> list[Line]:
         for socket in busy[:_ROWS_MAX]
     ]
     if rows:
-        lines += table(("socket", "queue max", "queue mean", "drops"), rows)
+        lines += table(("socket", "queue max", "queue mean", "drops"), rows, width)
     rest = busy[_ROWS_MAX:]
     if rest:
         drops = sum(socket.drops for socket in rest)
-        lines.append(Line(f"  and {len(rest)} more, together {drops:,} drops", "dim"))
-    return lines + wrapped("  ", idle_sockets(profile), "dim")
+        lines += wrapped("  ", f"and {len(rest)} more, together {drops:,} drops", "dim", width)
+    return lines + wrapped("  ", idle_sockets(profile), "dim", width)
 
 
-def _growth(profile: Profile) -> list[Line]:
+def _growth(profile: Profile, width: int) -> list[Line]:
     known = growth(profile)
     if not known:
         return []
-    lines = heading("GROWTH", "elements at the start and at the end of the window")
+    lines = heading("GROWTH", "elements at the start and at the end of the window", width)
     rows = [
         (
             container_label(container),
@@ -188,11 +186,18 @@ def _growth(profile: Profile) -> list[Line]:
     ]
     if not rows:
         return [*lines, Line("  No container grew or shrank.", "good")]
-    return lines + table(("container", "start", "end", "change", "per minute"), rows)
+    return lines + table(("container", "start", "end", "change", "per minute"), rows, width)
 
 
-def _quality(profile: Profile) -> list[Line]:
+def _quality(profile: Profile, width: int) -> list[Line]:
     lines = heading("DATA QUALITY")
     for note, style in quality.notes(profile):
-        lines += wrapped("  ", note, style)
-    return [*lines, Line(""), Line(*quality.cost(profile))]
+        lines += wrapped("  ", note, style, width)
+    return lines
+
+
+def _provenance(profile: Profile, width: int) -> list[Line]:
+    lines = heading("HOW THIS WAS MADE")
+    for name, value in facts(profile):
+        lines += wrapped(f"  {name:<14}", value, "", width)
+    return lines

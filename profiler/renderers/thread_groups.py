@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from profiler.model.profile import Profile, ThreadGroup
@@ -15,6 +16,12 @@ def group_label(group: ThreadGroup) -> str:
 
 
 def lane_namer(profile: Profile) -> Callable[[int], str]:
-    """Return a function from a thread's tid to the name of its group."""
-    labels = {tid: group_label(group) for group in profile.thread_groups for tid in group.tids}
+    """Return a function from a thread's tid to the name of its group, which no other group has."""
+    groups = [(group, group_label(group)) for group in profile.thread_groups]
+    same = Counter(label for _, label in groups)
+    labels = {
+        tid: label if same[label] == 1 else f"{label[:-1]}, busiest {group.tids[0]})"
+        for group, label in groups
+        for tid in group.tids
+    }
     return lambda tid: labels.get(tid, f"thread ({tid})")

@@ -13,6 +13,7 @@ from profiler.model import profile as prof
 from profiler.model.cpu_share import Z_95
 from profiler.model.recording import Container, Distribution, LookupGroup, Recording, Stack
 from profiler.report.asterisk_words import container_name, search_of
+from profiler.report.container_labels import told_apart
 from profiler.report.distributions import (
     add,
     merge_below,
@@ -70,8 +71,25 @@ def aggregate(recording: Recording) -> prof.Profile:
         descriptors=recording.descriptors,
         operations=operations.uses({index: containers[at] for index, at in position.items()}),
         seen_lookups_ratio=seen_lookups_ratio(recording),
+        host=recording.host,
+        total_cpu_ratio=_total_cpu_ratio(recording, threads),
+        lookups_not_measured=_why_not_measured(recording),
     )
     return replace(profile, findings=find(profile))
+
+
+def _total_cpu_ratio(recording: Recording, threads: Iterable[prof.Thread]) -> float:
+    """Return the process's CPU time; older recordings know only that of its threads."""
+    if recording.cpu_ns is None:
+        return sum(thread.cpu_ratio for thread in threads)
+    return recording.cpu_ns / recording.window.duration_ns
+
+
+def _why_not_measured(recording: Recording) -> str | None:
+    """Return why no lookup was looked for; None if probes were placed."""
+    if recording.probes:
+        return None
+    return "--cpu-only" if "--cpu-only" in recording.command else "no probe was placed"
 
 
 def _cost(recording: Recording) -> prof.CostReport:
@@ -123,14 +141,17 @@ def _threads(recording: Recording) -> tuple[prof.Thread, ...]:
     window_ns = recording.window.duration_ns
     samples = Counter(sample.tid for sample in recording.samples)
     roles = thread_roles(recording)
+    named = {tid: role.name for tid, role in roles.items() if role.is_named}
+    unnamed = {tid: role.name for tid, role in roles.items() if not role.is_named}
     threads = [
         prof.Thread(
             tid=use.tid,
             name=use.name,
-            role=roles.get(use.tid),
+            role=named.get(use.tid),
             cpu_ratio=use.cpu_ns / window_ns,
             run_delay_ratio=None if use.run_delay_ns is None else use.run_delay_ns / window_ns,
             samples=samples[use.tid],
+            start=unnamed.get(use.tid),
         )
         for use in recording.threads
     ]
@@ -157,7 +178,7 @@ def _containers(
         key=lambda use: (-use[1].estimated_duration_ns, -use[1].lookups.measured, use[0]),
     )
     places = {index: place for place, (index, _) in enumerate(uses)}
-    return tuple(use for _, use in uses), places
+    return told_apart([use for _, use in uses]), places
 
 
 def _grouped(groups: Iterable[LookupGroup], *fields: str) -> Iterable[list[LookupGroup]]:

@@ -18,9 +18,9 @@ _OUTSTANDING = 5  # times what the middle one of them uses: who uses as much sta
 
 def thread_groups(threads: Iterable[Thread]) -> tuple[ThreadGroup, ...]:
     """Return every thread in one group, the busiest group first."""
-    same: dict[tuple[str | None, str], list[Thread]] = defaultdict(list)
+    same: dict[tuple[str | None, str | None, str], list[Thread]] = defaultdict(list)
     for thread in threads:
-        same[thread.role, thread.name].append(thread)
+        same[thread.role, thread.start, thread.name].append(thread)
     groups = [_group(parts) for found in same.values() for parts in _divide(found)]
     return tuple(sorted(groups, key=lambda group: (-group.cpu_ratio, group.tids)))
 

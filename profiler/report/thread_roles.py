@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from typing import NamedTuple
 
 from profiler.model.recording import Frame, Recording, Stack
 from profiler.report.frame_names import file_name, frame_name
@@ -19,8 +20,15 @@ _LEAST_SAMPLES, _MOSTLY = 10, 0.9
 _C_LIBRARIES = ("libc.so", "libc-2", "libpthread", "ld-linux", "ld-musl", "ld-2")
 
 
-def thread_roles(recording: Recording) -> dict[int, str]:
-    """Return what each thread runs, e.g. "do_monitor (chan_sip.so)", by tid, where that is known.
+class Role(NamedTuple):
+    """What threads run: "do_monitor (chan_sip.so)"; without a name "asterisk+0x19f380"."""
+
+    name: str
+    is_named: bool
+
+
+def thread_roles(recording: Recording) -> dict[int, Role]:
+    """Return what each thread runs by tid, where that is known.
 
     All threads that were started with the same have one role, sampled or not.
     """
@@ -28,16 +36,16 @@ def thread_roles(recording: Recording) -> dict[int, str]:
     sampled = _sampled_roles(recording, own)
     roles = {tid: found.most_common(1)[0][0] for tid, found in sampled.items()}
     started = _started_with(recording, own)
-    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    seen: dict[Role, Counter[Role]] = defaultdict(Counter)
     for tid, start in started.items():
         seen[start] += sampled.get(tid, Counter())
     return roles | {tid: _role_of_start(start, seen[start]) for tid, start in started.items()}
 
 
-def _sampled_roles(recording: Recording, own: tuple[bool, ...]) -> dict[int, Counter[str]]:
+def _sampled_roles(recording: Recording, own: tuple[bool, ...]) -> dict[int, Counter[Role]]:
     """Return, by tid, in how many samples a thread ran what."""
     starts = [_start_frame(stack, own) for stack in recording.stacks]
-    found: dict[int, Counter[str]] = defaultdict(Counter)
+    found: dict[int, Counter[Role]] = defaultdict(Counter)
     counts = Counter((sample.tid, sample.stack) for sample in recording.samples)
     for (tid, stack), count in counts.items():
         start = starts[stack]
@@ -46,7 +54,7 @@ def _sampled_roles(recording: Recording, own: tuple[bool, ...]) -> dict[int, Cou
     return found
 
 
-def _started_with(recording: Recording, own: tuple[bool, ...]) -> dict[int, str]:
+def _started_with(recording: Recording, own: tuple[bool, ...]) -> dict[int, Role]:
     """Return, by tid, what threads were started with."""
     starts = {
         use.tid: next((index for index in use.start if own[index]), None)
@@ -55,7 +63,7 @@ def _started_with(recording: Recording, own: tuple[bool, ...]) -> dict[int, str]
     return {tid: _role(recording, index) for tid, index in starts.items() if index is not None}
 
 
-def _role_of_start(start: str, sampled: Counter[str]) -> str:
+def _role_of_start(start: Role, sampled: Counter[Role]) -> Role:
     """Return the role of all threads with one start, of which so many samples were found.
 
     A start routine may have jumped to what it is for, and left the stack: Asterisk's
@@ -88,10 +96,10 @@ def _start_frame(stack: Stack, own: tuple[bool, ...]) -> int | None:
     return next((index for index in reversed(user) if own[index]), None)
 
 
-def _role(recording: Recording, index: int) -> str:
+def _role(recording: Recording, index: int) -> Role:
     frame = recording.frames[index]
     name = frame_name(recording, frame)
     if frame.symbol is None or frame.file is None:
-        return name
+        return Role(name, frame.symbol is not None)
     path = file_name(recording.files[frame.file].path)
-    return name if not path.endswith(".so") else f"{name} ({path})"
+    return Role(name if not path.endswith(".so") else f"{name} ({path})", True)

@@ -13,7 +13,7 @@ from tests.examples import EXAMPLES
 
 # 5,935 samples, one by one, are no reading matter: tests/unit/renderers checks them.
 LITERAL = {name: render for name, render in OUTPUTS.items() if name != "profile.speedscope.json"}
-LITERAL["terminal.txt"] = text.render
+LITERAL |= {"terminal.txt": text.render, "full.txt": text.render_full}
 ASSETS = ("report.css", "flamegraph.css", "flamegraph.js")
 
 
@@ -42,6 +42,15 @@ def test_the_numbers_of_an_example_agree(example: str) -> None:
         assert counts.measured == sum(count for *_, count in one.duration_ns.histogram)
         if one.call_sites:
             assert counts.measured == sum(site.measured for site in one.call_sites)
+
+
+@pytest.mark.parametrize("output", ["terminal.txt", "full.txt"])
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_a_wide_terminal_is_used(golden, monkeypatch, example: str, output: str) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    out = io.StringIO()
+    LITERAL[output](EXAMPLES[example](), out)
+    golden(f"{example}/{output.replace('.', '-120.')}", out.getvalue())
 
 
 def without_assets(output: str) -> str:

@@ -37,7 +37,10 @@ def test_its_numbers_are_read(profile: Profile) -> None:
     assert math.fsum(stack.lookups for stack in profile.lookup_stacks) == 41_204
 
 
-def test_it_is_shown_in_a_terminal(golden, profile: Profile) -> None:
+@pytest.mark.parametrize(
+    ("name", "render"), [("terminal.txt", text.render), ("full.txt", text.render_full)]
+)
+def test_it_is_shown_in_a_terminal(golden, profile: Profile, name: str, render) -> None:
     out = io.StringIO()
-    text.render(profile, out)
-    golden("recording-1/terminal.txt", out.getvalue())
+    render(profile, out)
+    golden(f"recording-1/{name}", out.getvalue())

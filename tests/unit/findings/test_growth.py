@@ -2,9 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from profiler.findings.growth import grown, growth
-from profiler.model.profile import Chain, ContainerUse, Finding, Search, Severity
-from tests.examples import empty, looked_up, looking_up
+from profiler.model.profile import Chain, ContainerUse, Finding, Profile, Search, Severity
+from profiler.model.recording import Sample
+from tests.examples import SECOND_NS, START_NS, empty, looked_up, looking_up
+
+STEADY = (50, 48, 50)  # samples in each third of the window
 
 
 def short(start: int | None, end: int, name: str = "things") -> ContainerUse:
@@ -14,8 +19,25 @@ def short(start: int | None, end: int, name: str = "things") -> ContainerUse:
     return replace(use, chain=Chain(1.0, 2, 3))
 
 
-def found(*containers: ContainerUse) -> list[Finding]:
-    return list(growth(replace(empty(), containers=containers)))
+LONG_CHAINS = replace(short(6_930, 7_000), chain=Chain(50.0, 60, 70))
+TAKES_TIME = replace(short(6_930, 7_000), estimated_duration_ns=4.5e7)
+ALMOST = replace(short(6_930, 7_000), chain=Chain(49.9, 60, 70), estimated_duration_ns=4.4e7)
+
+
+def under_load(*thirds: int) -> Profile:
+    """Return a run of 9 s with so many samples in each third."""
+    samples = tuple(
+        Sample(START_NS + third * 3 * SECOND_NS + number, 1, 0)
+        for third, count in enumerate(thirds)
+        for number in range(count)
+    )
+    known = empty()
+    window = replace(known.window, end_ns=START_NS + 9 * SECOND_NS)
+    return replace(known, samples=samples, window=window)
+
+
+def found(*containers: ContainerUse, profile: Profile | None = None) -> list[Finding]:
+    return list(growth(replace(profile or empty(), containers=containers)))
 
 
 def test_growth_needs_ten_and_one_per_cent() -> None:
@@ -24,27 +46,48 @@ def test_growth_needs_ten_and_one_per_cent() -> None:
     assert found(short(6_931, 7_000)) == []
 
 
-def test_what_grows_at_no_cost_is_a_note() -> None:
+def test_what_grows_is_a_note() -> None:
     (finding,) = found(short(6_930, 7_000))
     assert (finding.id, finding.severity) == ("growth", Severity.NOTE)
     assert finding.title == "things: grew by 70 entries"
     assert finding.evidence == ("6,930 to 7,000, 420 per minute",)
 
 
-def test_several_that_grow_at_no_cost_are_one_note() -> None:
-    (finding,) = found(*(short(0, 100 + number, f"c{number}") for number in range(6)))
+def test_all_that_grow_are_one_note_also_those_that_cost() -> None:
+    others = (short(0, 100 + number, f"c{number}") for number in range(6))
+    (finding,) = found(LONG_CHAINS, TAKES_TIME, *others)
     assert finding.severity is Severity.NOTE
-    assert finding.title == "6 containers grew in 10 s; their lookups cost next to nothing"
+    assert finding.title == "8 containers grew in 10 s"
     assert finding.evidence[0] == "c5: 0 to 105, 630 per minute"
-    assert finding.evidence[2:] == ("and 4 more: see GROWTH",)
+    assert finding.evidence[2:] == ("and 6 more: see GROWTH",)
 
 
-def test_what_has_long_chains_or_takes_time_is_no_note() -> None:
-    long_chains = replace(short(6_930, 7_000), chain=Chain(50.0, 60, 70))
-    takes_time = replace(short(6_930, 7_000), estimated_duration_ns=5e7)
-    almost = replace(short(6_930, 7_000), chain=Chain(49.9, 60, 70), estimated_duration_ns=4.9e7)
-    severities = [finding.severity for finding in found(long_chains, takes_time, almost)]
-    assert severities == [Severity.GROWING, Severity.GROWING, Severity.NOTE]
+def test_what_grows_and_costs_while_the_load_does_not_rise_is_no_note() -> None:
+    steady = under_load(*STEADY)
+    worse, note = found(LONG_CHAINS, TAKES_TIME, ALMOST, profile=steady)
+    assert (worse.severity, note.severity) == (Severity.GROWING, Severity.NOTE)
+    assert worse.title == "2 containers grew in 9 s while the load did not rise"
+    assert note.title == "things: grew by 70 entries"
+    assert worse.advice != note.advice
+
+
+@pytest.mark.parametrize(
+    ("thirds", "severity"),
+    [
+        ((50, 0, 50), Severity.GROWING),
+        ((50, 0, 49), Severity.NOTE),  # too few to say
+        ((100, 90, 40), Severity.GROWING),
+        ((100, 0, 146), Severity.GROWING),  # 46 is within three deviations of 246
+        ((100, 0, 149), Severity.NOTE),
+        ((4_000, 0, 4_400), Severity.GROWING),
+        ((4_000, 0, 4_401), Severity.NOTE),
+    ],
+)
+def test_load_rises_by_more_than_chance_explains(
+    thirds: tuple[int, ...], severity: Severity
+) -> None:
+    (finding,) = found(LONG_CHAINS, profile=under_load(*thirds))
+    assert finding.severity is severity
 
 
 def test_nothing_grows_in_nothing() -> None:

@@ -21,7 +21,7 @@ def session(tid: int, cpu_ratio: float, run_delay_ratio: float) -> Thread:
 
 def test_a_busy_thread() -> None:
     (finding,) = found(MONITOR)
-    assert (finding.id, finding.severity) == ("busy-thread", Severity.CPU)
+    assert (finding.id, finding.severity) == ("busy-thread", Severity.SATURATED)
     assert finding.title == "thread 12 do_monitor (chan_sip.so): uses 80 % of a CPU"
     assert finding.advice.endswith("see its flame graph.")
     assert found(replace(MONITOR, cpu_ratio=0.79)) == []
@@ -50,6 +50,21 @@ def test_a_busy_loop_has_advice_of_its_own() -> None:
     finding = with_path(ThreadPath(("wait", "poll"), 0.62, busy_loop_ratio=0.9))
     assert "(busy loop: 90 % of the time in poll and its callers)" in finding.evidence[1]
     assert finding.advice.startswith("It asks again and again in place of waiting")
+
+
+def test_threads_are_saturated_only_if_each_of_them_fills_its_cpu() -> None:
+    def severity(cpu_ratio: float) -> Severity:
+        (finding,) = found(*(session(tid, cpu_ratio, 0.0) for tid in (1, 2, 3, 4)))
+        assert finding.id == "busy-thread"
+        return finding.severity
+
+    assert [severity(0.8), severity(0.79)] == [Severity.SATURATED, Severity.CPU]
+
+
+def test_a_busy_loop_that_hardly_runs_is_not_saturated() -> None:
+    path = ThreadPath(("wait", "poll"), 0.62, busy_loop_ratio=0.9)
+    finding = with_path(path, replace(MONITOR, cpu_ratio=0.1, run_delay_ratio=0.9))
+    assert finding.severity is Severity.CPU
 
 
 def test_a_thread_that_waits_for_a_cpu() -> None:

@@ -69,7 +69,7 @@ def assembled(
         warnings=("it was cold",),
         thread_starts=starts or {},
     )
-    return assemble(TARGET, Options(duration_ns=1), "now", observed, NAMES)
+    return assemble(TARGET, Options(duration_ns=1), "2026-11-24T05:43:10Z", observed, NAMES)
 
 
 def counted(counters: Mapping[LookupCounter, int]) -> ObservedLookups:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -27,6 +28,8 @@ def written(profile: Profile) -> dict:
 def test_the_shipped_schema_accepts_it(make) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.Draft202012Validator(SCHEMA).validate(written(make()))
+    not_measured = replace(make(), lookups_not_measured="--cpu-only")
+    jsonschema.Draft202012Validator(SCHEMA).validate(written(not_measured))
 
 
 @pytest.mark.parametrize("name", SCHEMA["required"])
@@ -43,4 +46,14 @@ def test_every_field_of_a_profile_is_written_or_elsewhere(profile: Profile) -> N
     left_out = {"samples", "sample_accounting", "lookup_accounting", "stack_quality"}
     left_out |= {"lookup_stack_quality"}
     names = {field.name for field in dataclasses.fields(Profile)} - left_out
-    assert set(document(profile)) == names | {"accounting"}
+    assert set(document(profile)) == names | {"accounting", "without_findings"}
+
+
+def test_containers_have_the_labels_that_reports_use() -> None:
+    (first, second) = examples.field_story().containers
+    same = replace(second, name=first.name, told_apart_by="used by chan_sip.c:7 find")
+    fields = written(replace(examples.field_story(), containers=(first, same)))
+    assert [one["label"] for one in fields["containers"]] == [
+        "taskprocessors (tps_cmp_cb)",
+        "taskprocessors (tps_cmp_cb), used by chan_sip.c:7 find",
+    ]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.model.profile import ChildProcesses, ChildrenUse, NamedStack, Thread
-from profiler.model.recording import Sample, Socket
+from profiler.model.profile import ChildProcesses, ChildrenUse, NamedStack
+from profiler.model.recording import Socket
 from profiler.renderers import labels
 from tests import examples
 
@@ -84,30 +84,33 @@ def test_an_early_end_is_said() -> None:
     )
 
 
-IDLE = (
-    "Asterisk used almost no CPU: it was idle, or its threads wait for each other. "
-    "Run again while the problem is happening."
-)
+def test_when_it_ran_is_said_by_the_clock_of_its_machine() -> None:
+    story = examples.field_story()
+    assert labels.window_label(story) == "60.0 s from 2026-11-24 06:43:10 CET"
+    older = replace(story, host=None)
+    assert labels.window_label(older) == "60.0 s from 2026-11-24 05:43:10 UTC"
 
 
-@pytest.mark.parametrize(
-    ("cpu_ratio", "samples", "words"),
-    [
-        (0.009, 0, IDLE),
-        (0.009, 1, IDLE),
-        (0.01, 0, "No sample was taken and no lookup was measured."),
-        (0.01, 1, "Nothing stands out."),
-    ],
-)
-def test_who_used_no_cpu_is_said_to_be_idle_or_stuck(
-    cpu_ratio: float, samples: int, words: str
-) -> None:
-    thread = Thread(1, "asterisk", None, cpu_ratio, None, samples)
-    taken = (Sample(0, 1, 0),) * samples
-    assert (
-        labels.without_findings(replace(examples.empty(), threads=(thread,), samples=taken))[0]
-        == words
-    )
+def test_the_machine_is_said_if_it_is_known() -> None:
+    story = examples.field_story()
+    assert labels.host_label(story) == "pbx1, Linux 6.1.0-28-amd64, 2 CPUs"
+    assert labels.host_label(replace(story, host=None)) == ""
+
+
+def test_names_of_the_machine_are_short_and_printable() -> None:
+    for label in (labels.host_label, labels.window_label):
+        said = label(examples.hostile())
+        assert said.isprintable()
+        assert len(said) < 200
+
+
+def test_total_cpu_is_of_one_cpu_and_of_the_machine() -> None:
+    story = replace(examples.field_story(), total_cpu_ratio=1.06)
+    text = "106 % of one CPU, as top shows it"
+    assert labels.total_cpu_label(story) == f"{text}; 53 % of all 2 CPUs"
+    assert labels.total_cpu_label(replace(story, host=None)) == text
+    single = replace(examples.HOST, cpus=1)
+    assert labels.total_cpu_label(replace(story, host=single)) == text
 
 
 def test_children_are_listed_if_they_used_something() -> None:
@@ -133,10 +136,11 @@ def test_sockets_that_only_idled_are_counted() -> None:
     idle, busy = Socket("127.0.0.1:9", 0, 0.0, 0), Socket("127.0.0.1:9", 0, 0.0, 1)
     said = [
         labels.idle_sockets(replace(examples.empty(), sockets=sockets))
-        for sockets in ((busy,), (idle, idle), (busy, idle))
+        for sockets in ((busy,), (idle,), (idle, idle), (busy, idle))
     ]
     assert said == [
         "",
-        "2 UDP sockets: queue empty, no drops.",
+        "1 UDP socket: queue empty, no drops.",
+        "All 2 UDP sockets: queue empty, no drops.",
         "1 other UDP socket: queue empty, no drops.",
     ]

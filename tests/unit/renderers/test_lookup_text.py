@@ -7,7 +7,7 @@ from tests import examples
 
 
 def texts(profile) -> list[str]:
-    return [line.text for line in lookup_text.lines(profile)]
+    return [line.text for line in lookup_text.lines(profile, 80)]
 
 
 def test_a_tree_shows_its_sort_calls() -> None:
@@ -35,8 +35,8 @@ def test_operations_come_with_their_containers() -> None:
     lines = texts(examples.field_story())
     at = lines.index("CPU IN CONTAINER OPERATIONS  (by samples; of one CPU, 95 % interval)")
     assert lines[at + 2].split()[:2] == ["ao2_find", "taskprocessor.c:776"]
-    assert lines[at + 2].endswith("59.0 %  57.8 to 60.3 %    3,505")
-    assert lines[at + 3] == "    in taskprocessors (tps_cmp_cb)"
+    assert lines[at + 3].endswith("59.0 %  57.8 to 60.3 %    3,505")
+    assert lines[at + 4] == "    in taskprocessors (tps_cmp_cb)"
 
 
 def test_operations_with_few_samples_are_left_to_the_page() -> None:

@@ -46,6 +46,7 @@ def test_no_string_of_a_profile_breaks_an_output(name: str) -> None:
 
 
 def test_no_string_of_a_profile_reaches_the_terminal_as_a_command() -> None:
-    out = io.StringIO()
-    text.render(poisoned(), out)
-    assert all(line.isprintable() and len(line) <= 80 for line in out.getvalue().split("\n"))
+    for render in (text.render, text.render_full):
+        out = io.StringIO()
+        render(poisoned(), out)
+        assert all(line.isprintable() and len(line) <= 80 for line in out.getvalue().split("\n"))

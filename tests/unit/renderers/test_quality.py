@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
 
+from profiler.cli.results import require_complete
+from profiler.errors import IncompleteError
+from profiler.model.completeness import sample_completeness
 from profiler.model.profile import Profile, StackQuality
-from profiler.model.recording import Accounting
-from profiler.renderers import quality
+from profiler.model.recording import Accounting, Sample
+from profiler.renderers import flamegraph, html, json, quality, text
 from tests import examples
 
 
@@ -32,7 +36,8 @@ def test_the_cost_is_good_up_to_the_budget_and_bad_above(
 
 def test_what_was_truncated_was_seen_and_what_collided_was_lost() -> None:
     accounting = Accounting(21, 1, 2, 3, 4, 11)
-    assert said(replace(examples.empty(), sample_accounting=accounting))[0] == "12 samples, 7 lost."
+    taken = replace(examples.empty(), sample_accounting=accounting, samples=(Sample(0, 1, 0),) * 12)
+    assert said(taken)[0] == "12 samples (99 a second of CPU time), 7 lost."
 
 
 def test_stacks_without_their_middle_are_counted() -> None:
@@ -45,7 +50,8 @@ def test_stacks_without_their_middle_are_counted() -> None:
 def test_incomplete_stacks_come_with_their_causes_the_commonest_first() -> None:
     stacks = StackQuality(1_000, 900, (("no rule", 30), ("no table", 70)))
     assert said(replace(examples.empty(), stack_quality=stacks))[0] == (
-        "0 samples, none lost. 100 stacks are incomplete: 70 x no table, 30 x no rule."
+        "0 samples (99 a second of CPU time), none lost. 100 stacks are incomplete: "
+        "70 x no table, 30 x no rule."
     )
 
 
@@ -96,3 +102,49 @@ def test_the_share_of_lookups_that_windows_saw_is_said_if_it_is_known() -> None:
     story = examples.field_story()
     assert said(story)[1].endswith(" Windows saw 3.4 % of the CPU time in lookups.")
     assert "Windows" not in said(replace(story, seen_lookups_ratio=None))[1]
+
+
+def test_all_that_is_well_is_one_line() -> None:
+    story = examples.field_story()
+    well = replace(
+        story,
+        sample_accounting=Accounting(5_935, 5_935),
+        lookup_accounting=Accounting(41_214, 41_214),
+    )
+    assert quality.summary(well) == (
+        "data quality: 5,935 samples, 41,214 lookups, none lost",
+        "",
+    )
+    none = replace(examples.empty(), lookups_not_measured="--cpu-only")
+    assert quality.summary(none)[0] == "data quality: no samples, none lost"
+
+
+def test_what_is_not_well_is_in_the_same_line() -> None:
+    assert quality.summary(examples.field_story()) == (
+        "data quality: 5,935 samples, 41,214 lookups, 2 samples lost, 22 lookups lost",
+        "bad",
+    )
+    assert quality.summary(examples.hostile())[0].endswith(
+        "936 stacks incomplete, 42 % of frames unnamed, samples do not add up, lookups do not "
+        "add up, 3,215 counts failed a check"
+    )
+
+
+def test_losses_are_the_same_numbers_everywhere() -> None:
+    """A sample without a stack is in no graph, so it is lost, whatever the kernel counted."""
+    story = replace(examples.field_story(), sample_accounting=Accounting(5_940, 5_936, 2, 2))
+    assert sample_completeness(story).lost == 3
+    graph, page, terminal, verdict = (io.StringIO() for _ in range(4))
+    flamegraph.render(story, graph)
+    html.render(story, page)
+    text.render_full(story, terminal)
+    text.render(story, verdict)
+    assert "5,935 samples, 3 lost, 0 stacks truncated" in graph.getvalue()
+    assert "5,935 samples, 3 lost, 0 stacks truncated" in page.getvalue()
+    assert "5,935 samples (99 a second of CPU time), 3 lost." in page.getvalue()
+    assert "5,935 samples (99 a second of CPU time), 3 lost." in terminal.getvalue()
+    assert "5,935 samples, 41,214 lookups, 3 samples lost, 22 lookups lost" in verdict.getvalue()
+    written = json.document(story)["accounting"]["samples"]
+    assert (written["seen"], written["missed"]) == (5_935, 3)
+    with pytest.raises(IncompleteError, match="3 samples were lost"):
+        require_complete(story)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from profiler.model.profile import Profile
 from profiler.model.recording import Socket
-from profiler.renderers.text import render, report
+from profiler.renderers.text import render_full, report
 from tests import examples
 
 
@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
 
 def shown(profile: Profile) -> str:
     out = io.StringIO()
-    render(profile, out)
+    render_full(profile, out)
     return out.getvalue()
 
 
@@ -70,7 +70,7 @@ def test_colour_on_a_terminal_changes_no_character(make, monkeypatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     out = Terminal()
-    render(make(), out)
+    render_full(make(), out)
     assert "\x1b[1m" in out.getvalue()
     plain = out.getvalue()
     for code in ("\x1b[1m", "\x1b[1;31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"):
@@ -82,7 +82,7 @@ def test_a_terminal_that_knows_only_ascii_gets_ascii() -> None:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, "ascii")
     story = examples.field_story()
-    render(replace(story, warnings=("größer",)), out)
+    render_full(replace(story, warnings=("größer",)), out)
     out.flush()
     assert b"gr\\xf6\\xdfer" in raw.getvalue()
     assert b"lookups      12,307/s +/- 2 %" in raw.getvalue()
@@ -97,5 +97,23 @@ def test_any_numbers_fit_into_80_columns(data: st.DataObject) -> None:
     big = data.draw(st.integers(0, 2**64 - 1))
     thread = replace(story.threads[0], tid=2**22, samples=big % 10**9, cpu_ratio=big % 10_000)
     worst = replace(story.containers[0], elements_end=big, estimated_comparisons=float(big))
-    lines = report(replace(examples.with_threads(story, thread), containers=(worst,)))
+    lines = report(replace(examples.with_threads(story, thread), containers=(worst,)), 80)
     assert max(len(line.text) for line in lines) <= 80
+
+
+@pytest.mark.parametrize("make", examples.EXAMPLES.values())
+@pytest.mark.parametrize("width", [40, 80, 100, 120, 200])
+def test_no_line_is_wider_than_the_terminal(make, width: int) -> None:
+    assert max(len(line.text) for line in report(make(), width)) <= width
+
+
+def test_a_wide_terminal_shows_names_that_a_narrow_one_cuts() -> None:
+    story = examples.field_story()
+    name = "a_function_with_a_long_name_" * 5
+    profile = replace(story, containers=(replace(story.containers[0], name=name),))
+    assert [name in shown_at(profile, width) for width in (80, 200)] == [False, True]
+
+
+def shown_at(profile: Profile, width: int) -> str:
+    table = next(at for at, line in enumerate(report(profile, width)) if "BY TIME" in line.text)
+    return report(profile, width)[table + 2].text

@@ -32,6 +32,16 @@ def test_threads_that_run_the_same_are_one_group() -> None:
     assert quiet.waiting_ratio == pytest.approx(0.001)
 
 
+def test_threads_without_a_role_are_called_by_their_name_and_grouped_by_their_start() -> None:
+    def unnamed(tid: int, start: str | None) -> Thread:
+        return Thread(tid, "SIP", None, 0.001, 0.0, 2, start)
+
+    starts = ("libasteriskpj.so.2+0x11c7e0", "asterisk+0x19f380", "asterisk+0x19f380", None)
+    groups = thread_groups(unnamed(tid, start) for tid, start in enumerate(starts))
+    assert [group.title for group in groups] == ["SIP"] * 3
+    assert sorted(group.tids for group in groups) == [(0,), (1, 2), (3,)]
+
+
 def test_one_that_uses_one_per_cent_is_shown_by_itself() -> None:
     assert sizes(0.01, 0.0099, 0.0099) == [1, 2]
 
