@@ -56,11 +56,15 @@ def follows(stack: list[str], wanted: tuple[str, ...]) -> bool:
     return all(name in frames for name in wanted)
 
 
-def test_the_first_finding_names_the_container(field_story: Result, story: Instance) -> None:
+def test_the_first_finding_on_what_burns_the_cpu_names_the_container(
+    field_story: Result, story: Instance
+) -> None:
     report = field_story.profile()
-    first = report["findings"][0]
-    assert (first["rank"], first["id"]) == (1, "long-chain")
+    # Where this machine is too slow for the storm, packets are lost, or a thread can do no more.
+    first = next(f for f in report["findings"] if f["severity"] not in ("lost", "saturated"))
+    assert first["id"] == "long-chain"
     assert first["title"].startswith("taskprocessors ")
+    assert f"\n {first['rank']}. taskprocessors " in field_story.out
     container = report["containers"][0]
     assert container["name"].startswith("taskprocessors ")
     assert (container["kind"], container["buckets"]) == ("hash", 7)
@@ -69,7 +73,7 @@ def test_the_first_finding_names_the_container(field_story: Result, story: Insta
     assert abs(container["chain"]["mean"] - chain) < 0.005 * chain
     functions = {site["function"] for site in container["call_sites"]}
     assert "ast_taskprocessor_create_with_listener" in functions
-    assert "taskprocessors " in field_story.out.split("\n 2. ")[0]
+    assert len(field_story.out.splitlines()) <= 22
 
 
 def test_elements_are_those_of_the_console(story: Instance, tmp_path: Path) -> None:
@@ -122,7 +126,8 @@ def test_the_cost_is_within_the_budget_and_has_its_parts(field_story: Result) ->
     assert 0 < cost["measured_ratio"] <= 0.01
     assert cost["sampling_ratio"] > 0
     assert cost["measured_ratio"] == pytest.approx(cost["sampling_ratio"] + cost["lookups_ratio"])
-    assert "of one CPU (budget 1 %)" in field_story.out.splitlines()[-1]
+    (line,) = (line for line in field_story.out.splitlines() if line.startswith("cost to asterisk"))
+    assert line.endswith("of one CPU (budget 1 %)")
 
 
 def test_all_files_are_there_and_keep_to_their_schema(field_story: Result) -> None:
@@ -187,7 +192,7 @@ def test_endpoints_of_the_newer_asterisk(
 def test_other_containers_are_the_worst_with_the_packaged_buckets(
     peers: Instance, tmp_path: Path
 ) -> None:
-    result, _ = profile_traffic(peers, tmp_path / "result", "register", 30, seconds=10)
+    result, _ = profile_traffic(peers, tmp_path / "result", "register", 30, "--full", seconds=10)
     report = result.profile()
     worst = max(report["containers"], key=lambda c: c["estimated_comparisons"])
     assert worst["name"].startswith(("stasis cache entries", "endpoints", "weak proxies"))

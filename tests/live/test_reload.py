@@ -34,7 +34,7 @@ def test_links_into_a_sorted_list_are_found_with_their_place(
         asterisk.cli("module reload res_pjsip.so", CLI_SECONDS)
 
     with meanwhile(reload):
-        result = profile(asterisk.pid, tmp_path / "result", "-F", "199", seconds=8)
+        result = profile(asterisk.pid, tmp_path / "result", "--full", "-F", "199", seconds=8)
     found = result.profile()
     (links,) = (use for use in found["operations"] if use["line"] == 163)
     assert (links["name"], links["function"]) == ("ao2_link", "sorcery_config_fields_cmp")
