@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple, TextIO
 
-from profiler.renderers.labels import clip
+from profiler.renderers.labels import LABEL_MAX, clip
 
 WIDTH = 80  # where nobody says how wide the terminal is
 _WIDTH_MIN, _WIDTH_MAX = 20, 1_000
@@ -49,7 +49,7 @@ def wrapped(prefix: str, text: str, style: str = "", width: int = WIDTH) -> list
         subsequent_indent=" " * len(prefix),
         break_on_hyphens=False,  # which would break options and paths
     )
-    return [Line(line, style) for line in made]
+    return [Line(line.rstrip(), style) for line in made]
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[Line]:
@@ -63,7 +63,7 @@ def table_rows(
     """Return the lines of the titles, then those of each row.
 
     The first column is aligned left and takes what the others leave; those are aligned right. What
-    is too long for it has a line of its own. Where a terminal is too narrow, rows are paragraphs.
+    is too long for it has lines of its own. Where a terminal is too narrow, rows are paragraphs.
     """
     widths = [max(len(row[at]) for row in (titles, *rows)) for at in range(1, len(titles))]
     first_width = width - sum(widths) - len(_GAP) * len(titles)
@@ -71,8 +71,8 @@ def table_rows(
         return [[], *(_paragraph(titles, row, width) for row in rows)]
     made = []
     for first, *others in (titles, *rows):
-        name = clip(first, width - len(_GAP))
-        alone = [Line(f"{_GAP}{name}")] if len(name) > first_width else []
+        name = clip(first, LABEL_MAX)
+        alone = wrapped(_GAP, name, "", width) if len(name) > first_width else []
         cells = [f"{'' if alone else name:<{first_width}}"]
         cells += [f"{cell:>{room}}" for cell, room in zip(others, widths, strict=True)]
         made.append([*alone, Line((_GAP + _GAP.join(cells)).rstrip())])
@@ -81,4 +81,5 @@ def table_rows(
 
 def _paragraph(titles: Sequence[str], row: Sequence[str], width: int) -> list[Line]:
     named = ", ".join(f"{title} {cell}" for title, cell in zip(titles[1:], row[1:], strict=True))
-    return wrapped(_GAP, row[0], "", width) + wrapped(_GAP * 2, named, "", width)
+    name = clip(row[0], LABEL_MAX)
+    return wrapped(_GAP, name, "", width) + wrapped(_GAP * 2, named, "", width)

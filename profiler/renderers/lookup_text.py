@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from profiler.model.profile import Profile, Quantiles
 from profiler.renderers import numbers
 from profiler.renderers.histogram import draw
-from profiler.renderers.labels import clip
 from profiler.renderers.lines import Line, heading, table, table_rows, wrapped
 from profiler.renderers.nothing import without_lookups
 from profiler.renderers.operations import containers_label, cpu_label, interval, operation_label
@@ -119,7 +118,7 @@ def _details(profile: Profile, use: LookupUse, width: int) -> list[Line]:
         ("time", times),
         ("shape", use.shape),
     )
-    made = [Line(f"  {clip(use.label, width - 2)}", "heading")]
+    made = wrapped("  ", use.label, "heading", width)
     made += wrapped("    ", use.place, "dim", width)
     for name, text in facts:
         made += wrapped(f"    {name:<13}", text, "", width) if text else []
@@ -137,6 +136,6 @@ def _histograms(uses: Sequence[LookupUse], width: int) -> list[Line]:
     made: list[Line] = []
     for use in uses:
         for title, rows in use.histograms():
-            made += heading(title.upper(), clip(use.label, max(width - len(title) - 4, 1)), width)
+            made += heading(title.upper(), use.label, width)
             made += draw(rows, width)
     return made

@@ -18,12 +18,13 @@ from profiler.renderers.labels import (
     total_cpu_label,
     window_label,
 )
-from profiler.renderers.lines import Line, heading, wrapped
+from profiler.renderers.lines import WIDTH, Line, heading, wrapped
 from profiler.renderers.nothing import without_findings
 
 # A screen has 24 lines. Below the verdict come the folder of the results and the shell's prompt.
 LINES_MAX = 22
 _TITLE_LINES_MAX = 4  # of a finding: only the names of a hostile target make it longer
+_MOST_LEFT_OUT = ["9 findings", "9 warnings"]
 _THREADS_MAX = 3
 _THREAD_RATIO = 0.05  # of the process's CPU time: a thread that uses less is not of the busiest
 
@@ -52,7 +53,10 @@ def lines(profile: Profile, width: int) -> list[Line]:
         *wrapped("", *quality.summary(profile), width),
     ]
     top = title(profile, width)
-    room = _Room(LINES_MAX - len([*top, *chain(*names), *heading("FINDINGS"), *known]) - 1)
+    longest = wrapped("", *_elsewhere(_MOST_LEFT_OUT), width)
+    certain = (*top, *chain(*names), *heading("FINDINGS"), *known, *longest)
+    most = LINES_MAX * max(WIDTH, width) // width  # a narrow window is mostly a high one
+    room = _Room(most - len(certain))
     findings, more = _findings(profile, width, room)
     paths = [room.take(_path(group, width)) for group in threads]
     busiest = chain(*chain(*zip(names, paths, strict=True)))
@@ -82,6 +86,10 @@ def finding_advice(finding: Finding, width: int) -> list[Line]:
     return wrapped("    -> ", finding.advice, "", width)
 
 
+def _evidence(text: str, width: int) -> list[Line]:
+    return wrapped("    ", text, "", width)
+
+
 def _findings(profile: Profile, width: int, room: _Room) -> tuple[list[Line], list[str]]:
     """Return the lines of findings and of warnings, and of what there is more than these."""
     nothing = [] if profile.findings else wrapped("  ", *without_findings(profile), width)
@@ -96,7 +104,7 @@ def _findings(profile: Profile, width: int, room: _Room) -> tuple[list[Line], li
     warnings = [room.take(wrapped("  ! ", one, "bad", width)) for one in profile.warnings]
     made = nothing
     for finding, first, last in zip(shown, titles, advice, strict=True):
-        evidence = [room.take(wrapped("    ", one, "", width)) for one in finding.evidence]
+        evidence = takewhile(bool, (room.take(_evidence(one, width)) for one in finding.evidence))
         made += [*first, *chain(*evidence), *last]
     left_out = (
         (len(profile.findings) - len(shown), "finding"),

@@ -51,13 +51,14 @@ def test_the_first_column_takes_what_the_others_leave() -> None:
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
-def test_names_are_cut_only_to_the_width_of_the_terminal(width: int) -> None:
+def test_names_that_are_too_long_for_their_column_have_lines_of_their_own(width: int) -> None:
     room = width - 2
     rows = [("x" * room, "1,000"), ("y" * (room + 1), "7")]
     assert table(("name", "n"), rows, width)[1:] == [
         Line("  " + "x" * room),
         Line("1,000".rjust(width)),
-        Line("  " + "y" * (room - 1) + "…"),
+        Line("  " + "y" * room),
+        Line("  y"),
         Line("7".rjust(width)),
     ]
 

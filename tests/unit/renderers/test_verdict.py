@@ -49,6 +49,14 @@ def test_it_fits_one_screen(make, width: int) -> None:
     assert all(len(line) <= width for line in lines)
 
 
+def test_a_narrow_terminal_is_taken_for_a_high_one() -> None:
+    story = examples.field_story()
+    lines = shown(story, 40)
+    assert 22 < len(lines) <= 44
+    assert lines[-1].endswith("--full") or lines[-1] == "--full"
+    assert all(len(line) <= 40 for line in lines)
+
+
 @settings(max_examples=30, suppress_health_check=list(HealthCheck), deadline=None)
 @given(st.integers(0, 12), st.lists(st.text(max_size=400), max_size=5), st.integers(80, 200))
 def test_any_number_of_findings_and_warnings_fits_one_screen(
