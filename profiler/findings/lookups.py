@@ -67,7 +67,7 @@ def _lookup_finding(
     elif cost.cpu is not None:
         title += f"; these lookups use {percent(cost.cpu.ratio)} of a CPU"
     used = (cpu_time(profile, cost.cpu),) if cost.cpu is not None else ()
-    shown = (*evidence, *used, *cost.doubts, *_places(sites))
+    shown = (*evidence, *_places(sites), *used, *cost.doubts)
     return _Found(Finding(identifier, 0, title, shown, cost.ratio, advice), sites)
 
 
