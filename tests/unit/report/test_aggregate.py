@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from profiler.findings.wording import place
 from profiler.model.profile import Search
 from profiler.model.recording import (
     CallSite,
@@ -13,6 +14,7 @@ from profiler.model.recording import (
     Distribution,
     LookupGroup,
     LookupStack,
+    Probe,
     Recording,
 )
 from profiler.report.aggregate import LEFT_OUT, aggregate
@@ -173,3 +175,41 @@ def test_stacks_of_lookups_follow_their_container() -> None:
         (1, 10.0),
         (0, 20.0),
     ]
+
+
+def test_the_cpu_time_of_the_process_is_that_of_its_threads_where_it_is_not_recorded() -> None:
+    assert aggregate(recorded(cpu_ns=SECOND_NS // 2)).total_cpu_ratio == 0.5
+    older = aggregate(recorded(cpu_ns=None))
+    assert older.total_cpu_ratio == older.cpu_ratio == 0.991
+
+
+@pytest.mark.parametrize(
+    ("probes", "command", "why"),
+    [
+        (recording().probes, ("ebpf-prof", "asterisk"), None),
+        ((), ("ebpf-prof", "asterisk", "--cpu-only"), "--cpu-only"),
+        ((), ("ebpf-prof", "asterisk"), "no probe was placed"),
+    ],
+)
+def test_lookups_were_not_measured_where_no_probe_was(
+    probes: tuple[Probe, ...], command: tuple[str, ...], why: str | None
+) -> None:
+    assert aggregate(recorded(probes=probes, command=command)).lookups_not_measured == why
+
+
+def test_containers_of_one_name_are_told_apart() -> None:
+    groups = (group(0, 0, KEY, 1, (2_000,)), group(1, 0, KEY, 9, (9_000,)))
+    first, second = aggregate(recorded(*groups)).containers
+    assert first.name == second.name
+    assert {first.label, second.label} == {
+        f"{use.name}, used by {place(use.call_sites[0])} at {use.address:#x}"
+        for use in (first, second)
+    }
+
+
+def test_a_thread_that_runs_what_nothing_names_has_a_start_and_no_role() -> None:
+    known = recording()
+    unnamed = replace(known.threads[0], start=(0,))
+    (thread, _) = aggregate(replace(known, threads=(unnamed, known.threads[1]))).threads
+    assert (thread.role, thread.start) == (None, "asterisk+0x1c3a40")
+    assert thread.title == "asterisk"
