@@ -36,6 +36,9 @@ Exit codes:
   0 ok  1 internal error  2 usage  3 target  4 probes or symbols
   5 privilege  6 kernel  7 incomplete (only with --strict)  130 aborted
 """
+FULL = click.option(
+    "--full", is_flag=True, help="Print the whole report, not only what fits on a screen."
+)
 
 
 @click.group(
@@ -80,6 +83,7 @@ def commands() -> None:
     help="Folder for the results. [default: ebpf-prof-asterisk-<time>-<pid>]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print profile.json instead of the report.")
+@FULL
 @click.option("--cpu-only", is_flag=True, help="Only sample the CPU; place no probes.")
 @click.option(
     "--verify",
@@ -103,6 +107,7 @@ def asterisk(
     budget: float,
     output: Path | None,
     as_json: bool,
+    full: bool,
     cpu_only: bool,
     verify: bool,
     list_probes: bool,
@@ -150,7 +155,7 @@ def asterisk(
                 symbols=symbols,
                 verify=verify,
             )
-            profiling.profile(pid, options, compilation, output, line, as_json, quiet, strict)
+            profiling.profile(pid, options, compilation, output, line, as_json, full, quiet, strict)
 
 
 def _require_able_host() -> None:
@@ -165,19 +170,22 @@ def _require_able_host() -> None:
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write all files again.")
 @click.option("--json", "as_json", is_flag=True, help="Print profile.json instead of the report.")
+@FULL
 @click.option(
     "--symbols",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with more debug symbol files, found by build id.",
 )
-def report(recording: Path, output: Path | None, as_json: bool, symbols: Path | None) -> None:
+def report(
+    recording: Path, output: Path | None, as_json: bool, full: bool, symbols: Path | None
+) -> None:
     """Show a RECORDING again; needs no root and no target.
 
     Debug symbols that were installed meanwhile name what was unnamed or inferred.
     """
     from profiler.cli import reports
 
-    reports.report(recording, output, symbols, as_json)
+    reports.report(recording, output, symbols, as_json, full)
 
 
 @commands.command(name="diff")

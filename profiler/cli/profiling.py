@@ -26,6 +26,7 @@ def profile(
     output: Path | None,
     line: ProgressLine,
     as_json: bool,
+    full: bool,
     quiet: bool,
     strict: bool,
 ) -> None:
@@ -51,9 +52,9 @@ def profile(
         try:
             shown = results.write_results(recording, files)
         except UsageError:  # the disk may be full by now; what was measured is still to be seen
-            results.show(aggregate(recording), None, as_json, quiet)
+            results.show(aggregate(recording), None, as_json, full, quiet)
             raise
-    results.show(shown, folder, as_json, quiet)
+    results.show(shown, folder, as_json, full, quiet)
     if strict:
         results.require_complete(shown)
 

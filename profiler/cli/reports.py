@@ -17,16 +17,18 @@ from profiler.report.aggregate import aggregate
 from profiler.report.difference import diff
 
 
-def report(recording: Path, output: Path | None, symbols: Path | None, as_json: bool) -> None:
+def report(
+    recording: Path, output: Path | None, symbols: Path | None, as_json: bool, full: bool = False
+) -> None:
     """Show a recording, or write all its files again, with the names that are known by now."""
     folders = (symbols, INSTALLED_SYMBOLS) if symbols else (INSTALLED_SYMBOLS,)
     recorded = rename(_read(recording), [SymbolDirectory(folder) for folder in folders])
     if output is None:
-        show(aggregate(recorded), None, as_json, quiet=False)
+        show(aggregate(recorded), None, as_json, full, quiet=False)
         return
     with output_folder(output, find_owner(os.environ, os.geteuid())) as results:
         profile = write_results(recorded, results)
-    show(profile, output, as_json, quiet=False)
+    show(profile, output, as_json, full, quiet=False)
 
 
 def show_difference(before: Path, after: Path) -> None:

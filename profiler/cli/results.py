@@ -28,11 +28,13 @@ def write_results(recording: Recording, results: OutputFolder) -> Profile:
     return profile
 
 
-def show(profile: Profile, folder: Path | None, as_json: bool, quiet: bool) -> None:
+def show(profile: Profile, folder: Path | None, as_json: bool, full: bool, quiet: bool) -> None:
     """Print a profile, and where its files are, unless there are none."""
     try:
-        if as_json or not quiet:
-            write_out((json if as_json else text).render, profile)
+        if as_json:
+            write_out(json.render, profile)
+        elif not quiet:
+            write_out(text.render_full if full else text.render, profile)
     finally:
         if folder is not None and not quiet:
             say(sys.stderr, f"results: {folder}/report.html and {len(OUTPUTS)} more files")

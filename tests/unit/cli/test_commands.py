@@ -42,6 +42,13 @@ def test_a_recording_is_shown_again_from_its_file_or_its_folder(saved: Path) -> 
     assert by_folder.stdout == by_file.stdout
 
 
+def test_the_verdict_fits_a_screen_and_the_whole_report_is_there_on_request(saved: Path) -> None:
+    verdict, full = run("report", str(saved)), run("report", str(saved), "--full")
+    assert len(verdict.stdout.splitlines()) <= 22
+    assert "\nHOT THREADS " not in verdict.stdout
+    assert "\nHOT THREADS " in full.stdout
+
+
 def test_a_recording_does_not_differ_from_itself(saved: Path) -> None:
     done = run("diff", str(saved), str(saved))
     assert (done.returncode, done.stderr) == (0, "")

@@ -26,13 +26,13 @@ def test_debug_symbols_installed_later_name_what_was_unnamed(
         write_recording(unnamed, out)
     monkeypatch.setattr(reports, "INSTALLED_SYMBOLS", tmp_path / "debug")
 
-    reports.report(tmp_path, None, None, False)
+    reports.report(tmp_path, None, None, as_json=False, full=True)
     assert "then: ebpf-prof report FOLDER" in " ".join(capsys.readouterr().out.split())
 
     debug = tmp_path / "debug/.build-id/00/112233445566.debug"
     debug.parent.mkdir(parents=True)
     program.rename(debug)
-    reports.report(tmp_path, None, None, False)
+    reports.report(tmp_path, None, None, as_json=False, full=True)
     named = capsys.readouterr().out
     assert " main " in named
     assert "frames without a name: 0 %" in named

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,8 @@ from profiler.errors import IncompleteError
 from profiler.model.completeness import sample_completeness
 from profiler.model.profile import Profile, StackQuality
 from profiler.model.recording import Accounting, Sample
-from profiler.renderers import flamegraph, html, json, quality, text
+from profiler.renderers import flamegraph, html, quality, text
+from profiler.renderers import json as profile_json
 from tests import examples
 
 
@@ -144,7 +146,9 @@ def test_losses_are_the_same_numbers_everywhere() -> None:
     assert "5,935 samples (99 a second of CPU time), 3 lost." in page.getvalue()
     assert "5,935 samples (99 a second of CPU time), 3 lost." in terminal.getvalue()
     assert "5,935 samples, 41,214 lookups, 3 samples lost, 22 lookups lost" in verdict.getvalue()
-    written = json.document(story)["accounting"]["samples"]
+    out = io.StringIO()
+    profile_json.render(story, out)
+    written = json.loads(out.getvalue())["accounting"]["samples"]
     assert (written["seen"], written["missed"]) == (5_935, 3)
     with pytest.raises(IncompleteError, match="3 samples were lost"):
         require_complete(story)
