@@ -47,7 +47,7 @@ def duration(nanoseconds: float | None) -> str:
 
 def seconds(value: float) -> str:
     """Return a time of seconds as people say it: 60 s, 4 s, 0.04 s."""
-    return f"{value:,.0f} s" if value >= 10 else f"{value:.2g} s"
+    return f"{value:,.0f} s" if value >= 1 else f"{value:.2g} s"
 
 
 def measured_duration(nanoseconds: float | None, resolution_ns: int) -> str:

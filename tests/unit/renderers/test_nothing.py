@@ -19,7 +19,7 @@ CPU_ONLY = "--cpu-only"
 
 def idle(total_cpu_ratio: float = 0.004, why: str | None = None) -> Profile:
     known = examples.empty()
-    window = replace(known.window, end_ns=known.window.start_ns + 4_012_345_678)
+    window = replace(known.window, end_ns=known.window.start_ns + 4_112_345_678)
     return replace(known, window=window, total_cpu_ratio=total_cpu_ratio, lookups_not_measured=why)
 
 

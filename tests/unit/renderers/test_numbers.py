@@ -81,3 +81,9 @@ def test_a_time_below_the_resolution_is_only_bounded() -> None:
 )
 def test_what_is_counted_has_its_number(value: int, text: str) -> None:
     assert numbers.counted(value, "socket") == text
+
+
+def test_seconds_are_whole_from_one_on() -> None:
+    assert [numbers.seconds(value) for value in (0.0412, 0.5, 4.1, 60.02, 3_600.4)] == [
+        *("0.041 s", "0.5 s", "4 s", "60 s", "3,600 s")
+    ]
