@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from profiler import __version__
+from profiler.cli.destination import EXTENSIONS, parse_destination
 from profiler.cli.errors import run
 from profiler.cli.options import MAX_FREQUENCY_HZ, Budget, Commands, Duration, Frequency
 from profiler.cli.progress import ProgressLine
@@ -38,6 +39,12 @@ Exit codes:
 """
 FULL = click.option(
     "--full", is_flag=True, help="Print the whole report, not only what fits on a screen."
+)
+FORMAT = click.option(
+    "-f",
+    "--format",
+    type=click.Choice(sorted(EXTENSIONS.values())),
+    help="What to write with -o, whatever the file is called.",
 )
 
 
@@ -79,9 +86,11 @@ def commands() -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    help="Folder for the results. [default: ebpf-prof-asterisk-<time>-<pid>]",
+    type=click.Path(),
+    help="Folder for the results, or a file for one of them: .html, .svg, .json, .folded, .pb.gz, "
+    ".speedscope.json; - is the standard output. [default: ebpf-prof-asterisk-<time>-<pid>]",
 )
+@FORMAT
 @click.option("--json", "as_json", is_flag=True, help="Print profile.json instead of the report.")
 @FULL
 @click.option("--cpu-only", is_flag=True, help="Only sample the CPU; place no probes.")
@@ -99,13 +108,14 @@ def commands() -> None:
     help="Folder with debug symbol files, found by build id.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 7 when anything was lost or truncated.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no report; only write files.")
+@click.option("-q", "--quiet", is_flag=True, help="Only write files, and print where they are.")
 def asterisk(
     pid: int | None,
     duration: float,
     frequency: float,
     budget: float,
-    output: Path | None,
+    output: str | None,
+    format: str | None,
     as_json: bool,
     full: bool,
     cpu_only: bool,
@@ -128,6 +138,7 @@ def asterisk(
         raise UsageError(
             "--cpu-only leaves --verify nothing to compare", "use one of them, or none"
         )
+    destination = parse_destination(output, format, as_json)
     with ProgressLine(sys.stderr, quiet or as_json or list_probes) as line:
         line.prepare("looking at this machine")
         if list_probes:
@@ -155,7 +166,9 @@ def asterisk(
                 symbols=symbols,
                 verify=verify,
             )
-            profiling.profile(pid, options, compilation, output, line, as_json, full, quiet, strict)
+            profiling.profile(
+                pid, options, compilation, destination, line, as_json, full, quiet, strict
+            )
 
 
 def _require_able_host() -> None:
@@ -167,8 +180,14 @@ def _require_able_host() -> None:
 
 
 @commands.command()
-@click.argument("recording", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write all files again.")
+@click.argument("recording", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="Write all files again into this folder, or one into this file; as for 'asterisk'.",
+)
+@FORMAT
 @click.option("--json", "as_json", is_flag=True, help="Print profile.json instead of the report.")
 @FULL
 @click.option(
@@ -177,15 +196,22 @@ def _require_able_host() -> None:
     help="Folder with more debug symbol files, found by build id.",
 )
 def report(
-    recording: Path, output: Path | None, as_json: bool, full: bool, symbols: Path | None
+    recording: Path | None,
+    output: str | None,
+    format: str | None,
+    as_json: bool,
+    full: bool,
+    symbols: Path | None,
 ) -> None:
     """Show a RECORDING again; needs no root and no target.
 
+    It is a file or a folder of results; without one, the newest in the current folder is shown.
     Debug symbols that were installed meanwhile name what was unnamed or inferred.
     """
+    destination = parse_destination(output, format, as_json)
     from profiler.cli import reports
 
-    reports.report(recording, output, symbols, as_json, full)
+    reports.report(recording, destination, symbols, as_json, full)
 
 
 @commands.command(name="diff")

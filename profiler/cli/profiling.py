@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from profiler.asterisk.find import find_asterisk
+from profiler.cli.destination import Destination, opened
 from profiler.cli.progress import ProgressLine
 from profiler.cli.signals import stopping
 from profiler.errors import UsageError
-from profiler.files.output_folder import find_owner, output_folder
 from profiler.linux.bcc import Compilation
 from profiler.linux.priority import NOT_RAISED, is_refused
 from profiler.record.preparation import Options
@@ -23,7 +22,7 @@ def profile(
     pid: int | None,
     options: Options,
     compilation: Compilation,
-    output: Path | None,
+    destination: Destination | None,
     line: ProgressLine,
     as_json: bool,
     full: bool,
@@ -33,30 +32,30 @@ def profile(
     """Record the Asterisk with that pid, or the only one; write all files, and show the report."""
     target = find_asterisk(pid)
     line.prepare(f"reading the code of process {target.pid}")
-    folder = output or folder_of(target.pid)
+    destination = destination or Destination(folder_of(target.pid))
 
     def report(progress: Progress) -> None:
         line(progress)
         # Now that the recording has begun: before it, and at its end, a user waits.
         import profiler.cli.results  # noqa: F401
 
-    with output_folder(folder, find_owner(os.environ, os.geteuid())) as files:
-        with stopping() as stop:
-            recording = record(target, options, compilation, stop, report)
-            line.end()
+    with stopping() as stop, opened(destination) as folder:
+        recording = record(target, options, compilation, stop, report)
+        line.end()
         if is_refused():
             recording = replace(recording, warnings=(*recording.warnings, NOT_RAISED))
         from profiler.cli import results
         from profiler.report.aggregate import aggregate
 
         try:
-            shown = results.write_results(recording, files)
+            written = results.write(recording, destination, folder, is_run=True)
         except UsageError:  # the disk may be full by now; what was measured is still to be seen
-            results.show(aggregate(recording), None, as_json, full, quiet)
+            if folder is not None and (as_json or not quiet):
+                results.show_profile(aggregate(recording), as_json, full)
             raise
-    results.show(shown, folder, as_json, full, quiet)
+    results.show(written, as_json, full, quiet)
     if strict:
-        results.require_complete(shown)
+        results.require_complete(written.profile)
 
 
 def folder_of(pid: int) -> Path:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 
 from profiler.binary.debug_files import INSTALLED_SYMBOLS, SymbolDirectory
-from profiler.cli.results import show, write_results
-from profiler.cli.streams import write_out
-from profiler.files.output_folder import find_owner, output_folder
-from profiler.files.recording_file import read_recording
+from profiler.cli import results
+from profiler.cli.destination import Destination, opened
+from profiler.cli.streams import say, write_out
+from profiler.errors import UsageError
+from profiler.files.output_folder import OutputFolder
+from profiler.files.recording_file import find_newest, read_recording
 from profiler.model.recording import Recording
 from profiler.names.rename import rename
 from profiler.renderers import difference_text
@@ -18,25 +20,52 @@ from profiler.report.difference import diff
 
 
 def report(
-    recording: Path, output: Path | None, symbols: Path | None, as_json: bool, full: bool = False
+    path: Path | None,
+    destination: Destination | None,
+    symbols: Path | None,
+    as_json: bool,
+    full: bool = False,
 ) -> None:
     """Show a recording, or write all its files again, with the names that are known by now."""
+    path = path or _newest()
     folders = (symbols, INSTALLED_SYMBOLS) if symbols else (INSTALLED_SYMBOLS,)
-    recorded = rename(_read(recording), [SymbolDirectory(folder) for folder in folders])
-    if output is None:
-        show(aggregate(recorded), None, as_json, full, quiet=False)
+    recording = rename(read_recording(path), [SymbolDirectory(folder) for folder in folders])
+    if destination is None:
+        results.show_profile(aggregate(recording), as_json, full)
         return
-    with output_folder(output, find_owner(os.environ, os.geteuid())) as results:
-        profile = write_results(recorded, results)
-    show(profile, output, as_json, full, quiet=False)
+
+    def may_replace(folder: OutputFolder) -> bool:
+        return _is_of_same_run(folder.path, recording)
+
+    with opened(destination, may_replace) as folder:
+        written = results.write(recording, destination, folder, is_run=False)
+    results.show(written, as_json, full, quiet=False)
 
 
 def show_difference(before: Path, after: Path) -> None:
     """Show what changed between two recordings."""
-    difference = diff(aggregate(_read(before)), aggregate(_read(after)))
+    difference = diff(aggregate(read_recording(before)), aggregate(read_recording(after)))
     write_out(difference_text.render, difference)
 
 
-def _read(path: Path) -> Recording:
-    """Read a recording, or the one in a folder of results."""
-    return read_recording(path / "recording" if path.is_dir() else path)
+def _newest() -> Path:
+    """Return the newest recording here, and say which that is."""
+    found = find_newest(Path())
+    if found is None:
+        raise UsageError(
+            "there is no recording in this folder", "ebpf-prof report FOLDER, or --help"
+        )
+    say(sys.stderr, f"the newest recording here: {str(found)!r}")
+    return found
+
+
+def _is_of_same_run(path: Path, recording: Recording) -> bool:
+    """Return whether a file is the same recording, perhaps with other names."""
+    try:
+        return _identity(read_recording(path)) == _identity(recording)
+    except UsageError:
+        return False
+
+
+def _identity(recording: Recording) -> tuple[object, ...]:
+    return recording.started_at, recording.window, recording.target.pid

@@ -2,42 +2,115 @@
 
 from __future__ import annotations
 
+import io
+import os
+import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from profiler.cli.streams import say, write_out
-from profiler.errors import IncompleteError
-from profiler.files.output_folder import OutputFolder
-from profiler.files.recording_file import write_recording
+from profiler.cli.destination import RECORDING, Destination
+from profiler.cli.streams import say, write_bytes, write_out
+from profiler.errors import IncompleteError, UsageError
+from profiler.files.output_folder import OutputFolder, as_text
+from profiler.files.recording_file import FILE_NAME, write_recording
 from profiler.model.completeness import lookup_completeness, sample_completeness
 from profiler.model.profile import Profile
 from profiler.model.recording import TARGET_RESTART, Recording
 from profiler.renderers import json, text
-from profiler.renderers.outputs import OUTPUTS
+from profiler.renderers.outputs import BINARY_FORMATS, OUTPUTS, TEXT_FORMATS
 from profiler.report.aggregate import aggregate
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written, and where to; no path: to the standard output."""
+
+    profile: Profile
+    path: Path | None
+    said: str = ""
+
+
+def write(
+    recording: Recording, destination: Destination, folder: OutputFolder | None, is_run: bool
+) -> Written:
+    """Write results, `folder` being what was opened for them; a run's replace no others."""
+    if folder is None or destination.path is None:
+        profile = aggregate(recording)
+        out = io.BytesIO()
+        _render(destination, recording, profile, out)
+        write_bytes(out.getvalue())
+        return Written(profile, None)
+    if destination.format is not None:
+        return _write_file(recording, destination, folder, is_run)
+    profile = write_results(recording, folder)
+    taken = f" ({destination.path} holds another run)" * (folder.path != destination.path)
+    said = f"{folder.path}/report.html and {len(OUTPUTS)} more files{taken}"
+    return Written(profile, folder.path, said)
 
 
 def write_results(recording: Recording, results: OutputFolder) -> Profile:
     """Write all files; the recording first, since everything else can be made of it again."""
-    with results.binary("recording") as out:
+    with results.binary(FILE_NAME) as out:
         write_recording(recording, out)
     profile = aggregate(recording)
-    for name, render in OUTPUTS.items():
-        with results.text(name) as stream:
-            render(profile, stream)
+    try:
+        for name, render in OUTPUTS.items():
+            with results.text(name) as stream:
+                render(profile, stream)
+    except UsageError as error:
+        hint = f"ebpf-prof report {shlex.quote(str(results.path))} -o ELSEWHERE"
+        raise UsageError(error.message, hint) from error
     return profile
 
 
-def show(profile: Profile, folder: Path | None, as_json: bool, full: bool, quiet: bool) -> None:
-    """Print a profile, and where its files are, unless there are none."""
+def _write_file(
+    recording: Recording, destination: Destination, folder: OutputFolder, is_run: bool
+) -> Written:
+    profile = aggregate(recording)
+    name = f"{destination.stem}{destination.extension}"
+    if is_run or destination.format == RECORDING:
+        with folder.numbered(destination.stem, destination.extension) as (name, out):
+            _render(destination, recording, profile, out)
+    else:
+        with folder.binary(name) as out:
+            _render(destination, recording, profile, out)
+    path = folder.path / name
+    taken = f" ({destination.path} was there before)" * (path != destination.path)
+    return Written(profile, path, f"{path}{taken}")
+
+
+def _render(
+    destination: Destination, recording: Recording, profile: Profile, out: BinaryIO
+) -> None:
+    """Write the one format that is asked for."""
+    if destination.format == RECORDING:
+        write_recording(recording, out)
+    elif destination.format in BINARY_FORMATS:
+        BINARY_FORMATS[destination.format](profile, out)
+    else:
+        with as_text(out) as text_out:
+            TEXT_FORMATS[str(destination.format)](profile, text_out)
+
+
+def show(written: Written, as_json: bool, full: bool, quiet: bool) -> None:
+    """Print the report, and where the files are; only that, for programs, if it is to be quiet."""
+    if written.path is None:
+        return
+    if quiet and not as_json:
+        write_bytes(os.fsencode(written.path) + b"\n")
+        return
     try:
-        if as_json:
-            write_out(json.render, profile)
-        elif not quiet:
-            write_out(text.render_full if full else text.render, profile)
+        show_profile(written.profile, as_json, full)
     finally:
-        if folder is not None and not quiet:
-            say(sys.stderr, f"results: {folder}/report.html and {len(OUTPUTS)} more files")
+        if not quiet:
+            say(sys.stderr, f"results: {written.said}")
+
+
+def show_profile(profile: Profile, as_json: bool, full: bool) -> None:
+    """Print a profile."""
+    write_out(json.render if as_json else text.render_full if full else text.render, profile)
 
 
 def require_complete(profile: Profile) -> None:

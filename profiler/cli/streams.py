@@ -26,7 +26,7 @@ def open_missing() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
-def write_out(render: Callable[[T, TextIO], None], value: T) -> None:
+def write_out(render: Callable[[T, TextIO], object], value: T) -> None:
     """Write data to stdout; whoever stops reading it has seen enough."""
     try:
         render(value, sys.stdout)
@@ -36,6 +36,11 @@ def write_out(render: Callable[[T, TextIO], None], value: T) -> None:
     except OSError as error:
         hint = "ebpf-prof report FOLDER, which shows again what the results folder holds"
         raise cannot_write(error, hint) from error
+
+
+def write_bytes(data: bytes) -> None:
+    """Write bytes to stdout, as `write_out` does text."""
+    write_out(lambda value, out: out.buffer.write(value), data)
 
 
 def cannot_write(error: OSError, hint: str) -> UsageError:

@@ -75,6 +75,20 @@ def read_recording(path: Path) -> Recording:
     raise UsageError(f"cannot read {str(path)!r}: {reason}", hint)
 
 
+def find_newest(folder: Path) -> Path | None:
+    """Return what was written last of the recordings in a folder and in folders of results there.
+
+    Of these, some hold those of later runs, in folders with numbers.
+    """
+    found = []
+    for pattern in (FILE_NAME, f"*.{FILE_NAME}", f"*/{FILE_NAME}", f"*/[0-9]*/{FILE_NAME}"):
+        for path in folder.glob(pattern):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                found.append((status.st_mtime_ns, path))
+    return max(found)[1] if found else None
+
+
 def parse_recording(text: bytes) -> Recording:
     """Return the recording that JSON text holds; ValueError says what is wrong."""
     try:

@@ -1,13 +1,13 @@
-"""The files that a run writes, and what renders each."""
+"""The files that a run writes, what can be asked for alone, and what renders each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from profiler.model.profile import Profile
-from profiler.renderers import flamegraph, folded, html, json, speedscope
+from profiler.renderers import flamegraph, folded, html, json, pprof, speedscope
 
 OUTPUTS: Mapping[str, Callable[[Profile, TextIO], None]] = MappingProxyType(
     {
@@ -19,4 +19,17 @@ OUTPUTS: Mapping[str, Callable[[Profile, TextIO], None]] = MappingProxyType(
         "profile.speedscope.json": speedscope.render,
         "report.html": html.render,
     }
+)
+# What -f calls them; the first are text.
+TEXT_FORMATS: Mapping[str, Callable[[Profile, TextIO], None]] = MappingProxyType(
+    {
+        "html": html.render,
+        "svg": flamegraph.render,
+        "json": json.render,
+        "folded": folded.render,
+        "speedscope": speedscope.render,
+    }
+)
+BINARY_FORMATS: Mapping[str, Callable[[Profile, BinaryIO], None]] = MappingProxyType(
+    {"pprof": pprof.render}
 )

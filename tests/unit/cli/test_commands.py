@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,37 @@ def test_help_that_cannot_be_written_is_an_error_of_one_line(words: str) -> None
     first, hint = done.stderr.splitlines()
     assert first == "ebpf-prof: cannot write to the standard output: No space left on device"
     assert hint == "  try: df -h"
+
+
+def test_a_format_goes_through_a_pipe(saved: Path, tmp_path: Path) -> None:
+    done = shell(f"ebpf-prof report {saved} -o - -f pprof | gzip -t && echo whole")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "whole\n", "")
+    assert shell(f"ebpf-prof report {saved} -o - -f html | head -c 10").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["recording"]
+
+
+def test_a_disk_with_room_for_the_recording_only(saved: Path, tmp_path: Path) -> None:
+    room = saved.stat().st_size + 1_000
+    done = shell(f"prlimit --fsize={room} ebpf-prof report {saved} -o {tmp_path}/a/b")
+    assert done.returncode == 2
+    first, hint = done.stderr.splitlines()
+    assert re.fullmatch(r"ebpf-prof: cannot write '.*/a/b/[a-z.]+': File too large", first)
+    assert hint == f"  try: ebpf-prof report {tmp_path}/a/b -o ELSEWHERE"
+    again = shell(hint.removeprefix("  try: ").replace("ELSEWHERE", f"{tmp_path}/c"))
+    assert (again.returncode, again.stderr) == (
+        0,
+        f"results: {tmp_path}/c/report.html and 7 more files\n",
+    )
+
+
+@pytest.mark.parametrize("words", [["-o", ""], ["-o", "-"], ["-f", "svg"], ["-o", "", "-f", "svg"]])
+@pytest.mark.parametrize("command", ["asterisk", "report"])
+def test_results_without_a_place_are_refused_with_a_hint(command: str, words: list[str]) -> None:
+    done = run(command, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    refusal, hint = done.stderr.splitlines()
+    assert refusal.startswith("ebpf-prof: -")
+    assert hint.startswith("  try: -o ")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from profiler.errors import UsageError
-from profiler.files.output_folder import Owner, find_owner, output_folder
+from profiler.files.output_folder import output_folder, parent_folder
+from profiler.files.owner import Owner
 
 ME = Owner(os.getuid(), os.getgid())
 
@@ -103,11 +104,6 @@ def test_a_folder_of_a_third_user_is_refused(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_a_missing_parent_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="No such file or directory"):
-        write(tmp_path / "none" / "out", "cpu.svg", "x")
-
-
 def test_the_current_folder_can_be_the_output_folder(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     write(Path(), "cpu.svg", "x")
@@ -127,18 +123,98 @@ def test_root_gives_folder_and_files_to_the_invoking_user(tmp_path: Path) -> Non
         assert (path.stat().st_uid, path.stat().st_gid) == (12_345, 54_321)
 
 
-@pytest.mark.parametrize(
-    ("environ", "effective_uid", "owner"),
-    [
-        ({"SUDO_UID": "1000", "SUDO_GID": "1001"}, 0, Owner(1000, 1001)),
-        ({"SUDO_UID": "1000", "SUDO_GID": "1001"}, 1000, None),
-        ({}, 0, None),
-        ({"SUDO_UID": "1000"}, 0, None),
-        ({"SUDO_UID": "-1", "SUDO_GID": "0"}, 0, None),
-        ({"SUDO_UID": "4294967295", "SUDO_GID": "0"}, 0, None),
-        ({"SUDO_UID": "²", "SUDO_GID": "0"}, 0, None),
-        ({"SUDO_UID": "9" * 5_000, "SUDO_GID": "0"}, 0, None),
-    ],
-)
-def test_the_owner_is_the_user_behind_sudo(environ, effective_uid: int, owner) -> None:
-    assert find_owner(environ, effective_uid) == owner
+def test_another_run_gets_a_folder_of_its_own_inside(tmp_path: Path) -> None:
+    for text in ("first", "second", "third"):
+        write(tmp_path / "out", "recording", text)
+    texts = {path: (tmp_path / "out" / path).read_text() for path in ("recording", "2/recording")}
+    assert texts == {"recording": "first", "2/recording": "second"}
+    assert (tmp_path / "out" / "3" / "recording").read_text() == "third"
+
+
+def test_the_folder_says_where_it_is(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path(), "recording", "first")
+    with output_folder(Path(), ME) as output:
+        assert output.path == Path("2")
+
+
+def test_the_same_recording_is_written_again(tmp_path: Path) -> None:
+    write(tmp_path / "out", "recording", "old")
+    seen = []
+
+    def may_replace(output) -> bool:
+        seen.append(output.path)
+        return True
+
+    with output_folder(tmp_path / "out", ME, may_replace) as output:
+        assert output.path == tmp_path / "out"
+    assert seen == [tmp_path / "out"]
+
+
+def test_two_runs_at_a_time_have_two_folders(tmp_path: Path) -> None:
+    with output_folder(tmp_path / "out", ME) as first:
+        with output_folder(tmp_path / "out", ME) as second, second.text("recording") as out:
+            out.write("second")
+        with first.text("recording") as out:
+            out.write("first")
+    assert (tmp_path / "out" / "recording").read_text() == "first"
+    assert (tmp_path / "out" / "2" / "recording").read_text() == "second"
+
+
+def test_a_folder_that_is_passed_by_is_free_for_its_own_recording(tmp_path: Path) -> None:
+    write(tmp_path / "out", "recording", "first")
+    with (
+        output_folder(tmp_path / "out", ME),
+        output_folder(tmp_path / "out", ME, lambda _: True) as again,
+    ):
+        assert again.path == tmp_path / "out"
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+def test_a_run_without_results_leaves_no_folder(tmp_path: Path, is_used: bool) -> None:
+    if is_used:
+        write(tmp_path / "out", "recording", "first")
+    before = sorted(tmp_path.rglob("*"))
+    with (
+        pytest.raises(KeyboardInterrupt),
+        output_folder(tmp_path / "out" / "a", ME),
+    ):
+        raise KeyboardInterrupt
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_number_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "out", "recording", "first")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "2").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="is not a folder .or is a symlink."):
+        write(tmp_path / "out", "recording", "second")
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def numbered(path: Path, text: str) -> str:
+    stem, extension = path.name.split(".", 1)
+    with parent_folder(path, ME) as folder, folder.numbered(stem, f".{extension}") as (name, out):
+        out.write(text.encode())
+    return name
+
+
+def test_a_new_file_never_replaces_another(tmp_path: Path) -> None:
+    (tmp_path / "x-3.pb.gz").symlink_to(tmp_path / "victim")
+    path = tmp_path / "new" / ".." / "x.pb.gz"
+    assert [numbered(path, text) for text in "abc"] == ["x.pb.gz", "x-2.pb.gz", "x-4.pb.gz"]
+    assert (tmp_path / "x-2.pb.gz").read_text() == "b"
+    assert stat.S_IMODE((tmp_path / "x.pb.gz").stat().st_mode) == 0o644
+    assert not (tmp_path / "victim").exists()
+
+
+def test_a_new_file_whose_writing_fails_is_taken_away_with_its_folders(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "x.svg"
+    with (
+        pytest.raises(ZeroDivisionError),
+        parent_folder(path, ME) as folder,
+        folder.numbered("x", ".svg") as (_, out),
+    ):
+        out.write(b"half")
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())

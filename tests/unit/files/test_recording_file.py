@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 
 from profiler.errors import UsageError
 from profiler.files import recording_file
-from profiler.files.recording_file import parse_recording, read_recording, write_recording
+from profiler.files.recording_file import (
+    find_newest,
+    parse_recording,
+    read_recording,
+    write_recording,
+)
 from profiler.files.serializer import encode
 from profiler.model.recording import Distribution
 from profiler.renderers import html, text
@@ -257,3 +262,18 @@ def test_a_changed_byte_is_read_or_refused_never_a_crash(data: st.DataObject) ->
         parse_recording(bytes(text))
     except ValueError as error:
         assert str(error)
+
+
+def test_the_newest_of_the_recordings_here_is_found(tmp_path: Path) -> None:
+    assert find_newest(tmp_path) is None
+    names = ("recording", "x.recording", "a/recording", "a/2/recording")
+    for place, name in enumerate((*names, "a/b/recording", "report.html")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (place, place))
+    (tmp_path / "a" / "3").mkdir()
+    (tmp_path / "a" / "3" / "recording").symlink_to(tmp_path / "report.html")
+    for name in reversed(names):
+        assert find_newest(tmp_path) == tmp_path / name
+        (tmp_path / name).unlink()
+    assert find_newest(tmp_path) is None
