@@ -2,13 +2,13 @@
 
 import sys
 
-from profiler.linux.priority import raise_priority
-
 
 def main() -> None:
     """Run the command line and exit; Ctrl-C while its modules are loaded is no bug either."""
     try:
         if sys.argv[1:2] == ["asterisk"]:  # on a busy machine, loading its modules takes long, too
+            from profiler.linux.priority import raise_priority
+
             raise_priority()
         from profiler.cli.commands import main as run
     except KeyboardInterrupt:

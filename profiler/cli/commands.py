@@ -139,7 +139,7 @@ def asterisk(
             "--cpu-only leaves --verify nothing to compare", "use one of them, or none"
         )
     destination = parse_destination(output, format, as_json)
-    with ProgressLine(sys.stderr, quiet or as_json or list_probes) as line:
+    with ProgressLine(sys.stderr, quiet or list_probes) as line:
         line.prepare("looking at this machine")
         if list_probes:
             from profiler.cli import probe_list

@@ -39,8 +39,8 @@ def profile(
         # Now that the recording has begun: before it, and at its end, a user waits.
         import profiler.cli.results  # noqa: F401
 
-    with stopping() as stop, opened(destination) as folder:
-        recording = record(target, options, compilation, stop, report)
+    with stopping(line.acknowledge) as stop, opened(destination) as folder:
+        recording = record(target, options, compilation, stop, report, line.prepare)
         line.end()
         if is_refused():
             recording = replace(recording, warnings=(*recording.warnings, NOT_RAISED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from types import TracebackType
 from typing import TextIO
 
@@ -10,6 +11,7 @@ from profiler.record.progress import Progress
 
 _LINE_NS = 10_000_000_000
 _WIDTH = 79
+_STOPPING = "stopping, Ctrl-C again to abort"
 
 
 def progress_text(progress: Progress) -> str:
@@ -46,6 +48,19 @@ class ProgressLine:
         elif progress.elapsed_ns >= self._next_ns:
             self._next_ns += _LINE_NS
             self._write(progress_text(progress) + "\n")
+
+    def acknowledge(self) -> None:
+        """Say at once that Ctrl-C was seen; called in a signal's handler, which may interrupt us.
+
+        So this writes past the stream, whose buffer may be in use.
+        """
+        if self._quiet:
+            return
+        begin = "\r" if self._can_rewrite else ""
+        width = _WIDTH if self._can_rewrite else 0
+        self._is_shown = False
+        with suppress(OSError):
+            os.write(self._out.fileno(), f"{begin}{_STOPPING:{width}}\n".encode())
 
     def end(self) -> None:
         """Leave the line."""

@@ -1,9 +1,9 @@
-"""Signals that end a recording early."""
+"""Signals that end a recording early, or a run that has not begun to record."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -11,19 +11,29 @@ from profiler.record.progress import Stop
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
-    """Turn Ctrl-C, SIGTERM and SIGHUP into an early end; the second Ctrl-C aborts."""
+def stopping(acknowledge: Callable[[], None]) -> Iterator[Stop]:
+    """Turn Ctrl-C, SIGTERM and SIGHUP into an early end; the second Ctrl-C aborts.
+
+    So does the first before anything was recorded. `acknowledge` is called in the signal's handler.
+    """
     stop = Stop()
 
+    def abort() -> None:
+        # The probes are taken away in peace, however often somebody presses the keys.
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.reason is not None:
-            # The probes are taken away in peace, however often somebody presses the keys.
-            for one in previous:
-                signal.signal(one, signal.SIG_IGN)
-            raise KeyboardInterrupt
+        if stop.reason is not None or not stop.has_begun:
+            abort()
         stop.reason = "interrupt" if number == signal.SIGINT else "termination"
+        if number == signal.SIGINT:
+            acknowledge()
 
     def on_hangup(_number: int, _frame: FrameType | None) -> None:
+        if not stop.has_begun:
+            abort()
         stop.reason = stop.reason or "hangup"
 
     previous = {

@@ -73,6 +73,11 @@ class Compilation:
         self._found = _cached(self._key) if self._key else None
         self._child = None if self._found else _Child(self._request)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the programs have to be waited for."""
+        return self._found is None
+
     def result(self) -> CompiledPrograms:
         """Wait for the programs; raises KernelError."""
         if self._found is None:

@@ -7,7 +7,7 @@ comes behind, in lookup_preparation.py, while samples are being taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -27,6 +27,7 @@ from profiler.process.procfs import Process, read_tids
 from profiler.process.target import TargetProcess
 from profiler.process.thread_births import ThreadBirths, find_start_routine_offset
 from profiler.process.thread_exits import ThreadExits
+from profiler.record.progress import untold
 from profiler.unwind.beginnings import Beginnings
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 
@@ -70,9 +71,12 @@ def prepare_sampling(
     target: TargetProcess,
     options: Options,
     compilation: Compilation,
+    prepare: Callable[[str], None] = untold,
 ) -> SamplingSetup:
     """Load what samples; the stack unloads it. Raises ProfilerError or OSError."""
     library = TableLibrary()
+    files = {id(code.file) for code in target.code.current if code.file is not None}
+    prepare(f"reading call frames of {len(files):,} files")
     library.prepare(target.code.current)  # while the compiler runs
     sizes = {
         **library.map_sizes(),
@@ -81,7 +85,11 @@ def prepare_sampling(
     }
     routine_at = find_start_routine_offset(target.code.current)
     numbers = {"TARGET_TGID": target.pid, "START_ROUTINE_OFFSET": routine_at or 0}
-    module = stack.enter_context(BpfModule(compilation.result(), numbers, sizes))
+    if compilation.is_running:
+        prepare("compiling what the kernel runs, which the next run finds in the cache")
+    programs = compilation.result()
+    prepare("loading programs into the kernel")
+    module = stack.enter_context(BpfModule(programs, numbers, sizes))
     # So early that a thread of which this is not known is older than what comes before the window.
     births = None if routine_at is None else _births(stack, module)
     try:

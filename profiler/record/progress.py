@@ -18,6 +18,11 @@ class Progress:
 
 @dataclass(slots=True)
 class Stop:
-    """Set by a signal handler to end a recording early."""
+    """Set by a signal handler to end a recording early, once it has begun."""
 
     reason: str | None = None
+    has_begun: bool = False  # there is something to show by now
+
+
+def untold(_step: str) -> None:
+    """Tell nobody what is prepared."""

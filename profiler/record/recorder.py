@@ -36,7 +36,7 @@ from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import LOOKED_AT, UdpSockets
 from profiler.record.assembly import assemble
 from profiler.record.preparation import Options, SamplingSetup, prepare_sampling
-from profiler.record.progress import Progress, Stop
+from profiler.record.progress import Progress, Stop, untold
 from profiler.record.warnings import short_walks
 
 if TYPE_CHECKING:
@@ -91,16 +91,20 @@ def record(
     compilation: Compilation,
     stop: Stop,
     report: Callable[[Progress], None],
+    prepare: Callable[[str], None],
 ) -> rec.Recording:
     """Record a target; raises ProfilerError. Probes are gone when this returns or raises.
 
-    `compilation`: of the programs that sample, for these options.
+    `compilation`: of the programs that sample, for these options. `prepare` is told each step until
+    the recording has begun.
     """
     _raise_open_files_limit()
     with ExitStack() as stack:
-        run = begin(stack, target, options, compilation)
-        if options.lookups and stop.reason is None:
+        run = begin(stack, target, options, compilation, prepare)
+        if options.lookups:
+            prepare("finding container lookups in Asterisk's code")
             begin_lookups(stack, run, target, options)
+        stop.has_begun = True
         with WithoutRealtime():
             run_until_end(run, stop, report)
             if run.lookups is not None:
@@ -120,14 +124,20 @@ def _require_running(process: TargetProcess) -> None:
         raise TargetError(f"process {process.pid} has ended", "pgrep -a asterisk")
 
 
-def begin(stack: ExitStack, target: FoundTarget, options: Options, compilation: Compilation) -> Run:
+def begin(
+    stack: ExitStack,
+    target: FoundTarget,
+    options: Options,
+    compilation: Compilation,
+    prepare: Callable[[str], None] = untold,
+) -> Run:
     """Load what samples, then begin to listen and to sample; the stack undoes it. ProfilerError."""
     process = TargetProcess.open(target.pid, target.process.stat.start_ticks)
     mappings = MappingEvents(process.pid)
     stack.callback(mappings.close)
     process.code.refresh()
     _require_running(process)
-    setup = prepare_sampling(stack, target.process, process, options, compilation)
+    setup = prepare_sampling(stack, target.process, process, options, compilation, prepare)
     _require_running(process)  # that took some time
     names = NamingSession(process, options.symbols)
     names.pin()

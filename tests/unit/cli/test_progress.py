@@ -11,6 +11,7 @@ import pytest
 from profiler.cli.progress import ProgressLine, progress_text
 from profiler.record.progress import Progress
 
+STOPPING = "stopping, Ctrl-C again to abort"
 SECOND_NS = 1_000_000_000
 # What comes after the command line's own modules cannot be imported here.
 WITHOUT_THE_REST = """
@@ -113,6 +114,43 @@ def test_a_terminal_shows_something_before_the_rest_is_imported() -> None:
     assert shown.startswith("\rpreparing: looking at this machine ")
 
 
+@pytest.mark.parametrize(
+    ("term", "shown"),
+    [("xterm", f"\r{STOPPING:79}\r\n"), ("dumb", f"{STOPPING}\r\n")],  # the terminal adds \r
+)
+def test_an_interrupt_is_acknowledged_on_a_line_that_stays(
+    monkeypatch: pytest.MonkeyPatch, term: str, shown: str
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    controller, terminal = pty.openpty()
+    try:
+        with os.fdopen(terminal, "w", closefd=False) as out, ProgressLine(out, quiet=False) as line:
+            line(progress(1))
+            line.acknowledge()
+        assert os.read(controller, 4096).decode().endswith(shown)
+    finally:
+        os.close(controller)
+        os.close(terminal)
+
+
+def test_an_interrupt_is_acknowledged_in_the_middle_of_a_write() -> None:
+    """A handler may run where the stream is being written, which may not be entered twice."""
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as out:
+        line = ProgressLine(out, quiet=False)
+        out.write("begun")
+        line.acknowledge()
+        assert os.read(read, 4096).decode() == f"{STOPPING}\n"
+    os.close(read)
+
+
+def test_who_does_not_read_any_more_gets_no_acknowledgement() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as out:
+        ProgressLine(out, quiet=False).acknowledge()
+
+
 def test_a_pipe_gets_a_line_every_ten_seconds() -> None:
     out = io.StringIO()
     line = ProgressLine(out, quiet=False)
@@ -147,5 +185,6 @@ def test_quiet_writes_nothing() -> None:
     line = ProgressLine(out, quiet=True)
     line.prepare("this")
     line(progress(10))
+    line.acknowledge()
     line.end()
     assert out.getvalue() == ""

@@ -107,9 +107,14 @@ def test_a_kernel_that_refuses_iterators_gets_programs_without(
         monkeypatch.setattr(preparation, name, fake)
     target: Any = SimpleNamespace(pid=os.getpid(), code=SimpleNamespace(current=()))
     process: Any = SimpleNamespace(stopped=False)
-    compilation: Any = SimpleNamespace(result=lambda: {"WALK_ITERATOR": 1})
+    compilation: Any = SimpleNamespace(is_running=True, result=lambda: {"WALK_ITERATOR": 1})
+    steps: list[str] = []
     with ExitStack() as stack:
         options = Options(duration_ns=1)
-        setup = preparation.prepare_sampling(stack, process, target, options, compilation)
+        setup = preparation.prepare_sampling(
+            stack, process, target, options, compilation, steps.append
+        )
+    begins = [step.split()[0] for step in steps]
+    assert begins == ["reading", "compiling", "loading"]
     assert setup.sampler == "sampler"  # type: ignore[comparison-overlap]
     assert not setup.module.has_iterators  # type: ignore[attr-defined]
