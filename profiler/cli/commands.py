@@ -7,6 +7,7 @@ would see nothing.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from contextlib import closing, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ from profiler.errors import UsageError
 # Before garbage is looked for. A recording is made of hundreds of thousands of values, all in use;
 # by default the search for garbage among them takes a quarter of a report's time.
 _NEW_OBJECTS = 50_000
+_COMPLETION = "_EBPF_PROF_COMPLETE"  # the name that click derives from ours
+SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = """\b
 Examples:
   sudo ebpf-prof asterisk                 profile the running Asterisk, 10 s
@@ -238,6 +241,33 @@ def doctor() -> None:
     sys.exit(exit_code(found))
 
 
+@commands.command(name="completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion_command(shell: str) -> None:
+    """Print what completes commands and options in a shell.
+
+    For bash or zsh, add this line to ~/.bashrc or ~/.zshrc: eval "$(ebpf-prof completion bash)".
+    For fish: ebpf-prof completion fish > ~/.config/fish/completions/ebpf-prof.fish
+    """
+    from profiler.cli import completion
+
+    _print(completion.script(commands, shell))
+
+
+@commands.command()
+@click.pass_context
+def man(context: click.Context) -> None:
+    """Print this help as a man page: ebpf-prof man | man -l -"""
+    from profiler.cli import manual
+
+    assert context.parent is not None
+    _print(manual.render(context.parent, __version__))
+
+
+def _print(text: str) -> None:
+    write_out(lambda value, out: out.write(f"{value.rstrip()}\n"), text)
+
+
 def main() -> None:
     """Run the command line and exit."""
     gc.set_threshold(_NEW_OBJECTS)
@@ -247,6 +277,10 @@ def main() -> None:
 
 def _invoke() -> None:
     """Run what the arguments say, without what click's own main() does about errors."""
+    if instruction := os.environ.get(_COMPLETION):
+        from profiler.cli import completion
+
+        sys.exit(completion.answer(commands, instruction))
     with (
         suppress(click.exceptions.Exit),  # of --help and --version
         commands.make_context("ebpf-prof", sys.argv[1:]) as context,
