@@ -27,7 +27,6 @@ from profiler.process.procfs import Process, read_tids
 from profiler.process.target import TargetProcess
 from profiler.process.thread_births import ThreadBirths, find_start_routine_offset
 from profiler.process.thread_exits import ThreadExits
-from profiler.record.progress import untold
 from profiler.unwind.beginnings import Beginnings
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 
@@ -63,6 +62,10 @@ class SamplingSetup:
     exits: ThreadExits | None  # None: this kernel does not report so much
     starts: ThreadStarts
     warnings: tuple[str, ...]
+
+
+def untold(_step: str) -> None:
+    """Tell nobody what is being prepared."""
 
 
 def prepare_sampling(

@@ -22,7 +22,3 @@ class Stop:
 
     reason: str | None = None
     has_begun: bool = False  # there is something to show by now
-
-
-def untold(_step: str) -> None:
-    """Tell nobody what is prepared."""

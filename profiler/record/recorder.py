@@ -5,7 +5,6 @@ The only owner of that order. What comes out are addresses and counts; names com
 
 from __future__ import annotations
 
-import resource
 import select
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from profiler.asterisk.find import FoundTarget
 from profiler.background import Background
 from profiler.errors import ProfilerError, TargetError
 from profiler.linux.bcc import Compilation
+from profiler.linux.open_files import raise_open_files_limit
 from profiler.linux.priority import WithoutRealtime
 from profiler.measure.budget import Governor
 from profiler.measure.sample_cost import interrupt_cost_ns
@@ -35,8 +35,8 @@ from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import LOOKED_AT, UdpSockets
 from profiler.record.assembly import assemble
-from profiler.record.preparation import Options, SamplingSetup, prepare_sampling
-from profiler.record.progress import Progress, Stop, untold
+from profiler.record.preparation import Options, SamplingSetup, prepare_sampling, untold
+from profiler.record.progress import Progress, Stop
 from profiler.record.warnings import short_walks
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def record(
     `compilation`: of the programs that sample, for these options. `prepare` is told each step until
     the recording has begun.
     """
-    _raise_open_files_limit()
+    raise_open_files_limit()
     with ExitStack() as stack:
         run = begin(stack, target, options, compilation, prepare)
         if options.lookups:
@@ -110,13 +110,6 @@ def record(
             if run.lookups is not None:
                 run.lookups.finish()  # which gives back the priority that it found
         return finish(run, target, options)
-
-
-def _raise_open_files_limit() -> None:
-    """Allow as many open files as the hard limit does: each CPU and each mapped file needs one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _require_running(process: TargetProcess) -> None:
