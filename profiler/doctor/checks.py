@@ -199,8 +199,8 @@ def _bcc(facts: HostFacts) -> Check:
     if facts.bcc_elsewhere:
         detail = f"BCC is there for {SYSTEM_PYTHON}, but not for {facts.python}"
         hint = (
-            f"{SYSTEM_PYTHON} -m venv --system-site-packages ~/ebpf-prof && "
-            "~/ebpf-prof/bin/pip install ebpf-prof"
+            f"sudo {SYSTEM_PYTHON} -m venv --system-site-packages /opt/ebpf-prof && sudo "
+            "/opt/ebpf-prof/bin/pip install . (in a clone of ebpf-prof)"
         )
         if facts.bcc_path:
             detail = f"the module bcc in {facts.bcc_path} is another project and hides BCC"

@@ -145,7 +145,9 @@ def importers(package: str) -> set[str]:
 
 DOORS = {
     "bcc": {"linux/bcc.py"},
-    "click": {"cli/commands.py", "cli/errors.py", "cli/options.py"},
+    "click": {
+        f"cli/{name}.py" for name in ("commands", "completion", "errors", "manual", "options")
+    },
     "iced_x86": {"binary/instructions.py"},
     "pyroute2": {"process/sock_diag.py"},
     "rich": {"renderers/text.py"},

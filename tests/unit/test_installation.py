@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import email
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,11 +25,20 @@ BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Return a copy of what the package is built from."""
-    copy = tmp_path / "tree"
+    return copied(tmp_path / "tree")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel of the package as it is."""
+    return build(copied(tmp_path_factory.mktemp("wheel") / "tree"), "wheel")
+
+
+def copied(copy: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__")
-    for folder in ("profiler", "bpf"):
+    for folder in ("profiler", "bpf", "docs"):
         shutil.copytree(ROOT / folder, copy / folder, symlinks=True, ignore=ignore)
-    for file in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
+    for file in ("pyproject.toml", "setup.cfg", "README.md", "CHANGELOG.md", "LICENSE"):
         shutil.copy2(ROOT / file, copy)
     return copy
 
@@ -64,21 +75,47 @@ def test_setuptools_that_reads_no_pyproject_builds_the_same_package(tree: Path) 
     assert wheel_files(wheel) == files
 
 
-def test_an_installed_package_runs_and_finds_its_bpf_sources(tree: Path, tmp_path: Path) -> None:
-    home = tmp_path / "venv"
+def test_the_package_holds_the_documents_and_says_what_it_is(wheel: Path) -> None:
+    documents = {path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*") if path.is_file()}
+    names = {f"profiler/{path}" for path in (*documents, "CHANGELOG.md")}
+    assert names <= set(wheel_files(wheel))
+    with zipfile.ZipFile(wheel) as archive:
+        text = archive.read(f"ebpf_prof-{__version__}.dist-info/METADATA").decode()
+    said = email.message_from_string(text)
+    assert "Topic :: Communications :: Internet Phone" in said.get_all("Classifier", [])
+    assert said["Requires-Python"] == ">=3.10"
+    assert said.get_payload() == (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("way", ["venv", "user", "target"])
+def test_an_installed_package_runs_and_finds_its_bpf_sources(
+    wheel: Path, tmp_path: Path, way: str
+) -> None:
+    home, elsewhere = tmp_path / "venv", tmp_path / "elsewhere"
     venv.create(home, system_site_packages=True)  # which may be where dependencies are
+    # Dependencies come from here; our own editable install does not, as no .pth is read.
+    path = sysconfig.get_path("purelib")
+    if way == "target":
+        path = f"{elsewhere}:{path}"
+    environment = {"PYTHONPATH": path, "PYTHONUSERBASE": str(elsewhere)}
     pip = [sys.executable, "-m", "pip", "--python", str(home / "bin/python")]
     options = ["--quiet", "--no-deps", "--no-index", "--no-compile", "--no-cache-dir"]
-    subprocess.run([*pip, "install", *options, build(tree, "wheel")], check=True)
+    place = {"venv": [], "user": ["--user"], "target": ["--target", str(elsewhere)]}[way]
+    command = [*pip, "install", *options, *place, str(wheel)]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONUSERBASE": str(elsewhere)})
 
     def said(*command: str | Path) -> str:
-        # Dependencies come from here; our own editable install does not, as no .pth is read.
-        environment = {"PYTHONPATH": sysconfig.get_path("purelib")}
         return subprocess.check_output(command, cwd=tmp_path, env=environment, text=True).strip()
 
-    assert said(home / "bin/ebpf-prof", "--version") == f"ebpf-prof, version {__version__}"
+    script = (home if way == "venv" else elsewhere) / "bin/ebpf-prof"
+    assert said(script, "--version") == f"ebpf-prof, version {__version__}"
     where = "from profiler.linux.bcc import bpf_directory; print(bpf_directory())"
     found = Path(said(home / "bin/python", "-c", where))
-    assert found.is_relative_to(home)
+    assert found.is_relative_to(home if way == "venv" else elsewhere)
     sources = {path.relative_to(ROOT / "bpf") for path in (ROOT / "bpf").rglob("*")}
     assert {path.relative_to(found) for path in found.rglob("*")} == sources
+
+
+def test_nobody_is_sent_to_an_index_where_the_name_is_not_ours() -> None:
+    texts = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "profiler").rglob("*.py")]
+    assert not [path for path in texts if re.search(r"install\s+ebpf.prof", path.read_text())]
