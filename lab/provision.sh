@@ -3,7 +3,7 @@
 #   lab/provision.sh run     what profiling and the lab need
 #   lab/provision.sh test    and what the tests need
 #   lab/provision.sh vm      and Asterisk 16 and 22 unpacked, ebpf-prof and the lab on the PATH
-# Needs root. Does nothing that is done already; starts nothing.
+# Needs root. Says what it installs before it does. Does nothing that is done already; starts nothing.
 set -euo pipefail
 
 purpose=${1:-run}
@@ -26,11 +26,12 @@ if [ "$purpose" = test ]; then
     # gdb and linux-perf: second opinions on stacks. bpftool: that no program is left behind.
     # chromium, its driver and npm: the pages and pictures are opened in a browser.
     # qemu, busybox, cpio, zstd: guests with other kernels.
+    # fish, zsh, man-db: completion, and the man page.
     # musl-tools: a C library without call frame information.
     # bpfcc-tools, bpftrace: what bench/startup.py starts beside ours.
     packages+=(binutils bpfcc-tools bpftool bpftrace busybox-static chromium chromium-driver
-        clang-format cpio gdb iproute2 libssl3 linux-perf musl-tools procps qemu-system-x86
-        util-linux vagrant zstd)
+        clang-format cpio fish gdb iproute2 libssl3 linux-perf man-db musl-tools procps
+        qemu-system-x86 util-linux vagrant zsh zstd)
     # A Node.js that came another way brings its own npm, and Debian's conflicts with it.
     command -v npm >/dev/null || packages+=(nodejs npm)
 fi
@@ -40,6 +41,32 @@ for package in "${packages[@]}"; do
     state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
     [ "$state" = "install ok installed" ] || missing+=("$package")
 done
+
+wanted=.
+[ "$purpose" = run ] || wanted='.[test]'
+stamp=.venv/provisioned-$([ "$purpose" = run ] && echo run || echo test)
+installs=()
+[ ${#missing[@]} = 0 ] || installs+=("Debian packages, by apt-get: ${missing[*]}")
+needs_python=
+if [ ! -e "$stamp" ] || [ setup.cfg -nt "$stamp" ]; then
+    needs_python=yes
+    installs+=("Python packages that setup.cfg names, by pip, into $repository/.venv")
+fi
+needs_node=
+if [ "$purpose" = test ] && [ ! -e tests/browser/node_modules/.package-lock.json ]; then
+    needs_node=yes
+    installs+=("Node.js packages, by npm, into $repository/tests/browser")
+fi
+if [ ${#installs[@]} -gt 0 ]; then
+    {
+        echo "This is for a test machine, not for a PBX that matters. It now installs"
+        printf -- '- %s\n' "${installs[@]}"
+        echo "Asterisk is not installed: the lab unpacks one into .cache. To install the profiler"
+        echo "alone, see README.md. Ctrl-C stops this."
+    } >&2
+    if [ -t 0 ] && [ -t 2 ]; then sleep 5; fi # so that it can be read
+fi
+
 if [ ${#missing[@]} -gt 0 ]; then
     export DEBIAN_FRONTEND=noninteractive
     for attempt in 1 2 3; do
@@ -54,15 +81,12 @@ fi
 
 # The distribution's Python, because that is the one that has bcc.
 [ -x .venv/bin/python ] || /usr/bin/python3 -m venv --system-site-packages .venv
-wanted=.
-[ "$purpose" = run ] || wanted='.[test]'
-stamp=.venv/provisioned-$([ "$purpose" = run ] && echo run || echo test)
-if [ ! -e "$stamp" ] || [ setup.cfg -nt "$stamp" ]; then
+if [ -n "$needs_python" ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 -e "$wanted"
     touch "$stamp"
 fi
 
-if [ "$purpose" = test ] && [ ! -e tests/browser/node_modules/.package-lock.json ]; then
+if [ -n "$needs_node" ]; then
     (cd tests/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 fi
 
