@@ -32,6 +32,7 @@ Examples:
   sudo ebpf-prof asterisk                 profile the running Asterisk, 10 s
   sudo ebpf-prof asterisk --duration 60   for a minute
   sudo ebpf-prof asterisk -p 4711 -o DIR  this process, results into DIR
+  sudo ebpf-prof asterisk -o cpu.svg      only the flame graph
   sudo ebpf-prof asterisk --budget 0.2%   take at most 0.2 % of one CPU
   sudo ebpf-prof asterisk --list-probes   show where probes would go
 """

@@ -60,6 +60,7 @@ def test_a_signal_ends_early_and_writes_all(
     assert report["accounting"]["samples"]["kept"] > 0
     assert report["containers"]
     assert f"Ended early: {reason}" in result.out
+    assert ("stopping, Ctrl-C again to abort" in result.errors) == (reason == "interrupt")
     assert changed_code(busy.pid) == []
     still_computes(busy)
 
@@ -78,13 +79,19 @@ def test_the_end_of_the_connection_writes_all_too(busy: Instance, tmp_path: Path
     assert changed_code(busy.pid) == []
 
 
-def test_an_interrupt_before_the_recording_begins(busy: Instance, tmp_path: Path) -> None:
-    with started(busy.pid, tmp_path / "result", seconds=LONG_S) as running:
-        time.sleep(1.5)
+@pytest.mark.parametrize("step", ["looking", "reading call", "finding container lookups"])
+def test_an_interrupt_before_the_recording_begins_ends_all(
+    busy: Instance, tmp_path: Path, step: str
+) -> None:
+    place = str(tmp_path / "new" / "result")
+    with started(busy.pid, tmp_path / "x", "-o", place, seconds=LONG_S) as running:
+        running.wait_for(lambda: f"preparing: {step}" in running.shown)
         running.send(signal.SIGINT)
         result = running.finish()
-    assert result.code in (0, 130), result.errors
-    assert "Traceback" not in result.errors
+    assert result.code == 130, result.errors
+    assert result.errors.endswith("ebpf-prof: aborted; no probe is left\r\n")
+    assert result.out == ""
+    assert not list(tmp_path.iterdir())
     assert changed_code(busy.pid) == []
 
 

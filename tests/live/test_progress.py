@@ -45,10 +45,28 @@ def test_a_pipe_that_nobody_reads_ends_nothing(sip: Instance, tmp_path: Path) ->
     assert (folder / "report.html").exists()
 
 
-def test_quiet_prints_nothing(sip: Instance, tmp_path: Path) -> None:
+def test_quiet_prints_where_the_files_are(sip: Instance, tmp_path: Path) -> None:
     result = profile(sip.pid, tmp_path / "result", "-q", seconds=1)
-    assert (result.out, result.errors) == ("", "")
+    assert (result.out, result.errors) == (f"{result.folder}\n", "")
     assert (result.folder / "report.html").exists()
+    again = profile(sip.pid, tmp_path / "result", "-q", "--cpu-only", seconds=1)
+    assert again.out == f"{result.folder}/2\n"
+    assert (result.folder / "2" / "report.html").exists()
+
+
+def test_one_file_or_the_standard_output_is_all_that_is_written(
+    sip: Instance, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "a" / "x.pb.gz")
+    made = profile(sip.pid, tmp_path / "b", "-o", path, "--cpu-only", seconds=1)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["x.pb.gz"]
+    assert made.errors.endswith(f"results: {path}\n")
+    words = ["asterisk", "-p", str(sip.pid), "-d", "1s", "--cpu-only", "-o", "-", "-f", "svg"]
+    result = run(words, tmp_path / "b", 1)
+    assert result.code == 0, result.errors
+    assert result.out.startswith("<")
+    assert result.out.endswith("</svg>\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_only_the_cpu(sip: Instance, tmp_path: Path) -> None:
