@@ -67,7 +67,7 @@ def parse_destination(
             raise UsageError("-o - and --json both want the standard output", "-o - -f json")
         return _standard_output(format)
     destination = Destination(Path(output), format)
-    is_folder = output.endswith("/") or Path(output).is_dir()
+    is_folder = output.endswith("/") or os.path.isdir(output)  # noqa: PTH112  # raises never
     if format is not None and is_folder:
         raise UsageError(f"{output!r} is a folder, -f writes one file", f"-o FILE -f {format}")
     if format is not None or is_folder:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import textwrap
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -114,6 +115,61 @@ def test_an_installed_package_runs_and_finds_its_bpf_sources(
     assert found.is_relative_to(home if way == "venv" else elsewhere)
     sources = {path.relative_to(ROOT / "bpf") for path in (ROOT / "bpf").rglob("*")}
     assert {path.relative_to(found) for path in found.rglob("*")} == sources
+
+
+# Where sudo looks: of Debian 12, and of RHEL 9 (secure_path in their sudoers).
+SECURE_PATHS = (
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "/sbin:/bin:/usr/sbin:/usr/bin",
+)
+SUDO = """#!/bin/sh
+[ "$1" = apt-get ] || PATH={bin}:/usr/bin:/bin exec "$@"
+"""
+
+
+def commands_after(document: str, begin: str) -> str:
+    """Return the block of commands of a document whose first line begins like that."""
+    text = (ROOT / document).read_text()
+    block = text[text.index(f"    {begin}") :].split("\n\n")[0]
+    return textwrap.dedent(block)
+
+
+def test_what_the_readme_says_installs_and_removes_it(tree: Path, tmp_path: Path) -> None:
+    install = commands_after("README.md", "sudo apt-get install -y python3-bpfcc")
+    remove = commands_after("README.md", "sudo rm -rf /opt/ebpf-prof")
+    for path in SECURE_PATHS:
+        assert re.findall(r"ln -sf \S+ (\S+)/ ", install)[0] in path.split(":")
+    places = {name: tmp_path / name.strip("/") for name in ("/opt/", "/usr/bin/", "/var/cache/")}
+    for name, place in places.items():
+        place.mkdir(parents=True)
+        install, remove = (
+            re.sub(rf"(?<![\w/]){name}(?!python3)", f"{place}/", text) for text in (install, remove)
+        )
+    (tmp_path / "sudo").write_text(SUDO.format(bin=places["/usr/bin/"]))
+    (tmp_path / "sudo").chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "PYTHONPATH": sysconfig.get_path("purelib"),  # what pip would fetch
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip takes this for its opposite
+    }
+
+    def pasted(text: str) -> str:
+        text = text.replace("ebpf-prof doctor", "ebpf-prof --version")
+        return subprocess.run(
+            ["bash"],
+            input=text,
+            cwd=tree,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    assert pasted(install).endswith(f"ebpf-prof, version {__version__}\n")
+    pasted(remove)
+    assert [list(place.iterdir()) for place in places.values()] == [[], [], []]
 
 
 def test_nobody_is_sent_to_an_index_where_the_name_is_not_ours() -> None:

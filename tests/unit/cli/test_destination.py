@@ -36,6 +36,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("x.txt", "folded", "x.txt", "folded"),
         ("x.svg", "html", "x.svg", "html"),
         ("x.svg/", None, "x.svg", None),
+        ("x" * 300 + ".svg", None, "x" * 300 + ".svg", "svg"),
     ],
 )
 def test_the_end_of_a_name_decides_unless_something_is_said(
