@@ -51,7 +51,7 @@ def enter(stack: ExitStack, path: Path, parent: int, owner: Owner | None) -> int
 
 def require_writable(descriptor: int) -> None:
     """Raise OSError when no file can be made in a folder, also by root: it is mounted read-only."""
-    if not os.access(f"/proc/self/fd/{descriptor}", os.W_OK, effective_ids=True):
+    if not os.access(f"/proc/self/fd/{descriptor}", os.W_OK):
         is_read_only = bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
         number = errno.EROFS if is_read_only else errno.EACCES
         raise OSError(number, os.strerror(number))
