@@ -136,6 +136,7 @@ def test_an_interrupt_is_acknowledged_on_a_line_that_stays(
 def test_an_interrupt_is_acknowledged_in_the_middle_of_a_write() -> None:
     """A handler may run where the stream is being written, which may not be entered twice."""
     read, write = os.pipe()
+    os.set_blocking(read, False)
     with os.fdopen(write, "w") as out:
         line = ProgressLine(out, quiet=False)
         out.write("begun")
