@@ -85,13 +85,15 @@ def _render(
     destination: Destination, recording: Recording, profile: Profile, out: BinaryIO
 ) -> None:
     """Write the one format that is asked for."""
-    if destination.format == RECORDING:
+    name = destination.format
+    assert name is not None
+    if name == RECORDING:
         write_recording(recording, out)
-    elif destination.format in BINARY_FORMATS:
-        BINARY_FORMATS[destination.format](profile, out)
+    elif name in BINARY_FORMATS:
+        BINARY_FORMATS[name](profile, out)
     else:
         with as_text(out) as text_out:
-            TEXT_FORMATS[str(destination.format)](profile, text_out)
+            TEXT_FORMATS[name](profile, text_out)
 
 
 def show(written: Written, as_json: bool, full: bool, quiet: bool) -> None:

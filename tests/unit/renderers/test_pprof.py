@@ -5,6 +5,7 @@ import io
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,9 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def fields(data: bytes) -> dict[int, list[int | bytes]]:
+def fields(data: bytes) -> dict[int, list[Any]]:
     """Return what a message holds by number of the field: whole numbers, or bytes."""
-    found = defaultdict(list)
+    found: dict[int, list[Any]] = defaultdict(list)
     at = 0
     while at < len(data):
         key, at = varint(data, at)
@@ -48,7 +49,7 @@ def numbers(data: bytes) -> Iterator[int]:
         yield value
 
 
-def rendered(profile: Profile) -> dict[int, list]:
+def rendered(profile: Profile) -> dict[int, list[Any]]:
     out = io.BytesIO()
     pprof.render(profile, out)
     return fields(gzip.decompress(out.getvalue()))
