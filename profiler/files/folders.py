@@ -50,11 +50,16 @@ def enter(stack: ExitStack, path: Path, parent: int, owner: Owner | None) -> int
 
 
 def require_writable(descriptor: int) -> None:
-    """Raise OSError when no file can be made in a folder, also by root: it is mounted read-only."""
-    if not os.access(f"/proc/self/fd/{descriptor}", os.W_OK):
-        is_read_only = bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
-        number = errno.EROFS if is_read_only else errno.EACCES
-        raise OSError(number, os.strerror(number))
+    """Raise OSError when a folder is on a file system where root, too, can only read."""
+    if _is_read_only(descriptor):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def _is_read_only(descriptor: int) -> bool:
+    try:
+        return bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
+    except OSError:  # then it will turn out
+        return False
 
 
 def _open_existing(path: Path) -> int | None:

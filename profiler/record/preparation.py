@@ -89,7 +89,7 @@ def prepare_sampling(
     routine_at = find_start_routine_offset(target.code.current)
     numbers = {"TARGET_TGID": target.pid, "START_ROUTINE_OFFSET": routine_at or 0}
     if compilation.is_running:
-        prepare("compiling what the kernel runs, which the next run finds in the cache")
+        prepare("compiling programs for the kernel, once")
     programs = compilation.result()
     prepare("loading programs into the kernel")
     module = stack.enter_context(BpfModule(programs, numbers, sizes))

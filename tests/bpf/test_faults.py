@@ -38,7 +38,8 @@ CALLS = {
 DISPENSABLE = {
     **{"munmap": 11, "access": 21, "mremap": 25, "madvise": 28, "socket": 41, "connect": 42},
     **{"sendto": 44, "recvfrom": 45, "getsockname": 51, "exit": 60, "uname": 63, "readlink": 89},
-    **{"sysinfo": 99, "setsid": 112, "statfs": 137, "sched_getparam": 143},
+    **{"flock": 73, "sysinfo": 99, "setsid": 112, "statfs": 137, "fstatfs": 138},
+    **{"sched_getparam": 143},
     **{"sched_setscheduler": 144, "sched_getscheduler": 145, "sched_get_priority_min": 147},
     **{"getpriority": 140, "setpriority": 141, "utimensat": 280, "unlinkat": 263},
     **{"sched_setaffinity": 203, "sched_getaffinity": 204},

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from profiler.errors import UsageError
 from profiler.files.folders import enter, open_parent, require_writable
 from profiler.files.owner import Owner
 
+ROOT = Path(__file__).parents[3]
 ME = Owner(os.getuid(), os.getgid())
 
 
@@ -83,12 +86,24 @@ def test_a_folder_of_a_third_user_is_not_entered(tmp_path: Path) -> None:
         enter(stack, tmp_path / "theirs", parent, ME)
 
 
-def test_a_folder_where_nothing_can_be_written_is_known_before(tmp_path: Path) -> None:
-    for path, problem in ((Path("/proc/self/x"), "Permission denied"), (tmp_path / "x", None)):
-        with ExitStack() as stack:
-            parent, _ = open_parent(stack, path, ME)
-            if problem is None:
-                require_writable(parent)
-            else:
-                with pytest.raises(OSError, match=problem):
-                    require_writable(parent)
+READ_ONLY = """
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from profiler.files.folders import open_parent, require_writable
+with ExitStack() as stack:
+    require_writable(open_parent(stack, Path(sys.argv[1]), None)[0])
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("option", "problem"), [("rw", ""), ("ro", "Read-only file system")])
+def test_a_folder_where_nothing_can_be_written_is_known_before(
+    tmp_path: Path, option: str, problem: str
+) -> None:
+    assert os.geteuid() == 0, "needs root"
+    script = f'mount -t tmpfs -o {option} none {tmp_path} && exec "$@"'
+    words = ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", READ_ONLY]
+    done = subprocess.run([*words, tmp_path / "x"], capture_output=True, text=True, cwd=ROOT)
+    assert bool(done.returncode) == bool(problem)
+    assert problem in done.stderr
