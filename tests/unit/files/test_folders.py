@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from profiler.errors import UsageError
-from profiler.files.folders import enter, open_parent, require_writable
+from profiler.files.folders import enter, open_parent
 from profiler.files.owner import Owner
 
 ROOT = Path(__file__).parents[3]
