@@ -11,6 +11,15 @@ BPF_ARRAY(counting_control, struct counting_control, 1);
 BPF_ARRAY(counting_state, struct counting_state, 1);
 BPF_HASH(entry_counts, struct group_key, u64, SIZED); /* the buckets are 0: not looked at */
 
+/* Since 6.13 the kernel keeps the stack of a program without tail calls in memory of the CPU, though
+ * another thread may run the program on that CPU before it is done (kernel/bpf/verifier.c,
+ * bpf_enable_priv_stack; probes in user space can be preempted). Then one thread's container was counted
+ * for another's call site. With a tail call, even one that never succeeds, the stack is the thread's. */
+static __always_inline void keep_own_stack(struct pt_regs *ctx)
+{
+    lookup_programs.call(ctx, PROGRAMS); /* there is none */
+}
+
 int count_entry(struct pt_regs *ctx)
 {
     int zero = 0;
@@ -41,7 +50,9 @@ int count_entry(struct pt_regs *ctx)
     u64 *count = entry_counts.lookup_or_try_init(&key, &none);
     if (count)
         __sync_fetch_and_add(count, 1);
-    else
+    else {
         __sync_fetch_and_add(&s->lost, 1);
+        keep_own_stack(ctx);
+    }
     return NO_RETURN_PROBE;
 }
