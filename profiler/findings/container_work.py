@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from profiler.findings.lookups import explained_places
 from profiler.findings.wording import cpu_time, percent, place
 from profiler.model.profile import Finding, OperationUse, Profile
+from profiler.model.subject import Subject
 
 # What the interval's lower end must reach: less is the ordinary work of a busy PBX.
 _LEAST_RATIO = 0.01  # of a CPU
@@ -83,6 +84,7 @@ def _finding(profile: Profile, use: OperationUse) -> Finding:
         (cpu_time(profile, use.cpu), *_where(use)),
         use.cpu.ratio,
         advice,
+        subject=Subject(tuple(part.address for part in use.containers[:1]), (place(use),)),
     )
 
 

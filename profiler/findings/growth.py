@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from profiler.findings.wording import seconds
 from profiler.model.profile import ContainerUse, Finding, Profile, Severity
+from profiler.model.subject import Subject
 
 _GROWTH_RATIO = 0.01
 _LEAST_GROWTH = 10
@@ -83,7 +84,8 @@ def _finding(
         title += " while the load did not rise"
     if len(containers) > _LISTED:
         shown.append(f"and {len(containers) - _LISTED} more: see GROWTH")
-    return Finding("growth", 0, title, tuple(shown), None, advice, severity)
+    subject = Subject(tuple(one.address for one in containers[:_LISTED]))
+    return Finding("growth", 0, title, tuple(shown), None, advice, severity, subject)
 
 
 def _figures(profile: Profile, container: ContainerUse) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from profiler.findings.growth import grown
 from profiler.findings.lookup_cost import LookupCost, lookup_cost
 from profiler.findings.wording import cpu_time, percent, place, seconds
 from profiler.model.profile import CallSiteUse, ContainerUse, Finding, Profile, Search
+from profiler.model.subject import Subject
 
 _LONG_CHAIN = 50  # comparisons; a well-sized hash container needs a few
 _WANTED_CHAIN = 5
@@ -45,7 +46,8 @@ def _found(profile: Profile) -> Iterator[_Found]:
     for container in profile.containers:
         for rule in (_long_chain, _scan):
             if (found := rule(profile, container)) is not None:
-                yield found
+                subject = Subject((container.address,), tuple(map(place, found.sites)))
+                yield replace(found, finding=replace(found.finding, subject=subject))
 
 
 def _lookup_finding(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from profiler.findings.wording import percent
 from profiler.model.profile import Finding, Profile, Severity, ThreadGroup
+from profiler.model.subject import Subject
 
 _BUSY_RATIO = 0.8  # of a CPU, of a thread or of alike threads together
 _WAITING_RATIO = 0.2  # of the window, of each thread
@@ -53,6 +54,7 @@ def _busy(group: ThreadGroup) -> Finding:
         group.cpu_ratio,
         _busy_advice(group),
         Severity.SATURATED if _is_saturated(group) else Severity.CPU,
+        Subject(tids=group.tids[:1]),
     )
 
 
@@ -93,6 +95,7 @@ def _waiting(profile: Profile, groups: Sequence[ThreadGroup]) -> Finding:
         f"{_who_holds_the_cpus(profile, first)} Or the CPU quota of its container is used up: see "
         "throttling in its cgroup's cpu.stat.",
         Severity.WAITING,
+        Subject(tids=tuple(group.tids[0] for group in groups[:_LISTED])),
     )
 
 

@@ -26,8 +26,7 @@ def cpu_time(profile: Profile, cpu: CpuShare) -> str:
 
 def place(site: CallSiteUse | OperationUse) -> str:
     """Return where in the source a call is: "main.c:7 asks"."""
-    line = "" if site.line is None else f":{site.line}"
-    return f"{site.file}{line} {site.function}" if site.file else site.function
+    return site.place
 
 
 def _digits(ratio: float) -> str:

@@ -21,6 +21,7 @@ from profiler.model.recording import (
     Target,
     Window,
 )
+from profiler.model.subject import Subject, source_place
 
 SCHEMA = "ebpf-prof/profile/1"
 
@@ -174,6 +175,11 @@ class OperationUse:
     containers: tuple[ContainerPart, ...]  # the largest part first; () if not known
 
     @property
+    def place(self) -> str:
+        """Where in the source the call is."""
+        return source_place(self.file, self.line, self.function)
+
+    @property
     def is_lookup(self) -> bool:
         """Return whether windows measure it."""
         return self.name in LOOKUPS
@@ -249,6 +255,11 @@ class CallSiteUse:
         return self.estimated_low if self.estimated_total is None else self.estimated_total
 
     @property
+    def place(self) -> str:
+        """Where in the source the call is."""
+        return source_place(self.file, self.line, self.function)
+
+    @property
     def estimated_comparisons(self) -> float:
         """Comparisons of its lookups in the whole window."""
         return self.total_or_bound * (self.comparisons.mean or 0.0)
@@ -312,6 +323,7 @@ class Finding:
     cpu_ratio: float | None
     advice: str
     severity: Severity = Severity.CPU
+    subject: Subject = Subject()
 
 
 @dataclass(frozen=True, slots=True)

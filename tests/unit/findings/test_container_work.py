@@ -5,8 +5,16 @@ from dataclasses import replace
 import pytest
 
 from profiler.findings.container_work import container_work
-from profiler.model.profile import ContainerPart, Finding, OperationUse, Profile, Search, Thread
+from profiler.model.profile import (
+    ContainerPart,
+    Finding,
+    OperationUse,
+    Profile,
+    Search,
+    Thread,
+)
 from profiler.model.recording import Sample
+from profiler.model.subject import Subject
 from tests.examples import empty, looked_up, looking_up
 
 THINGS = (ContainerPart(0x1000, "things", 0.75), ContainerPart(0x2000, "others", 0.25))
@@ -40,6 +48,7 @@ def test_links_that_take_much() -> None:
     assert finding.evidence == ("20 to 22 % of a CPU (700 of 1,000 samples)",)
     assert finding.cpu_ratio == pytest.approx(0.21)
     assert "by the square of the number" in finding.advice
+    assert finding.subject == Subject(places=("main.c:7 asks",))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +72,7 @@ def test_the_container_is_named_if_it_is_known() -> None:
     profile = profiled()
     (finding,) = found(profile, operation(profile, 700, "ao2_find", *THINGS))
     assert finding.evidence[1] == "in things and 1 more"
+    assert finding.subject == Subject((0x1000,), ("main.c:7 asks",))
 
 
 def test_lookups_that_were_measured_are_short_and_many() -> None:

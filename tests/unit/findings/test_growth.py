@@ -7,6 +7,7 @@ import pytest
 from profiler.findings.growth import grown, growth
 from profiler.model.profile import Chain, ContainerUse, Finding, Profile, Search, Severity
 from profiler.model.recording import Sample
+from profiler.model.subject import Subject
 from tests.examples import SECOND_NS, START_NS, empty, looked_up, looking_up
 
 STEADY = (50, 48, 50)  # samples in each third of the window
@@ -51,6 +52,7 @@ def test_what_grows_is_a_note() -> None:
     assert (finding.id, finding.severity) == ("growth", Severity.NOTE)
     assert finding.title == "things: grew by 70 entries"
     assert finding.evidence == ("6,930 to 7,000, 420 per minute",)
+    assert finding.subject == Subject(containers=(short(0, 10).address,))
 
 
 def test_all_that_grow_are_one_note_also_those_that_cost() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from profiler.findings.lookups import explained_places, lookups, next_prime
 from profiler.model.profile import CallSiteUse, ContainerUse, Finding, Profile, Search, Thread
 from profiler.model.recording import Sample
+from profiler.model.subject import Subject
 from tests.examples import empty
 from tests.examples import looked_up as container
 from tests.examples import looking_up as site
@@ -25,8 +26,10 @@ def ids(findings: list[Finding]) -> list[str]:
 
 
 def test_a_long_chain() -> None:
-    (finding,) = found(container(site(Search.KEY, 1_000)))
+    things = container(site(Search.KEY, 1_000))
+    (finding,) = found(things)
     assert finding.id == "long-chain"
+    assert finding.subject == Subject((things.address,), ("main.c:7 asks",))
     assert finding.title == (
         "things: a typical lookup walks 1,000 entries; "
         "threads spent about 0.1 s in these lookups within 10 s, lock waits included"

@@ -6,6 +6,7 @@ import pytest
 
 from profiler.findings.threads import threads
 from profiler.model.profile import Finding, Severity, Thread, ThreadPath
+from profiler.model.subject import Subject
 from tests.examples import empty, with_threads
 
 MONITOR = Thread(12, "asterisk", "do_monitor (chan_sip.so)", 0.8, None, 80)
@@ -24,6 +25,7 @@ def test_a_busy_thread() -> None:
     assert (finding.id, finding.severity) == ("busy-thread", Severity.SATURATED)
     assert finding.title == "thread 12 do_monitor (chan_sip.so): uses 80 % of a CPU"
     assert finding.advice.endswith("see its flame graph.")
+    assert finding.subject == Subject(tids=(12,))
     assert found(replace(MONITOR, cpu_ratio=0.79)) == []
 
 
@@ -71,6 +73,7 @@ def test_a_thread_that_waits_for_a_cpu() -> None:
     (finding,) = found(session(12, 0.3, 0.2))
     assert (finding.id, finding.severity) == ("waiting-thread", Severity.WAITING)
     assert finding.title == "thread 12 session: waited for a CPU 20 % of the time"
+    assert finding.subject == Subject(tids=(12,))
     assert found(session(12, 0.3, 0.19)) == []
 
 
