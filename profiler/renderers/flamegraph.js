@@ -5,7 +5,8 @@
  *
  * Every frame is a group with a title ("name", line break, "what it weighs"), a rectangle, and the
  * attribute data-at: "start weight depth". Frames come parents first. Nothing outside `svg` is
- * touched unless the graph is the whole document.
+ * touched unless the graph is the whole document. What it returns lets a page draw the graph again and
+ * show a frame of it; the event "zoomed" carries the name of the frame that is zoomed.
  */
 function makeFlameGraph(svg, isWholeDocument) {
   const CHARACTER_WIDTH = 7.25;
@@ -18,7 +19,7 @@ function makeFlameGraph(svg, isWholeDocument) {
     return { group, rect, text: group.querySelector("text"), start, weight, depth, name, details };
   });
   if (frames.length === 0) {
-    return;
+    return { draw() {}, show() {} };
   }
   const find = (selector) => svg.querySelector(selector);
   const search = find("input");
@@ -78,9 +79,12 @@ function makeFlameGraph(svg, isWholeDocument) {
     canvas.setAttribute("transform", `translate(0 ${extra})`);
   }
 
-  function draw() {
+  /** Draws for a width in pixels; there is none while a page does not show the graph. */
+  function draw(pixels = svg.getBoundingClientRect().width) {
+    if (pixels === 0) {
+      return;
+    }
     shift();
-    const pixels = svg.getBoundingClientRect().width;
     for (const frame of frames) {
       place(frame, pixels);
     }
@@ -94,6 +98,22 @@ function makeFlameGraph(svg, isWholeDocument) {
     zoomed = frame;
     draw();
     describe(frame);
+    svg.dispatchEvent(new CustomEvent("zoomed", { detail: frame.name }));
+  }
+
+  /** Zooms into the widest frame of a name, and marks all frames of that function. */
+  function show(name) {
+    const named = frames.filter((frame) => frame.name === name);
+    if (named.length > 0) {
+      const widest = named.reduce((one, other) => (other.weight > one.weight ? other : one));
+      search.value = widest.depth > 1 ? `^${plain(name)}$` : "";
+      pattern = compile(search.value);
+      zoom(widest);
+    }
+  }
+
+  function plain(text) {
+    return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   }
 
   /** Marks what the pattern matches; nested matches count once in the share. */
@@ -120,7 +140,7 @@ function makeFlameGraph(svg, isWholeDocument) {
     try {
       return new RegExp(text, "i");
     } catch {
-      return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "i");
+      return new RegExp(plain(text), "i");
     }
   }
 
@@ -159,6 +179,7 @@ function makeFlameGraph(svg, isWholeDocument) {
       }
     });
   }
-  window.addEventListener("resize", draw);
+  window.addEventListener("resize", () => draw());
   zoom(frames[0]);
+  return { draw, show };
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import resources
 from typing import TextIO
@@ -30,6 +30,7 @@ _DRAWN_WIDTH = 1200  # pixels that texts are cut for; the script cuts them for t
 _CHARACTER_WIDTH = 7.25
 _PIXELS_MIN = 0.05  # narrower frames are not drawn
 _FRAMES_MAX = 10_000  # a file of at most a few MB that a browser zooms without delay
+_FRAMES_ON_PAGE_MAX = 6_000  # of each of the two graphs there: the page stays below 5 MB
 _LANES_MAX = 200  # entries of the menu
 _NAME_MAX = 200
 _SHADES = 8
@@ -38,6 +39,7 @@ _LEGEND = (
     ("#a9d18a", "~inferred name"),
     ("#d3c6b4", "no name"),
     ("#8ab8ee", "kernel"),
+    ("#e39ac4", "kernel, for our probes"),
     ("#8d949e", "stack truncated"),
 )
 
@@ -105,6 +107,16 @@ def comparison_graph(profile: Profile) -> Graph:
         weigh=lambda weight: f"{numbers.count(weight)} comparison{'' if weight == 1 else 's'}",
         nothing=without_lookups(profile) or "No comparison was counted.",
     )
+
+
+@shared
+def page_graphs(profile: Profile) -> tuple[Graph, Graph]:
+    """Return the graphs of samples and of comparisons, as far as report.html draws them."""
+    samples, comparisons = (
+        replace(graph, tree=keep_heaviest(graph.tree, _FRAMES_ON_PAGE_MAX))
+        for graph in (sample_graph(profile), comparison_graph(profile))
+    )
+    return samples, comparisons
 
 
 def _drawn(lanes: Iterable[Lane], root_label: str) -> Tree:
@@ -179,8 +191,13 @@ def _bar(graph: Graph, drawn: tuple[Node, ...], y: int) -> str:
     )
 
 
+def frame_name(label: str) -> str:
+    """Return what a frame is called in the drawing."""
+    return clip(label, _NAME_MAX)
+
+
 def _frame(graph: Graph, node: Node, total: int, top: int) -> str:
-    name = clip(node.label, _NAME_MAX)
+    name = frame_name(node.label)
     y = top + node.depth * _ROW_HEIGHT
     x = f"{node.start / total * 100:.4f}%"
     room = int((node.weight / total * _DRAWN_WIDTH - 8) / _CHARACTER_WIDTH)

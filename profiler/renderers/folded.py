@@ -34,4 +34,4 @@ def _write(lanes: Iterable[Lane], out: TextIO) -> None:
 @lru_cache(maxsize=KEPT_MAX)
 def _escape(frame: tuple[str, str]) -> str:
     label, kind = frame
-    return label.replace(";", "\\x3b") + ("_[k]" if kind == "kernel" else "")
+    return label.replace(";", "\\x3b") + ("_[k]" if kind in ("kernel", "probe") else "")

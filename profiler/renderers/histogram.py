@@ -12,6 +12,7 @@ EXACT_BELOW = 16  # when no value is larger, every value has a row of its own
 
 _SINGLE_BELOW = 4  # else the values below this one have
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_HEIGHTS = "▁▂▃▄▅▆▇█"
 
 Slots = tuple[tuple[int, int, int], ...]
 
@@ -73,6 +74,19 @@ def _blocks(row: Row, room: int) -> str:
     """Return blocks in proportion to the count; of any count at least the thinnest block."""
     eighths = max(1, round(row.share * room * 8)) if row.count else 0
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def spark(slots: Slots) -> tuple[str, str]:
+    """Return a histogram as small as a word, low values at the left, and between which it lies."""
+    made = bars(slots)
+    if not made:
+        return "", ""
+    largest = max(bar.count for bar in made)
+    drawn = "".join(
+        _HEIGHTS[(bar.count * len(_HEIGHTS) - 1) // largest] if bar.count else " " for bar in made
+    )
+    low, high = made[0].low, made[-1].high - 1
+    return drawn, f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def bars(slots: Slots, single_values: bool = True) -> tuple[Bar, ...]:

@@ -11,6 +11,14 @@ from profiler.renderers import numbers
 LABEL_MAX = 300  # characters; longer names are cut in everything that draws
 KEPT_MAX = 1 << 14  # names that are made ready to show only once: each occurs in many stacks
 
+# Where the kernel begins to work for a probe: the trap, the way back from it, a probed return.
+_PROBE_ENTRIES = frozenset(
+    (
+        *("asm_exc_int3", "exc_int3", "int3", "asm_exc_debug", "exc_debug"),
+        *("uprobe_notify_resume", "handle_swbp", "uprobe_handle_trampoline"),
+        *("__do_sys_uretprobe", "__x64_sys_uretprobe", "__do_sys_uprobe", "__x64_sys_uprobe"),
+    )
+)
 _ELLIPSIS = "…"
 _CHILDREN_MAX = 4  # names that are listed
 _CHILDREN_RATIO = 0.01  # of one CPU: children that use less explain nothing
@@ -131,11 +139,15 @@ def frame_kind(name: str) -> str:
 def shown_frames(stack: NamedStack) -> tuple[tuple[str, str], ...]:
     """Return (label, kind) of a stack's frames, root first; of a truncated one the root says why.
 
-    Kinds: user, inferred, unnamed, kernel, truncated.
+    Kinds: user, inferred, unnamed, kernel, probe (the kernel's work for a probe), truncated.
     """
     first_kernel = len(stack.frames) - stack.kernel_count
     user = map(_shown_user, stack.frames[:first_kernel])
-    frames = (*user, *map(_shown_kernel, stack.frames[first_kernel:]))
+    kernel = stack.frames[first_kernel:]
+    ours = (at for at, name in enumerate(kernel) if name in _PROBE_ENTRIES)
+    first_ours = next(ours, len(kernel))
+    probe = ((name, "probe") for name, _ in map(_shown_kernel, kernel[first_ours:]))
+    frames = (*user, *map(_shown_kernel, kernel[:first_ours]), *probe)
     if stack.cause is None:
         return frames
     return ((f"[stack truncated: {clip(stack.cause, LABEL_MAX)}]", "truncated"), *frames)

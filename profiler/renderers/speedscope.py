@@ -84,7 +84,7 @@ def _indices(stack: Iterable[tuple[str, str]], frames: Frames) -> list[int]:
 @lru_cache(maxsize=KEPT_MAX)
 def _key(frame: tuple[str, str]) -> tuple[str, bool]:
     label, kind = frame
-    return clip(label, LABEL_MAX), kind == "kernel"
+    return clip(label, LABEL_MAX), kind in ("kernel", "probe")
 
 
 def _frame(name: str, is_kernel: bool) -> Json:

@@ -17,6 +17,7 @@ from profiler.model.profile import (
 from profiler.renderers import numbers
 from profiler.renderers.histogram import Row, count_rows, time_rows
 from profiler.renderers.labels import call_site_label, container_label, printable
+from profiler.renderers.shared import shared
 
 _SEARCHES = {
     Search.KEY: "by key",
@@ -93,6 +94,7 @@ class LookupUse:
         ]
 
 
+@shared
 def container_uses(profile: Profile) -> tuple[LookupUse, ...]:
     """Return one use for each container, most time first."""
     return tuple(
@@ -124,14 +126,15 @@ def _place(container: ContainerUse) -> str:
 def call_site_uses(profile: Profile) -> tuple[LookupUse, ...]:
     """Return one use for each pair of call site and container, most time first."""
     uses = (
-        _call_site_use(site, container)
+        call_site_use(site, container)
         for container in profile.containers
         for site in container.call_sites
     )
     return tuple(sorted(uses, key=lambda use: -use.estimated_duration_ns))
 
 
-def _call_site_use(site: CallSiteUse, container: ContainerUse) -> LookupUse:
+def call_site_use(site: CallSiteUse, container: ContainerUse) -> LookupUse:
+    """Return the use of one call site."""
     total = site.total_or_bound
     return LookupUse(
         label=call_site_label(site),

@@ -32,6 +32,7 @@ _FLAGS = (
 )
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element, W3C WebDriver 12
 _CONTROL = "\ue009"  # the keys of W3C WebDriver 17.4.2
+BACKSPACE = "\ue003"
 ESCAPE = "\ue00c"
 
 
@@ -48,6 +49,10 @@ class Browser:
     def run(self, script: str, *arguments: object) -> Any:
         """Return what the body of a JavaScript function returns."""
         return self._post("/execute/sync", {"script": script, "args": list(arguments)})
+
+    def wait(self, script: str) -> Any:
+        """Return what the body of a JavaScript function hands to its last argument."""
+        return self._post("/execute/async", {"script": script, "args": []})
 
     def click(self, selector: str) -> None:
         """Click an element as a user does; it must be visible."""

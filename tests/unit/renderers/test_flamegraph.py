@@ -54,13 +54,14 @@ def test_it_needs_nothing_from_elsewhere(make) -> None:
 
 
 def test_every_kind_of_frame_has_its_own_colour() -> None:
-    stack = NamedStack(("main", "~build_peer", "asterisk+0x10", "read", "do_read"), 1, "no rule")
+    calls = ("main", "~build_peer", "asterisk+0x10", "read", "do_read", "asm_exc_int3")
+    stack = NamedStack(calls, 2, "no rule")
     sample = Sample(0, 1, 0)
     profile = replace(examples.empty(), stacks=(stack,), samples=(sample,))
     kinds = [kind for kind, _, _ in frames(drawn(flamegraph.render, profile))]
     assert kinds[:3] == ["root", "lane", "truncated"]
     assert kinds[4:6] == ["inferred", "unnamed"]
-    assert kinds[7] == "kernel"
+    assert kinds[7:] == ["kernel", "probe"]
     assert kinds[3].startswith("user") and kinds[6].startswith("user")
     style = drawn(flamegraph.render, profile)
     fills = [re.search(rf"\.{kind} rect {{ fill: (\S+);", style) for kind in kinds]
@@ -90,7 +91,7 @@ def test_two_fragments_in_one_page_do_not_share_names() -> None:
     assert "<script" not in text and "<style" not in text
 
 
-@pytest.mark.parametrize("name", ["flamegraph.css", "flamegraph.js", "report.css"])
+@pytest.mark.parametrize("name", ["flamegraph.css", "flamegraph.js", "report.css", "report.js"])
 def test_assets_can_be_put_into_a_page_as_they_are(name: str) -> None:
     """Nothing in them ends the element or the CDATA section that they are put into."""
     text = flamegraph.read_asset(name)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.renderers.histogram import Bar, bars, count_rows, draw, time_rows
+from profiler.renderers.histogram import Bar, bars, count_rows, draw, spark, time_rows
 from profiler.renderers.lines import Line
 
 
@@ -77,3 +77,9 @@ def test_a_row_of_times_ends_where_the_next_one_starts() -> None:
 def test_no_line_is_wider_than_80(rows) -> None:
     for made in (count_rows(rows), time_rows(rows)):
         assert all(len(line.text) <= 80 for line in (draw(made) if made else ()))
+
+
+def test_a_spark_has_a_height_for_each_row_and_a_scale() -> None:
+    assert spark(((0, 1, 100), (2, 3, 1), (4, 5, 50))) == ("█ ▁ ▄", "0 to 4")
+    assert spark(((7, 8, 3),)) == ("█", "7")
+    assert spark(()) == ("", "")

@@ -71,6 +71,13 @@ def test_kernel_frames_are_those_at_the_leaf_end() -> None:
     )
 
 
+def test_what_the_kernel_does_for_a_probe_is_ours() -> None:
+    for entry in ("asm_exc_int3", "uprobe_notify_resume", "__do_sys_uretprobe"):
+        stack = NamedStack(("uprobe_notify_resume", "do_syscall_64", entry, "schedule"), 3, None)
+        kinds = [kind for _, kind in labels.shown_frames(stack)]
+        assert kinds == ["user", "kernel", "probe", "probe"]
+
+
 def test_an_early_end_is_said() -> None:
     story = examples.field_story()
     assert labels.early_end(story) == ""

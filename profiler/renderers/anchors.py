@@ -1,0 +1,38 @@
+"""Names that links on the page go to: the same in every page that is made of a recording."""
+
+from __future__ import annotations
+
+import re
+
+from profiler.model.profile import ContainerUse, OperationUse, ThreadGroup
+from profiler.renderers.labels import call_site_label
+
+CPU_GRAPH = "cpu-graph"
+COMPARISONS_GRAPH = "comparisons-graph"
+
+_LENGTH_MAX = 80
+
+
+def slug(*words: str) -> str:
+    """Return words as one name that needs no escaping anywhere, whatever they hold."""
+    return re.sub(r"[^a-z0-9_.]+", "-", "-".join(words).lower()[:_LENGTH_MAX]).strip("-")
+
+
+def thread_anchor(group: ThreadGroup) -> str:
+    """Return the name of a thread's row, or of a group's."""
+    return f"thread-{group.tids[0]}"
+
+
+def container_anchor(container: ContainerUse) -> str:
+    """Return the name of a container's row."""
+    return f"container-{container.address:x}"
+
+
+def call_site_anchor(container: ContainerUse, number: int) -> str:
+    """Return the name of the row of one of its call sites."""
+    return f"site-{container.address:x}-{number}"
+
+
+def operation_anchor(use: OperationUse) -> str:
+    """Return the name of an operation's row."""
+    return slug("operation", use.name, call_site_label(use))
