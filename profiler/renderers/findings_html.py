@@ -9,7 +9,7 @@ from profiler.renderers.nothing import without_findings
 from profiler.renderers.sections import Section, section
 from profiler.renderers.tables import link
 
-_OPEN_MAX = 2  # findings that are shown in full at once
+_OPEN_MAX = 3  # findings that are shown in full at once
 
 
 def findings(profile: Profile) -> Section:
