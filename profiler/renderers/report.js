@@ -238,7 +238,7 @@ function lead(svg, frame) {
 }
 
 /** Returns the graph in an svg; it is made when it is first seen. */
-function graphIn(svg) {
+function graphOf(svg) {
   if (!graphs.has(svg)) {
     graphs.set(svg, makeFlameGraph(svg, false));
     svg.addEventListener("zoomed", (event) => lead(svg, event.detail));
@@ -253,7 +253,7 @@ if (matchMedia("(max-width: 600px)").matches) {
   }
 }
 for (const svg of document.querySelectorAll("details[open] svg.flame")) {
-  graphIn(svg);
+  graphOf(svg);
 }
 
 document.addEventListener("click", (event) => {
@@ -261,7 +261,7 @@ document.addEventListener("click", (event) => {
   if (link !== null) {
     const target = reveal(link.hash.slice(1));
     if (link.dataset.frame) {
-      graphIn(target).show(link.dataset.frame);
+      graphOf(target).show(link.dataset.frame);
     }
   }
 });
@@ -274,7 +274,7 @@ if (location.hash !== "") {
 
 document.addEventListener("toggle", (event) => {
   for (const svg of event.target.querySelectorAll("svg.flame")) {
-    graphIn(svg).draw();
+    graphOf(svg).draw();
   }
 }, true);
 
@@ -284,7 +284,7 @@ window.addEventListener("beforeprint", () => {
     part.open = true;
   }
   for (const svg of document.querySelectorAll("svg.flame")) {
-    graphIn(svg).draw(PRINTED_WIDTH);
+    graphOf(svg).draw(PRINTED_WIDTH);
   }
 });
 window.addEventListener("afterprint", () => {
