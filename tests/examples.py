@@ -10,6 +10,7 @@ from profiler.files.recording_file import read_recording
 from profiler.findings.ranking import find
 from profiler.model import profile as p
 from profiler.model import recording as r
+from profiler.model import time_line as t
 from profiler.report import distributions
 from profiler.report.aggregate import aggregate
 from profiler.report.thread_groups import thread_groups
@@ -379,4 +380,14 @@ def recording() -> r.Recording:
         descriptors=r.Descriptors(412, 1_024),
         host=HOST,
         cpu_ns=991_500_000,
+        time_line=t.TimeLine(
+            ends_ns=(START_NS + 200_000_000, START_NS + SECOND_NS),
+            cost_ns=(2_900, 1_000),
+            lookups_hz=(None, 96.5),
+            verified=(3, 0),
+            comparisons=(15_882, 0),
+            queue_bytes=(0, 212_992),
+            drops=(None, 1_204),
+            containers=(t.ContainerSizes(0, (55_585, None)),),
+        ),
     )

@@ -18,12 +18,14 @@ from typing import BinaryIO
 
 from profiler.errors import UsageError
 from profiler.files.serializer import Json, MismatchError, decode, members
-from profiler.model.recording import SCHEMA, Distribution, Recording
+from profiler.model.recording import SCHEMA, Distribution, Recording, Window
+from profiler.model.time_line import TimeLine
 
 FILE_NAME = "recording"
 # 600,000 samples, 100 threads busy for a minute at 99 Hz, are 28 MB of JSON; a bomb has no end.
 UNPACKED_BYTES_MAX = 512 * 1024 * 1024
 FREQUENCY_HZ = (0.001, 1e6)  # of sampling; renderers divide by it, and by the window
+TIME_LINE_MAX = 1_000  # intervals, and containers that are followed; a page draws each
 _CHUNK_BYTES = 1024 * 1024
 _ITEMS_AT_ONCE = 10_000
 
@@ -157,6 +159,8 @@ def _problems(recording: Recording) -> Iterator[str]:
     counted = [stack for operation in recording.operations or () for stack in operation.stacks]
     if len(counted) != len(set(counted)):
         yield "operations.stacks: one stack is in several"
+    if problem := _time_line_problem(recording.time_line, recording.window):
+        yield f"time_line: {problem}"
     for group in recording.lookups:
         for name in ("comparisons", "sort_calls", "duration_ns"):
             if problem := _distribution_problem(getattr(group, name)):
@@ -177,6 +181,23 @@ def _distribution_problem(distribution: Distribution) -> str | None:
         return "count is not the sum of the slots"
     if (distribution.max is None) != (not distribution.slots):
         return "max and slots are not both there"
+    return None
+
+
+def _time_line_problem(line: TimeLine, window: Window) -> str | None:
+    """Return what is wrong with it; drawings rely on few intervals that have a length."""
+    series = (line.cost_ns, line.verified, line.comparisons, line.queue_bytes, line.drops)
+    sizes = [one.elements for one in line.containers]
+    if max(len(line.ends_ns), len(sizes)) > TIME_LINE_MAX:
+        return f"has more than {TIME_LINE_MAX} items"
+    before_ns = (window.start_ns, *line.ends_ns)
+    if any(end <= before for before, end in zip(before_ns, line.ends_ns, strict=False)):
+        return "ends_ns do not ascend from the window's start"
+    for numbers in (*series, line.lookups_hz, *sizes):
+        if len(numbers) not in (0, len(line.ends_ns)):
+            return "a series is not as long as ends_ns"
+        if any(number is not None and number < 0 for number in numbers):
+            return "a number is below zero"
     return None
 
 
@@ -213,6 +234,8 @@ def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:
         yield "operations.frame", operation.frame, frame_count
         for index in operation.stacks:
             yield "operations.stacks", index, stack_count
+    for sizes in recording.time_line.containers:
+        yield "time_line.containers", sizes.container, container_count
     for weighted in recording.lookup_stacks:
         yield "lookup_stacks.stack", weighted.stack, stack_count
         yield "lookup_stacks.container", weighted.container, container_count

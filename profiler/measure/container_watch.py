@@ -60,17 +60,21 @@ class ContainerWatch:
             identity = identity._replace(buckets=state.buckets or 0)
         elif state is not None and state.buckets != identity.buckets:
             state = None
-        life = self._lives.setdefault(identity, _Life(address, state))
+        life = self._lives.setdefault(identity, _Life(identity, state))
         if not life.has_died and len(self._watched) < _MAX_LOOKED_AT:
             self._watched.append(life)
 
     def look(self) -> None:
         """Look at all that were there at the last look."""
-        at = [life.address - HEAD_BEFORE for life in self._watched]
+        at = [life.key.address - HEAD_BEFORE for life in self._watched]
         heads = self._target.memory.read_many(at, HEAD_BYTES)
         for life, head in zip(self._watched, heads, strict=True):
             life.look(head, self._notes)
         self._watched = [life for life in self._watched if not life.has_died]
+
+    def elements(self) -> dict[ContainerKey, int]:
+        """Return what each container that is still the same held at the last look."""
+        return {life.key: life.elements for life in self._watched}
 
     def state(self, key: ContainerKey) -> ContainerState | None:
         """Return a container as it was when it was first read, None if it was gone by then."""
@@ -102,13 +106,13 @@ def _has_comparator(memory: TargetMemory, identity: ContainerKey) -> bool:
 class _Life:
     """What was seen at one address."""
 
-    def __init__(self, address: int, state: ContainerState | None) -> None:
-        self.address = address
+    def __init__(self, key: ContainerKey, state: ContainerState | None) -> None:
+        self.key = key
         self.state = state
         self.has_died = state is None
         self._died_after = 0  # so many notes
         self.is_reused = self.has_died  # so soon that there may have been several
-        self._first = self._last = self._most = state.elements if state else 0
+        self._first = self.elements = self._most = state.elements if state else 0
         self._is_steady = True
         self._looks = 1
 
@@ -123,8 +127,8 @@ class _Life:
             return
         self._looks += 1
         self._is_steady &= self._most <= 2 * now.elements
-        self._is_steady &= now.elements <= 2 * self._last + _MOST_STEP
-        self._last, self._most = now.elements, max(self._most, now.elements)
+        self._is_steady &= now.elements <= 2 * self.elements + _MOST_STEP
+        self.elements, self._most = now.elements, max(self._most, now.elements)
 
     @property
     def elements_start(self) -> int | None:

@@ -24,6 +24,7 @@ class GroupCounts:
         self._v_tables: set[int] = set()
         self._keys: dict[bytes, GroupKey] = {}  # one for all windows of a long recording
         self.verdicts = (0,) * len(Verdict)  # of all lookups measured so far, by Verdict
+        self.comparisons = 0  # of all verified ones so far
 
     def groups(self) -> dict[GroupKey, Group]:
         """Return the sums of all groups."""
@@ -39,6 +40,7 @@ class GroupCounts:
         self.verdicts = tuple(
             sum(group.verdicts[verdict] for group in groups.values()) for verdict in Verdict
         )
+        self.comparisons = sum(group.comparisons_total for group in groups.values())
         found = self._new(self._measured, totals)
         self._note([group.key for group in found])
         return found

@@ -33,7 +33,7 @@ from profiler.model.observed import Calibration, MeasuredWindow
 from profiler.probes.attach import AttachPoint, UprobePrograms
 from profiler.probes.planner import ProbePlan, ProbePlanner
 from profiler.process.target import TargetProcess
-from profiler.wire.lookups import Group, GroupKey, LookupCounter, Place, place_of
+from profiler.wire.lookups import Group, GroupKey, LookupCounter, Place, Verdict, place_of
 
 _GRACE_NS = 2_000_000_000  # a lookup that takes longer than this after its window is given up
 # Walks that took longer than this in one window need all that can be saved for the next one.
@@ -90,6 +90,16 @@ class LookupMeasurement:
     def wake_descriptor(self) -> int:
         """Becomes readable when a window has to be closed: call step() then."""
         return self._module.map("window_stops").descriptor
+
+    @property
+    def verified(self) -> int:
+        """Lookups that were counted exactly, in all windows that were noted."""
+        return self._counts.verdicts[Verdict.VERIFIED]
+
+    @property
+    def comparisons(self) -> int:
+        """What these compared."""
+        return self._counts.comparisons
 
     @property
     def lacks_room(self) -> bool:

@@ -172,6 +172,22 @@ class ObservedLookups:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """What was looked at again and again: the most of each in every interval, None if nothing.
+
+    All but queues and elements count from the beginning on.
+    """
+
+    ends_ns: tuple[int, ...] = ()  # of the intervals
+    cost_ns: tuple[int | None, ...] = ()
+    queue_bytes: tuple[int | None, ...] = ()
+    drops: tuple[int | None, ...] = ()
+    verified: tuple[int | None, ...] = ()  # lookups
+    comparisons: tuple[int | None, ...] = ()  # of these
+    elements: Mapping[ContainerKey, tuple[int | None, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything that one run observed, in the kernel's terms."""
 
@@ -195,6 +211,7 @@ class Observed:
     lost_ends: int = 0  # reports of threads that ended
     thread_starts: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     # by tid, addresses: the frames that it began in, outermost first
+    followed: Followed = Followed()
 
     @property
     def cpu_s(self) -> float:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from profiler.model.time_line import TimeLine
+
 SCHEMA = "ebpf-prof/recording/1"
 # What may end a recording before its time, besides signals: Recording.stopped_by.
 TARGET_EXIT = "target exit"
@@ -350,3 +352,4 @@ class Recording:
     descriptors: Descriptors | None = None  # None: not known
     host: Host | None = None  # None: older than this field
     cpu_ns: int | None = None  # of the whole process in the window; None: older than this field
+    time_line: TimeLine = TimeLine()

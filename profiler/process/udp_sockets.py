@@ -33,6 +33,7 @@ class SocketHistory:
         "key",
         "last_sample",
         "local",
+        "queue_bytes",
         "rounds_begun",
     )
 
@@ -41,6 +42,7 @@ class SocketHistory:
         self.rounds_begun = rounds_begun  # through the target's descriptors, when it was first seen
         self.last_sample = 0
         self.local = ""
+        self.queue_bytes = 0  # in the last sample
         self._samples = self._queue_bytes_sum = self._queue_bytes_max = 0
         self._drops_before = self._drops_last = drops_before
 
@@ -59,6 +61,7 @@ class SocketHistory:
         self.last_sample = sample
         self.local = state.local  # a socket can be bound late
         self._samples += 1
+        self.queue_bytes = state.queue_bytes
         self._queue_bytes_sum += state.queue_bytes
         self._queue_bytes_max = max(self._queue_bytes_max, state.queue_bytes)
         self._drops_last = state.drops
@@ -92,7 +95,7 @@ class UdpSockets:
         self._undecided: dict[int, SocketHistory] = {}  # by inode; perhaps the target's
         self._foreign: set[int] = set()  # keys of other processes' sockets
         self._closed: list[SocketHistory] = []  # the worst of those that closed, and the latest
-        self._closed_count = 0
+        self._closed_count = self._closed_drops = 0
         self._unknown_drops = 0  # of sockets that closed before anybody knew whose they are
         self._samples = 0
         self._diag: SocketDiag | None = None
@@ -145,10 +148,22 @@ class UdpSockets:
         """Keep no more of sockets that closed than what may be listed."""
         for history in _take_closed(self._own, self._samples):
             self._closed_count += 1
+            self._closed_drops += history.drops
             self._closed.append(history)
         if len(self._closed) > _MOST_CLOSED:
             self._closed = worst(self._closed)
         self._unknown_drops += sum(h.drops for h in _take_closed(self._undecided, self._samples))
+
+    @property
+    def queue_bytes(self) -> int:
+        """The longest receive queue in the last sample."""
+        last = self._samples
+        return max((h.queue_bytes for h in self._own.values() if h.last_sample == last), default=0)
+
+    @property
+    def drops(self) -> int:
+        """Datagrams that were dropped up to the last sample; this never falls."""
+        return self._closed_drops + sum(history.drops for history in self._own.values())
 
     def recorded(self) -> tuple[recording.Socket, ...]:
         """Return what was seen; of more than LISTED_SOCKETS the worst, and `warning` says so."""

@@ -17,6 +17,7 @@ from profiler.record.losses import LOST, loss_warnings
 from profiler.record.operations import SampledOperations
 from profiler.record.preparation import Options
 from profiler.record.stacks import StackIndex
+from profiler.record.time_line import time_line
 from profiler.record.warnings import run_warnings
 from profiler.wire.lookups import LookupCounter
 
@@ -95,6 +96,13 @@ def assemble(
         descriptors=observed.descriptors,
         host=read_host(started_at),
         cpu_ns=observed.account.process_cpu_ns,
+        time_line=time_line(
+            observed.followed,
+            observed.window,
+            observed.lookups.counting if observed.lookups else (),
+            lookups.container_indexes if lookups else {},
+            lookups.groups if lookups else (),
+        ),
     )
 
 

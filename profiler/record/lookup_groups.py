@@ -44,7 +44,7 @@ class LookupGroups:
         )
         self._keys = ContainerKeys(observed.groups, observed.reused)
         ends = last_elements(observed, self._keys)
-        self._container_index = {key: index for index, key in enumerate(ends)}
+        self.container_indexes = {key: index for index, key in enumerate(ends)}
         self.containers = tuple(self._container(key, last) for key, last in ends.items())
         self.groups = tuple(self._group(key, group) for key, group in observed.groups.items())
         self.stacks = tuple(self._stacks())
@@ -80,7 +80,7 @@ class LookupGroups:
         truncated = verdicts[Verdict.TRUNCATED_WALK]
         found = self._totals[key]
         return rec.LookupGroup(
-            container=self._container_index[self._keys.of(key)],
+            container=self.container_indexes[self._keys.of(key)],
             call_site=self._sites.index(self._sites.of_key(key)),
             entry=ENTRY_FUNCTIONS[key.entry],
             flags=key.flags,
@@ -128,7 +128,7 @@ class LookupGroups:
             compared = key.comparator if is_find else None
             before = tuple(address for address in (compared, entry) if address)
             stack = self._frames.stack(key.stack_name, before, is_leaf=False)
-            container = self._container_index.get(self._keys.of(key))
+            container = self.container_indexes.get(self._keys.of(key))
             if stack is not None and container is not None:
                 yield rec.LookupStack(
                     stack, container, float(made.lookups), float(made.comparisons)

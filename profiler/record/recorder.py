@@ -35,6 +35,7 @@ from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import LOOKED_AT, UdpSockets
 from profiler.record.assembly import assemble
+from profiler.record.followed import FollowedRun
 from profiler.record.preparation import Options, SamplingSetup, prepare_sampling, untold
 from profiler.record.progress import Progress, Stop
 from profiler.record.warnings import short_walks
@@ -83,6 +84,7 @@ class Run:
     least_code_due_ns: int = 0  # and not sooner, however often it changes
     stopped_by: str = "duration"
     warnings: list[str] = field(default_factory=list)
+    followed: FollowedRun = field(default_factory=FollowedRun)
 
 
 def record(
@@ -289,6 +291,7 @@ def _drain(run: Run, report: Callable[[Progress], None], now_ns: int) -> None:
     run.sampler.drain()
     if run.lookups is not None:
         run.lookups.containers.look()
+    run.followed.look(now_ns, run.governor, run.sockets, run.lookups)
     _read_events(run)
     elapsed = max(now_ns - run.start_ns, 1)
     report(
@@ -364,6 +367,7 @@ def _collect(run: Run) -> Observed:
         lookups = collect_lookups(run.lookups, run.lookup_setup.planner, run.process)
     run.sampler.drain()
     run.sockets.sample()
+    run.followed.look(run.end_ns, run.governor, run.sockets, run.lookups)
     sockets = run.sockets.recorded()
     for source in (
         run.sampler.warning,
@@ -394,4 +398,5 @@ def _collect(run: Run) -> Observed:
         descriptors=run.descriptors.recorded(),
         lost_ends=run.uses.lost_ends(),
         thread_starts=starts,
+        followed=run.followed.observed(),
     )

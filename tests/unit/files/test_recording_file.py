@@ -25,6 +25,7 @@ from profiler.renderers import html, text
 from profiler.renderers.uses import container_uses
 from profiler.report.aggregate import aggregate
 from tests import examples
+from tests.examples import START_NS
 
 
 def packed(recording=None) -> bytes:
@@ -162,6 +163,26 @@ def test_an_index_that_points_nowhere_is_refused(field: str, row: dict, name: st
     rows[0] |= row
     with pytest.raises(ValueError, match=f"is not a valid recording: {name}: "):
         parse_recording(document(**{field: rows}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"containers": [{"container": 1, "elements": []}]}, ".containers: 1 is not below 1"),
+        ({"ends_ns": [START_NS, START_NS + 1]}, ": ends_ns do not ascend"),
+        ({"ends_ns": [START_NS + 2, START_NS + 1]}, ": ends_ns do not ascend"),
+        ({"cost_ns": [1]}, ": a series is not as long as ends_ns"),
+        ({"lookups_hz": [1.0, 2.0, 3.0]}, ": a series is not as long as ends_ns"),
+        ({"containers": [{"container": 0, "elements": [1]}]}, ": a series is not as long"),
+        ({"drops": [None, -1]}, ": a number is below zero"),
+        ({"ends_ns": [START_NS + 1 + at for at in range(1_001)]}, ": has more than 1000 items"),
+        ({"containers": [{"container": 0, "elements": []}] * 1_001}, ": has more than 1000 items"),
+    ],
+)
+def test_a_time_line_that_cannot_be_drawn_is_refused(changes: dict, problem: str) -> None:
+    line = json.loads(document())["time_line"] | changes
+    with pytest.raises(ValueError, match=f"is not a valid recording: time_line{problem}"):
+        parse_recording(document(time_line=line))
 
 
 @pytest.mark.parametrize(

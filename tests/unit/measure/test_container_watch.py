@@ -99,6 +99,19 @@ def test_what_hardly_fits_one_container_is_no_growth(
     assert not watch.is_reused(KEY)
 
 
+def test_what_living_containers_hold_is_known_from_the_last_look(
+    watch: ContainerWatch, memory: Memory
+) -> None:
+    assert watch.elements() == {}
+    watch.note([group()])
+    assert watch.elements() == {KEY: 10}
+    look(watch, memory, 20, 15)
+    assert watch.elements() == {KEY: 15}
+    memory.container = None
+    watch.look()
+    assert watch.elements() == {}
+
+
 @pytest.mark.parametrize("other", [None, state(10, comparator=OTHER)])
 def test_a_container_that_was_gone_has_not_grown_and_stays_known(
     watch: ContainerWatch, memory: Memory, other: ContainerState | None

@@ -8,7 +8,7 @@ from profiler.measure.group_counts import GroupCounts
 from profiler.model.observed import GroupCount
 from profiler.probes.attach import AttachPoint
 from profiler.probes.planner import PlannedProbe
-from profiler.wire.lookups import Group, GroupKey, Place
+from profiler.wire.lookups import Group, GroupKey, Place, Verdict
 from tests.unit.fake_maps import Module
 
 HASH, TREE = 0x1000, 0x2000
@@ -28,9 +28,11 @@ class Maps:
         self.noted: list[GroupKey] = []
         self.counts = GroupCounts(module, self.noted.extend)
 
-    def measure(self, one: GroupKey, v_table: int, count: int) -> None:
+    def measure(self, one: GroupKey, v_table: int, count: int, compared: int = 0) -> None:
         head = struct.pack("<QQQ", 1, v_table, count)  # id, v_table, verified
-        self.map("groups")[one.encode()] = head.ljust(Group.FORMAT.size, b"\0")
+        value = bytearray(head.ljust(Group.FORMAT.size, b"\0"))
+        struct.pack_into("<Q", value, 8 * (2 + len(Verdict) + 2), compared)  # after hits, misses
+        self.map("groups")[one.encode()] = bytes(value)
 
     def count_entries(self, one: GroupKey, count: int) -> None:
         self.map("entry_counts")[one.encode()] = struct.pack("<Q", count)
@@ -55,6 +57,16 @@ def test_each_window_has_what_is_new() -> None:
     assert maps.counts.entry_counts() == (GroupCount(entry_count, 100),)
     assert maps.noted == [key(1), key(1), key(2)]
     assert set(maps.counts.groups()) == {key(1), key(2)}
+
+
+def test_all_comparisons_of_verified_lookups_are_known_after_a_window() -> None:
+    maps = Maps()
+    assert maps.counts.comparisons == 0
+    maps.measure(key(1), HASH, 5, compared=40)
+    maps.measure(key(2), TREE, 2, compared=3)
+    maps.counts.measured()
+    assert maps.counts.comparisons == 43
+    assert maps.counts.verdicts[Verdict.VERIFIED] == 7
 
 
 def test_until_lookups_were_seen_those_of_find_are_expected() -> None:

@@ -103,6 +103,23 @@ def test_a_socket_of_the_window_counts_from_zero_and_stays_after_it_closed(
     assert found.receive_queue_bytes_mean == found.receive_queue_bytes_max > 0
 
 
+def test_the_longest_queue_now_and_all_drops_up_to_now(own: UdpSockets) -> None:
+    receivers = [bound(socket.AF_INET, "127.0.0.1")[0] for _ in range(2)]
+    own.sample()
+    assert (own.queue_bytes, own.drops) == (0, 0)
+    for receiver, datagrams in zip(receivers, (1, 40), strict=True):
+        overflow(receiver, datagrams)
+    own.sample()
+    (_, _), (queue, drops) = map(proc_row, receivers)
+    assert (own.queue_bytes, own.drops) == (queue, drops)
+    assert queue > 0 < drops
+    for receiver in receivers:
+        receiver.close()
+    for _ in range(udp_sockets._UNSEEN_SAMPLES + 2):  # until it is known that they closed
+        own.sample()
+    assert (own.queue_bytes, own.drops) == (0, drops)
+
+
 SERVER = """
 import os, socket, sys
 if sys.argv[1] == "new":
