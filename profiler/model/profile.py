@@ -22,6 +22,7 @@ from profiler.model.recording import (
     Window,
 )
 from profiler.model.subject import Subject, source_place
+from profiler.model.time_line import SampleBins, TimeLine
 
 SCHEMA = "ebpf-prof/profile/1"
 
@@ -388,6 +389,8 @@ class Profile:
     host: Host | None = None  # None: an older recording
     total_cpu_ratio: float = 0.0  # of the process, as top shows it; also of threads that ended
     lookups_not_measured: str | None = None  # why nobody looked for them; None: they were measured
+    time_line: TimeLine = TimeLine()
+    sample_bins: SampleBins = SampleBins()
 
     @property
     def cpu_ratio(self) -> float:

@@ -26,6 +26,7 @@ from profiler.report.operations import OperationSamples, seen_lookups_ratio
 from profiler.report.thread_groups import thread_groups
 from profiler.report.thread_paths import with_paths
 from profiler.report.thread_roles import thread_roles
+from profiler.report.time_line import placed, sample_bins
 
 LEFT_OUT = "[... more calls]"
 
@@ -36,6 +37,7 @@ def aggregate(recording: Recording) -> prof.Profile:
     operations = OperationSamples(recording)
     containers, position = _containers(recording, names, operations)
     threads = _threads(recording)
+    groups = thread_groups(threads)
     profile = prof.Profile(
         schema=prof.SCHEMA,
         tool_version=recording.tool_version,
@@ -61,7 +63,7 @@ def aggregate(recording: Recording) -> prof.Profile:
             if stack.container in position
         ),
         threads=threads,
-        thread_groups=with_paths(recording, names, thread_groups(threads)),
+        thread_groups=with_paths(recording, names, groups),
         sockets=recording.sockets,
         containers=containers,
         probe_windows=recording.probe_windows,
@@ -74,6 +76,8 @@ def aggregate(recording: Recording) -> prof.Profile:
         host=recording.host,
         total_cpu_ratio=_total_cpu_ratio(recording, threads),
         lookups_not_measured=_why_not_measured(recording),
+        time_line=placed(recording.time_line, position),
+        sample_bins=sample_bins(recording, groups),
     )
     return replace(profile, findings=find(profile))
 
