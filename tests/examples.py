@@ -14,6 +14,7 @@ from profiler.model import time_line as t
 from profiler.report import distributions
 from profiler.report.aggregate import aggregate
 from profiler.report.thread_groups import thread_groups
+from profiler.report.time_line import sample_bins
 
 SECOND_NS = 1_000_000_000
 START_NS = 7_200 * SECOND_NS
@@ -104,9 +105,35 @@ def field_story() -> p.Profile:
         seen_lookups_ratio=0.034,
         host=HOST,
         total_cpu_ratio=1.01,
+        time_line=_field_time_line(),
     )
-    story = _with_operations(story)
+    story = _with_sample_bins(_with_operations(story))
     return replace(story, findings=find(story))
+
+
+def _with_sample_bins(profile: p.Profile) -> p.Profile:
+    """Count a profile's own samples over time."""
+    sampled = replace(recording(), window=profile.window, samples=profile.samples)
+    return replace(profile, sample_bins=sample_bins(sampled, profile.thread_groups))
+
+
+def _field_time_line() -> t.TimeLine:
+    """Look once a second: windows end every fifth second, and the queue is full from 20 s on."""
+    windows = tuple(500 if second % 5 == 4 else 0 for second in range(60))
+    counted: list[float | None] = [12_300.0 + 40 * (second % 7) for second in range(60)]
+    return t.TimeLine(
+        ends_ns=tuple(START_NS + second * SECOND_NS for second in range(1, 61)),
+        cost_ns=tuple(8_000_000 + 300_000 * (second % 9) for second in range(60)),
+        lookups_hz=(*counted[:30], None, None, *counted[32:]),
+        verified=windows,
+        comparisons=tuple(lookups * (7_930 + at) for at, lookups in enumerate(windows)),
+        queue_bytes=tuple(212_992 if second >= 20 else 768 * second for second in range(60)),
+        drops=tuple(90 if second >= 20 else 0 for second in range(60)),
+        containers=(
+            t.ContainerSizes(0, tuple(55_585 + 2 * second for second in range(59)) + (55_702,)),
+            t.ContainerSizes(1, (44,) * 60),
+        ),
+    )
 
 
 def operation(profile: p.Profile, samples: int) -> p.OperationUse:
@@ -153,7 +180,8 @@ def _with_operations(story: p.Profile) -> p.Profile:
 
 def with_threads(profile: p.Profile, *threads: p.Thread) -> p.Profile:
     """Put other threads, without paths, in the place of a profile's."""
-    return replace(profile, threads=threads, thread_groups=thread_groups(threads))
+    profile = replace(profile, threads=threads, thread_groups=thread_groups(threads))
+    return _with_sample_bins(profile)
 
 
 def _field_containers(worst: p.ContainerUse, dialogs: p.ContainerUse) -> tuple[p.ContainerUse, ...]:
@@ -245,7 +273,7 @@ def hostile() -> p.Profile:
         measured=worst.lookups.measured,
         estimated_total=worst.lookups.estimated_total,
     )
-    return replace(
+    made = replace(
         story,
         command=("ebpf-prof", HOSTILE_NAME),
         target=target(
@@ -307,6 +335,7 @@ def hostile() -> p.Profile:
         ),
         warnings=(HOSTILE_NAME, "kernel symbols are hidden (kptr_restrict)"),
     )
+    return _with_sample_bins(made)
 
 
 def poisoned() -> p.Profile:

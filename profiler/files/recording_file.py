@@ -190,6 +190,8 @@ def _time_line_problem(line: TimeLine, window: Window) -> str | None:
     sizes = [one.elements for one in line.containers]
     if max(len(line.ends_ns), len(sizes)) > TIME_LINE_MAX:
         return f"has more than {TIME_LINE_MAX} items"
+    if len(line.verified) != len(line.comparisons):
+        return "verified and comparisons are not as long"
     before_ns = (window.start_ns, *line.ends_ns)
     if any(end <= before for before, end in zip(before_ns, line.ends_ns, strict=False)):
         return "ends_ns do not ascend from the window's start"

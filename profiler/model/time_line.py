@@ -41,7 +41,7 @@ class GroupSamples:
 
 @dataclass(frozen=True, slots=True)
 class SampleBins:
-    """CPU samples over the window, in bins of one length; the last one may be shorter."""
+    """CPU samples over the window, in bins of one length; the last one ends with the window."""
 
     bin_ns: int = 0  # 0: there are none
     groups: tuple[GroupSamples, ...] = ()  # busiest first, all others last

@@ -5,8 +5,9 @@
  *
  * Every frame is a group with a title ("name", line break, "what it weighs"), a rectangle, and the
  * attribute data-at: "start weight depth". Frames come parents first. Nothing outside `svg` is
- * touched unless the graph is the whole document. What it returns lets a page draw the graph again and
- * show a frame of it; the event "zoomed" carries the name of the frame that is zoomed.
+ * touched unless the graph is the whole document. What it returns lets a page draw the graph again,
+ * show a frame of it, and narrow it to a part of what was weighed; the event "zoomed" carries the name
+ * of the frame that is zoomed.
  */
 function makeFlameGraph(svg, isWholeDocument) {
   const CHARACTER_WIDTH = 7.25;
@@ -14,12 +15,13 @@ function makeFlameGraph(svg, isWholeDocument) {
   const BAR_HEIGHT = 32;
   const frames = Array.from(svg.querySelectorAll("g.frame"), (group) => {
     const [start, weight, depth] = group.dataset.at.split(" ").map(Number);
-    const [name, details] = group.querySelector("title").textContent.split("\n");
-    const rect = group.querySelector("rect");
-    return { group, rect, text: group.querySelector("text"), start, weight, depth, name, details };
+    const title = group.querySelector("title");
+    const [name, details] = title.textContent.split("\n");
+    const [rect, text] = [group.querySelector("rect"), group.querySelector("text")];
+    return { group, title, rect, text, start, weight, depth, name, details };
   });
   if (frames.length === 0) {
-    return { draw() {}, show() {} };
+    return { draw() {}, show() {}, narrow() {} };
   }
   const find = (selector) => svg.querySelector(selector);
   const search = find("input");
@@ -52,8 +54,9 @@ function makeFlameGraph(svg, isWholeDocument) {
   }
 
   function place(frame, pixels) {
-    const isAbove = frame.depth < zoomed.depth && isInside(zoomed, frame);
-    const isBelow = frame.depth >= zoomed.depth && isInside(frame, zoomed);
+    const isThere = frame.weight > 0;
+    const isAbove = isThere && frame.depth < zoomed.depth && isInside(zoomed, frame);
+    const isBelow = isThere && frame.depth >= zoomed.depth && isInside(frame, zoomed);
     frame.group.classList.toggle("above", isAbove);
     frame.group.classList.toggle("hidden", !isAbove && !isBelow);
     if (!isAbove && !isBelow) {
@@ -128,7 +131,7 @@ function makeFlameGraph(svg, isWholeDocument) {
         coveredUntil = frame.start + frame.weight;
       }
     }
-    const share = ((matched / zoomed.weight) * 100).toFixed(2);
+    const share = ((matched / (zoomed.weight || 1)) * 100).toFixed(2);
     find(".matched").textContent = pattern === null ? "" : `matched: ${share} %`;
   }
 
@@ -150,6 +153,50 @@ function makeFlameGraph(svg, isWholeDocument) {
       text += `, ${((frame.weight / zoomed.weight) * 100).toFixed(2)} % of what is zoomed`;
     }
     find(".details").textContent = text;
+  }
+
+  const whole = frames.map(({ start, weight, details }) => ({ start, weight, details }));
+  const above = [];
+  const parents = frames.map((frame, index) => {
+    above[frame.depth] = index;
+    return frame.depth > 0 ? above[frame.depth - 1] : 0;
+  });
+
+  /** Gives frames what they weigh by `own`, which leaves out frames below; children keep their order. */
+  function reweigh(own) {
+    frames.forEach((frame, index) => {
+      frame.weight = own[index];
+    });
+    for (let index = frames.length - 1; index > 0; index -= 1) {
+      frames[parents[index]].weight += frames[index].weight;
+    }
+    const ends = [0];
+    frames.forEach((frame, index) => {
+      frame.start = ends[parents[index]];
+      ends[index] = frame.start;
+      ends[parents[index]] += index > 0 ? frame.weight : 0;
+    });
+  }
+
+  /** Shows only a part, by each frame's own weight, and what `weigh` says of a weight; null: all. */
+  function narrow(own, weigh) {
+    if (own === null) {
+      frames.forEach((frame, index) => Object.assign(frame, whole[index]));
+    } else {
+      reweigh(own);
+      for (const frame of frames) {
+        frame.details = weigh(frame.weight);
+      }
+    }
+    for (const frame of frames) {
+      frame.title.textContent = `${frame.name}\n${frame.details}`;
+    }
+    if (zoomed.weight > 0) {
+      draw();
+      describe(zoomed);
+    } else {
+      zoom(frames[0]);
+    }
   }
 
   const byGroup = new Map(frames.map((frame) => [frame.group, frame]));
@@ -181,5 +228,5 @@ function makeFlameGraph(svg, isWholeDocument) {
   }
   window.addEventListener("resize", () => draw());
   zoom(frames[0]);
-  return { draw, show };
+  return { draw, show, narrow };
 }

@@ -26,11 +26,12 @@ from profiler.renderers.markup import Markup, element, text
 from profiler.renderers.provenance import facts
 from profiler.renderers.sections import Section, contents, draw, section
 from profiler.renderers.thread_html import sockets, threads
+from profiler.renderers.timeline import time_line
 from profiler.renderers.uses import all_lookups
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-_STYLES = ("report.css", "flamegraph.css")
-_SCRIPTS = ("flamegraph.js", "report.js")
+_STYLES = ("report.css", "flamegraph.css", "timeline.css")
+_SCRIPTS = ("flamegraph.js", "timeline.js", "report.js")
 
 
 def render(profile: Profile, out: TextIO) -> None:
@@ -58,6 +59,7 @@ def _sections(profile: Profile) -> tuple[Section | None, ...]:
         findings(profile),
         _warnings(profile),
         threads(profile),
+        time_line(profile, samples.tree),
         _graph(CPU_GRAPH, "Where CPU time goes", samples, is_open=True),
         containers(profile),
         call_sites(profile),

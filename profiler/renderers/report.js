@@ -256,6 +256,10 @@ for (const svg of document.querySelectorAll("details[open] svg.flame")) {
   graphOf(svg);
 }
 
+for (const box of document.querySelectorAll(".time-line[data-samples]")) {
+  makeTimeLine(box, document.getElementById("cpu-graph"), graphs.get("cpu-graph"));
+}
+
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='#']");
   if (link !== null) {

@@ -22,7 +22,7 @@ def sample_bins(recording: Recording, groups: Sequence[ThreadGroup]) -> SampleBi
         return SampleBins()
     window = recording.window
     bin_ns = bin_length_ns(window.duration_ns, recording.frequency_hz)
-    bins = -(-window.duration_ns // bin_ns)
+    bins = max((window.duration_ns + bin_ns // 2) // bin_ns, 1)  # no bin is much shorter
     shown = [index for index, group in enumerate(groups) if group.samples][:_GROUPS_MAX]
     place = {tid: index for index in shown for tid in groups[index].tids}
     found = Counter(

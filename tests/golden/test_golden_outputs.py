@@ -14,7 +14,14 @@ from tests.examples import EXAMPLES
 # 5,935 samples, one by one, are no reading matter: tests/unit/renderers checks them.
 LITERAL = {name: render for name, render in OUTPUTS.items() if name != "profile.speedscope.json"}
 LITERAL |= {"terminal.txt": text.render, "full.txt": text.render_full}
-ASSETS = ("report.css", "flamegraph.css", "flamegraph.js", "report.js")
+ASSETS = (
+    "report.css",
+    "flamegraph.css",
+    "timeline.css",
+    "flamegraph.js",
+    "timeline.js",
+    "report.js",
+)
 
 
 @pytest.mark.parametrize("output", LITERAL)
@@ -63,7 +70,7 @@ def without_assets(output: str) -> str:
 @pytest.mark.parametrize(
     ("output", "assets"),
     [
-        ("report.html", ["report.css", "flamegraph.css", "flamegraph.js", "report.js"]),
+        ("report.html", list(ASSETS)),
         ("cpu.svg", ["flamegraph.css", "flamegraph.js"]),
         ("comparisons.svg", ["flamegraph.css", "flamegraph.js"]),
     ],

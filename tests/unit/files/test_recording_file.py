@@ -171,6 +171,7 @@ def test_an_index_that_points_nowhere_is_refused(field: str, row: dict, name: st
         ({"containers": [{"container": 1, "elements": []}]}, ".containers: 1 is not below 1"),
         ({"ends_ns": [START_NS, START_NS + 1]}, ": ends_ns do not ascend"),
         ({"ends_ns": [START_NS + 2, START_NS + 1]}, ": ends_ns do not ascend"),
+        ({"verified": []}, ": verified and comparisons are not as long"),
         ({"cost_ns": [1]}, ": a series is not as long as ends_ns"),
         ({"lookups_hz": [1.0, 2.0, 3.0]}, ": a series is not as long as ends_ns"),
         ({"containers": [{"container": 0, "elements": [1]}]}, ": a series is not as long"),

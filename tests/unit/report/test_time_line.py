@@ -47,6 +47,12 @@ def test_a_sample_beside_the_window_is_in_the_nearest_bin() -> None:
     assert one.samples == (1, 0, 1)
 
 
+@pytest.mark.parametrize(("seconds", "bins"), [(0.1, 1), (2.4, 2), (2.5, 3), (3.4, 3)])
+def test_no_bin_is_shorter_than_half_of_the_others(seconds: float, bins: int) -> None:
+    (one,) = sample_bins(sampled((seconds, 7), seconds=seconds), (group(7),)).groups
+    assert one.samples == (*[0] * (bins - 1), 1)
+
+
 def test_groups_without_a_colour_of_their_own_are_one() -> None:
     groups = tuple(group(tid) for tid in range(10))
     found = sample_bins(sampled(*((0, tid) for tid in range(10)), seconds=1), groups)
@@ -77,7 +83,7 @@ def test_bins_are_few_and_of_a_round_length(
 
 @given(st.integers(1, 2**64 - 1), st.floats(0.001, 1e6))
 def test_bins_are_never_too_many(duration_ns: int, frequency_hz: float) -> None:
-    assert -(-duration_ns // bin_length_ns(duration_ns, frequency_hz)) <= BINS_MAX + 1
+    assert duration_ns // bin_length_ns(duration_ns, frequency_hz) <= BINS_MAX
 
 
 def test_containers_get_the_places_that_they_have_in_the_profile() -> None:
