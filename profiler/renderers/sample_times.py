@@ -11,7 +11,7 @@ from profiler.renderers.lanes import Frame, shown_stacks
 from profiler.renderers.thread_groups import lane_namer
 from profiler.renderers.tree import Node, Tree
 
-_ENTRIES_MAX = 150_000  # of frames in bins: about 0.7 MB of the page
+_ENTRIES_MAX = 60_000  # of frames in bins: some 0.3 MB of the page
 Bins = Mapping[tuple[int, int], int]  # (frame, bin): samples
 
 

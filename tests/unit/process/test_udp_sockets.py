@@ -117,7 +117,7 @@ def test_the_longest_queue_now_and_all_drops_up_to_now(own: UdpSockets) -> None:
         receiver.close()
     for _ in range(udp_sockets._UNSEEN_SAMPLES + 2):  # until it is known that they closed
         own.sample()
-    assert (own.queue_bytes, own.drops) == (0, drops)
+        assert (own.queue_bytes, own.drops) == (0, drops)
 
 
 SERVER = """

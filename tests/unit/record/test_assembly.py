@@ -7,6 +7,7 @@ from typing import Any
 from profiler.linux.task_registers import KERNEL_SAMPLES_LACK_STACKS
 from profiler.model.observed import (
     Calibration,
+    Followed,
     Observed,
     ObservedLookups,
     ThreadAccount,
@@ -68,6 +69,7 @@ def assembled(
         without_table=(),
         warnings=("it was cold",),
         thread_starts=starts or {},
+        followed=Followed((500, 1_000), cost_ns=(7, 11)),
     )
     return assemble(TARGET, Options(duration_ns=1), "2026-11-24T05:43:10Z", observed, NAMES)
 
@@ -97,6 +99,12 @@ def test_every_lookup_is_kept_left_out_or_lost() -> None:
     assert accounting.filtered == 8 + 16  # inside another lookup, and without a traversal
     assert accounting.lost == 32 + 64 + 128 + 256 + 512
     assert assembled().lookup_accounting == Accounting()
+
+
+def test_what_was_followed_is_the_time_line() -> None:
+    line = assembled(counted(dict.fromkeys(LookupCounter, 0))).time_line
+    assert (line.ends_ns, line.cost_ns) == ((500, 1_000), (7, 4))
+    assert assembled().time_line == line
 
 
 def test_losses_are_the_first_warning() -> None:

@@ -71,7 +71,7 @@ def test_progress_counts_the_lookups_of_all_windows_and_samples_that_were_not_ke
     shown: list[Progress] = []
     recorder._drain(run, shown.append, SECOND_NS)
     assert [(progress.samples, progress.lookups) for progress in shown] == [(10, 18)]
-    assert "containers.look" in calls
+    assert calls.index("containers.look") < calls.index("followed.look")
 
 
 def collected(monkeypatch: pytest.MonkeyPatch, run: Run, closing_ns: int) -> Observed:
@@ -104,6 +104,7 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
     observed = collected(monkeypatch, run, SECOND_NS // 8)
     assert observed.window.end_ns == 10 * SECOND_NS + SECOND_NS // 8
     assert calls[:3] == ["lookups.finish", "uses.stop", "sampler.detach"]
+    assert calls.index("sockets.sample") < calls.index("followed.look")
 
 
 @pytest.mark.parametrize("error", [TargetError("gone", ""), ProcessLookupError(3, "gone")])

@@ -66,6 +66,17 @@ def test_cpu_time_of_the_parts_is_that_of_the_process() -> None:
     assert highest[1] == f"{ratio * 100:.0f} %"
 
 
+def test_the_areas_of_thread_groups_stand_one_upon_the_other() -> None:
+    areas = dict(re.findall(r'<path class="(group\d)" d="([^"]*)"/>', time_line(STORY)))
+    assert list(areas) == ["group2", "group1", "group0"]  # the largest is behind the others
+    heights = [list(map(float, re.findall(r"V([\d.]+)H", area))) for area in areas.values()]
+    assert all(
+        last <= middle <= first
+        for last, middle, first in zip(*heights, strict=True)  # downwards
+    )
+    assert heights[0] != heights[1] != heights[2]
+
+
 def test_an_older_recording_shows_its_cpu_time() -> None:
     old = replace(STORY, time_line=TimeLine())
     assert titles(old) == ["CPU by thread"]

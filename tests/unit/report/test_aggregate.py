@@ -94,6 +94,15 @@ def test_threads_are_ranked_by_what_they_used_of_the_window() -> None:
     ]
 
 
+def test_the_time_line_points_to_containers_where_they_are_in_the_profile() -> None:
+    groups = group(0, 0, KEY, 1, (2_000,)), group(1, 0, KEY, 9, (9_000,))
+    profile = aggregate(recorded(*groups))  # its time line is of the container at 0x1000
+    (sizes,) = profile.time_line.containers
+    assert profile.containers[sizes.container].address == 0x1000
+    assert sizes.container == 1
+    assert sum(sum(one.samples) for one in profile.sample_bins.groups) == len(profile.samples)
+
+
 def test_lookups_are_added_up_by_container_and_by_call_site() -> None:
     profile = aggregate(
         recorded(
