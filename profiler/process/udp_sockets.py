@@ -85,10 +85,12 @@ class UdpSockets:
     """Samples the target's UDP sockets: call sample() at the start, regularly, and at the end.
 
     `warning` is None, or says why /proc is read instead of asking sock_diag, or what is missing.
+    `queue_bytes` is the longest queue in the last sample, `drops` the sum up to it.
     """
 
     def __init__(self, pid: int) -> None:
         self.warning: str | None = None
+        self.queue_bytes = self.drops = 0
         self._pid = pid
         self._open = OpenSockets(pid)
         self._own: dict[int, SocketHistory] = {}  # by key
@@ -120,6 +122,9 @@ class UdpSockets:
             self._decide(looked_at)
         self._foreign &= {state.key for state in states}
         self._forget_closed()
+        seen = (one for one in self._own.values() if one.last_sample == self._samples)
+        self.queue_bytes = max((one.queue_bytes for one in seen), default=0)
+        self.drops = self._closed_drops + sum(one.drops for one in self._own.values())
 
     def _add(self, state: SocketState) -> None:
         history = self._own.get(state.key) or self._undecided.get(state.inode)
@@ -153,17 +158,6 @@ class UdpSockets:
         if len(self._closed) > _MOST_CLOSED:
             self._closed = worst(self._closed)
         self._unknown_drops += sum(h.drops for h in _take_closed(self._undecided, self._samples))
-
-    @property
-    def queue_bytes(self) -> int:
-        """The longest receive queue in the last sample."""
-        last = self._samples
-        return max((h.queue_bytes for h in self._own.values() if h.last_sample == last), default=0)
-
-    @property
-    def drops(self) -> int:
-        """Datagrams that were dropped up to the last sample; this never falls."""
-        return self._closed_drops + sum(history.drops for history in self._own.values())
 
     def recorded(self) -> tuple[recording.Socket, ...]:
         """Return what was seen; of more than LISTED_SOCKETS the worst, and `warning` says so."""
