@@ -107,11 +107,11 @@ def field_story() -> p.Profile:
         total_cpu_ratio=1.01,
         time_line=_field_time_line(),
     )
-    story = _with_sample_bins(_with_operations(story))
+    story = with_sample_bins(_with_operations(story))
     return replace(story, findings=find(story))
 
 
-def _with_sample_bins(profile: p.Profile) -> p.Profile:
+def with_sample_bins(profile: p.Profile) -> p.Profile:
     """Count a profile's own samples over time."""
     sampled = replace(recording(), window=profile.window, samples=profile.samples)
     return replace(profile, sample_bins=sample_bins(sampled, profile.thread_groups))
@@ -181,7 +181,7 @@ def _with_operations(story: p.Profile) -> p.Profile:
 def with_threads(profile: p.Profile, *threads: p.Thread) -> p.Profile:
     """Put other threads, without paths, in the place of a profile's."""
     profile = replace(profile, threads=threads, thread_groups=thread_groups(threads))
-    return _with_sample_bins(profile)
+    return with_sample_bins(profile)
 
 
 def _field_containers(worst: p.ContainerUse, dialogs: p.ContainerUse) -> tuple[p.ContainerUse, ...]:
@@ -335,7 +335,7 @@ def hostile() -> p.Profile:
         ),
         warnings=(HOSTILE_NAME, "kernel symbols are hidden (kptr_restrict)"),
     )
-    return _with_sample_bins(made)
+    return with_sample_bins(made)
 
 
 def poisoned() -> p.Profile:

@@ -34,6 +34,8 @@ _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element, W3C W
 _CONTROL = "\ue009"  # the keys of W3C WebDriver 17.4.2
 BACKSPACE = "\ue003"
 ESCAPE = "\ue00c"
+ARROW_LEFT = "\ue012"
+ARROW_RIGHT = "\ue014"
 
 
 class Browser:
@@ -77,6 +79,23 @@ class Browser:
         origin = {_ELEMENT: self._find(selector)}
         move = {"type": "pointerMove", "duration": 0, "origin": origin, "x": 0, "y": 0}
         self._act("pointer", [move])
+
+    def drag(self, selector: str, start: float, end: float) -> None:
+        """Press the mouse over an element and let it go elsewhere; shares of its width."""
+        box = "const {left, width, top, height} = document.querySelector(arguments[0])"
+        script = f"{box}.getBoundingClientRect(); return [left, width, top + height / 2]"
+        left, width, y = self.run(script, selector)
+        xs = [round(left + share * width) for share in (start, (start + end) / 2, end)]
+        moves = [{"type": "pointerMove", "duration": 0, "x": x, "y": round(y)} for x in xs]
+        button = {"button": 0}
+        down, up = {"type": "pointerDown", **button}, {"type": "pointerUp", **button}
+        self._act("pointer", [moves[0], down, *moves[1:], up])
+
+    def double_click(self, selector: str) -> None:
+        """Click the middle of an element twice."""
+        self.hover(selector)
+        strokes = ("pointerDown", "pointerUp") * 2
+        self._act("pointer", [{"type": stroke, "button": 0} for stroke in strokes])
 
     def resize(self, width: int, height: int) -> None:
         """Set the size of the page itself."""

@@ -12,6 +12,7 @@ from tests import examples
 CONTAINERS = 10_000
 _STACKS = 3_300
 _SAMPLES = 60_000
+_APART_NS = 1_000_000  # a minute of them
 
 
 def largest() -> p.Profile:
@@ -20,19 +21,24 @@ def largest() -> p.Profile:
     story = examples.field_story()
     stacks = tuple(_stack(choose) for _ in range(_STACKS))
     samples = tuple(
-        Sample(story.window.start_ns + number, story.threads[number % 3].tid, number % _STACKS)
+        Sample(
+            story.window.start_ns + number * _APART_NS,
+            story.threads[number % 3].tid,
+            number % _STACKS,
+        )
         for number in range(_SAMPLES)
     )
     found = tuple(LookupStack(number % 200, number, 1.0, 40.0) for number in range(_STACKS))
     model = examples.looked_up(examples.looking_up(p.Search.KEY, 3))
     short_lived = (_short_lived(model, number) for number in range(CONTAINERS - 2))
-    return replace(
+    made = replace(
         story,
         stacks=stacks,
         samples=samples,
         lookup_stacks=found,
         containers=(*story.containers, *short_lived),
     )
+    return examples.with_sample_bins(made)
 
 
 def _stack(choose: random.Random) -> p.NamedStack:

@@ -67,7 +67,7 @@ def test_cpu_time_of_the_parts_is_that_of_the_process() -> None:
 
 
 def test_the_areas_of_thread_groups_stand_one_upon_the_other() -> None:
-    areas = dict(re.findall(r'<path class="(group\d)" d="([^"]*)"/>', time_line(STORY)))
+    areas = dict(re.findall(r'<path class="(group\d)" d="([^"]*)"/>', drawn(STORY)))
     assert list(areas) == ["group2", "group1", "group0"]  # the largest is behind the others
     heights = [list(map(float, re.findall(r"V([\d.]+)H", area))) for area in areas.values()]
     assert all(
