@@ -20,6 +20,7 @@ _TICKS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 
 _UNITS = ((3_600, "h"), (60, "min"), (1, "s"))
 _EDGE_X = 970  # a label in the middle of a line from here on would leave the page
 _EDGE = ' class="edge"'
+_NOTHING = Markup("")
 Values = Sequence[float | None]
 
 
@@ -116,11 +117,13 @@ def level(value: float, high: float) -> Markup:
     return path(f"M0 {_y(value, 0, high):.1f}H{WIDTH}", "level")
 
 
-def strip(axis: Axis, title: str, scale: str, summary: str, *drawing: Markup) -> Markup:
-    """Return a drawing under its title and scale; `summary` is for those who cannot see it."""
+def strip(
+    axis: Axis, title: str, scale: str, summary: str, *drawing: Markup, legend: Markup = _NOTHING
+) -> Markup:
+    """Return a drawing beside its title and scale; `summary` is for those who cannot see it."""
     grid = path("".join(f"M{x:.1f} 0V{HEIGHT}" for x, _ in axis.ticks()), "grid")
     said = escape(printable(f"{title}: {summary}"))
-    caption = element("figcaption", element("b", title), element("small", scale))
+    caption = element("figcaption", element("b", title), element("small", scale), legend)
     return Markup(
         f'<figure class="strip">{caption}'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '

@@ -65,8 +65,9 @@ function makeTimeLine(box, svg, graph) {
     chosen.hidden = isWhole;
     note.hidden = isWhole;
     chooser.querySelector("button").disabled = isWhole;
-    chosen.style.left = `${(seconds(first) / allSeconds) * 100}%`;
-    chosen.style.width = `${((seconds(end) - seconds(first)) / allSeconds) * 100}%`;
+    const [left, right] = [seconds(first) / allSeconds, seconds(end) / allSeconds];
+    chosen.style.left = `calc(var(--side) + (100% - var(--side)) * ${left})`;
+    chosen.style.width = `calc((100% - var(--side)) * ${right - left})`;
     if (isWhole) {
       status.textContent = hint;
       graph.narrow(null);
@@ -90,7 +91,7 @@ function makeTimeLine(box, svg, graph) {
   }
 
   function binAt(event) {
-    const area = strips.getBoundingClientRect();
+    const area = strips.querySelector("svg").getBoundingClientRect();
     const share = (event.clientX - area.left) / area.width;
     return Math.min(Math.max(Math.floor((share * allSeconds) / binSeconds), 0), bins - 1);
   }

@@ -37,12 +37,13 @@ def time_line(profile: Profile, tree: Tree) -> Section | None:
     axis, line = Axis(profile.window), profile.time_line
     strips = [*_cpu(profile, axis), *_lookups(axis, line), *_sockets(axis, line)]
     strips += _cost(profile, axis)
-    if not strips and not line.containers:
+    strips += _containers(profile, axis)
+    if not strips:
         return None
     notes = [_CPU_NOTE] if profile.sample_bins.groups else []
     if line.lookups_hz or any(line.verified):
         notes.append(_LOOKUP_NOTE)
-    drawn = element("div", *strips, *_containers(profile, axis), scale_of(axis), kind="strips")
+    drawn = element("div", *strips, scale_of(axis), kind="strips")
     samples = _samples(profile, tree)
     box = Markup(f'<div class="time-line"{samples}>{drawn}{_chooser(profile)}</div>')
     return section("Over time", element("p", " ".join(notes), kind="faint"), box, is_open=True)
@@ -101,8 +102,9 @@ def _cpu(profile: Profile, axis: Axis) -> Iterator[Markup]:
         Markup(f'<span><i class="group{index}"></i>{element("span", label)}</span>')
         for index, label in enumerate(labels)
     ]
-    yield strip(axis, "CPU by thread", f"0 to {numbers.percent(high)} of a CPU", summary, *drawn)
-    yield element("p", *legend, kind="legend")
+    scale = f"0 to {numbers.percent(high)} of a CPU"
+    names = element("span", *legend, kind="legend")
+    yield strip(axis, "CPU by thread", scale, summary, *drawn, legend=names)
 
 
 def _group(profile: Profile, index: int | None) -> str:
@@ -151,21 +153,16 @@ def _cost(profile: Profile, axis: Axis) -> Iterator[Markup]:
 
 
 def _containers(profile: Profile, axis: Axis) -> Iterator[Markup]:
-    """Yield the sizes of containers that changed, and the names of the others."""
-    changed, steady = [], []
+    """Yield the sizes of containers that changed."""
+    changed: list[Markup] = []
     for one in profile.time_line.containers:
         series = Series(axis, profile.time_line.ends_ns, one.elements)
-        label = _container(profile, one)
         if series.known and min(series.known) < max(series.known):
-            changed += list(_sized(label, series))
-        elif series.known:
-            steady.append(f"{label} {numbers.count(series.known[0])}")
+            changed += _sized(_container(profile, one), series)
     yield from changed[:_OPEN_MAX]
     if rest := changed[_OPEN_MAX:]:
         summary = element("summary", numbers.counted(len(rest), "more container"))
         yield element("details", summary, *rest)
-    if steady:
-        yield element("p", f"Did not change: {', '.join(steady)}.", kind="faint")
 
 
 def _container(profile: Profile, sizes: ContainerSizes) -> str:
