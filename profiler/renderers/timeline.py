@@ -87,7 +87,7 @@ def _cpu(profile: Profile, axis: Axis) -> Iterator[Markup]:
         [samples * one_ns / length for samples, length in zip(one.samples, lengths_ns, strict=True)]
         for one in bins.groups
     ]
-    stacked = list(accumulate(layers, lambda below, own: [*map(sum, zip(below, own, strict=True))]))
+    stacked = list(accumulate(layers, _upon))
     high = max(stacked[-1])
     drawn = [
         path(Series(axis, ends_ns, sums).steps(high), f"group{index}")
@@ -105,6 +105,10 @@ def _cpu(profile: Profile, axis: Axis) -> Iterator[Markup]:
     scale = f"0 to {numbers.percent(high)} of a CPU"
     names = element("span", *legend, kind="legend")
     yield strip(axis, "CPU by thread", scale, summary, *drawn, legend=names)
+
+
+def _upon(below: list[float], own: list[float]) -> list[float]:
+    return [one + other for one, other in zip(below, own, strict=True)]
 
 
 def _group(profile: Profile, index: int | None) -> str:
@@ -175,7 +179,7 @@ def _sized(label: str, series: Series) -> Iterator[Markup]:
     ends = f"{numbers.count(series.known[0])} at first, {numbers.count(series.known[-1])} at last"
     summary = f"{_spread(series, numbers.count)}; {ends}"
     drawn = path(series.line(low, high), "line")
-    yield strip(series.axis, f"Elements in {label}", f"{scale}; {ends}", summary, drawn)
+    yield strip(series.axis, f"Elements in {label}", scale, summary, drawn)
 
 
 def _joined(title: str, series: Series, shown: Callable[[float], str]) -> Iterator[Markup]:

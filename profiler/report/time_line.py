@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 
 from profiler.model.profile import ThreadGroup
 from profiler.model.recording import Recording
@@ -39,8 +38,10 @@ def sample_bins(recording: Recording, groups: Sequence[ThreadGroup]) -> SampleBi
 def bin_length_ns(duration_ns: int, frequency_hz: float) -> int:
     """Return 1, 2 or 5 times a power of ten: so that bins are few, and samples in each are not."""
     least_ns = max(duration_ns / BINS_MAX, _LEAST_SAMPLES * 1e9 / frequency_hz)
-    lengths = (part * 10**power for power in count() for part in (1, 2, 5))
-    return next(length_ns for length_ns in lengths if length_ns >= least_ns)
+    unit_ns = 1
+    while 5 * unit_ns < least_ns:
+        unit_ns *= 10
+    return next(part * unit_ns for part in (1, 2, 5) if part * unit_ns >= least_ns)
 
 
 def placed(line: TimeLine, position: Mapping[int, int]) -> TimeLine:

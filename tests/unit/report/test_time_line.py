@@ -76,7 +76,7 @@ def test_without_samples_there_is_no_bin() -> None:
     ],
 )
 def test_bins_are_few_and_of_a_round_length(
-    seconds: float, frequency_hz: float, length_s: float
+    seconds: int, frequency_hz: float, length_s: float
 ) -> None:
     assert bin_length_ns(seconds * SECOND_NS, frequency_hz) == length_s * SECOND_NS
 
