@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from profiler.findings.wording import percent
-from profiler.model.profile import Finding, Profile
+from profiler.model.finding import Finding
+from profiler.model.profile import Profile
 
 _LEAST_RATIO = 0.05  # of one CPU
 _LISTED = 3

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from profiler.findings.lookups import explained_places
 from profiler.findings.wording import cpu_time, percent, place
-from profiler.model.profile import Finding, OperationUse, Profile
+from profiler.model.finding import Finding
+from profiler.model.profile import OperationUse, Profile
 from profiler.model.subject import Subject
 
 # What the interval's lower end must reach: less is the ordinary work of a busy PBX.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from profiler.findings.wording import percent
-from profiler.model.profile import Finding, Profile, Severity
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import Profile
 
 _LEAST_RATIO = 0.9
 _FULL_RATIO = 0.99  # a call needs several at once

@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from profiler.findings.wording import seconds
-from profiler.model.profile import ContainerUse, Finding, Profile, Severity
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import ContainerUse, Profile
 from profiler.model.subject import Subject
 
 _GROWTH_RATIO = 0.01

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from profiler.findings.growth import grown
 from profiler.findings.lookup_cost import LookupCost, lookup_cost
 from profiler.findings.wording import cpu_time, percent, place, seconds
-from profiler.model.profile import CallSiteUse, ContainerUse, Finding, Profile, Search
+from profiler.model.finding import Finding
+from profiler.model.profile import CallSiteUse, ContainerUse, Profile, Search
 from profiler.model.subject import Subject
 
 _LONG_CHAIN = 50  # comparisons; a well-sized hash container needs a few

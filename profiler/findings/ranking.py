@@ -16,7 +16,8 @@ from profiler.findings.growth import growth
 from profiler.findings.lookups import lookups
 from profiler.findings.sockets import sockets
 from profiler.findings.threads import threads
-from profiler.model.profile import Finding, Profile, Severity
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import Profile
 
 _RULES: tuple[Callable[[Profile], Iterable[Finding]], ...] = (
     children,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from profiler.model.profile import Finding, Profile, Severity
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import Profile
 from profiler.model.recording import Socket
 
 _QUEUE_BYTES = 100_000

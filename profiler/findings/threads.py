@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from profiler.findings.wording import percent
-from profiler.model.profile import Finding, Profile, Severity, ThreadGroup
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import Profile, ThreadGroup
 from profiler.model.subject import Subject
 
 _BUSY_RATIO = 0.8  # of a CPU, of a thread or of alike threads together

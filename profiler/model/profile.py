@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from profiler.model.cpu_share import CpuShare, cpu_share
+from profiler.model.finding import Finding
 from profiler.model.recording import (
     Accounting,
     Descriptors,
@@ -21,7 +22,7 @@ from profiler.model.recording import (
     Target,
     Window,
 )
-from profiler.model.subject import Subject, source_place
+from profiler.model.subject import source_place
 from profiler.model.time_line import SampleBins, TimeLine
 
 SCHEMA = "ebpf-prof/profile/1"
@@ -300,31 +301,6 @@ class ContainerUse:
         """What no other container is called: its name, else its kind and address."""
         name = self.name or f"{self.kind} at {self.address:#x}"
         return name if self.told_apart_by is None else f"{name}, {self.told_apart_by}"
-
-
-class Severity(Enum):
-    """What a finding means for who makes calls, worst first."""
-
-    LOST = "lost"  # calls, registrations or packets are being lost
-    SATURATED = "saturated"  # a thread fills its CPU: it can do no more
-    CPU = "cpu"  # CPU time is burnt
-    WAITING = "waiting"  # something waits, and nothing is lost yet
-    GROWING = "growing"  # something grows while the load does not, and costs already
-    NOTE = "note"  # worth knowing, and no problem yet
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that the operator should know, worst first."""
-
-    id: str
-    rank: int
-    title: str
-    evidence: tuple[str, ...]
-    cpu_ratio: float | None
-    advice: str
-    severity: Severity = Severity.CPU
-    subject: Subject = Subject()
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,12 +196,7 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
         return
     run.lookup_setup = setup
     run.lookups = LookupMeasurement(
-        setup.programs,
-        setup.planner,
-        setup.plan,
-        run.process,
-        setup.calibration,
-        run.governor,
+        setup.programs, setup.planner, setup.plan, run.process, setup.calibration, run.governor
     )
     run.lookups.cpu_begin_ns = begun_cpu_ns
     stack.callback(run.lookups.abort)
@@ -369,15 +364,14 @@ def _collect(run: Run) -> Observed:
     run.sockets.sample()
     run.followed.look(run.end_ns, run.governor, run.sockets, run.lookups)
     sockets = run.sockets.recorded()
-    for source in (
+    problems = (
         run.sampler.warning,
         run.sampling.warning,
         run.sockets.warning,
         run.lookups.problem if run.lookups is not None else None,
         short_walks(run.lookup_setup.programs if run.lookup_setup else None, lookups),
-    ):
-        if source:
-            run.warnings.append(source)
+    )
+    run.warnings += [problem for problem in problems if problem]
     return Observed(
         window=rec.Window(run.start_ns, run.end_ns),
         stopped_by=run.stopped_by,

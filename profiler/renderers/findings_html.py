@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from profiler.model.profile import Finding, Profile, Severity
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import Profile
 from profiler.renderers.links import finding_anchors, finding_links
 from profiler.renderers.markup import Markup, element, text
 from profiler.renderers.nothing import without_findings

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from profiler.model.profile import (
-    CallSiteUse,
-    ContainerUse,
-    Finding,
-    OperationUse,
-    Profile,
-    ThreadGroup,
-)
+from profiler.model.finding import Finding
+from profiler.model.profile import CallSiteUse, ContainerUse, OperationUse, Profile, ThreadGroup
 from profiler.renderers.anchors import (
     COMPARISONS_GRAPH,
     CPU_GRAPH,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from itertools import chain, takewhile
 
-from profiler.model.profile import Finding, Profile, Severity, ThreadGroup
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import Profile, ThreadGroup
 from profiler.renderers import numbers, quality
 from profiler.renderers.labels import (
     clip,

@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from profiler.findings.children import children
-from profiler.model.profile import ChildProcesses, ChildrenUse, Finding, Severity, Thread
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import ChildProcesses, ChildrenUse, Thread
 from tests.examples import empty, with_threads
 
 SEEN = (ChildProcesses("sox", 12, 0.4), ChildProcesses("sh", 12, 0.0))

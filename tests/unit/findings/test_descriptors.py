@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from profiler.findings.descriptors import descriptors
-from profiler.model.profile import Finding, Severity
+from profiler.model.finding import Finding, Severity
 from profiler.model.recording import Descriptors
 from tests.examples import empty
 

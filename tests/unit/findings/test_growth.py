@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from profiler.findings.growth import grown, growth
-from profiler.model.profile import Chain, ContainerUse, Finding, Profile, Search, Severity
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import Chain, ContainerUse, Profile, Search
 from profiler.model.recording import Sample
 from profiler.model.subject import Subject
 from tests.examples import SECOND_NS, START_NS, empty, looked_up, looking_up

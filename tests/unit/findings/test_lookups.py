@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.findings.lookups import explained_places, lookups, next_prime
-from profiler.model.profile import CallSiteUse, ContainerUse, Finding, Profile, Search, Thread
+from profiler.model.finding import Finding
+from profiler.model.profile import CallSiteUse, ContainerUse, Profile, Search, Thread
 from profiler.model.recording import Sample
 from profiler.model.subject import Subject
 from tests.examples import empty

@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from profiler.findings.ranking import find
-from profiler.model.profile import Chain, NamedStack, Search, Severity, Thread
+from profiler.model.finding import Severity
+from profiler.model.profile import Chain, NamedStack, Search, Thread
 from profiler.model.recording import Sample, Socket
 from tests.examples import SECOND_NS, START_NS, empty, looked_up, looking_up, with_threads
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from profiler.findings.sockets import sockets
-from profiler.model.profile import Finding, Severity, Thread
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import Thread
 from profiler.model.recording import Socket
 from tests.examples import empty, with_threads
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from profiler.findings.threads import threads
-from profiler.model.profile import Finding, Severity, Thread, ThreadPath
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import Thread, ThreadPath
 from profiler.model.subject import Subject
 from tests.examples import empty, with_threads
 

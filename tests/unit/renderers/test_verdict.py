@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profiler.findings.ranking import find
-from profiler.model.profile import Finding, Profile, Severity, Thread, ThreadPath
+from profiler.model.finding import Finding, Severity
+from profiler.model.profile import Profile, Thread, ThreadPath
 from profiler.renderers import verdict
 from tests import examples
 
