@@ -257,7 +257,8 @@ for (const svg of document.querySelectorAll("details[open] svg.flame")) {
 }
 
 for (const box of document.querySelectorAll(".time-line[data-samples]")) {
-  makeTimeLine(box, document.getElementById("cpu-graph"), graphs.get("cpu-graph"));
+  const svg = document.getElementById("cpu-graph");
+  makeTimeLine(box, svg, () => graphOf(svg));
 }
 
 document.addEventListener("click", (event) => {

@@ -4,7 +4,7 @@
  * Lets a range be chosen on the time line: by dragging over it, or by its two sliders. The graph
  * then shows the samples of that range only, and a line above it says so.
  *
- * `svg` is the graph of samples, `graph` what makeFlameGraph returned for it. The attribute
+ * `svg` is the graph of samples, `graph` returns what makeFlameGraph made of it. The attribute
  * data-samples holds, for each of its frames, "bin" or "bin*samples" of the samples that end there.
  */
 function makeTimeLine(box, svg, graph) {
@@ -24,6 +24,7 @@ function makeTimeLine(box, svg, graph) {
   let samples = null;
   let pressed = null;
   let range = { first: 0, end: 0 };
+  let isNarrow = false;
 
   /** Returns (bin, samples) in turn for each frame; read when it is needed first. */
   function read() {
@@ -70,7 +71,10 @@ function makeTimeLine(box, svg, graph) {
     chosen.style.width = `calc((100% - var(--side)) * ${right - left})`;
     if (isWhole) {
       status.textContent = hint;
-      graph.narrow(null);
+      if (isNarrow) {
+        graph().narrow(null);
+      }
+      isNarrow = false;
       return;
     }
     const own = within(first, end);
@@ -78,7 +82,8 @@ function makeTimeLine(box, svg, graph) {
     const count = `${sum.toLocaleString("en")} sample${sum === 1 ? "" : "s"}`;
     status.textContent = `${words(first, end)}: ${count}`;
     note.textContent = `Only ${words(first, end)} of the window: ${count}. Escape in the time line shows all.`;
-    graph.narrow(own, (weight) => {
+    isNarrow = true;
+    graph().narrow(own, (weight) => {
       const share = ((weight / sum) * 100).toFixed(2);
       const found = `${weight.toLocaleString("en")} sample${weight === 1 ? "" : "s"}`;
       return `${found}, ${(weight / hz).toPrecision(3)} s, ${share} % of ${words(first, end)}`;
