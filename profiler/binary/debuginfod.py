@@ -22,8 +22,11 @@ from urllib.parse import urlsplit
 from profiler.background import Background
 from profiler.binary.debug_files import OpenFile, open_with_build_id
 
-TIMEOUT_S = 2.0  # without an answer, or without a further byte of the file
-TOTAL_TIMEOUT_S = 60.0
+SERVERS = "DEBUGINFOD_URLS"  # the environment's variable
+TIMEOUT_S = 2.0  # without an answer, or without a further byte of the file: while a run ends
+PATIENCE_S = 20.0  # the same where a user waits for names: servers unpack packages to find a file
+TOTAL_TIMEOUT_S = 60.0  # for one file
+ALL_FILES_TIMEOUT_S = 180.0
 MAX_FILE_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 18
 _BUILD_ID = re.compile(r"[0-9a-f]{8,128}")
@@ -32,18 +35,20 @@ _BUILD_ID = re.compile(r"[0-9a-f]{8,128}")
 class Debuginfod:
     """A client for the servers in `urls`, which are separated by spaces."""
 
-    def __init__(self, urls: str, cache: Path) -> None:
+    def __init__(self, urls: str, cache: Path, timeout_s: float | None = None) -> None:
         self._urls = [url.rstrip("/") for url in urls.split() if _is_web(url)]
         self._cache = cache
+        self._timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
+        self._deadline_s: float | None = None  # of all files; None until one is asked for
         self.problems: list[str] = []  # what was wrong with servers, so far
 
     @classmethod
-    def from_environment(cls) -> Debuginfod | None:
+    def from_environment(cls, timeout_s: float | None = None) -> Debuginfod | None:
         """Return the client that the environment asks for, None when it asks for none."""
-        urls = os.environ.get("DEBUGINFOD_URLS", "").strip()
+        urls = os.environ.get(SERVERS, "").strip()
         base = os.environ.get("XDG_CACHE_HOME", "")
         cache = Path(base) if base.startswith("/") else Path.home() / ".cache"
-        return cls(urls, cache / "ebpf-prof" / "debuginfod") if urls else None
+        return cls(urls, cache / "ebpf-prof" / "debuginfod", timeout_s) if urls else None
 
     def find(self, build_id: str) -> OpenFile | None:
         """Return the debug file with that build id, open; None when no server has it."""
@@ -53,6 +58,8 @@ class Debuginfod:
         known = open_with_build_id(path, build_id)
         if known is not None:
             return known
+        if self._is_too_late():
+            return None
         for url in tuple(self._urls):
             with suppress(OSError, ValueError):
                 self._fetch(url, build_id, path)
@@ -61,6 +68,21 @@ class Debuginfod:
                     return found
                 path.unlink()
         return None
+
+    def _is_too_late(self) -> bool:
+        """Return whether all files together have taken too long; then no more are asked for."""
+        now_s = time.monotonic()
+        if self._deadline_s is None:
+            self._deadline_s = now_s + ALL_FILES_TIMEOUT_S
+        if now_s < self._deadline_s:
+            return False
+        if self._urls:
+            self._urls.clear()
+            self.problems.append(
+                f"the debuginfod servers took more than {ALL_FILES_TIMEOUT_S:g} s and were not "
+                "asked for the rest; what they sent is kept: ask again"
+            )
+        return True
 
     def _fetch(self, url: str, build_id: str, path: Path) -> None:
         self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,29 +103,35 @@ class Debuginfod:
             f"{url}/buildid/{build_id}/debuginfo", headers={"User-Agent": "ebpf-prof"}
         )
         try:
-            with _answer(request) as response:
+            with _answer(request, self._timeout_s) as response:
                 yield from _chunks(response)
         except HTTPError:  # an answer: it has no such file
             raise
         except (OSError, HTTPException) as error:
             self._urls.remove(url)
             self.problems.append(
-                f"the debuginfod server {_host(url)} failed ({_reason(error)}) and was not asked "
-                "again: names that only it knows are missing; without DEBUGINFOD_URLS no server "
-                "is asked"
+                f"the debuginfod server {_host(url)} failed ({self._reason(error)}) and was not "
+                "asked again: names that only it knows are missing; without DEBUGINFOD_URLS no "
+                "server is asked"
             )
             raise OSError(f"{url} failed") from error
 
+    def _reason(self, error: Exception) -> str:
+        reason = error.reason if isinstance(error, URLError) else error
+        if isinstance(reason, TimeoutError):
+            return f"silent for {self._timeout_s:g} s"
+        return getattr(reason, "strerror", None) or str(reason)
 
-def _answer(request: urllib.request.Request) -> HTTPResponse:
+
+def _answer(request: urllib.request.Request, timeout_s: float) -> HTTPResponse:
     """Return the answer to a request; OSError when none has come in time."""
 
     def ask() -> HTTPResponse:
-        answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+        answer: HTTPResponse = urllib.request.urlopen(request, timeout=timeout_s)
         return answer
 
     # Not only by the timeout of the connection: nothing bounds how long a name is looked up.
-    return Background(ask).result(TIMEOUT_S)
+    return Background(ask).result(timeout_s)
 
 
 def _chunks(response: HTTPResponse) -> Iterator[bytes]:
@@ -120,13 +148,6 @@ def _chunks(response: HTTPResponse) -> Iterator[bytes]:
 
 def _host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]  # a password may stand before it
-
-
-def _reason(error: Exception) -> str:
-    reason = error.reason if isinstance(error, URLError) else error
-    if isinstance(reason, TimeoutError):
-        return f"silent for {TIMEOUT_S:g} s"
-    return getattr(reason, "strerror", None) or str(reason)
 
 
 def _is_web(url: str) -> bool:

@@ -142,6 +142,29 @@ def test_a_silent_server_is_asked_once(
     assert "failed (silent for 0.1 s) and was not asked again" in said
 
 
+def test_who_waits_for_names_waits_longer(silent: socket.socket, tmp_path: Path) -> None:
+    client = Debuginfod(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path, 0.2)
+    assert client.find(BUILD_ID) is None
+    assert "failed (silent for 0.2 s)" in client.problems[0]
+
+
+def test_all_files_together_are_bounded(
+    server: Server, program: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr("profiler.binary.debuginfod.time.monotonic", lambda: now[0])
+    server.files[f"/buildid/{BUILD_ID}/debuginfo"] = program
+    client = Debuginfod(server.url, tmp_path)
+    assert client.find(BUILD_ID) is not None
+    now[0] += debuginfod.ALL_FILES_TIMEOUT_S
+    others = [BUILD_ID.replace("00", other) for other in ("88", "99")]
+    assert [client.find(other) for other in others] == [None, None]
+    assert client.find(BUILD_ID) is not None  # it is kept
+    assert len(server.asked) == 1
+    (said,) = client.problems
+    assert said.startswith("the debuginfod servers took more than 180 s and were not asked for")
+
+
 def test_a_server_whose_name_nobody_looks_up_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
