@@ -277,7 +277,11 @@ def hostile() -> p.Profile:
         story,
         command=("ebpf-prof", HOSTILE_NAME),
         target=target(
-            exe=HOSTILE_NAME, version=HOSTILE_NAME, command_line=(LONG_NAME,), exited=True
+            exe=HOSTILE_NAME,
+            version=HOSTILE_NAME,
+            command_line=(LONG_NAME,),
+            exited=True,
+            system=r.System(HOSTILE_NAME, (HOSTILE_NAME, "rhel"), LONG_NAME, HOSTILE_NAME, None),
         ),
         stopped_by="target exit",
         host=r.Host(HOSTILE_NAME, LONG_NAME, 2, HOSTILE_NAME, LONG_NAME, HOSTILE_NAME),
@@ -287,6 +291,11 @@ def hostile() -> p.Profile:
         lookup_stack_quality=p.StackQuality(23_226, 23_225, (("unreadable stack", 1),)),
         stack_quality=p.StackQuality(5_935, 5_000, (("no table", 900), (HOSTILE_NAME, 35))),
         unnamed_frames_ratio=0.42,
+        unnamed_files=(
+            p.UnnamedFile(f"/{HOSTILE_NAME}", "ab" * 20, 0.61),
+            p.UnnamedFile(f"/{LONG_NAME}", HOSTILE_NAME, 0.42),
+            p.UnnamedFile("/usr/lib/x86_64-linux-gnu/libc.so.6</code>'`reboot`", None, 0.12),
+        ),
         stacks=(
             p.NamedStack((HOSTILE_NAME, LONG_NAME, "leaf;with;semicolons"), 0, "no table"),
             p.NamedStack((HOSTILE_NAME, LONG_NAME), 1, None),

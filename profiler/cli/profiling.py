@@ -54,6 +54,11 @@ def profile(
                 results.show_profile(aggregate(recording), as_json, full)
             raise
     results.show(written, as_json, full, quiet)
+    if not quiet:
+        if options.symbols:
+            results.say_matches(recording, options.symbols)
+        if written.recording is not None:
+            results.say_names(written.profile, written.recording)
     if strict:
         results.require_complete(written.profile)
 

@@ -6,15 +6,18 @@ import sys
 from pathlib import Path
 
 from profiler.binary.debug_files import INSTALLED_SYMBOLS, SymbolDirectory
+from profiler.binary.debuginfod import PATIENCE_S, Debuginfod
 from profiler.cli import results
 from profiler.cli.destination import Destination, opened
+from profiler.cli.progress import ProgressLine
 from profiler.cli.streams import say, write_out
 from profiler.errors import UsageError
 from profiler.files.output_folder import OutputFolder
-from profiler.files.recording_file import find_newest, read_recording
+from profiler.files.recording_file import FILE_NAME, find_newest, read_recording
 from profiler.model.recording import Recording
 from profiler.names.rename import rename
 from profiler.renderers import difference_text
+from profiler.renderers.labels import clip
 from profiler.report.aggregate import aggregate
 from profiler.report.difference import diff
 
@@ -28,10 +31,15 @@ def report(
 ) -> None:
     """Show a recording, or write all its files again, with the names that are known by now."""
     path = path or _newest()
-    folders = (symbols, INSTALLED_SYMBOLS) if symbols else (INSTALLED_SYMBOLS,)
-    recording = rename(read_recording(path), [SymbolDirectory(folder) for folder in folders])
+    recording = read_recording(path)
+    if symbols is not None:
+        results.say_matches(recording, symbols)
+    recording = _with_names(recording, symbols)
+    file = path / FILE_NAME if path.is_dir() else path
     if destination is None:
-        results.show_profile(aggregate(recording), as_json, full)
+        profile = aggregate(recording)
+        results.show_profile(profile, as_json, full)
+        results.say_names(profile, file)
         return
 
     def may_replace(folder: OutputFolder) -> bool:
@@ -40,6 +48,27 @@ def report(
     with opened(destination, may_replace) as folder:
         written = results.write(recording, destination, folder, is_run=False)
     results.show(written, as_json, full, quiet=False)
+    results.say_names(written.profile, written.recording or file)
+
+
+def _with_names(recording: Recording, symbols: Path | None) -> Recording:
+    """Return the recording with names from folders and, if the environment has some, servers."""
+    for folder in (symbols, INSTALLED_SYMBOLS):
+        if folder is not None:
+            recording = rename(recording, SymbolDirectory(folder))
+    servers = Debuginfod.from_environment(PATIENCE_S)
+    if servers is None:
+        return recording
+    with ProgressLine(sys.stderr, quiet=False) as line:
+        recording = rename(
+            recording,
+            servers,
+            "debuginfod",
+            lambda file: line.prepare(f"asking for the debug symbols of {clip(file.path, 40)}"),
+        )
+    for problem in servers.problems:
+        say(sys.stderr, problem)
+    return recording
 
 
 def show_difference(before: Path, after: Path) -> None:

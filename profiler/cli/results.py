@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from profiler.binary.debug_files import SymbolDirectory
+from profiler.binary.debuginfod import SERVERS
 from profiler.cli.destination import RECORDING, Destination
 from profiler.cli.streams import say, write_bytes, write_out
 from profiler.errors import IncompleteError, UsageError
@@ -18,7 +20,9 @@ from profiler.files.recording_file import FILE_NAME, write_recording
 from profiler.model.completeness import lookup_completeness, sample_completeness
 from profiler.model.profile import Profile
 from profiler.model.recording import TARGET_RESTART, Recording
-from profiler.renderers import json, text
+from profiler.names.rename import matches
+from profiler.renderers import json, name_hint, text
+from profiler.renderers.labels import printable
 from profiler.renderers.outputs import BINARY_FORMATS, OUTPUTS, TEXT_FORMATS
 from profiler.report.aggregate import aggregate
 
@@ -30,6 +34,7 @@ class Written:
     profile: Profile
     path: Path | None
     said: str = ""
+    recording: Path | None = None  # where it is, if it was written
 
 
 def write(
@@ -47,7 +52,7 @@ def write(
     profile = write_results(recording, folder)
     taken = f" ({destination.path} holds another run)" * (folder.path != destination.path)
     said = f"{folder.path}/report.html and {len(OUTPUTS)} more files{taken}"
-    return Written(profile, folder.path, said)
+    return Written(profile, folder.path, said, folder.path / FILE_NAME)
 
 
 def write_results(recording: Recording, results: OutputFolder) -> Profile:
@@ -78,7 +83,8 @@ def _write_file(
             _render(destination, recording, profile, out)
     path = folder.path / name
     taken = f" ({destination.path} was there before)" * (path != destination.path)
-    return Written(profile, path, f"{path}{taken}")
+    recorded = path if destination.format == RECORDING else None
+    return Written(profile, path, f"{path}{taken}", recorded)
 
 
 def _render(
@@ -113,6 +119,23 @@ def show(written: Written, as_json: bool, full: bool, quiet: bool) -> None:
 def show_profile(profile: Profile, as_json: bool, full: bool) -> None:
     """Print a profile."""
     write_out(json.render if as_json else text.render_full if full else text.render, profile)
+
+
+def say_names(profile: Profile, recording: Path) -> None:
+    """Say which command names the frames without a name, if there are many of them."""
+    command = name_hint.command(profile, str(recording.absolute()))
+    if command is None or (command.startswith(SERVERS) and SERVERS in os.environ):
+        return  # servers were asked already
+    say(sys.stderr, f"for names: {printable(command)}")
+
+
+def say_matches(recording: Recording, symbols: str | Path) -> None:
+    """Say for how many files the folder of --symbols has symbols."""
+    found, files = matches(recording, SymbolDirectory(Path(symbols)))
+    say(sys.stderr, f"--symbols {symbols}: {found} of {files} files matched")
+    if files and not found:
+        say(sys.stderr, "  a file matches if it has the same build id and is not stripped;")
+        say(sys.stderr, f"  try: readelf -nS {shlex.quote(str(symbols))}/*")
 
 
 def require_complete(profile: Profile) -> None:

@@ -317,6 +317,15 @@ class StackQuality:
 
 
 @dataclass(frozen=True, slots=True)
+class UnnamedFile:
+    """A file with code in which frames of samples have no name."""
+
+    path: str  # as the target sees it
+    build_id: str | None
+    ratio: float  # share of all samples in whose stacks there is such a frame
+
+
+@dataclass(frozen=True, slots=True)
 class CostReport:
     """What the measurement took from the target; ratios of one CPU."""
 
@@ -367,6 +376,7 @@ class Profile:
     lookups_not_measured: str | None = None  # why nobody looked for them; None: they were measured
     time_line: TimeLine = TimeLine()
     sample_bins: SampleBins = SampleBins()
+    unnamed_files: tuple[UnnamedFile, ...] = ()  # the largest share first
 
     @property
     def cpu_ratio(self) -> float:

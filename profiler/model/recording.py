@@ -44,6 +44,17 @@ class Accounting:
 
 
 @dataclass(frozen=True, slots=True)
+class System:
+    """The distribution that the target runs on, by its own os-release(5): a container's, in one."""
+
+    id: str  # "debian"
+    like: tuple[str, ...]  # ("rhel", "centos", "fedora")
+    version: str | None  # "12"
+    name: str  # "Debian GNU/Linux 12 (bookworm)"
+    package: str | None  # that Asterisk's executable is of, where dpkg knows: "asterisk"
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """The profiled process."""
 
@@ -54,6 +65,7 @@ class Target:
     command_line: tuple[str, ...]
     container_id: str | None
     exited: bool  # it ended, or was replaced by exec, while it was recorded
+    system: System | None = None  # None: not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.debug_files import OpenFile, SymbolDirectory
 from profiler.binary.elf import ElfError
 from profiler.binary.functions import FunctionTable, functions
-from profiler.model.recording import Frame, MappedFile
+from profiler.model.recording import Frame, MappedFile, System
 from profiler.names.kallsyms import Kallsyms, read_kallsyms
 from profiler.names.symbolizer import INFERRED, Symbolizer
 from profiler.names.tables import TableSource, table_sources
+from profiler.process.distribution import read_system
 from profiler.process.mappings import VDSO, CodeFile
 from profiler.process.target import TargetProcess
 
@@ -39,6 +40,12 @@ def _servers() -> Debuginfod | None:
     return Debuginfod.from_environment()
 
 
+def _open_folder(path: str) -> OpenFile | None:
+    with suppress(OSError):
+        return OpenFile(os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY))
+    return None
+
+
 class NamingSession:
     """Names addresses of one target, also after it has ended or was upgraded.
 
@@ -49,12 +56,8 @@ class NamingSession:
         self._code = target.code
         self._directory = SymbolDirectory(Path(symbols)) if symbols else None
         self._debuginfod = _servers()
-        self._roots: list[OpenFile] = []
-        for path in (f"/proc/{target.pid}/root", "/"):
-            with suppress(OSError):
-                self._roots.append(
-                    OpenFile(os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY))
-                )
+        self._root = _open_folder(f"/proc/{target.pid}/root")
+        self._roots = [root for root in (self._root, _open_folder("/")) if root is not None]
         self._numbers: dict[int, int] = {}  # in the following, by the file's identity
         self._files: list[CodeFile] = []
         self._sources: list[list[TableSource]] = []
@@ -122,6 +125,10 @@ class NamingSession:
     def kernel_function(self, address: int) -> str | None:
         """Return the name of the kernel's function at an address, None when it shows no names."""
         return None if self._kernel is None else self._kernel.lookup(address)
+
+    def system(self, executable: str) -> System | None:
+        """Return the distribution that the target sees, also after it has ended."""
+        return None if self._root is None else read_system(self._root.fd, executable)
 
     def problems(self) -> tuple[str, ...]:
         """Return what could not be read while naming."""

@@ -59,7 +59,9 @@ def assemble(
         tool_version=__version__,
         command=options.command,
         started_at=started_at,
-        target=target.recorded(observed.exited),
+        target=replace(
+            target.recorded(observed.exited), system=names.system(target.process.exe or "")
+        ),
         window=observed.window,
         stopped_by=observed.stopped_by,
         frequency_hz=options.frequency_hz / observed.sampled_one_in,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from profiler.model.profile import Profile
-from profiler.renderers import flamegraph, numbers, quality
+from profiler.renderers import flamegraph, name_hint, numbers, quality
 from profiler.renderers.anchors import COMPARISONS_GRAPH, CPU_GRAPH
 from profiler.renderers.findings_html import findings
 from profiler.renderers.flamegraph import Graph, read_asset
@@ -125,7 +125,17 @@ def _graph(name: str, title: str, graph: Graph, *, is_open: bool = False) -> Sec
 
 def _quality(profile: Profile) -> Section:
     said = (*quality.notes(profile), quality.cost(profile))
-    return section("Data quality", *(element("p", note, kind=kind) for note, kind in said))
+    lines = (element("p", note, kind=kind) for note, kind in said)
+    return section("Data quality", *lines, _names(profile))
+
+
+def _names(profile: Profile) -> Markup:
+    """Return the command that names frames, for who has the recording."""
+    command = name_hint.command(profile, "recording")
+    if command is None:
+        return Markup("")
+    words = element("p", "For their names, in the folder of the recording:")
+    return Markup(words + element("p", element("code", command)))
 
 
 def _provenance(profile: Profile) -> Section:

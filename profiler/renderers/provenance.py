@@ -21,6 +21,7 @@ def facts(profile: Profile) -> list[tuple[str, str]]:
         ("Build ID", target.build_id or _UNKNOWN),
         ("Version", target.version or _UNKNOWN),
         ("Container", target.container_id or "none"),
+        ("Distribution", target.system.name if target.system else _UNKNOWN),
         ("Started", profile.started_at),
         ("Ended by", profile.stopped_by),
     ]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from profiler.model.completeness import Completeness, lookup_completeness, sample_completeness
 from profiler.model.profile import Profile, StackQuality
-from profiler.renderers import numbers
+from profiler.renderers import name_hint, numbers
 from profiler.renderers.labels import clip
+from profiler.renderers.name_hint import UNNAMED_RATIO_MAX
 from profiler.renderers.nothing import without_lookups
 from profiler.renderers.uses import all_lookups
-
-UNNAMED_RATIO_MAX = 0.05  # above it, names are worth a hint
 
 _INCOMPLETE_RATIO = 0.01  # of stacks: fewer that are incomplete change nothing
 _CAUSES_MAX = 6
@@ -33,7 +32,8 @@ def notes(profile: Profile) -> list[tuple[str, str]]:
     ]
     if profile.containers:
         said.append(_verification(profile))
-    return said + _names(profile)
+    names = name_hint.note(profile)
+    return said if names is None else [*said, (names, "")]
 
 
 def summary(profile: Profile) -> tuple[str, str]:
@@ -153,17 +153,3 @@ def _failed_checks(profile: Profile) -> int:
     """Return how many counts were wrong by another way to count, or by themselves."""
     counts = [container.lookups for container in profile.containers]
     return sum(count.contradicted + count.steps_disagreed for count in counts)
-
-
-def _names(profile: Profile) -> list[tuple[str, str]]:
-    ratio = profile.unnamed_frames_ratio
-    if ratio is None:
-        return []
-    said = [(f"frames without a name: {numbers.percent(ratio)}", "")]
-    if ratio > UNNAMED_RATIO_MAX:
-        hint = (
-            "For names install the debug symbols of asterisk (asterisk-dbgsym or -debuginfo), "
-            "then: ebpf-prof report FOLDER, with the folder of these results"
-        )
-        said.append((hint, ""))
-    return said

@@ -27,6 +27,7 @@ from profiler.report.thread_groups import thread_groups
 from profiler.report.thread_paths import with_paths
 from profiler.report.thread_roles import thread_roles
 from profiler.report.time_line import placed, sample_bins
+from profiler.report.unnamed_frames import unnamed_files, unnamed_ratio
 
 LEFT_OUT = "[... more calls]"
 
@@ -54,7 +55,7 @@ def aggregate(recording: Recording) -> prof.Profile:
         lookup_stack_quality=_quality(
             recording, [(stack.stack, round(stack.lookups)) for stack in recording.lookup_stacks]
         ),
-        unnamed_frames_ratio=_unnamed_ratio(recording),
+        unnamed_frames_ratio=unnamed_ratio(recording),
         stacks=tuple(_named(stack, names) for stack in recording.stacks),
         samples=recording.samples,
         lookup_stacks=tuple(
@@ -78,6 +79,7 @@ def aggregate(recording: Recording) -> prof.Profile:
         lookups_not_measured=_why_not_measured(recording),
         time_line=placed(recording.time_line, position),
         sample_bins=sample_bins(recording, groups),
+        unnamed_files=unnamed_files(recording),
     )
     return replace(profile, findings=find(profile))
 
@@ -121,17 +123,6 @@ def _quality(recording: Recording, weighted: Sequence[tuple[int, int]]) -> prof.
             causes[cause] += weight
     whole = total - causes.total()
     return prof.StackQuality(total, whole, tuple(causes.most_common()), left_out)
-
-
-def _unnamed_ratio(recording: Recording) -> float | None:
-    """Share of user frames in samples that nothing names."""
-    total = unnamed = 0
-    uses = Counter(sample.stack for sample in recording.samples)
-    for stack, count in uses.items():
-        frames = recording.stacks[stack].frames[recording.stacks[stack].kernel_count :]
-        total += count * len(frames)
-        unnamed += count * sum(recording.frames[frame].symbol is None for frame in frames)
-    return unnamed / total if total else None
 
 
 def _named(stack: Stack, names: Sequence[str]) -> prof.NamedStack:

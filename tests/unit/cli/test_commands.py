@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ REPOSITORY = Path(__file__).parents[3]
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    path = tmp_path / "recording"
+    """A recording in which every frame has a name, so that there is nothing to say of names."""
+    path, made = tmp_path / "recording", recording()
+    frames = tuple(replace(frame, symbol=frame.symbol or "named") for frame in made.frames)
     with path.open("wb") as out:
-        write_recording(recording(), out)
+        write_recording(replace(made, frames=frames), out)
     return path
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -13,31 +16,115 @@ from profiler.model.recording import Frame, MappedFile, Recording
 from tests.compiled import build, symbols_of
 from tests.examples import recording
 
+BUILD_ID = "00112233445566"
 
-def test_debug_symbols_installed_later_name_what_was_unnamed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    program = build(tmp_path, "int main(void) { return 0; }", "-Wl,--build-id=0x00112233445566")
-    start = symbols_of(program)["main"]
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program with symbols; a recording of it without any name lies beside it."""
+    path = build(tmp_path, "int main(void) { return 0; }", f"-Wl,--build-id=0x{BUILD_ID}")
+    start = symbols_of(path)["main"]
     unnamed = replace(
         recording(),
-        files=(MappedFile("/usr/sbin/asterisk", "00112233445566"),),
+        files=(MappedFile("/usr/sbin/asterisk", BUILD_ID),),
         frames=(Frame(1, 0, start, start, None, None),) * len(recording().frames),
     )
     with (tmp_path / "recording").open("wb") as out:
         write_recording(unnamed, out)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _nothing_else_has_symbols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports, "INSTALLED_SYMBOLS", tmp_path / "debug")
+    monkeypatch.delenv("DEBUGINFOD_URLS", raising=False)
 
-    reports.report(tmp_path, None, None, as_json=False, full=True)
-    assert "then: ebpf-prof report FOLDER" in " ".join(capsys.readouterr().out.split())
 
+def test_debug_symbols_installed_later_name_what_was_unnamed(
+    program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     debug = tmp_path / "debug/.build-id/00/112233445566.debug"
     debug.parent.mkdir(parents=True)
     program.rename(debug)
-    reports.report(tmp_path, None, None, as_json=False, full=True)
-    named = capsys.readouterr().out
-    assert " main " in named
-    assert "frames without a name: 0 %" in named
+    reports.report(tmp_path, None, None, False, full=True)
+    said = capsys.readouterr()
+    assert " main " in said.out
+    assert "frames without a name: 0 %" in said.out
+    assert said.err == ""
+
+
+@pytest.mark.parametrize("given", ["results", "results/recording"])
+def test_the_hint_for_names_can_be_pasted_anywhere(
+    program: Path,
+    tmp_path: Path,
+    given: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "recording").rename(tmp_path / "results/recording")
+    monkeypatch.chdir(tmp_path)
+    reports.report(Path(given), None, None, False, full=True)
+    said = capsys.readouterr()
+    assert f"/usr/sbin/asterisk (100 % of the samples, build id {BUILD_ID})" in " ".join(
+        said.out.split()
+    )
+    hint = f"https://debuginfod.elfutils.org ebpf-prof report {tmp_path}/results/recording"
+    assert said.err == f"for names: DEBUGINFOD_URLS={hint}\n"
+    reports.report(Path(given), Destination(tmp_path / "other"), None, False)
+    assert f"report {tmp_path}/other/recording\n" in capsys.readouterr().err
+
+
+def test_a_folder_of_symbols_says_how_many_files_it_matched(
+    program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    reports.report(tmp_path, None, tmp_path / "empty", False)
+    said = capsys.readouterr().err
+    assert f"--symbols {tmp_path}/empty: 0 of 1 files matched\n" in said
+    assert f"try: readelf -nS {tmp_path}/empty/*\n" in said
+    reports.report(tmp_path, None, tmp_path, False)
+    assert capsys.readouterr().err == f"--symbols {tmp_path}: 1 of 1 files matched\n"
+
+
+def test_servers_are_asked_where_the_environment_has_some(
+    program: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    served = tmp_path / "www/buildid" / BUILD_ID / "debuginfo"
+    served.parent.mkdir(parents=True)
+    program.rename(served)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "www"))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setenv("DEBUGINFOD_URLS", f"http://127.0.0.1:{server.server_port}")
+        reports.report(tmp_path, None, None, False, full=True)
+        server.shutdown()
+        thread.join()
+    said = capsys.readouterr()
+    assert "frames without a name: 0 %" in said.out
+    assert said.err == ""
+    reports.report(tmp_path, None, None, False, full=True)  # from what is kept
+    assert "frames without a name: 0 %" in capsys.readouterr().out
+
+
+def test_servers_that_fail_are_named_and_not_proposed_again(
+    program: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("DEBUGINFOD_URLS", "http://127.0.0.1:1")
+    reports.report(tmp_path, None, None, False, full=True)
+    said = capsys.readouterr().err
+    assert said.startswith("the debuginfod server 127.0.0.1:1 failed (Connection refused)")
+    assert "for names" not in said
 
 
 def save(path: Path, value: Recording) -> bytes:
@@ -84,4 +171,6 @@ def test_the_newest_recording_here_is_shown_and_named(
     reports.report(None, None, None, False)
     out, errors = capsys.readouterr()
     assert out.startswith("asterisk ")
-    assert errors == "the newest recording here: '\\x1b[2Jx/recording'\n"
+    named, hint = errors.splitlines()
+    assert named == "the newest recording here: '\\x1b[2Jx/recording'"
+    assert hint.startswith("for names: ") and hint.endswith("/\\x1b[2Jx/recording'")

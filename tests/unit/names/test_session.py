@@ -91,3 +91,12 @@ def test_calls_are_those_of_the_file_at_the_address(module: Path) -> None:
     assert calls is not None and offset == start
     assert session.calls_at(LOADED_AT + start + 1) == (calls, start + 1)
     assert session.calls_at(0x10) is None
+
+
+def test_the_distribution_is_what_the_target_sees() -> None:
+    session = NamingSession(TargetProcess.open(os.getpid(), 0), None)
+    system = session.system("/usr/sbin/asterisk")
+    text = Path("/etc/os-release").read_text()
+    assert system is not None and f"ID={system.id}\n" in text.replace('"', "")
+    ended = NamingSession(TargetProcess.open(1 << 30, 0), None)
+    assert ended.system("/usr/sbin/asterisk") is None

@@ -18,6 +18,7 @@ from profiler.model.recording import (
     Frame,
     MappedFile,
     Recording,
+    System,
     ThreadUse,
     Window,
 )
@@ -25,8 +26,12 @@ from profiler.record.assembly import assemble
 from profiler.record.preparation import Options
 from profiler.wire.lookups import LookupCounter
 from profiler.wire.unwind import CAUSES, WHOLE
+from tests.examples import target
 
-TARGET: Any = SimpleNamespace(recorded=lambda exited: ("target", exited))
+SYSTEM = System("debian", (), "12", "Debian", "asterisk")
+TARGET: Any = SimpleNamespace(
+    recorded=lambda exited: target(exited=exited), process=SimpleNamespace(exe="/asterisk")
+)
 
 
 def named(address: int) -> Frame:
@@ -41,6 +46,7 @@ NAMES: Any = SimpleNamespace(
     frames=lambda addresses: tuple(map(named, addresses)),
     files=lambda: (MappedFile("asterisk", None),),
     problems=lambda: ("no symbols",),
+    system={"/asterisk": SYSTEM}.get,
 )
 
 

@@ -94,10 +94,10 @@ def test_a_self_check_says_how_often_it_was_right(disagreed: int, style: str) ->
     assert (notes[2][0].endswith(text), notes[2][1]) == (True, style)
 
 
-def test_unnamed_frames_come_with_a_hint_only_when_there_are_many() -> None:
-    few, many = (replace(examples.empty(), unnamed_frames_ratio=ratio) for ratio in (0.05, 0.051))
-    assert "debug symbols" not in said(few)[-1]
-    assert "debug symbols" in said(many)[-1]
+def test_frames_without_a_name_are_the_last_note_if_their_share_is_known() -> None:
+    assert said(examples.field_story())[-1] == "frames without a name: 2.1 %"
+    unknown = replace(examples.field_story(), unnamed_frames_ratio=None)
+    assert "name" not in said(unknown)[-1]
 
 
 def test_the_share_of_lookups_that_windows_saw_is_said_if_it_is_known() -> None:
