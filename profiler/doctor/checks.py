@@ -24,7 +24,9 @@ _CONTAINER = "docker run --privileged --pid=host ..., or run it on the host"
 _INSTALL_BCC = "sudo apt install python3-bpfcc"
 _WITH_BTF = "grep DEBUG_INFO_BTF /boot/config-$(uname -r), and boot a kernel that has it"
 # Bits of linux/include/uapi/linux/capability.h: what each is for is in the man page.
-_SYS_PTRACE, _SYS_ADMIN, _PERFMON, _BPF = 19, 21, 38, 39
+_DAC_OVERRIDE, _DAC_READ_SEARCH, _SYS_PTRACE, _SYS_ADMIN = 1, 2, 19, 21
+_SYSLOG, _PERFMON, _BPF, _CHECKPOINT_RESTORE = 34, 38, 39, 40
+_WITHOUT_ADMIN = "sudo sysctl kernel.bpf_stats_enabled=1"
 _NOT_PERMITTED = (errno.EPERM, errno.EACCES)
 
 
@@ -86,12 +88,17 @@ def _has(facts: HostFacts, capability: int) -> bool:
 
 
 def _missing_capabilities(facts: HostFacts) -> list[str]:
-    """Return what we may not do; CAP_SYS_ADMIN stands for the two that were split off it."""
+    """Return what we may not do; CAP_SYS_ADMIN stands for those that were split off it."""
+    is_admin = _has(facts, _SYS_ADMIN)
     wanted = {
-        "CAP_BPF": _has(facts, _BPF) or _has(facts, _SYS_ADMIN),
-        "CAP_PERFMON": _has(facts, _PERFMON) or _has(facts, _SYS_ADMIN),
+        "CAP_BPF": _has(facts, _BPF) or is_admin,
+        "CAP_PERFMON": _has(facts, _PERFMON) or is_admin,
         "CAP_SYS_PTRACE": _has(facts, _SYS_PTRACE),
-        "CAP_SYS_ADMIN": _has(facts, _SYS_ADMIN),  # /proc/PID/map_files of another user
+        # Of /proc/PID/map_files: its links, and the folder of another user.
+        "CAP_CHECKPOINT_RESTORE": _has(facts, _CHECKPOINT_RESTORE) or is_admin,
+        "CAP_DAC_READ_SEARCH": _has(facts, _DAC_READ_SEARCH) or _has(facts, _DAC_OVERRIDE),
+        # The statistics of programs, unless a sysctl has them on.
+        "CAP_SYS_ADMIN": is_admin or facts.statistics_errno == 0,
     }
     return [name for name, held in wanted.items() if not held]
 
@@ -100,12 +107,13 @@ def _privileges(facts: HostFacts) -> Check:
     missing = _missing_capabilities(facts)
     if not missing:
         return Check("privileges", OK, f"user {facts.euid} with all that is needed")
-    if facts.euid != 0:
+    if facts.euid != 0 and not _has(facts, _BPF):
         return _failed("privileges", "not root", _SUDO, PrivilegeError)
+    who = "root" if facts.euid == 0 else f"user {facts.euid}"
     return _failed(
         "privileges",
-        f"root without {', '.join(missing)}: a container or a service took them away",
-        _CONTAINER,
+        f"{who} without {', '.join(missing)}: a container or a service took them away",
+        _WITHOUT_ADMIN if missing == ["CAP_SYS_ADMIN"] else _CONTAINER,
         PrivilegeError,
     )
 
@@ -287,7 +295,10 @@ def _kernel_symbols(facts: HostFacts) -> Check:
             "hidden by kernel.kptr_restrict=2: kernel frames have no names",
             "sudo sysctl kernel.kptr_restrict=1",
         )
-    return Check("kernel symbols", OK, "readable for root")
+    if not _has(facts, _SYSLOG):
+        unnamed = "hidden without CAP_SYSLOG: kernel frames have no names"
+        return Check("kernel symbols", WARNING, unnamed)
+    return Check("kernel symbols", OK, "readable")
 
 
 def _failed(name: str, detail: str, hint: str, error: type[ProfilerError]) -> Check:

@@ -57,7 +57,7 @@ def command(profile: Profile, recording: str) -> str | None:
             tool = "debuginfo-install" if _is_old(target) else "dnf debuginfo-install"
             return f"sudo {tool} $(rpm -qf {paths} | sort -u) && {report}"
         if _DEBIAN_FAMILY & kind and _is_of_others(target):
-            return f"sudo apt install $(find-dbgsym-packages {paths}) && {report}"
+            return f"find-dbgsym-packages --install {paths} && {report}"
     if _is_own_build(profile):
         return f"ebpf-prof report --symbols FOLDER_OF_UNSTRIPPED_FILES {quoted}"
     return f"DEBUGINFOD_URLS={_server(target.system)} {report}"

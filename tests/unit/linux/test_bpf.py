@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import resource
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -108,3 +110,20 @@ def test_a_limit_of_locked_memory_is_lifted_once(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(PermissionError):
         bpf.create_map(1, 4, 4, 1, 0, "m")
     assert (len(limits), len(calls)) == (2, 3)
+
+
+@pytest.mark.parametrize(("setting", "is_on"), [("1\n", True), ("0\n", False)])
+def test_statistics_that_are_on_anyway_need_not_be_switched_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str, is_on: bool
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(bpf, "_bpf", refuse)
+    monkeypatch.setattr(bpf, "STATISTICS_SETTING", str(tmp_path / "setting"))
+    (tmp_path / "setting").write_text(setting)
+    if is_on:
+        os.close(bpf.enable_program_statistics())
+    else:
+        with pytest.raises(PermissionError):
+            bpf.enable_program_statistics()

@@ -94,7 +94,7 @@ def test_packages_of_a_container_are_not_installed_on_the_host() -> None:
 
 def test_freepbx_on_debian_has_packages_of_its_own() -> None:
     assert command(profile(replace(DEBIAN, package="asterisk22-core")), PATH) == (
-        f"sudo apt install $(find-dbgsym-packages {CORE.path} {LIBC.path}) && {REPORT}"
+        f"find-dbgsym-packages --install {CORE.path} {LIBC.path} && {REPORT}"
     )
 
 
