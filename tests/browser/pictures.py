@@ -1,6 +1,6 @@
 """Takes the pictures of README.md from the results of a run.
 
-    make run; .venv/bin/python -m tests.browser.pictures RESULTS docs/images
+`.venv/bin/python -m tests.browser.pictures RESULTS docs/images`, behind `make run`.
 """
 
 from __future__ import annotations
