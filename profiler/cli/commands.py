@@ -221,11 +221,18 @@ def report(
 @commands.command(name="diff")
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
-def diff_command(before: Path, after: Path) -> None:
+@click.option(
+    "-o",
+    "--output",
+    help="Write FILE.svg (flame graph, red is more), FILE.html or FILE.json instead.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the text.")
+def diff_command(before: Path, after: Path, output: str | None, as_json: bool) -> None:
     """Show what changed between two recordings, per second of each."""
-    from profiler.cli import reports
+    destination = parse_destination(None if output == "-" else output, None)
+    from profiler.cli import differences
 
-    reports.show_difference(before, after)
+    differences.show(before, after, destination, as_json)
 
 
 @commands.command()

@@ -1,4 +1,4 @@
-"""Shows recordings again, and what differs between two of them."""
+"""Shows recordings again."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from profiler.binary.debuginfod import PATIENCE_S, Debuginfod
 from profiler.cli import results
 from profiler.cli.destination import Destination, opened
 from profiler.cli.progress import ProgressLine
-from profiler.cli.streams import say, write_out
+from profiler.cli.streams import say
 from profiler.errors import UsageError
 from profiler.files.output_folder import OutputFolder
 from profiler.files.recording_file import FILE_NAME, find_newest, read_recording
 from profiler.model.recording import Recording
 from profiler.names.rename import rename
-from profiler.renderers import difference_text
 from profiler.renderers.labels import clip
 from profiler.report.aggregate import aggregate
-from profiler.report.difference import diff
 
 
 def report(
@@ -31,10 +29,7 @@ def report(
 ) -> None:
     """Show a recording, or write all its files again, with the names that are known by now."""
     path = path or _newest()
-    recording = read_recording(path)
-    if symbols is not None:
-        results.say_matches(recording, symbols)
-    recording = _with_names(recording, symbols)
+    recording = read_renamed(path, symbols)
     file = path / FILE_NAME if path.is_dir() else path
     if destination is None:
         profile = aggregate(recording)
@@ -49,6 +44,14 @@ def report(
         written = results.write(recording, destination, folder, is_run=False)
     results.show(written, as_json, full, quiet=False)
     results.say_names(written.profile, written.recording or file)
+
+
+def read_renamed(path: Path, symbols: Path | None = None) -> Recording:
+    """Read a recording, with the names that are known by now."""
+    recording = read_recording(path)
+    if symbols is not None:
+        results.say_matches(recording, symbols)
+    return _with_names(recording, symbols)
 
 
 def _with_names(recording: Recording, symbols: Path | None) -> Recording:
@@ -69,12 +72,6 @@ def _with_names(recording: Recording, symbols: Path | None) -> Recording:
     for problem in servers.problems:
         say(sys.stderr, problem)
     return recording
-
-
-def show_difference(before: Path, after: Path) -> None:
-    """Show what changed between two recordings."""
-    difference = diff(aggregate(read_recording(before)), aggregate(read_recording(after)))
-    write_out(difference_text.render, difference)
 
 
 def _newest() -> Path:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TextIO
 
-from profiler.model.difference import ContainerChange, CpuChange, Difference
+from profiler.model.difference import ContainerChanges, CpuChanges, Difference
 from profiler.renderers import numbers
-from profiler.renderers.lines import Line, heading, table
+from profiler.renderers.difference_labels import (
+    UNITS,
+    container_cells,
+    facts,
+    no_change,
+    signed_percent,
+    within_error,
+)
+from profiler.renderers.labels import clip
+from profiler.renderers.lines import WIDTH, Line, heading, table, wrapped
 from profiler.renderers.text import write
 
 _ROWS_MAX = 10
 _TITLES = ("before", "after", "change")
+_NAME_WIDTH = 10
+_FACT_WIDTH = (WIDTH - _NAME_WIDTH) // 2 - 2
 
 
 def render(difference: Difference, out: TextIO) -> None:
@@ -21,55 +31,55 @@ def render(difference: Difference, out: TextIO) -> None:
 
 def report(difference: Difference) -> list[Line]:
     """Return the lines, none wider than 80 columns."""
-    if difference.is_empty():
-        return [Line("No difference.", "good")]
-    made = [Line("Shares are of one CPU, rates are per second of each window.", "heading")]
+    made = _header(difference)
+    if said := no_change(difference):
+        return [*made, Line(""), Line(said, "good")]
     made += _cpu("THREADS", difference.threads)
-    made += _containers(difference.containers)
+    if difference.containers:
+        made += _containers(difference.containers)
     made += _cpu("FUNCTIONS with what they call", difference.functions)
-    return made + _cpu("STACKS, innermost frame first", difference.stacks)
-
-
-def _cpu(title: str, changes: Sequence[CpuChange]) -> list[Line]:
-    """Return the changes that are larger than chance explains."""
-    clear = [item for item in changes if abs(item.delta_ratio) > (item.noise_ratio or 0.0)]
-    made = heading(title) if changes else []
-    if clear:
-        rows = [
-            (
-                " <- ".join(reversed(item.names)),
-                numbers.percent_cell(item.before_ratio),
-                numbers.percent_cell(item.after_ratio),
-                _signed(item.delta_ratio),
-            )
-            for item in clear[:_ROWS_MAX]
-        ]
-        made += table(("", *_TITLES), rows)
-    if len(clear) > _ROWS_MAX:
-        made.append(Line(f"  and {len(clear) - _ROWS_MAX} smaller changes", "dim"))
-    if len(clear) < len(changes):
-        words = f"{len(changes) - len(clear)} changes no larger than chance explains"
-        made.append(Line(f"  {words}", "dim"))
+    made.append(Line(""))
+    for words in (UNITS, within_error(difference)):
+        made += wrapped("", words, "dim")
     return made
 
 
-def _containers(changes: Sequence[ContainerChange]) -> list[Line]:
-    if not changes:
+def _header(difference: Difference) -> list[Line]:
+    made = [_fact("", "BEFORE", "AFTER", "heading")]
+    made += [_fact(*fact) for fact in facts(difference)]
+    for note in difference.notes:
+        made += wrapped("! ", clip(note, 300), "bad")
+    return made
+
+
+def _fact(name: str, before: str, after: str, style: str = "") -> Line:
+    cells = (clip(before, _FACT_WIDTH), clip(after, _FACT_WIDTH))
+    return Line(f"{name:<{_NAME_WIDTH}}{cells[0]:<{_FACT_WIDTH}}  {cells[1]}".rstrip(), style)
+
+
+def _cpu(title: str, changes: CpuChanges) -> list[Line]:
+    rows = [
+        (
+            item.names[0],
+            numbers.percent_cell(item.before_ratio),
+            numbers.percent_cell(item.after_ratio),
+            signed_percent(item.delta_ratio),
+        )
+        for item in changes.changed[:_ROWS_MAX]
+    ]
+    if not rows:
+        return []
+    return heading(title) + table(("", *_TITLES), rows) + _rest(changes)
+
+
+def _containers(changes: ContainerChanges) -> list[Line]:
+    rows = [(one.name, *container_cells(one)) for one in changes.changed[:_ROWS_MAX]]
+    if not rows:
         return []
     made = heading("CONTAINERS", "time of lookups, of the window")
-    rows = []
-    for change in changes[:_ROWS_MAX]:
-        loads = (change.before, change.after)
-        shares = (numbers.percent_cell(load.duration_ratio if load else None) for load in loads)
-        rates = (numbers.short(load.lookups_hz if load else None) for load in loads)
-        elements = (numbers.short(load.elements if load else None) for load in loads)
-        signed = _signed(change.delta_ratio)
-        rows.append((change.name, *shares, signed, " > ".join(rates), " > ".join(elements)))
-    made += table(("", *_TITLES, "lookups/s", "elements"), rows)
-    if len(changes) > _ROWS_MAX:
-        made.append(Line(f"  and {len(changes) - _ROWS_MAX} smaller changes", "dim"))
-    return made
+    return made + table(("", *_TITLES, "lookups/s", "elements"), rows) + _rest(changes)
 
 
-def _signed(ratio: float) -> str:
-    return f"{ratio * 100:+.1f} %"
+def _rest(changes: CpuChanges | ContainerChanges) -> list[Line]:
+    left_out = len(changes.changed) - _ROWS_MAX
+    return [Line(f"  and {left_out:,} smaller changes", "dim")] if left_out > 0 else []

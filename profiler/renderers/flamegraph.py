@@ -52,18 +52,19 @@ class Graph:
     caption: str
     lane_word: str  # thread or container
     tree: Tree  # what is drawn of it
-    weigh: Callable[[int], str]  # a weight with its unit
+    weigh: Callable[[Node], str]  # what a node weighs, in words
     nothing: str  # shown when there is no lane
+    legend: tuple[tuple[str, str], ...] = _LEGEND  # colour, meaning
 
 
 def render(profile: Profile, out: TextIO) -> None:
     """Write the samples as a flame graph with one lane for each thread."""
-    _write(sample_graph(profile), out)
+    write(sample_graph(profile), out)
 
 
 def render_comparisons(profile: Profile, out: TextIO) -> None:
     """Write the comparisons of lookups as a flame graph with one lane for each container."""
-    _write(comparison_graph(profile), out)
+    write(comparison_graph(profile), out)
 
 
 @shared
@@ -75,15 +76,18 @@ def sample_graph(profile: Profile) -> Graph:
         f"{known.seen:,} samples, {known.lost:,} lost, {known.incomplete:,} stacks truncated"
     )
 
-    def weigh(weight: int) -> str:
-        seconds = weight / profile.frequency_hz
-        return f"{numbers.counted(weight, 'sample')}, {numbers.duration(seconds * 1e9)}"
+    tree = drawn(sample_lanes(profile), "all threads")
+
+    def weigh(node: Node) -> str:
+        seconds = node.weight / profile.frequency_hz
+        spent = numbers.duration(seconds * 1e9)
+        return f"{numbers.counted(node.weight, 'sample')}, {spent}, {_share(node, tree)}"
 
     return Graph(
         title=f"CPU time of {target_label(profile)}",
         caption=caption,
         lane_word="thread",
-        tree=_drawn(sample_lanes(profile), "all threads"),
+        tree=tree,
         weigh=weigh,
         nothing="No sample was taken.",
     )
@@ -99,12 +103,18 @@ def comparison_graph(profile: Profile) -> Graph:
     )
     if profile.lookups_not_measured is not None:
         caption = f"{window_label(profile)}: {without_lookups(profile)}"
+    tree = drawn(comparison_lanes(profile), "all containers")
+
+    def weigh(node: Node) -> str:
+        plural = "" if node.weight == 1 else "s"
+        return f"{numbers.count(node.weight)} comparison{plural}, {_share(node, tree)}"
+
     return Graph(
         title=f"Comparisons in container lookups of {target_label(profile)}",
         caption=caption,
         lane_word="container",
-        tree=_drawn(comparison_lanes(profile), "all containers"),
-        weigh=lambda weight: f"{numbers.count(weight)} comparison{'' if weight == 1 else 's'}",
+        tree=tree,
+        weigh=weigh,
         nothing=without_lookups(profile) or "No comparison was counted.",
     )
 
@@ -119,7 +129,11 @@ def page_graphs(profile: Profile) -> tuple[Graph, Graph]:
     return samples, comparisons
 
 
-def _drawn(lanes: Iterable[Lane], root_label: str) -> Tree:
+def _share(node: Node, tree: Tree) -> str:
+    return f"{node.weight / tree.nodes[0].weight * 100:.2f} %"
+
+
+def drawn(lanes: Iterable[Lane], root_label: str) -> Tree:
     """Return the nodes that are worth drawing; none of lanes without weight."""
     total = sum(lane.weight for lane in lanes)
     if not total:
@@ -138,7 +152,8 @@ def fragment(graph: Graph, name: str) -> str:
     return _svg(graph, f'id="{name}"', "", head_height=8)
 
 
-def _write(graph: Graph, out: TextIO) -> None:
+def write(graph: Graph, out: TextIO) -> None:
+    """Write the graph as a file of its own."""
     inside = (
         f"<style><![CDATA[\n{read_asset('flamegraph.css')}]]></style>\n"
         f'<rect class="paper" width="100%" height="100%"/>\n'
@@ -152,33 +167,33 @@ def _write(graph: Graph, out: TextIO) -> None:
 
 
 def _svg(graph: Graph, attributes: str, inside: str, head_height: int) -> str:
-    drawn = graph.tree.nodes
+    nodes = graph.tree.nodes
     top = head_height + _BAR_HEIGHT
-    bottom = top + (max((node.depth for node in drawn), default=0) + 1) * _ROW_HEIGHT
+    bottom = top + (max((node.depth for node in nodes), default=0) + 1) * _ROW_HEIGHT
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="flame" {attributes} width="100%" '
         f'height="{bottom + 26}" role="img" aria-label="{escape(graph.title)}">\n',
         inside,
     ]
-    if drawn:
-        parts += [_bar(graph, drawn, head_height), '<g class="frames">\n']
-        total = drawn[0].weight
-        parts += [_frame(graph, node, total, top) for node in drawn]
+    if nodes:
+        parts += [_bar(graph, head_height), '<g class="frames">\n']
+        total = nodes[0].weight
+        parts += [_frame(graph, node, total, top) for node in nodes]
         parts.append(f"{_left_out(graph.tree.left_out, bottom)}</g>\n")
     else:
         parts.append(f'<text class="empty" x="10" y="{top}">{escape(graph.nothing)}</text>\n')
     return "".join([*parts, "</svg>\n"])
 
 
-def _bar(graph: Graph, drawn: tuple[Node, ...], y: int) -> str:
+def _bar(graph: Graph, y: int) -> str:
     """Return the controls and the line of details under them."""
-    lanes = [(index, node) for index, node in enumerate(drawn) if node.depth < 2]
+    lanes = [(index, node) for index, node in enumerate(graph.tree.nodes) if node.depth < 2]
     options = "".join(
         f'<option value="{index}">{escape(clip(node.label, 60))}</option>'
         for index, node in lanes[:_LANES_MAX]
     )
     legend = "".join(
-        f'<span><i style="background:{colour}"></i>{text}</span>' for colour, text in _LEGEND
+        f'<span><i style="background:{colour}"></i>{text}</span>' for colour, text in graph.legend
     )
     return (
         f'<foreignObject x="0" y="{y}" width="100%" height="32">'
@@ -204,10 +219,9 @@ def _frame(graph: Graph, node: Node, total: int, top: int) -> str:
     text = ""
     if room >= 3:
         text = f'<text dx="4" x="{x}" y="{y + 13}">{escape(clip(name, room))}</text>'
-    share = f"{node.weight / total * 100:.2f} %"
     return (
         f'<g class="frame {_colour(node)}" data-at="{node.start} {node.weight} {node.depth}">'
-        f"<title>{escape(name)}\n{graph.weigh(node.weight)}, {share}</title>"
+        f"<title>{escape(name)}\n{graph.weigh(node)}</title>"
         f'<rect x="{x}" y="{y}" width="{node.weight / total * 100:.4f}%" '
         f'height="{_ROW_HEIGHT - _FRAME_GAP}" rx="1"/>{text}</g>\n'
     )

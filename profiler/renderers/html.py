@@ -12,7 +12,7 @@ from profiler.model.profile import Profile
 from profiler.renderers import flamegraph, name_hint, numbers, quality
 from profiler.renderers.anchors import COMPARISONS_GRAPH, CPU_GRAPH
 from profiler.renderers.findings_html import findings
-from profiler.renderers.flamegraph import Graph, read_asset
+from profiler.renderers.flamegraph import Graph
 from profiler.renderers.labels import (
     container_label,
     early_end,
@@ -22,34 +22,23 @@ from profiler.renderers.labels import (
     window_label,
 )
 from profiler.renderers.lookup_html import call_sites, containers, growth, histograms, operations
-from profiler.renderers.markup import Markup, element, text
+from profiler.renderers.markup import Markup, element
+from profiler.renderers.page import write_page
 from profiler.renderers.provenance import facts
 from profiler.renderers.sections import Section, contents, draw, section
 from profiler.renderers.thread_html import sockets, threads
 from profiler.renderers.timeline import time_line
 from profiler.renderers.uses import all_lookups
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _STYLES = ("report.css", "flamegraph.css", "timeline.css")
 _SCRIPTS = ("flamegraph.js", "timeline.js", "report.js")
 
 
 def render(profile: Profile, out: TextIO) -> None:
     """Write the page."""
-    title = text(target_label(profile))
     parts = [part for part in _sections(profile) if part is not None]
-    out.write(
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n"
-        f"<style>\n{''.join(map(read_asset, _STYLES))}</style>\n"
-        "</head>\n<body>\n<main>\n"
-        f"{_header(profile)}\n{_tiles(profile)}\n{contents(parts)}\n"
-    )
-    out.writelines(f"{draw(part)}\n" for part in parts)
-    script = "".join(map(read_asset, _SCRIPTS))
-    out.write(f"</main>\n<script>\n{script}</script>\n</body>\n</html>\n")
+    page = (_header(profile), _tiles(profile), contents(parts), *map(draw, parts))
+    write_page(target_label(profile), page, out, _STYLES, _SCRIPTS)
 
 
 def _sections(profile: Profile) -> tuple[Section | None, ...]:

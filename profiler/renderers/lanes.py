@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from profiler.model.profile import Profile
@@ -36,7 +36,11 @@ class Lane:
 @shared
 def sample_lanes(profile: Profile) -> tuple[Lane, ...]:
     """Return one lane for each sampled thread or thread group, busiest first, in samples."""
-    lane_of = lane_namer(profile)
+    return lanes_of_samples(profile, lane_namer(profile))
+
+
+def lanes_of_samples(profile: Profile, lane_of: Callable[[int], str]) -> tuple[Lane, ...]:
+    """Return one lane for each name that `lane_of` gives to tids, busiest first, in samples."""
     counts = Counter((sample.tid, sample.stack) for sample in profile.samples)
     rows = ((lane_of(tid), stack, weight) for (tid, stack), weight in counts.items())
     return _lanes(profile, rows)

@@ -33,13 +33,29 @@ def shown(before: Profile, after: Profile) -> str:
     return out.getvalue()
 
 
-def test_equal_profiles_have_no_difference() -> None:
-    assert shown(repaired(), repaired()) == "No difference.\n"
+HEADER = """\
+          BEFORE                             AFTER
+Asterisk  16.28.0                            16.28.0
+build id  5c3fd1a7e0b94be0a5f…               5c3fd1a7e0b94be0a5f…
+process   4711                               4711
+recorded  2026-11-24 05:43:10 UTC            2026-11-24 05:43:10 UTC
+for       60.0 s, 99 samples/s               60.0 s, 99 samples/s
+samples   5,935                              1,979
+by        ebpf-prof 0.1.0                    ebpf-prof 0.1.0
+CPU       99.93 % of one CPU                 13 % of one CPU
+"""
+
+
+def test_equal_profiles_have_no_change() -> None:
+    lines = shown(repaired(), repaired()).splitlines()
+    assert lines[9:] == ["", "No change beyond the measurement error."]
 
 
 def test_a_repair_is_shown_with_the_thread_and_the_container_first() -> None:
-    lines = shown(examples.field_story(), repaired()).splitlines()
-    assert lines[2:10] == [
+    text = shown(examples.field_story(), repaired())
+    assert text.startswith(HEADER)
+    assert text.splitlines()[9:18] == [
+        "",
         "THREADS",
         "                                                         before   after   change",
         "  do_monitor (chan_sip.so)                               97.9 %  11.0 %  -86.9 %",
@@ -51,15 +67,25 @@ def test_a_repair_is_shown_with_the_thread_and_the_container_first() -> None:
     ]
 
 
-def test_changes_that_chance_explains_are_only_counted() -> None:
+def test_changes_within_the_error_are_only_counted() -> None:
     story = examples.field_story()
-    text = shown(story, replace(story, samples=story.samples[:-20]))
-    assert "changes no larger than chance explains" in text
-    assert "tps_cmp_cb" not in text
+    used = replace(story.threads[0], cpu_ratio=0.11)
+    after = replace(story, samples=story.samples[:-20], threads=(used, *story.threads[1:]))
+    text = " ".join(shown(story, after).split())
+    assert text.endswith("Not shown, since they changed within the error: 26 functions.")
+    assert "FUNCTIONS" not in text
+
+
+def test_what_stands_in_the_way_is_said_below_the_header() -> None:
+    story = examples.field_story()
+    lines = shown(story, replace(story, command=(*story.command, "--cpu-only"))).splitlines()
+    assert lines[9] == "! AFTER was recorded with --cpu-only: containers are not compared."
+    assert "CONTAINERS" not in " ".join(lines)
 
 
 def test_it_fits_into_80_columns_whatever_the_names() -> None:
     lines = report(diff(examples.hostile(), repaired()))
     lines += report(diff(examples.poisoned(), repaired()))
+    lines += report(diff(repaired(), examples.hostile()))
     assert max(len(line.text) for line in lines) <= 80
     assert all(line.text.isprintable() for line in lines)
