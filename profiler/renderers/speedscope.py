@@ -1,7 +1,8 @@
 """profile.speedscope.json: for https://www.speedscope.app and for its offline package.
 
-One profile for each sampled thread or thread group, samples in time order, then one for the
-comparisons in lookups.
+One profile of all threads, one for each sampled thread or thread group, then one for the
+comparisons in lookups. Samples are in time order. Where nothing ran on a CPU there is a sample
+without frames, which speedscope shows as a gap.
 The importer takes every index on trust, drops weight 0 and fails on an empty list of profiles.
 """
 
@@ -15,6 +16,7 @@ from typing import TextIO, cast
 
 from profiler.files.serializer import Json
 from profiler.model.profile import Profile
+from profiler.model.recording import Sample
 from profiler.renderers.labels import KEPT_MAX, LABEL_MAX, clip, target_label
 from profiler.renderers.lanes import comparison_lanes, shown_stacks
 from profiler.renderers.thread_groups import lane_namer
@@ -50,20 +52,60 @@ def document(profile: Profile) -> Mapping[str, Json]:
 
 
 def _threads(profile: Profile, frames: Frames) -> list[Json]:
-    """Return one profile for each thread or thread group, the most sampled first.
-
-    A sample weighs its interval.
-    """
+    """Return one profile for all threads, then one for each of them, the most sampled first."""
     stacks = [_indices(stack, frames) for stack in shown_stacks(profile)]
     lane_of = lane_namer(profile)
+    everything = []
     by_lane = defaultdict(list)
     for sample in sorted(profile.samples, key=lambda sample: sample.time_ns):
-        by_lane[lane_of(sample.tid)].append(stacks[sample.stack])
-    weight_ns = round(1e9 / profile.frequency_hz)
-    return [
-        _sampled(label, "nanoseconds", samples, [weight_ns] * len(samples))
-        for label, samples in sorted(by_lane.items(), key=lambda item: (-len(item[1]), item[0]))
-    ]
+        lane = lane_of(sample.tid)
+        by_lane[lane].append((sample, stacks[sample.stack]))
+        (root,) = _indices([(lane, "lane")], frames)
+        everything.append((sample, [root, *stacks[sample.stack]]))
+    ranked = sorted(by_lane.items(), key=lambda item: (-len(item[1]), item[0]))
+    shown = [("all threads", everything), *ranked] if everything else []
+    return [_sampled(label, "nanoseconds", *_timed(profile, samples)) for label, samples in shown]
+
+
+def _timed(
+    profile: Profile, samples: Iterable[tuple[Sample, list[int]]]
+) -> tuple[list[list[int]], list[int]]:
+    """Return stacks and their weights in ns, with a stack of no frames where none of them ran.
+
+    Each sample weighs its interval, the one that ended with it. Of threads that run at once the
+    intervals follow each other. So the sum is the CPU time and the time in which none ran. What a
+    timer is late adds up to one interval before it is a gap.
+    """
+    interval_ns = round(1e9 / profile.frequency_hz)
+    made: list[tuple[list[int], int]] = []
+    ends: dict[int, int] = {}  # until when each thread ran
+    until_ns, idle_ns = profile.window.start_ns, 0
+    for sample, stack in samples:
+        start_ns = max(sample.time_ns - interval_ns, ends.get(sample.tid, 0))
+        ends[sample.tid] = start_ns + interval_ns
+        idle_ns += max(start_ns - until_ns, 0)
+        until_ns = max(until_ns, ends[sample.tid])
+        if idle_ns >= interval_ns:
+            made.append(([], idle_ns))
+            idle_ns = 0
+        made.append((stack, interval_ns))
+    idle_ns += max(profile.window.end_ns - until_ns, 0)
+    if idle_ns >= interval_ns:
+        made.append(([], idle_ns))
+    return _joined(made)
+
+
+def _joined(samples: Iterable[tuple[list[int], int]]) -> tuple[list[list[int]], list[int]]:
+    """Return stacks and weights; equal ones that follow each other are one."""
+    stacks: list[list[int]] = []
+    weights: list[int] = []
+    for stack, weight in samples:
+        if stacks and stacks[-1] == stack:
+            weights[-1] += weight
+        else:
+            stacks.append(stack)
+            weights.append(weight)
+    return stacks, weights
 
 
 def _comparisons(profile: Profile, frames: Frames) -> list[Json]:

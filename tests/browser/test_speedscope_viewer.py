@@ -57,10 +57,16 @@ def wait_until_it_says(browser: Browser, *wanted: str) -> list[str]:
     [
         (
             "field_story",
-            "do_monitor (chan_sip.so) (4733) (1/4)",
-            ["tps_cmp_cb", "ast_endpoint_create", "~build_peer", "udp_recvmsg"],
+            "all threads (1/5)",
+            [
+                "do_monitor (chan_sip.so) (4733)",
+                "tps_cmp_cb",
+                "ast_endpoint_create",
+                "~build_peer",
+                "udp_recvmsg",
+            ],
         ),
-        ("hostile", "(1/4)", ["leaf;with;semicolons", "[stack truncated: no table]"]),
+        ("hostile", "(1/5)", ["leaf;with;semicolons", "[stack truncated: no table]"]),
         ("empty", "no sample was taken", ["No symbols found."]),
     ],
 )
@@ -78,11 +84,12 @@ def test_the_other_threads_and_the_comparisons_are_a_key_away(
     browser, serve, speedscope, tmp_path
 ) -> None:
     show(browser, serve, speedscope, tmp_path, written("field_story"))
-    wait_until_it_says(browser, "do_monitor (chan_sip.so) (4733) (1/4)")
+    wait_until_it_says(browser, "all threads (1/5)")
     for name in (
-        "main (4711) (2/4)",
-        "asterisk (4720) (3/4)",
-        "comparisons in lookups (4/4)",
+        "do_monitor (chan_sip.so) (4733) (2/5)",
+        "main (4711) (3/5)",
+        "asterisk (4720) (4/5)",
+        "comparisons in lookups (5/5)",
     ):
         browser.press("n")
         wait_until_it_says(browser, name)
