@@ -29,7 +29,7 @@ def threads(profile: Profile) -> Iterator[Finding]:
 
 
 def _label(group: ThreadGroup) -> str:
-    which = f"{len(group.tids):,} threads" if group.is_many else f"thread {group.tids[0]}"
+    which = f"{group.count:,} threads" if group.is_many else f"thread {group.tids[0]}"
     return f"{which} {group.title}"
 
 
@@ -61,7 +61,7 @@ def _busy(group: ThreadGroup) -> Finding:
 
 def _is_saturated(group: ThreadGroup) -> bool:
     """Return whether each of them can hardly do more."""
-    return group.cpu_ratio >= _BUSY_RATIO * len(group.tids)
+    return group.cpu_ratio >= _BUSY_RATIO * group.count
 
 
 def _busy_advice(group: ThreadGroup) -> str:
@@ -79,7 +79,7 @@ def _waiting(profile: Profile, groups: Sequence[ThreadGroup]) -> Finding:
     first, *others = groups
     share = percent(first.waiting_ratio or 0.0)
     if others:
-        count = sum(len(group.tids) for group in groups)
+        count = sum(group.count for group in groups)
         title = f"{count:,} threads waited for a CPU, up to {share} of the time"
         evidence = [f"{_label(group)}: {_waited(group)}" for group in groups[:_LISTED]]
         if len(groups) > _LISTED:

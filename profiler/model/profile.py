@@ -59,7 +59,11 @@ class Quantiles:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread of the target; `role` is what it was started to run: "do_monitor (chan_sip.so)"."""
+    """A thread of the target; `role` is what it was started to run: "do_monitor (chan_sip.so)".
+
+    It may stand for `count` threads that ran the same and ended: the tid is that of the busiest,
+    numbers are sums.
+    """
 
     tid: int
     name: str
@@ -68,6 +72,7 @@ class Thread:
     run_delay_ratio: float | None
     samples: int
     start: str | None = None  # where the code begins that it runs, if nothing names that
+    count: int = 1
 
     @property
     def title(self) -> str:
@@ -104,28 +109,29 @@ class ThreadPath:
 class ThreadGroup:
     """One thread, or several that run the same and use about as much each; numbers are sums."""
 
-    tids: tuple[int, ...]  # busiest first
+    tids: tuple[int, ...]  # busiest first; of those that ended, where they are many, one
     title: str  # what they run, else what they are called
     name: str  # that the kernel knows them by
     cpu_ratio: float
     run_delay_ratio: float | None  # None if it is known of none
     samples: int
     paths: tuple[ThreadPath, ...] = ()  # heaviest first
+    count: int = 1  # threads
 
     @property
     def is_many(self) -> bool:
         """Return whether these are several threads."""
-        return len(self.tids) > 1
+        return self.count > 1
 
     @property
     def waiting_ratio(self) -> float | None:
         """For how much of the window each of them was ready to run, on average."""
-        return None if self.run_delay_ratio is None else self.run_delay_ratio / len(self.tids)
+        return None if self.run_delay_ratio is None else self.run_delay_ratio / self.count
 
     @property
     def runnable_ratio(self) -> float:
         """For how much of the window each of them ran or was ready to, on average."""
-        return self.cpu_ratio / len(self.tids) + (self.waiting_ratio or 0.0)
+        return self.cpu_ratio / self.count + (self.waiting_ratio or 0.0)
 
     @property
     def is_busy_loop(self) -> bool:
@@ -274,7 +280,11 @@ class CallSiteUse:
 
 @dataclass(frozen=True, slots=True)
 class ContainerUse:
-    """A container and all lookups made in it, most expensive call site first."""
+    """A container and all lookups made in it, most expensive call site first.
+
+    It may stand for `count` of one kind that were hardly searched; the address is that of the most
+    expensive one, and how many elements they hold is not known.
+    """
 
     address: int
     kind: str
@@ -295,12 +305,15 @@ class ContainerUse:
     call_sites: tuple[CallSiteUse, ...]
     cpu: CpuShare | None = None  # the sum of those of its call sites
     told_apart_by: str | None = None  # what others of its name do not have: who uses it
+    count: int = 1
 
     @property
     def label(self) -> str:
-        """What no other container is called: its name, else its kind and address."""
+        """What no other container is called: its name, else its kind and address; how many."""
         name = self.name or f"{self.kind} at {self.address:#x}"
-        return name if self.told_apart_by is None else f"{name}, {self.told_apart_by}"
+        apart = "" if self.told_apart_by is None else f", {self.told_apart_by}"
+        many = f" (×{self.count:,})" if self.count > 1 else ""
+        return f"{name}{apart}{many}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def _tiles(profile: Profile) -> Markup:
     shown = []
     if profile.thread_groups:
         busiest = profile.thread_groups[0]
-        who = f"{len(busiest.tids):,} threads" if busiest.is_many else "the busiest thread"
+        who = f"{busiest.count:,} threads" if busiest.is_many else "the busiest thread"
         shown.append((numbers.percent(busiest.cpu_ratio), f"CPU of {who}, {busiest.title}"))
     if profile.containers:
         worst = profile.containers[0]

@@ -1,4 +1,4 @@
-"""What every page is put into: it needs nothing else, and its policy forbids it to load anything."""
+"""What every page is put into. It needs nothing else, and a policy forbids it to load anything."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _timed(
     ends: dict[int, int] = {}  # until when each thread ran
     until_ns, idle_ns = profile.window.start_ns, 0
     for sample, stack in samples:
-        start_ns = max(sample.time_ns - interval_ns, ends.get(sample.tid, 0))
+        start_ns = max(sample.time_ns - interval_ns, min(ends.get(sample.tid, 0), sample.time_ns))
         ends[sample.tid] = start_ns + interval_ns
         idle_ns += max(start_ns - until_ns, 0)
         until_ns = max(until_ns, ends[sample.tid])

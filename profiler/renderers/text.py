@@ -101,7 +101,7 @@ def _threads(profile: Profile, width: int) -> list[Line]:
         (
             group.title,
             clip(group.name, 16),
-            f"×{len(group.tids):,}" if group.is_many else str(group.tids[0]),
+            f"×{group.count:,}" if group.is_many else str(group.tids[0]),
             numbers.percent_cell(group.cpu_ratio),
             numbers.percent_cell(group.waiting_ratio),
             numbers.column(group.samples),
@@ -115,7 +115,7 @@ def _threads(profile: Profile, width: int) -> list[Line]:
         lines += row
         lines += _paths(group, width) if group.cpu_ratio >= least_ratio else []
     if rest:
-        count = sum(len(group.tids) for group in rest)
+        count = sum(group.count for group in rest)
         share = numbers.percent(sum(group.cpu_ratio for group in rest))
         lines += wrapped("  ", f"and {count:,} more, together {share}", "dim", width)
     lines += wrapped("  ", children_label(profile), "", width)

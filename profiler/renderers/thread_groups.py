@@ -11,7 +11,7 @@ from profiler.renderers.labels import LABEL_MAX, clip
 
 def group_label(group: ThreadGroup) -> str:
     """Return the title, and the tid or how many threads these are."""
-    which = f"{len(group.tids):,} threads" if group.is_many else group.tids[0]
+    which = f"{group.count:,} threads" if group.is_many else group.tids[0]
     return f"{clip(group.title, LABEL_MAX)} ({which})"
 
 

@@ -36,7 +36,7 @@ def threads(profile: Profile) -> Section:
 
 
 def _thread(profile: Profile, group: ThreadGroup) -> Row:
-    which = f"{len(group.tids):,} threads" if group.is_many else f"tid {group.tids[0]}"
+    which = f"{group.count:,} threads" if group.is_many else f"tid {group.tids[0]}"
     paths = (
         f"{numbers.percent(path.ratio)}  {clip(path.label, LABEL_MAX)}" for path in group.paths
     )

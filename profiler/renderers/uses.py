@@ -189,7 +189,7 @@ def shape(container: ContainerUse) -> str:
     start, end = container.elements_start, container.elements_end
     known = [value for value in (start, end) if value is not None]
     if not known:
-        return ""
+        return f"{container.count:,} of one kind" if container.count > 1 else ""
     text = " to ".join(f"{value:,}" for value in dict.fromkeys(known)) + " elements"
     if container.buckets is not None:
         text += f" in {container.buckets:,} buckets"

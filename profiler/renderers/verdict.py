@@ -120,7 +120,7 @@ def _is_busy(profile: Profile, group: ThreadGroup) -> bool:
 
 def _thread(group: ThreadGroup, width: int) -> list[Line]:
     """Return the line of one thread, or of several that run the same."""
-    many = f" ×{len(group.tids):,}" if group.is_many else ""
+    many = f" ×{group.count:,}" if group.is_many else ""
     share = f"  {numbers.percent_cell(group.cpu_ratio):>7}  "
     name = clip(group.title, max(width - len(share) - len(many), 1))
     return [Line(f"{share}{name}{many}")]

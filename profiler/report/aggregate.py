@@ -12,6 +12,7 @@ from profiler.findings.ranking import find
 from profiler.model import profile as prof
 from profiler.model.cpu_share import Z_95
 from profiler.model.recording import Container, Distribution, LookupGroup, Recording, Stack
+from profiler.report.alike_containers import join_alike
 from profiler.report.asterisk_words import container_name, search_of
 from profiler.report.container_labels import told_apart
 from profiler.report.distributions import (
@@ -21,11 +22,12 @@ from profiler.report.distributions import (
     quantiles,
     time_resolution_ns,
 )
+from profiler.report.ended_threads import join_ended
 from profiler.report.frame_names import frame_names
 from profiler.report.operations import OperationSamples, seen_lookups_ratio
 from profiler.report.thread_groups import thread_groups
 from profiler.report.thread_paths import with_paths
-from profiler.report.thread_roles import thread_roles
+from profiler.report.thread_roles import Role, thread_roles
 from profiler.report.time_line import placed, sample_bins
 from profiler.report.unnamed_frames import unnamed_files, unnamed_ratio
 
@@ -35,9 +37,12 @@ LEFT_OUT = "[... more calls]"
 def aggregate(recording: Recording) -> prof.Profile:
     """Return the profile of a recording."""
     names = frame_names(recording)
+    roles = thread_roles(recording)
+    recording, thread_counts = join_ended(recording, roles)
+    recording, container_counts = join_alike(recording, names)
     operations = OperationSamples(recording)
-    containers, position = _containers(recording, names, operations)
-    threads = _threads(recording)
+    containers, position = _containers(recording, names, operations, container_counts)
+    threads = _threads(recording, roles, thread_counts)
     groups = thread_groups(threads)
     profile = prof.Profile(
         schema=prof.SCHEMA,
@@ -132,10 +137,11 @@ def _named(stack: Stack, names: Sequence[str]) -> prof.NamedStack:
     return prof.NamedStack(tuple(reversed(frames)), stack.kernel_count, stack.cause)
 
 
-def _threads(recording: Recording) -> tuple[prof.Thread, ...]:
+def _threads(
+    recording: Recording, roles: Mapping[int, Role], counts: Mapping[int, int]
+) -> tuple[prof.Thread, ...]:
     window_ns = recording.window.duration_ns
     samples = Counter(sample.tid for sample in recording.samples)
-    roles = thread_roles(recording)
     named = {tid: role.name for tid, role in roles.items() if role.is_named}
     unnamed = {tid: role.name for tid, role in roles.items() if not role.is_named}
     threads = [
@@ -147,6 +153,7 @@ def _threads(recording: Recording) -> tuple[prof.Thread, ...]:
             run_delay_ratio=None if use.run_delay_ns is None else use.run_delay_ns / window_ns,
             samples=samples[use.tid],
             start=unnamed.get(use.tid),
+            count=counts.get(use.tid, 1),
         )
         for use in recording.threads
     ]
@@ -162,13 +169,17 @@ def _children(recording: Recording) -> prof.ChildrenUse:
 
 
 def _containers(
-    recording: Recording, names: Sequence[str], operations: OperationSamples
+    recording: Recording,
+    names: Sequence[str],
+    operations: OperationSamples,
+    counts: Mapping[int, int],
 ) -> tuple[tuple[prof.ContainerUse, ...], Mapping[int, int]]:
     """Return containers, most expensive first, and the place of each by its index."""
     uses = [
         (groups[0].container, _container(recording, names, operations, groups))
         for groups in _grouped(recording.lookups, "container")
     ]
+    uses = [(index, replace(use, count=counts.get(index, 1))) for index, use in uses]
     uses.sort(
         key=lambda use: (-use[1].estimated_duration_ns, -use[1].lookups.measured, use[0]),
     )

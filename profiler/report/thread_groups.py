@@ -27,8 +27,8 @@ def thread_groups(threads: Iterable[Thread]) -> tuple[ThreadGroup, ...]:
 
 def _divide(threads: list[Thread]) -> Iterator[Sequence[Thread]]:
     """Yield threads that run the same: those that stand out one by one, then all others."""
-    threads.sort(key=lambda thread: (-thread.cpu_ratio, thread.tid))
-    busy = [thread.cpu_ratio for thread in threads if thread.cpu_ratio >= _QUIET_RATIO]
+    threads.sort(key=lambda thread: (thread.count > 1, -thread.cpu_ratio, thread.tid))
+    busy = [one.cpu_ratio for one in threads if one.cpu_ratio >= _QUIET_RATIO and one.count == 1]
     alone = 0
     while alone < len(busy):
         others = busy[alone:]
@@ -49,4 +49,5 @@ def _group(threads: Sequence[Thread]) -> ThreadGroup:
         cpu_ratio=sum(thread.cpu_ratio for thread in threads),
         run_delay_ratio=sum(delays) if delays else None,
         samples=sum(thread.samples for thread in threads),
+        count=sum(thread.count for thread in threads),
     )

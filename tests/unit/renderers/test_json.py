@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from profiler.model import recording as r
 from profiler.model.profile import Profile
 from profiler.renderers.json import document, render
+from profiler.report.aggregate import aggregate
 from tests import examples
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "profile.schema.json").read_text())
@@ -38,6 +40,44 @@ def test_the_shipped_schema_misses_every_field_that_is_gone(name: str) -> None:
     del fields[name]
     with pytest.raises(jsonschema.ValidationError, match=name):
         jsonschema.validate(fields, SCHEMA)
+
+
+def crowded() -> r.Recording:
+    """A day of calls: 10,000 containers that lived for one lookup, 100,000 threads that ended."""
+    small = examples.recording()
+    (container,), (group,) = small.containers, small.lookups
+    one = r.Distribution(1, 7, 7, ((7, 8, 1),))
+    once = replace(
+        group,
+        measured=1,
+        verified=1,
+        hits=1,
+        misses=0,
+        estimated_total=1.0,
+        comparisons=one,
+        duration_ns=one,
+    )
+    return replace(
+        small,
+        containers=tuple(replace(container, address=at) for at in range(10_000)),
+        lookups=tuple(replace(once, container=at) for at in range(10_000)),
+        lookup_stacks=tuple(r.LookupStack(0, at, 1.0, 7.0) for at in range(10_000)),
+        threads=tuple(r.ThreadUse(tid, "asterisk", 900, 10, True, (0,)) for tid in range(100_000)),
+        samples=tuple(r.Sample(examples.START_NS + tid, tid, 0) for tid in range(0, 100_000, 99)),
+    )
+
+
+def test_a_day_of_calls_stays_below_five_megabytes_and_all_of_it_counts() -> None:
+    profile = aggregate(crowded())
+    fields = written(profile)
+    jsonschema.validate(fields, SCHEMA)
+    assert len(json.dumps(fields, indent=1)) < 5_000_000
+    assert [one["count"] for one in fields["threads"]] == [100_000]
+    assert [(one["count"], one["samples"]) for one in fields["thread_groups"]] == [(100_000, 1_011)]
+    assert [one["count"] for one in fields["containers"]] == [10_000]
+    assert fields["containers"][0]["lookups"]["measured"] == 10_000
+    assert fields["containers"][0]["comparisons"]["total"] == 70_000
+    assert fields["threads"][0]["cpu_ratio"] == pytest.approx(0.09)
 
 
 @settings(max_examples=20, suppress_health_check=list(HealthCheck))
