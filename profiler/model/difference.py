@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from profiler.model.profile import Profile
-from profiler.model.recording import Target
+from profiler.model.recording import Host, Target
 
 SCHEMA = "ebpf-prof/difference/1"
 # A change is clear beyond so many standard deviations: chance makes one in a thousand cases. A
@@ -19,13 +19,14 @@ class Recorded:
     """One of the two recordings: what tells whether they can be diffed."""
 
     target: Target
+    host: Host | None  # None: an older recording
     started_at: str  # ISO 8601 wall clock, UTC
     duration_s: float
     frequency_hz: float
     samples: int
     tool_version: str
     command: tuple[str, ...]
-    has_lookups: bool  # False: it was made with --cpu-only
+    has_lookups: bool  # False: nobody looked for them, as with --cpu-only
 
 
 @dataclass(frozen=True, slots=True)

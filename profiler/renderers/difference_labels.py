@@ -35,6 +35,9 @@ def _facts(recorded: Recorded) -> Iterator[tuple[str, str]]:
     yield "Asterisk", clip(target.version or "unknown version", 40)
     yield "build id", clip(target.build_id or "unknown", _BUILD_ID_MAX)
     yield "process", f"{target.pid}"
+    host = recorded.host
+    yield "host", f"{clip(host.name, 40)}, {host.cpus} CPUs" if host else "unknown"
+    yield "kernel", clip(host.kernel_release, 40) if host else "unknown"
     yield "recorded", clip(recorded.started_at.replace("T", " ").replace("Z", " UTC"), 40)
     yield "for", f"{recorded.duration_s:.1f} s, {recorded.frequency_hz:g} samples/s"
     yield "samples", f"{recorded.samples:,}"

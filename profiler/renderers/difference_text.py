@@ -1,4 +1,4 @@
-"""The difference of two profiles on the terminal: 80 columns, the largest change first."""
+"""The difference of two profiles on the terminal: the largest change first."""
 
 from __future__ import annotations
 
@@ -14,50 +14,41 @@ from profiler.renderers.difference_labels import (
     signed_percent,
     within_error,
 )
-from profiler.renderers.labels import clip
-from profiler.renderers.lines import WIDTH, Line, heading, table, wrapped
+from profiler.renderers.lines import Line, heading, table, width_of, wrapped
 from profiler.renderers.text import write
 
 _ROWS_MAX = 10
 _TITLES = ("before", "after", "change")
-_NAME_WIDTH = 10
-_FACT_WIDTH = (WIDTH - _NAME_WIDTH) // 2 - 2
 
 
 def render(difference: Difference, out: TextIO) -> None:
     """Write what changed; in colour only on a terminal."""
-    write(report(difference), out)
+    write(report(difference, width_of(out)), out)
 
 
-def report(difference: Difference) -> list[Line]:
-    """Return the lines, none wider than 80 columns."""
-    made = _header(difference)
+def report(difference: Difference, width: int) -> list[Line]:
+    """Return the lines, none wider than the terminal."""
+    made = _header(difference, width)
     if said := no_change(difference):
-        return [*made, Line(""), Line(said, "good")]
-    made += _cpu("THREADS", difference.threads)
+        return [*made, Line(""), *wrapped("", said, "good", width)]
+    made += _cpu("THREADS", difference.threads, width)
     if difference.containers:
-        made += _containers(difference.containers)
-    made += _cpu("FUNCTIONS with what they call", difference.functions)
+        made += _containers(difference.containers, width)
+    made += _cpu("FUNCTIONS with what they call", difference.functions, width)
     made.append(Line(""))
     for words in (UNITS, within_error(difference)):
-        made += wrapped("", words, "dim")
+        made += wrapped("", words, "dim", width)
     return made
 
 
-def _header(difference: Difference) -> list[Line]:
-    made = [_fact("", "BEFORE", "AFTER", "heading")]
-    made += [_fact(*fact) for fact in facts(difference)]
+def _header(difference: Difference, width: int) -> list[Line]:
+    made = table(("", "BEFORE", "AFTER"), list(facts(difference)), width)
     for note in difference.notes:
-        made += wrapped("! ", clip(note, 300), "bad")
+        made += wrapped("! ", note, "bad", width)
     return made
 
 
-def _fact(name: str, before: str, after: str, style: str = "") -> Line:
-    cells = (clip(before, _FACT_WIDTH), clip(after, _FACT_WIDTH))
-    return Line(f"{name:<{_NAME_WIDTH}}{cells[0]:<{_FACT_WIDTH}}  {cells[1]}".rstrip(), style)
-
-
-def _cpu(title: str, changes: CpuChanges) -> list[Line]:
+def _cpu(title: str, changes: CpuChanges, width: int) -> list[Line]:
     rows = [
         (
             item.names[0],
@@ -69,15 +60,15 @@ def _cpu(title: str, changes: CpuChanges) -> list[Line]:
     ]
     if not rows:
         return []
-    return heading(title) + table(("", *_TITLES), rows) + _rest(changes)
+    return heading(title, "", width) + table(("", *_TITLES), rows, width) + _rest(changes)
 
 
-def _containers(changes: ContainerChanges) -> list[Line]:
+def _containers(changes: ContainerChanges, width: int) -> list[Line]:
     rows = [(one.name, *container_cells(one)) for one in changes.changed[:_ROWS_MAX]]
     if not rows:
         return []
-    made = heading("CONTAINERS", "time of lookups, of the window")
-    return made + table(("", *_TITLES, "lookups/s", "elements"), rows) + _rest(changes)
+    made = heading("CONTAINERS", "time of lookups, of the window", width)
+    return made + table(("", *_TITLES, "lookups/s", "elements"), rows, width) + _rest(changes)
 
 
 def _rest(changes: CpuChanges | ContainerChanges) -> list[Line]:

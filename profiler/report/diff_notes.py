@@ -11,7 +11,7 @@ _SHORT_S = 5.0  # of a shorter one little can be said
 
 def has_lookups(profile: Profile) -> bool:
     """Return whether lookups were looked for."""
-    return "--cpu-only" not in profile.command
+    return profile.lookups_not_measured is None
 
 
 def diff_notes(before: Profile, after: Profile) -> Iterator[str]:
@@ -24,7 +24,8 @@ def diff_notes(before: Profile, after: Profile) -> Iterator[str]:
         )
     for word, one, other in (("BEFORE", before, after), ("AFTER", after, before)):
         if has_lookups(other) and not has_lookups(one):
-            yield f"{word} was recorded with --cpu-only: containers are not compared."
+            why = one.lookups_not_measured
+            yield f"{word} has no lookups ({why}): containers are not compared."
     for options, what in (({"-U", "--user"}, "kernel"), ({"-K", "--kernel"}, "user")):
         if options.isdisjoint(before.command) != options.isdisjoint(after.command):
             yield f"One was recorded without {what} frames: functions and stacks differ by that."
@@ -34,6 +35,9 @@ def diff_notes(before: Profile, after: Profile) -> Iterator[str]:
 
 
 def _targets(before: Profile, after: Profile) -> Iterator[str]:
+    hosts = [profile.host.name if profile.host else None for profile in (before, after)]
+    if None not in hosts and hosts[0] != hosts[1]:
+        yield f"Not the same machine: {hosts[0]} before, {hosts[1]} after."
     old, new = before.target, after.target
     if old.version != new.version:
         yield (

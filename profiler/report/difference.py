@@ -43,7 +43,9 @@ def diff(before: Profile, after: Profile) -> Difference:
         before=_recorded(before),
         after=_recorded(after),
         notes=tuple(diff_notes(before, after)),
-        cpu=_measured_change("all threads", before, after, before.cpu_ratio, after.cpu_ratio),
+        cpu=_measured_change(
+            "all threads", before, after, before.total_cpu_ratio, after.total_cpu_ratio
+        ),
         functions=_sampled_changes(before, _functions(before), after, _functions(after)),
         stacks=_sampled_changes(before, _stacks(before), after, _stacks(after)),
         threads=_thread_changes(before, after),
@@ -54,6 +56,7 @@ def diff(before: Profile, after: Profile) -> Difference:
 def _recorded(profile: Profile) -> Recorded:
     return Recorded(
         target=profile.target,
+        host=profile.host,
         started_at=profile.started_at,
         duration_s=profile.window.duration_s,
         frequency_hz=profile.frequency_hz,

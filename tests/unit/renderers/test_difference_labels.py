@@ -15,15 +15,18 @@ def test_the_two_recordings_are_told_side_by_side() -> None:
         STORY,
         target=examples.target(version=None, pid=99),
         started_at="2026-11-25T07:00:00Z",
-        threads=(),
+        host=None,
+        total_cpu_ratio=0.0,
     )
-    assert list(facts(diff(STORY, after)))[:4] == [
+    assert list(facts(diff(STORY, after)))[:6] == [
         ("Asterisk", "16.28.0", "unknown version"),
         ("build id", "5c3fd1a7e0b94be0a5f…", "5c3fd1a7e0b94be0a5f…"),
         ("process", "4711", "99"),
+        ("host", "pbx1, 2 CPUs", "unknown"),
+        ("kernel", "6.1.0-28-amd64", "unknown"),
         ("recorded", "2026-11-24 05:43:10 UTC", "2026-11-25 07:00:00 UTC"),
     ]
-    assert list(facts(diff(STORY, after)))[-1] == ("CPU", "99.93 % of one CPU", "0 % of one CPU")
+    assert list(facts(diff(STORY, after)))[-1] == ("CPU", "101 % of one CPU", "0 % of one CPU")
 
 
 def test_hostile_names_stay_on_their_line() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import pytest
+
 from profiler.model.profile import Profile
 from profiler.renderers.difference_text import render, report
 from profiler.report.difference import diff
@@ -34,27 +36,29 @@ def shown(before: Profile, after: Profile) -> str:
 
 
 HEADER = """\
-          BEFORE                             AFTER
-Asterisk  16.28.0                            16.28.0
-build id  5c3fd1a7e0b94be0a5f…               5c3fd1a7e0b94be0a5f…
-process   4711                               4711
-recorded  2026-11-24 05:43:10 UTC            2026-11-24 05:43:10 UTC
-for       60.0 s, 99 samples/s               60.0 s, 99 samples/s
-samples   5,935                              1,979
-by        ebpf-prof 0.1.0                    ebpf-prof 0.1.0
-CPU       99.93 % of one CPU                 13 % of one CPU
+                                                 BEFORE                    AFTER
+  Asterisk                                      16.28.0                  16.28.0
+  build id                         5c3fd1a7e0b94be0a5f…     5c3fd1a7e0b94be0a5f…
+  process                                          4711                     4711
+  host                                     pbx1, 2 CPUs             pbx1, 2 CPUs
+  kernel                                 6.1.0-28-amd64           6.1.0-28-amd64
+  recorded                      2026-11-24 05:43:10 UTC  2026-11-24 05:43:10 UTC
+  for                              60.0 s, 99 samples/s     60.0 s, 99 samples/s
+  samples                                         5,935                    1,979
+  by                                    ebpf-prof 0.1.0          ebpf-prof 0.1.0
+  CPU                                  101 % of one CPU         101 % of one CPU
 """
 
 
 def test_equal_profiles_have_no_change() -> None:
     lines = shown(repaired(), repaired()).splitlines()
-    assert lines[9:] == ["", "No change beyond the measurement error."]
+    assert lines[11:] == ["", "No change beyond the measurement error."]
 
 
 def test_a_repair_is_shown_with_the_thread_and_the_container_first() -> None:
     text = shown(examples.field_story(), repaired())
     assert text.startswith(HEADER)
-    assert text.splitlines()[9:18] == [
+    assert text.splitlines()[11:20] == [
         "",
         "THREADS",
         "                                                         before   after   change",
@@ -78,14 +82,15 @@ def test_changes_within_the_error_are_only_counted() -> None:
 
 def test_what_stands_in_the_way_is_said_below_the_header() -> None:
     story = examples.field_story()
-    lines = shown(story, replace(story, command=(*story.command, "--cpu-only"))).splitlines()
-    assert lines[9] == "! AFTER was recorded with --cpu-only: containers are not compared."
+    lines = shown(story, replace(story, lookups_not_measured="--cpu-only")).splitlines()
+    assert lines[11] == "! AFTER has no lookups (--cpu-only): containers are not compared."
     assert "CONTAINERS" not in " ".join(lines)
 
 
-def test_it_fits_into_80_columns_whatever_the_names() -> None:
-    lines = report(diff(examples.hostile(), repaired()))
-    lines += report(diff(examples.poisoned(), repaired()))
-    lines += report(diff(repaired(), examples.hostile()))
-    assert max(len(line.text) for line in lines) <= 80
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_it_fits_the_terminal_whatever_the_names(width: int) -> None:
+    lines = report(diff(examples.hostile(), repaired()), width)
+    lines += report(diff(examples.poisoned(), repaired()), width)
+    lines += report(diff(repaired(), examples.hostile()), width)
+    assert max(len(line.text) for line in lines) <= width
     assert all(line.text.isprintable() for line in lines)

@@ -10,7 +10,8 @@ from profiler.report.diff_notes import diff_notes, has_lookups
 from tests import examples
 
 STORY = examples.field_story()
-CPU_ONLY = replace(STORY, command=(*STORY.command, "--cpu-only"))
+CPU_ONLY = replace(STORY, lookups_not_measured="--cpu-only")
+assert STORY.host is not None
 
 
 def test_nothing_is_said_of_two_recordings_of_one_build() -> None:
@@ -35,7 +36,11 @@ def test_nothing_is_said_of_two_recordings_of_one_build() -> None:
         ),
         (replace(STORY, tool_version="9"), "Recorded by ebpf-prof 0.1.0 before, 9 after:"),
         (replace(STORY, frequency_hz=49.5), "Sampled 99 times a second before, 49.5 after:"),
-        (CPU_ONLY, "AFTER was recorded with --cpu-only: containers are not compared."),
+        (
+            replace(STORY, host=replace(STORY.host, name="other")),
+            f"Not the same machine: {STORY.host.name} before, other after.",
+        ),
+        (CPU_ONLY, "AFTER has no lookups (--cpu-only): containers are not compared."),
         (replace(STORY, command=("x", "-U")), "One was recorded without kernel frames:"),
         (replace(STORY, command=("x", "--kernel")), "One was recorded without user frames:"),
         (
@@ -51,6 +56,6 @@ def test_what_stands_in_the_way_is_said_once(after: Profile, said: str) -> None:
 
 def test_which_of_them_is_without_lookups_is_said() -> None:
     (note,) = diff_notes(CPU_ONLY, STORY)
-    assert note == "BEFORE was recorded with --cpu-only: containers are not compared."
+    assert note == "BEFORE has no lookups (--cpu-only): containers are not compared."
     assert list(diff_notes(CPU_ONLY, CPU_ONLY)) == []
     assert has_lookups(STORY) and not has_lookups(CPU_ONLY)

@@ -108,7 +108,10 @@ def test_what_was_not_there_before_is_clear_from_eleven_samples_on(samples, is_c
 def test_threads_are_matched_by_role_and_added_up() -> None:
     story = examples.field_story()
     twice = tuple(Thread(tid, "asterisk", "pjsip worker", 0.25, None, 0) for tid in (1, 2))
-    changes = diff(replace(story, threads=()), replace(story, threads=twice))
+    changes = diff(
+        replace(story, threads=(), total_cpu_ratio=0.0),
+        replace(story, threads=twice, total_cpu_ratio=0.5),
+    )
     (change,) = changes.threads.changed
     assert (change.names, change.before_ratio, change.after_ratio) == (("pjsip worker",), 0, 0.5)
     assert (changes.cpu.before_ratio, changes.cpu.after_ratio) == (0, 0.5)
@@ -187,7 +190,7 @@ def test_the_time_of_lookups_changed_if_their_mean_did() -> None:
 
 def test_containers_are_not_compared_where_one_did_not_look_for_lookups() -> None:
     story = examples.field_story()
-    cpu_only = replace(story, command=(*story.command, "--cpu-only"), containers=())
+    cpu_only = replace(story, lookups_not_measured="--cpu-only", containers=())
     for before, after in ((story, cpu_only), (cpu_only, story), (cpu_only, cpu_only)):
         assert diff(before, after).containers is None
 
