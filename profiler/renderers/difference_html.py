@@ -44,16 +44,14 @@ def render(difference: Difference, graph: Graph, out: TextIO) -> None:
 
 
 def _header(difference: Difference) -> Markup:
-    rows = [
-        Row(slug("recorded", name), (lines(name), lines(before), lines(after)))
-        for name, before, after in facts(difference)
-    ]
+    cells = (("", "Before", "After"), *facts(difference))
+    rows = (element("tr", *(element("td", cell) for cell in row)) for row in cells)
     notes = [element("p", note, kind="bad") for note in difference.notes]
     said = no_change(difference)
     return element(
         "header",
         element("h1", "What changed between two recordings"),
-        table([Column(""), Column("Before"), Column("After")], rows),
+        element("div", element("table", *rows), kind="scroll"),
         *notes,
         element("p", said, kind="good") if said else "",
     )
