@@ -11,6 +11,7 @@ from profiler.findings.ranking import find
 from profiler.model import profile as p
 from profiler.model import recording as r
 from profiler.model import time_line as t
+from profiler.model.search import Search
 from profiler.report import distributions
 from profiler.report.aggregate import aggregate
 from profiler.report.thread_groups import thread_groups
@@ -217,7 +218,7 @@ def _field_samples() -> tuple[r.Sample, ...]:
 
 
 def looking_up(
-    search: p.Search, compared: int, lookups: float = 1_000, mean_ns: int = 100_000
+    search: Search, compared: int, lookups: float = 1_000, mean_ns: int = 100_000
 ) -> p.CallSiteUse:
     """Return a call site of ten lookups a ms, which compare this often and take so long."""
     return p.CallSiteUse(

@@ -14,7 +14,8 @@ from profiler.findings.growth import grown
 from profiler.findings.lookup_cost import LookupCost, lookup_cost
 from profiler.findings.wording import cpu_time, percent, place, seconds
 from profiler.model.finding import Finding
-from profiler.model.profile import CallSiteUse, ContainerUse, Profile, Search
+from profiler.model.profile import CallSiteUse, ContainerUse, Profile
+from profiler.model.search import Search
 from profiler.model.subject import Subject
 
 _LONG_CHAIN = 50  # comparisons; a well-sized hash container needs a few

@@ -7,7 +7,6 @@ profile.json is this structure field by field, see `renderers/json.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from profiler.model.cpu_share import CpuShare, cpu_share
 from profiler.model.finding import Finding
@@ -22,6 +21,7 @@ from profiler.model.recording import (
     Target,
     Window,
 )
+from profiler.model.search import Search
 from profiler.model.subject import source_place
 from profiler.model.time_line import SampleBins, TimeLine
 
@@ -226,16 +226,6 @@ class LookupCounts:
     def total_or_bound(self) -> float:
         """The estimate; where there is none, what it is at least."""
         return self.estimated_low if self.estimated_total is None else self.estimated_total
-
-
-class Search(Enum):
-    """By what a lookup searches."""
-
-    KEY = "key"
-    PARTIAL = "partial"
-    OBJECT = "object"
-    SCAN = "scan"  # by nothing: it visits every bucket
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,8 @@ import math
 from dataclasses import dataclass
 
 from profiler.model.cpu_share import CpuShare
-from profiler.model.profile import (
-    CallSiteUse,
-    ContainerUse,
-    LookupCounts,
-    Profile,
-    Quantiles,
-    Search,
-)
+from profiler.model.profile import CallSiteUse, ContainerUse, LookupCounts, Profile, Quantiles
+from profiler.model.search import Search
 from profiler.renderers import numbers
 from profiler.renderers.histogram import Row, count_rows, time_rows
 from profiler.renderers.labels import call_site_label, container_label, printable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.model.profile import Search
+from profiler.model.search import Search
 
 OBJ_SEARCH_MASK = 0xE0
 _SEARCHES = {0x20: Search.OBJECT, 0x40: Search.KEY, 0x80: Search.PARTIAL, 0x00: Search.SCAN}

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profiler.files.serializer import FLOAT_MAX, INT_MAX, Json, MismatchError, decode, encode
-from profiler.model.profile import Search
 from profiler.model.recording import Recording
+from profiler.model.search import Search
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import pytest
 
 from profiler.findings.container_work import container_work
 from profiler.model.finding import Finding
-from profiler.model.profile import ContainerPart, OperationUse, Profile, Search, Thread
+from profiler.model.profile import ContainerPart, OperationUse, Profile, Thread
 from profiler.model.recording import Sample
+from profiler.model.search import Search
 from profiler.model.subject import Subject
 from tests.examples import empty, looked_up, looking_up
 

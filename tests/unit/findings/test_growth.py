@@ -6,8 +6,9 @@ import pytest
 
 from profiler.findings.growth import grown, growth
 from profiler.model.finding import Finding, Severity
-from profiler.model.profile import Chain, ContainerUse, Profile, Search
+from profiler.model.profile import Chain, ContainerUse, Profile
 from profiler.model.recording import Sample
+from profiler.model.search import Search
 from profiler.model.subject import Subject
 from tests.examples import SECOND_NS, START_NS, empty, looked_up, looking_up
 

@@ -6,8 +6,8 @@ import pytest
 
 from profiler.findings.lookup_cost import LookupCost, lookup_cost
 from profiler.model.cpu_share import CpuShare
-from profiler.model.profile import Search
 from profiler.model.recording import Sample
+from profiler.model.search import Search
 from tests.examples import empty, looking_up
 
 CPU = CpuShare(200, 0.2, 0.18, 0.22)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from profiler.findings.lookups import explained_places, lookups, next_prime
 from profiler.model.finding import Finding
-from profiler.model.profile import CallSiteUse, ContainerUse, Profile, Search, Thread
+from profiler.model.profile import CallSiteUse, ContainerUse, Profile, Thread
 from profiler.model.recording import Sample
+from profiler.model.search import Search
 from profiler.model.subject import Subject
 from tests.examples import empty
 from tests.examples import looked_up as container

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from profiler.findings.ranking import find
 from profiler.model.finding import Severity
-from profiler.model.profile import Chain, NamedStack, Search, Thread
+from profiler.model.profile import Chain, NamedStack, Thread
 from profiler.model.recording import Sample, Socket
+from profiler.model.search import Search
 from tests.examples import SECOND_NS, START_NS, empty, looked_up, looking_up, with_threads
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from profiler.findings.wording import cpu_time, percent, place, seconds
 from profiler.model.cpu_share import CpuShare
-from profiler.model.profile import Search
 from profiler.model.recording import Sample
+from profiler.model.search import Search
 from tests.examples import empty, looking_up
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from profiler.model import profile as p
 from profiler.model.recording import LookupStack, Sample
+from profiler.model.search import Search
 from tests import examples
 
 CONTAINERS = 10_000
@@ -29,7 +30,7 @@ def largest() -> p.Profile:
         for number in range(_SAMPLES)
     )
     found = tuple(LookupStack(number % 200, number, 1.0, 40.0) for number in range(_STACKS))
-    model = examples.looked_up(examples.looking_up(p.Search.KEY, 3))
+    model = examples.looked_up(examples.looking_up(Search.KEY, 3))
     short_lived = (_short_lived(model, number) for number in range(CONTAINERS - 2))
     made = replace(
         story,
@@ -48,7 +49,7 @@ def _stack(choose: random.Random) -> p.NamedStack:
 
 
 def _short_lived(model: p.ContainerUse, number: int) -> p.ContainerUse:
-    site = examples.looking_up(p.Search.KEY, number % 40, 1.0 + number % 7, 900 + number)
+    site = examples.looking_up(Search.KEY, number % 40, 1.0 + number % 7, 900 + number)
     site = replace(site, function=f"function_{number % 60}", line=number % 900)
     return replace(
         model,

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from profiler.findings.wording import place
-from profiler.model.profile import Search
 from profiler.model.recording import (
     CallSite,
     Container,
@@ -17,6 +16,7 @@ from profiler.model.recording import (
     Probe,
     Recording,
 )
+from profiler.model.search import Search
 from profiler.report.aggregate import LEFT_OUT, aggregate
 from tests.examples import SECOND_NS, recording
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.model.profile import Search
+from profiler.model.search import Search
 from profiler.report.asterisk_words import container_name, search_of
 
 SCHEMA = Path(__file__).parents[3] / "docs/profile.schema.json"

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from profiler.model.profile import ContainerUse, Search
+from profiler.model.profile import ContainerUse
+from profiler.model.search import Search
 from profiler.report.container_labels import told_apart
 from tests.examples import looked_up, looking_up
 
