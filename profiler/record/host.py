@@ -16,9 +16,15 @@ from profiler.model.recording import Host
 _VERSION = re.compile(r"""^__version__ = ['"]([\w.+~-]+)['"]""", re.MULTILINE)
 
 
-def read_host(started_at: str) -> Host:
-    """Return what this machine says of itself. `started_at` is in UTC, as recordings have it."""
-    machine = os.uname()
+def read_host(started_at: str) -> Host | None:
+    """Return what this machine says of itself; None where it may not be asked, as in a sandbox.
+
+    `started_at` is in UTC, as recordings have it.
+    """
+    try:
+        machine = os.uname()
+    except OSError:
+        return None
     local = datetime.fromisoformat(started_at.replace("Z", "+00:00")).astimezone()
     return Host(
         name=machine.nodename,

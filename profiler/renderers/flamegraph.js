@@ -200,7 +200,7 @@ function makeFlameGraph(svg, isWholeDocument) {
   }
 
   const byGroup = new Map(frames.map((frame) => [frame.group, frame]));
-  const frameOf = (event) => byGroup.get(event.target.closest("g.frame"));
+  const frameOf = (event) => byGroup.get(event.target.closest("g.frame")) ?? zoomed; // else a note
   canvas.addEventListener("click", (event) => zoom(frameOf(event)));
   canvas.addEventListener("mouseover", (event) => describe(frameOf(event)));
   canvas.addEventListener("mouseleave", () => describe(zoomed));

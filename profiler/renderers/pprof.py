@@ -42,7 +42,10 @@ def _parts(profile: Profile) -> Iterator[bytes]:
         yield from _samples(lane, "container", (0, 0, 1), strings, functions)
     for (label, side), number in functions.items():
         yield _field(4, _field(1, number) + _field(4, _field(1, number)))
-        name, file = _index(label, strings), _index("[kernel]" * (side == "kernel"), strings)
+        name, file = (
+            _index(label, strings),
+            _index("[kernel]" * (side in ("kernel", "probe")), strings),
+        )
         yield _field(5, _field(1, number) + _field(2, name) + _field(4, file))
     yield _field(9, _began_ns(profile)) + _field(10, profile.window.duration_ns)
     yield _field(11, _kind(_KINDS[1], strings)) + _field(12, period_ns)

@@ -84,7 +84,7 @@ function makeTimeLine(box, svg, graph) {
     note.textContent = `Only ${words(first, end)} of the window: ${count}. Escape in the time line shows all.`;
     isNarrow = true;
     graph().narrow(own, (weight) => {
-      const share = ((weight / sum) * 100).toFixed(2);
+      const share = ((weight / (sum || 1)) * 100).toFixed(2);
       const found = `${weight.toLocaleString("en")} sample${weight === 1 ? "" : "s"}`;
       return `${found}, ${(weight / hz).toPrecision(3)} s, ${share} % of ${words(first, end)}`;
     });
@@ -131,6 +131,9 @@ function makeTimeLine(box, svg, graph) {
   });
   strips.addEventListener("pointermove", drag);
   strips.addEventListener("pointerup", (event) => {
+    if (pressed === null) {
+      return;
+    }
     drag(event);
     pressed = null;
     from.focus({ preventScroll: true });

@@ -61,7 +61,8 @@ def _joined(
         or sum(max(group.measured, group.counted) for group in lookups[index]) > _FEW_LOOKUPS
         or _growth(recording.containers[index]) > _LEAST_GROWTH
     ]
-    shown = set(alone[:_ALONE_MAX])
+    by_growth = sorted(alone, key=lambda index: -_growth(recording.containers[index]))
+    shown = {*alone[:_ALONE_MAX], *by_growth[:_ALONE_MAX]}
     many = [index for index in ranked if index not in shown]
     return many if len(many) >= _LEAST_MANY else []
 

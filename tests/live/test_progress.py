@@ -74,7 +74,7 @@ def test_only_the_cpu(sip: Instance, tmp_path: Path) -> None:
         report = profile(sip.pid, tmp_path / "result", "--cpu-only", seconds=2).profile()
     assert report["containers"] == []
     assert report["cost"]["lookups_ratio"] == 0
-    assert report["accounting"]["lookups"]["fired"] == 0
+    assert report["accounting"]["lookups"] is None  # nobody looked for them
     assert report["accounting"]["samples"]["kept"] > 10
 
 
