@@ -75,7 +75,9 @@ def _write_file(
 ) -> Written:
     profile = aggregate(recording)
     name = f"{destination.stem}{destination.extension}"
-    if is_run or destination.format == RECORDING:
+    # Nothing replaces what is called like a recording: it may be the only one of its run.
+    is_recording = name == FILE_NAME or destination.extension.lower() == ".recording"
+    if is_run or is_recording or destination.format == RECORDING:
         with folder.numbered(destination.stem, destination.extension) as (name, out):
             _render(destination, recording, profile, out)
     else:

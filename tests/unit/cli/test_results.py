@@ -94,6 +94,13 @@ def test_quiet_json_is_json_only(capfd: pytest.CaptureFixture[str]) -> None:
     assert errors == ""
 
 
+@pytest.mark.parametrize("name", ["recording", "keep.recording", "keep.Recording"])
+def test_another_format_replaces_no_recording(name: str) -> None:
+    Path(name).write_text("the only one")
+    written(name, "json", is_run=False)
+    assert Path(name).read_text() == "the only one"
+
+
 def test_where_only_the_recording_had_room_the_hint_leads_elsewhere() -> None:
     Path("o ut").mkdir()
     Path("o ut/profile.json").symlink_to("nowhere")
