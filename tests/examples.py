@@ -10,15 +10,13 @@ from profiler.files.recording_file import read_recording
 from profiler.findings.ranking import find
 from profiler.model import profile as p
 from profiler.model import recording as r
-from profiler.model import time_line as t
 from profiler.model.search import Search
 from profiler.report import distributions
 from profiler.report.aggregate import aggregate
 from profiler.report.thread_groups import thread_groups
 from profiler.report.time_line import sample_bins
+from tests.example_times import SECOND_NS, START_NS, field_samples, field_time_line, small_time_line
 
-SECOND_NS = 1_000_000_000
-START_NS = 7_200 * SECOND_NS
 RECORDING = Path(__file__).parent / "golden" / "recording-1" / "recording"
 
 
@@ -83,7 +81,7 @@ def field_story() -> p.Profile:
     The stored recording, with the samples of a whole minute and some lookups that were lost.
     """
     stored = aggregate(read_recording(RECORDING))
-    samples = _field_samples()
+    samples = field_samples()
     counts = Counter(sample.tid for sample in samples)
     story = replace(
         stored,
@@ -106,7 +104,7 @@ def field_story() -> p.Profile:
         seen_lookups_ratio=0.034,
         host=HOST,
         total_cpu_ratio=1.01,
-        time_line=_field_time_line(),
+        time_line=field_time_line(),
     )
     story = with_sample_bins(_with_operations(story))
     return replace(story, findings=find(story))
@@ -116,25 +114,6 @@ def with_sample_bins(profile: p.Profile) -> p.Profile:
     """Count a profile's own samples over time."""
     sampled = replace(recording(), window=profile.window, samples=profile.samples)
     return replace(profile, sample_bins=sample_bins(sampled, profile.thread_groups))
-
-
-def _field_time_line() -> t.TimeLine:
-    """Look once a second: windows end every fifth second, and the queue is full from 20 s on."""
-    windows = tuple(500 if second % 5 == 4 else 0 for second in range(60))
-    counted: list[float | None] = [12_300.0 + 40 * (second % 7) for second in range(60)]
-    return t.TimeLine(
-        ends_ns=tuple(START_NS + second * SECOND_NS for second in range(1, 61)),
-        cost_ns=tuple(8_000_000 + 300_000 * (second % 9) for second in range(60)),
-        lookups_hz=(*counted[:30], None, None, *counted[32:]),
-        verified=windows,
-        comparisons=tuple(lookups * (7_930 + at) for at, lookups in enumerate(windows)),
-        queue_bytes=tuple(212_992 if second >= 20 else 768 * second for second in range(60)),
-        drops=tuple(90 if second >= 20 else 0 for second in range(60)),
-        containers=(
-            t.ContainerSizes(0, tuple(55_585 + 2 * second for second in range(59)) + (55_702,)),
-            t.ContainerSizes(1, (44,) * 60),
-        ),
-    )
 
 
 def operation(profile: p.Profile, samples: int) -> p.OperationUse:
@@ -205,16 +184,6 @@ def _field_containers(worst: p.ContainerUse, dialogs: p.ContainerUse) -> tuple[p
             call_sites=(replace(site, estimated_total=571_320.0, estimated_low=560_022.0),),
         ),
     )
-
-
-def _field_samples() -> tuple[r.Sample, ...]:
-    """5,935 samples in time order: 5,814 of the busy thread, 91 and 30 of two others."""
-    pattern = (0, 1, 0, 2, 0, 0, 1, 0, 3, 0, 1)
-    rows = [(4733, pattern[index % len(pattern)], index * 10_101_010) for index in range(5_814)]
-    rows += [(4711, 4, index * 650_000_000) for index in range(91)]
-    rows += [(4720, 5, 500 + index * 1_900_000_000) for index in range(30)]
-    rows.sort(key=lambda row: (row[2], row[0]))
-    return tuple(r.Sample(START_NS + at, tid, stack) for tid, stack, at in rows)
 
 
 def looking_up(
@@ -419,14 +388,5 @@ def recording() -> r.Recording:
         descriptors=r.Descriptors(412, 1_024),
         host=HOST,
         cpu_ns=991_500_000,
-        time_line=t.TimeLine(
-            ends_ns=(START_NS + 200_000_000, START_NS + SECOND_NS),
-            cost_ns=(2_900, 1_000),
-            lookups_hz=(None, 96.5),
-            verified=(3, 0),
-            comparisons=(15_882, 0),
-            queue_bytes=(0, 212_992),
-            drops=(None, 1_204),
-            containers=(t.ContainerSizes(0, (55_585, None)),),
-        ),
+        time_line=small_time_line(),
     )

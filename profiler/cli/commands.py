@@ -224,12 +224,15 @@ def report(
 @click.option(
     "-o",
     "--output",
+    type=click.Path(),
     help="Write FILE.svg (flame graph, red is more), FILE.html or FILE.json instead.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the text.")
 def diff_command(before: Path, after: Path, output: str | None, as_json: bool) -> None:
     """Show what changed between two recordings, per second of each."""
     destination = parse_destination(None if output == "-" else output, None)
+    if as_json and destination is not None:
+        raise UsageError("--json prints, and -o writes a file", "-o FILE.json")
     from profiler.cli import differences
 
     differences.show(before, after, destination, as_json)
@@ -259,7 +262,7 @@ def completion_command(shell: str) -> None:
     """
     from profiler.cli import completion
 
-    _print(completion.script(commands, shell))
+    _print(completion.script(commands, _COMPLETION, shell))
 
 
 @commands.command()
@@ -288,7 +291,7 @@ def _invoke() -> None:
     if instruction := os.environ.get(_COMPLETION):
         from profiler.cli import completion
 
-        sys.exit(completion.answer(commands, instruction))
+        sys.exit(completion.answer(commands, _COMPLETION, instruction))
     with (
         suppress(click.exceptions.Exit),  # of --help and --version
         commands.make_context("ebpf-prof", sys.argv[1:]) as context,

@@ -11,17 +11,15 @@ from click.shell_completion import get_completion_class, shell_complete
 
 from profiler.errors import UsageError
 
-VARIABLE = "_EBPF_PROF_COMPLETE"
 
-
-def script(commands: click.Command, shell: str) -> str:
+def script(commands: click.Command, variable: str, shell: str) -> str:
     """Return what a shell of this kind has to source."""
     kind = get_completion_class(shell)
     if kind is None:
         raise UsageError(f"no completion for {shell!r} is known", "ebpf-prof completion bash")
-    return kind(commands, {}, "ebpf-prof", VARIABLE).source()
+    return kind(commands, {}, "ebpf-prof", variable).source()
 
 
-def answer(commands: click.Command, instruction: str) -> int:
+def answer(commands: click.Command, variable: str, instruction: str) -> int:
     """Print what may follow; return the exit code."""
-    return shell_complete(commands, {}, "ebpf-prof", VARIABLE, instruction)
+    return shell_complete(commands, {}, "ebpf-prof", variable, instruction)

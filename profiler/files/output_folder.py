@@ -103,6 +103,7 @@ class OutputFolder:
         """Open a new file; while its name is taken, it gets a number before the extension."""
         names = (f"{stem}{number}{extension}" for number in ("", *(f"-{n}" for n in _NUMBERS)))
         with _explained(self.path / f"{stem}{extension}"):
+            self._check_replaceable(f"{stem}{extension}")
             for name in names:
                 with suppress(FileExistsError):
                     descriptor = self._create(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from zlib import crc32
 
 from profiler.model.profile import ContainerUse, OperationUse, ThreadGroup
 from profiler.renderers.labels import call_site_label
@@ -14,8 +15,18 @@ _LENGTH_MAX = 80
 
 
 def slug(*words: str) -> str:
-    """Return words as one name that needs no escaping anywhere, whatever they hold."""
-    return re.sub(r"[^a-z0-9_.]+", "-", "-".join(words).lower()[:_LENGTH_MAX]).strip("-")
+    """Return words as one name that needs no escaping anywhere, whatever they hold.
+
+    Where something had to be left out, their checksum tells it from the name of others.
+    """
+    plain = "-".join(words)
+    name = re.sub(r"[^a-z0-9_.]+", "-", plain.lower()[:_LENGTH_MAX]).strip("-")
+    is_whole = plain.isascii() and len(plain) <= _LENGTH_MAX
+    return (
+        name
+        if is_whole
+        else f"{name[: _LENGTH_MAX - 9]}-{crc32(plain.encode(errors='backslashreplace')):08x}"
+    )
 
 
 def thread_anchor(group: ThreadGroup) -> str:

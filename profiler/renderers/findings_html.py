@@ -20,9 +20,9 @@ def findings(profile: Profile) -> Section:
         _card(profile, finding, anchor, is_open=place < _OPEN_MAX)
         for place, (finding, anchor) in enumerate(anchors)
     ]
-    if not cards:
-        words, kind = without_findings(profile)
-        cards = [element("p", words, kind=kind)]
+    if nothing := without_findings(profile):
+        words, kind = nothing
+        cards.insert(0, element("p", words, kind=kind))
     return section("Findings", *cards, is_open=True)
 
 

@@ -97,8 +97,9 @@ function makeFlameGraph(svg, isWholeDocument) {
     mark();
   }
 
+  /** Zooms into a frame; into the whole, where nothing of the frame is in the range that is shown. */
   function zoom(frame) {
-    zoomed = frame;
+    zoomed = frame.weight > 0 ? frame : frames[0];
     draw();
     describe(frame);
     svg.dispatchEvent(new CustomEvent("zoomed", { detail: frame.name }));

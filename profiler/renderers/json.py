@@ -48,8 +48,8 @@ def document(profile: Profile) -> dict[str, Json]:
     for written, container in zip(containers, profile.containers, strict=True):
         assert isinstance(written, dict)
         written["label"] = container.label
-    sentence, _ = without_findings(profile)
-    fields["without_findings"] = None if profile.findings else sentence
+    nothing = without_findings(profile)
+    fields["without_findings"] = nothing[0] if nothing else None
     return fields if profile.lookups_not_measured is None else _without_lookups(fields)
 
 

@@ -19,7 +19,7 @@ from profiler.renderers.flamegraph import frame_name, page_graphs
 from profiler.renderers.labels import call_site_label, clip, container_label
 from profiler.renderers.shared import shared
 from profiler.renderers.tables import Link
-from profiler.renderers.thread_groups import group_label
+from profiler.renderers.thread_groups import group_label, lane_namer
 
 _LABEL_MAX = 60
 _CALL_SITES_MAX = 2  # of a finding
@@ -103,7 +103,7 @@ def operation_findings(profile: Profile, use: OperationUse) -> tuple[Link, ...]:
 
 def thread_graph(profile: Profile, group: ThreadGroup) -> tuple[Link, ...]:
     """Return the link to a thread in the flame graph; () if it is not drawn."""
-    return _graph_link(_drawn(profile)[0], CPU_GRAPH, group_label(group))
+    return _graph_link(_drawn(profile)[0], CPU_GRAPH, lane_namer(profile)(group.tids[0]))
 
 
 def function_graph(profile: Profile, function: str) -> tuple[Link, ...]:

@@ -5,6 +5,7 @@ Nothing was there, or nobody looked: the two are never mixed up, and neither is 
 
 from __future__ import annotations
 
+from profiler.model.finding import Severity
 from profiler.model.profile import Profile
 from profiler.renderers import numbers
 from profiler.renderers.uses import all_lookups
@@ -12,8 +13,13 @@ from profiler.renderers.uses import all_lookups
 _IDLE_RATIO = 0.01  # of one CPU: a process that uses less does not explain a problem
 
 
-def without_findings(profile: Profile) -> tuple[str, str]:
-    """Return (sentence, style) for the place of findings."""
+def without_findings(profile: Profile) -> tuple[str, str] | None:
+    """Return (sentence, style) for the place of findings; None where they say what matters.
+
+    Beside mere notes an idle Asterisk is said to be idle, too.
+    """
+    if any(finding.severity is not Severity.NOTE for finding in profile.findings):
+        return None
     if profile.total_cpu_ratio < _IDLE_RATIO:
         used = numbers.percent(profile.total_cpu_ratio)
         return (
@@ -21,6 +27,8 @@ def without_findings(profile: Profile) -> tuple[str, str]:
             f"{numbers.seconds(profile.window.duration_s)}. Run again while the problem is "
             "happening. If it does not answer, its threads may wait for each other."
         ), "bad"
+    if profile.findings:
+        return None
     if profile.samples or profile.containers:
         return "Nothing stands out.", "good"
     return f"No sample was taken, {_lookups(profile)}.", "bad"

@@ -104,7 +104,9 @@ class Series:
 
 
 def _y(value: float, low: float, high: float) -> float:
-    return HEIGHT * (1 - (value - low) / (high - low)) if high > low else HEIGHT / 2
+    if high > low:
+        return HEIGHT * (1 - (value - low) / (high - low))
+    return HEIGHT / 2 if value else HEIGHT
 
 
 def path(data: str, kind: str) -> Markup:

@@ -74,8 +74,8 @@ def _in_ascii(text: str) -> str:
 
 def _findings(profile: Profile, width: int) -> list[Line]:
     lines = heading("FINDINGS")
-    if not profile.findings:
-        return lines + wrapped("  ", *without_findings(profile), width)
+    if nothing := without_findings(profile):
+        lines += wrapped("  ", *nothing, width)
     for finding in profile.findings:
         lines += verdict.finding_title(finding, width)
         for evidence in finding.evidence:

@@ -16,7 +16,7 @@ from profiler.renderers.markup import Markup, element
 from profiler.renderers.sample_times import sample_times
 from profiler.renderers.sections import Section, section
 from profiler.renderers.strip import Axis, Series, level, path, scale_of, strip
-from profiler.renderers.thread_groups import group_label
+from profiler.renderers.thread_groups import lane_namer
 from profiler.renderers.tree import Tree
 
 _NAME_MAX = 60
@@ -41,7 +41,7 @@ def time_line(profile: Profile, tree: Tree) -> Section | None:
     if not strips:
         return None
     notes = [_CPU_NOTE] if profile.sample_bins.groups else []
-    if line.lookups_hz or any(line.verified):
+    if any(rate is not None for rate in line.lookups_hz) or any(line.verified):
         notes.append(_LOOKUP_NOTE)
     drawn = element("div", *strips, scale_of(axis), kind="strips")
     samples = _samples(profile, tree)
@@ -114,7 +114,7 @@ def _upon(below: list[float], own: list[float]) -> list[float]:
 def _group(profile: Profile, index: int | None) -> str:
     if index is None:
         return "all other threads"
-    return clip(group_label(profile.thread_groups[index]), _NAME_MAX)
+    return clip(lane_namer(profile)(profile.thread_groups[index].tids[0]), _NAME_MAX)
 
 
 def _lookups(axis: Axis, line: TimeLine) -> Iterator[Markup]:

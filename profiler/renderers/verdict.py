@@ -93,7 +93,8 @@ def _evidence(text: str, width: int) -> list[Line]:
 
 def _findings(profile: Profile, width: int, room: _Room) -> tuple[list[Line], list[str]]:
     """Return the lines of findings and of warnings, and of what there is more than these."""
-    nothing = [] if profile.findings else wrapped("  ", *without_findings(profile), width)
+    said = without_findings(profile)
+    nothing = wrapped("  ", *said, width) if said else []
     room.take(nothing)
     titles = [finding_title(one, width)[:_TITLE_LINES_MAX] for one in profile.findings]
     titles = list(takewhile(bool, map(room.take, titles)))

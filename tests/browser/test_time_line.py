@@ -13,7 +13,7 @@ from profiler.model.recording import Sample
 from profiler.renderers.html import render
 from tests import examples
 from tests.browser.driver import ARROW_LEFT, ARROW_RIGHT, ESCAPE, Browser
-from tests.examples import SECOND_NS, START_NS
+from tests.example_times import SECOND_NS, START_NS
 
 pytestmark = pytest.mark.browser
 FIRST_DRAWING = ".time-line svg"
@@ -141,6 +141,7 @@ def test_a_range_without_samples_says_so_and_leaves_the_graph_usable(browser, tm
     browser.drag(FIRST_DRAWING, 59.2 / 60, 59.8 / 60)
     assert text(browser, ".range").startswith("Only 59 to 60 s of the window: 0 samples.")
     assert shown(browser) == {}
+    assert "NaN" not in browser.run("return document.querySelector('#cpu-graph').textContent")
     browser.press(ESCAPE)
     assert shown(browser) == ALL
     assert browser.errors() == []

@@ -58,6 +58,12 @@ def test_a_recording_does_not_differ_from_itself(saved: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_difference_is_printed_or_written_not_both(saved: Path) -> None:
+    done = run("diff", str(saved), str(saved), "--json", "-o", "x.json")
+    assert done.returncode == 2
+    assert "try: -o FILE.json" in done.stderr
+
+
 def test_whoever_stops_reading_is_no_error(saved: Path) -> None:
     done = shell(f"ebpf-prof report {saved} | head -c 10")
     assert (done.returncode, done.stderr) == (0, "")

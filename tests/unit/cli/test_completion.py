@@ -10,7 +10,7 @@ import click
 import pytest
 
 from profiler.cli.commands import commands
-from profiler.cli.completion import VARIABLE, script
+from profiler.cli.completion import script
 from profiler.errors import UsageError
 
 REPOSITORY = Path(__file__).parents[3]
@@ -73,11 +73,11 @@ def test_fish_completes(environment: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_script_asks_the_command_that_it_is_of(shell: str) -> None:
-    text = script(commands, shell)
-    assert f"{VARIABLE}={shell}_complete" in text
+    text = script(commands, "_X_COMPLETE", shell)
+    assert f"_X_COMPLETE={shell}_complete" in text
     assert "ebpf-prof" in text
 
 
 def test_another_shell_is_refused() -> None:
     with pytest.raises(UsageError, match="no completion"):
-        script(click.Command("x"), "cmd")
+        script(click.Command("x"), "_X_COMPLETE", "cmd")

@@ -208,6 +208,13 @@ def test_a_new_file_never_replaces_another(tmp_path: Path) -> None:
     assert not (tmp_path / "victim").exists()
 
 
+def test_what_is_no_file_gets_no_file_beside_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.svg")
+    with pytest.raises(UsageError, match="is not a file"):
+        numbered(tmp_path / "x.svg", "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.svg"]
+
+
 def test_a_new_file_whose_writing_fails_is_taken_away_with_its_folders(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "x.svg"
     with (

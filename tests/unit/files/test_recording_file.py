@@ -25,7 +25,7 @@ from profiler.renderers import html, text
 from profiler.renderers.uses import container_uses
 from profiler.report.aggregate import aggregate
 from tests import examples
-from tests.examples import START_NS
+from tests.example_times import START_NS
 
 
 def packed(recording=None) -> bytes:

@@ -10,7 +10,8 @@ from profiler.model.profile import Chain, ContainerUse, Profile
 from profiler.model.recording import Sample
 from profiler.model.search import Search
 from profiler.model.subject import Subject
-from tests.examples import SECOND_NS, START_NS, empty, looked_up, looking_up
+from tests.example_times import SECOND_NS, START_NS
+from tests.examples import empty, looked_up, looking_up
 
 STEADY = (50, 48, 50)  # samples in each third of the window
 

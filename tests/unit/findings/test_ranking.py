@@ -7,7 +7,8 @@ from profiler.model.finding import Severity
 from profiler.model.profile import Chain, NamedStack, Thread
 from profiler.model.recording import Sample, Socket
 from profiler.model.search import Search
-from tests.examples import SECOND_NS, START_NS, empty, looked_up, looking_up, with_threads
+from tests.example_times import SECOND_NS, START_NS
+from tests.examples import empty, looked_up, looking_up, with_threads
 
 
 def test_nothing_is_found_in_nothing() -> None:

@@ -18,6 +18,12 @@ def test_a_slug_can_be_read() -> None:
     assert slug("operation", "ao2_find main.c:7 asks") == "operation-ao2_find-main.c-7-asks"
 
 
+def test_other_words_have_another_slug() -> None:
+    long = "x" * 200
+    words = [(long + "a",), (long + "b",), (long[:80],), ("\u00e4",), ("\u00f6",), ("plain",)]
+    assert len({slug(*one) for one in words}) == len(words)
+
+
 def test_names_do_not_depend_on_the_order() -> None:
     story = examples.field_story()
     first = story.containers[0]

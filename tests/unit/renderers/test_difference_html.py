@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-from html.parser import HTMLParser
 
 import pytest
 
@@ -10,19 +9,8 @@ from profiler.renderers.difference_graph import difference_graph
 from profiler.renderers.difference_html import render
 from profiler.report.difference import diff
 from tests import examples
+from tests.unit.renderers.pages import Page
 from tests.unit.renderers.test_difference_json import changed
-
-
-class Page(HTMLParser):
-    """Collects the elements of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
 
 
 def written(before: Profile, after: Profile) -> str:

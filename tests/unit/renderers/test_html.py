@@ -4,7 +4,6 @@ import html
 import io
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
@@ -13,18 +12,7 @@ from profiler.renderers.flamegraph import comparison_graph, sample_graph
 from profiler.renderers.html import render
 from tests import examples
 from tests.unit.renderers.largest import largest
-
-
-class Page(HTMLParser):
-    """Collects the elements of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
+from tests.unit.renderers.pages import Page
 
 
 def written(profile: Profile) -> str:

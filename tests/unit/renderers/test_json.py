@@ -17,6 +17,7 @@ from profiler.model.profile import Profile
 from profiler.renderers.json import document, render
 from profiler.report.aggregate import aggregate
 from tests import examples
+from tests.example_times import START_NS
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "profile.schema.json").read_text())
 
@@ -64,7 +65,7 @@ def crowded() -> r.Recording:
         lookups=tuple(replace(once, container=at) for at in range(10_000)),
         lookup_stacks=tuple(r.LookupStack(0, at, 1.0, 7.0) for at in range(10_000)),
         threads=tuple(r.ThreadUse(tid, "asterisk", 900, 10, True, (0,)) for tid in range(100_000)),
-        samples=tuple(r.Sample(examples.START_NS + tid, tid, 0) for tid in range(0, 100_000, 99)),
+        samples=tuple(r.Sample(START_NS + tid, tid, 0) for tid in range(0, 100_000, 99)),
     )
 
 

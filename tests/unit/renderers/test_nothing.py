@@ -7,6 +7,7 @@ from html import unescape
 
 import pytest
 
+from profiler.model.finding import Finding, Severity
 from profiler.model.profile import Profile
 from profiler.model.recording import Sample
 from profiler.renderers import html, nothing, text
@@ -41,9 +42,21 @@ def looked_up(lookups: float, high: float | None) -> Profile:
     ],
 )
 def test_an_idle_process_is_said_to_be_idle(profile: Profile, words: str) -> None:
-    sentence, style = nothing.without_findings(profile)
-    assert sentence.startswith(f"Asterisk was idle: 0.4 % of a CPU, {words} Run again while ")
-    assert style == "bad"
+    said = nothing.without_findings(profile)
+    assert said is not None
+    assert said[0].startswith(f"Asterisk was idle: 0.4 % of a CPU, {words} Run again while ")
+    assert said[1] == "bad"
+
+
+def found(profile: Profile, severity: Severity) -> Profile:
+    return replace(profile, findings=(Finding("growth", 1, "grew", (), None, "wait", severity),))
+
+
+def test_an_idle_process_is_said_to_be_idle_beside_mere_notes() -> None:
+    noted = found(idle(), Severity.NOTE)
+    assert nothing.without_findings(noted) == nothing.without_findings(idle())
+    assert nothing.without_findings(found(idle(), Severity.LOST)) is None
+    assert nothing.without_findings(found(idle(0.5), Severity.NOTE)) is None
 
 
 @pytest.mark.parametrize(
@@ -69,17 +82,22 @@ def test_lookups_that_nobody_looked_for_are_not_measured() -> None:
 
 @pytest.mark.parametrize(
     "profile",
-    [*(make() for make in examples.EXAMPLES.values()), idle(), idle(why=CPU_ONLY), idle(0.5)],
+    [
+        *(make() for make in examples.EXAMPLES.values()),
+        *(idle(), idle(why=CPU_ONLY), idle(0.5)),
+        *(found(idle(), Severity.NOTE), found(idle(0.5), Severity.NOTE)),
+    ],
 )
 def test_terminal_page_and_json_say_the_same_in_the_place_of_findings(profile: Profile) -> None:
-    sentence, _ = nothing.without_findings(profile)
+    said = nothing.without_findings(profile)
+    sentence = said[0] if said else "Asterisk was idle"
     shown = []
     for render in (text.render, text.render_full, html.render):
         out = io.StringIO()
         render(profile, out)
         shown.append(sentence in " ".join(unescape(out.getvalue()).split()))
-    shown.append(document(profile)["without_findings"] == sentence)
-    assert shown == [not profile.findings] * 4
+    assert shown == [said is not None] * 3
+    assert document(profile)["without_findings"] == (said[0] if said else None)
 
 
 def test_what_nobody_looked_for_is_never_a_zero() -> None:

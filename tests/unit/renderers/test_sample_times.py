@@ -10,7 +10,7 @@ from profiler.renderers.lanes import sample_lanes
 from profiler.renderers.sample_times import SampleTimes, sample_times
 from profiler.renderers.tree import Tree, build, keep_heaviest
 from tests import examples
-from tests.examples import SECOND_NS, START_NS
+from tests.example_times import SECOND_NS, START_NS
 
 STORY = examples.field_story()
 

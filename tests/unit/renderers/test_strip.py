@@ -33,6 +33,7 @@ def test_an_area_has_steps_and_gaps() -> None:
 def test_a_line_joins_the_middles_of_what_is_known() -> None:
     assert series(10, None, 20).line(10, 20) == "M50.0 100.0L250.0 0.0h0"
     assert series(None, 7).line(7, 7) == "M150.0 50.0h0"  # one value has no height
+    assert series(0, 0).line(0, 0) == "M50.0 100.0L150.0 100.0h0"  # but nothing is at the bottom
     assert series(None).line(0, 1) == ""
 
 

@@ -18,7 +18,8 @@ from profiler.model.recording import (
 )
 from profiler.model.search import Search
 from profiler.report.aggregate import LEFT_OUT, aggregate
-from tests.examples import SECOND_NS, recording
+from tests.example_times import SECOND_NS
+from tests.examples import recording
 
 KEY, SCAN = 0x40, 0
 

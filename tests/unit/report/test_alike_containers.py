@@ -11,7 +11,8 @@ from profiler.model.profile import Profile
 from profiler.model.recording import Container, LookupGroup, LookupStack, Recording
 from profiler.model.time_line import ContainerSizes, TimeLine
 from profiler.report.aggregate import aggregate
-from tests.examples import SECOND_NS, recording
+from tests.example_times import SECOND_NS
+from tests.examples import recording
 from tests.unit.report.test_aggregate import KEY, container, group
 
 QUIET = (1_000,)  # ns, of the one lookup in it: far less than a thousandth of the second
@@ -105,6 +106,14 @@ def test_very_many_that_stand_out_are_one_but_for_the_most_expensive() -> None:
     assert sorted(count for _, count in many)[-2:] == [1, 250]
     assert many[0] == (0x10F9, 250)  # all together take most, and are called by the worst of them
     assert {address for address, count in many if count == 1} == set(range(0x10FA, 0x112C))
+
+
+def test_one_that_grew_is_not_lost_among_very_many_expensive_ones() -> None:
+    made = tuple(group(at, 0, KEY, 1.0, (2_000_000,)) for at in range(60))
+    cheap = calls(1, first=60)
+    known = tuple(container(0x1000 + at) for at in range(60))
+    grown = replace(container(0x1000 + 60), elements_start=0, elements_end=5_000)
+    assert (0x1000 + 60, 1) in shown(recorded(*made, *cheap, containers=(*known, grown)))
 
 
 def test_chains_of_all_are_added_up() -> None:

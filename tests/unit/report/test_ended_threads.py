@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from profiler.model.recording import Recording, Sample, ThreadUse
 from profiler.report.aggregate import aggregate
 from profiler.report.ended_threads import join_ended
-from tests.examples import START_NS, recording
+from tests.example_times import START_NS
+from tests.examples import recording
 
 MS_NS = 1_000_000
 

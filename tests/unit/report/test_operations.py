@@ -12,7 +12,8 @@ from profiler.model import recording as rec
 from profiler.model.profile import OperationUse, Profile
 from profiler.report import operations
 from profiler.report.aggregate import aggregate
-from tests.examples import START_NS, recording
+from tests.example_times import START_NS
+from tests.examples import recording
 from tests.unit.report.test_aggregate import KEY, SCAN, container, group
 
 MS = 1_000_000

@@ -13,7 +13,8 @@ from profiler.model.recording import Frame, MappedFile, Recording, Sample, Stack
 from profiler.report.frame_names import frame_names
 from profiler.report.thread_groups import thread_groups
 from profiler.report.thread_paths import heaviest_paths, with_paths
-from tests.examples import START_NS, recording
+from tests.example_times import START_NS
+from tests.examples import recording
 
 FILES = ("/usr/sbin/asterisk", "/usr/lib/libc.so.6", "[kernel]")
 LIBC = {"start_thread", "libc.so.6+0x100", "__poll", "__qsort", "__memcpy"}

@@ -10,7 +10,8 @@ from profiler.model.profile import ThreadGroup
 from profiler.model.recording import Recording, Sample, Window
 from profiler.model.time_line import ContainerSizes, GroupSamples, SampleBins, TimeLine
 from profiler.report.time_line import BINS_MAX, bin_length_ns, placed, sample_bins
-from tests.examples import SECOND_NS, START_NS, recording
+from tests.example_times import SECOND_NS, START_NS
+from tests.examples import recording
 
 
 def sampled(*samples: tuple[float, int], seconds: float = 10) -> Recording:
