@@ -1,8 +1,8 @@
 """Containers of one kind that are hardly searched, as one. Pure.
 
 Each call may make a dozen containers that live as long as it does, or as one lookup. Thousands of
-them are one thing to know. What they did is added up, and the time
-of those whose time was not measured is taken to be that of the others.
+them are one thing to know. What they did is added up; each lookup that was not measured is taken to
+have lasted as long as the others did on average.
 """
 
 from __future__ import annotations
