@@ -17,12 +17,12 @@ from typing import Any
 from bench.tables import Table
 from profiler.cli.results import write_results
 from profiler.files.output_folder import output_folder
-from profiler.measure.bounded_samples import SAMPLES_MAX
-from profiler.measure.sampler import CpuSampler
 from profiler.model import recording as rec
 from profiler.model.observed import Observed, ThreadAccount
 from profiler.record.assembly import assemble
 from profiler.record.preparation import Options
+from profiler.sampling.bounded_samples import SAMPLES_MAX
+from profiler.sampling.sampler import CpuSampler
 from profiler.wire.unwind import STACK_HEAD, WHOLE
 
 FRAMES = 30

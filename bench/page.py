@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bench.tables import Table, promise
-from profiler.renderers.html import render
+from profiler.renderers.page.html import render
 from tests.browser.driver import Browser, chromium
 from tests.unit.renderers.largest import largest
 

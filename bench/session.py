@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from profiler.asterisk.find import FoundTarget, find_asterisk
-from profiler.measure.sampling_programs import compile_sampling
 from profiler.model.recording import Recording
 from profiler.record import recorder
 from profiler.record.preparation import Options
 from profiler.record.progress import Progress, Stop
+from profiler.sampling.sampling_programs import compile_sampling
 
 
 def _ignore(progress: Progress) -> None:

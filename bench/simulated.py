@@ -15,12 +15,12 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from profiler.counting import entry_counter
+from profiler.counting.entry_counter import EntryCounter
 from profiler.estimate.totals import Span, Total, estimate_totals
-from profiler.measure import entry_counter
-from profiler.measure.budget import Governor, Grant
-from profiler.measure.entry_counter import EntryCounter
 from profiler.model.observed import GroupCount
 from profiler.record.counted_groups import NOTHING_MEASURED
+from profiler.windows.budget import Governor, Grant
 from profiler.wire.lookups import CountingControl, CountingState, GroupKey
 
 TRAP_NS = 700

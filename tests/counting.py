@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from profiler.measure.discovery import Discovery
-from profiler.measure.lookup_counters import LookupCounters
-from profiler.measure.thread_states import ThreadStates
+from profiler.counting.discovery import Discovery
+from profiler.counting.lookup_counters import LookupCounters
+from profiler.counting.thread_states import ThreadStates
 from profiler.probes.attach import UprobePrograms, Variant, load_programs, variants_here
 from profiler.probes.planner import ProbePlan, ProbePlanner
 from profiler.process.target import TargetProcess

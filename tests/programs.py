@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from profiler.linux.bcc import compile_programs
 from profiler.linux.module import BpfModule
-from profiler.measure.sampling_programs import SOURCES, sampling_macros
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
 from profiler.process import thread_exits
+from profiler.sampling.sampling_programs import SOURCES, sampling_macros
 from profiler.unwind.kernel_tables import TableLibrary
 
 ROOM = {"threads": 4096, "groups": 16384, "entry_counts": 16384, "lookup_stacks": 16384}

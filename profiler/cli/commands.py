@@ -151,7 +151,7 @@ def asterisk(
             _require_able_host()
             probe_list.list_probes(pid, verify)
             return
-        from profiler.measure.sampling_programs import compile_sampling
+        from profiler.sampling.sampling_programs import compile_sampling
 
         # The compiler runs while the rest is imported and this machine is looked at.
         with closing(compile_sampling(kernel_frames=not user_only)) as compilation:

@@ -13,7 +13,10 @@ from profiler.cli.reports import read_renamed
 from profiler.cli.streams import say, write_out
 from profiler.errors import UsageError
 from profiler.model.profile import Profile
-from profiler.renderers import difference_graph, difference_html, difference_json, difference_text
+from profiler.renderers.exports import difference_json
+from profiler.renderers.graphs import difference_graph
+from profiler.renderers.page import difference_html
+from profiler.renderers.terminal import difference_text
 from profiler.report.aggregate import aggregate
 from profiler.report.difference import diff
 

@@ -16,7 +16,7 @@ from profiler.files.output_folder import OutputFolder
 from profiler.files.recording_file import FILE_NAME, find_newest, read_recording
 from profiler.model.recording import Recording
 from profiler.names.rename import rename
-from profiler.renderers.labels import clip
+from profiler.renderers.words.labels import clip
 from profiler.report.aggregate import aggregate
 
 

@@ -21,9 +21,11 @@ from profiler.model.completeness import lookup_completeness, sample_completeness
 from profiler.model.profile import Profile
 from profiler.model.recording import TARGET_RESTART, Recording
 from profiler.names.rename import matches
-from profiler.renderers import json, name_hint, text
-from profiler.renderers.labels import printable
-from profiler.renderers.outputs import BINARY_FORMATS, OUTPUTS, TEXT_FORMATS
+from profiler.renderers.exports import json
+from profiler.renderers.exports.outputs import BINARY_FORMATS, OUTPUTS, TEXT_FORMATS
+from profiler.renderers.terminal import text
+from profiler.renderers.words import name_hint
+from profiler.renderers.words.labels import printable
 from profiler.report.aggregate import aggregate
 
 

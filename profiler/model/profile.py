@@ -1,7 +1,7 @@
 """The profile: a recording with names, ranked and ready to show. Renderers see nothing else.
 
 Ratios are 0 to 1 (CPU ratios: of one CPU); renderers make per cent of them. `None` is unknown.
-profile.json is this structure field by field, see `renderers/json.py`.
+profile.json is this structure field by field, see `renderers/exports/json.py`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from profiler.asterisk.containers import read_chain_lengths, read_container
-from profiler.measure.container_watch import ContainerWatch
-from profiler.measure.lookups import LookupMeasurement
+from profiler.counting.container_watch import ContainerWatch
+from profiler.counting.lookups import LookupMeasurement
 from profiler.model import recording as rec
 from profiler.model.observed import (
     ContainerKey,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from profiler.measure.bounded_series import BoundedSeries
 from profiler.model.observed import ContainerKey, Followed
+from profiler.record.bounded_series import BoundedSeries
 
 if TYPE_CHECKING:
-    from profiler.measure.budget import Governor
-    from profiler.measure.lookups import LookupMeasurement
+    from profiler.counting.lookups import LookupMeasurement
     from profiler.process.udp_sockets import UdpSockets
+    from profiler.windows.budget import Governor
 
 
 class FollowedRun:

@@ -16,9 +16,6 @@ from profiler.linux.bcc import Compilation, compile_programs
 from profiler.linux.bpf import enable_program_statistics
 from profiler.linux.cpus import online_cpus
 from profiler.linux.module import BpfModule
-from profiler.measure.sampler import CpuSampler, ring_bytes
-from profiler.measure.sampling_programs import SOURCES, sampling_macros
-from profiler.measure.thread_starts import ThreadStarts
 from profiler.model.observed import WithoutTable
 from profiler.probes.attach import VARIANTS, Variant
 from profiler.process import present_threads, thread_births, thread_exits
@@ -27,6 +24,9 @@ from profiler.process.procfs import Process, read_tids
 from profiler.process.target import TargetProcess
 from profiler.process.thread_births import ThreadBirths, find_start_routine_offset
 from profiler.process.thread_exits import ThreadExits
+from profiler.sampling.sampler import CpuSampler, ring_bytes
+from profiler.sampling.sampling_programs import SOURCES, sampling_macros
+from profiler.sampling.thread_starts import ThreadStarts
 from profiler.unwind.beginnings import Beginnings
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 

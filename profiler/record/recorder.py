@@ -18,11 +18,6 @@ from profiler.errors import ProfilerError, TargetError
 from profiler.linux.bcc import Compilation
 from profiler.linux.open_files import raise_open_files_limit
 from profiler.linux.priority import WithoutRealtime
-from profiler.measure.budget import Governor
-from profiler.measure.sample_cost import interrupt_cost_ns
-from profiler.measure.sampler import CpuSampler
-from profiler.measure.sampling_budget import SampleBudget
-from profiler.measure.thread_starts import ThreadStarts
 from profiler.model import recording as rec
 from profiler.model.observed import Observed, WithoutTable
 from profiler.names.session import NamingSession
@@ -39,9 +34,14 @@ from profiler.record.followed import FollowedRun
 from profiler.record.preparation import Options, SamplingSetup, prepare_sampling, untold
 from profiler.record.progress import Progress, Stop
 from profiler.record.warnings import short_walks
+from profiler.sampling.sample_cost import interrupt_cost_ns
+from profiler.sampling.sampler import CpuSampler
+from profiler.sampling.sampling_budget import SampleBudget
+from profiler.sampling.thread_starts import ThreadStarts
+from profiler.windows.budget import Governor
 
 if TYPE_CHECKING:
-    from profiler.measure.lookups import LookupMeasurement
+    from profiler.counting.lookups import LookupMeasurement
     from profiler.record.lookup_preparation import LookupSetup
 
 _DRAIN_NS = 200_000_000
@@ -182,7 +182,7 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
     one.
     """
     # Imported here, while samples come in already.
-    from profiler.measure.lookups import LookupMeasurement
+    from profiler.counting.lookups import LookupMeasurement
     from profiler.record.lookup_preparation import prepare_lookups
 
     begun_cpu_ns = run.process.clock.read_ns()

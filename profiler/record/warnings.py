@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Set
 
 from profiler.linux.task_registers import KERNEL_SAMPLES_LACK_STACKS
-from profiler.measure.bounded_samples import SAMPLES_MAX
 from profiler.model.observed import Observed, ObservedLookups
 from profiler.probes.attach import LONG_WALKS_NEED, SHORT_WALKS, UprobePrograms
+from profiler.sampling.bounded_samples import SAMPLES_MAX
 from profiler.unwind.kernel_tables import INFERRED
 from profiler.wire.lookups import LookupCounter
 

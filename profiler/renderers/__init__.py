@@ -1,1 +1,1 @@
-"""One renderer per output file: functions `render(profile, out)`."""
+"""What a user sees of a profile, one sub-package per kind of output."""

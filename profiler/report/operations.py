@@ -18,7 +18,7 @@ from profiler.model.recording import CallSite, LookupGroup, Recording
 
 _Operation = tuple[str, int]  # name and call site
 _Lookups = tuple[int, int, str, int]  # what makes one row: container, call site, entry, flags
-# So many of the last windows are kept whole, profiler/measure/kept_windows.py: older ones are
+# So many of the last windows are kept whole, profiler/windows/kept_windows.py: older ones are
 # merged, and do not tell at which moments they were open.
 WHOLE_WINDOWS = 1_000
 

@@ -12,9 +12,9 @@ import pytest
 
 from profiler.linux import task_registers
 from profiler.linux.task_registers import has_task_registers
-from profiler.measure.sampling_programs import sampling_macros
 from profiler.model.observed import UnwindStack
 from profiler.process.mappings import VDSO
+from profiler.sampling.sampling_programs import sampling_macros
 from profiler.unwind.stacks import UnwoundStacks
 from profiler.wire.unwind import CAUSES, CPU_COUNTERS, MAX_FRAMES, ROOT_FRAMES, WHOLE
 from tests.bpf.unwinding import (

@@ -18,9 +18,9 @@ from profiler.linux import bpf, perf_events
 from profiler.linux.bcc import compile_programs
 from profiler.linux.cpus import online_cpus
 from profiler.linux.module import BpfModule, Program
-from profiler.measure.sampling_programs import sampling_macros
 from profiler.model.observed import UnwindStack
 from profiler.process.mappings import TargetCode
+from profiler.sampling.sampling_programs import sampling_macros
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 from profiler.unwind.stacks import UnwoundStacks, stack_name
 from profiler.wire.unwind import CPU_COUNTERS, STACK_HEAD

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from profiler.model.profile import Profile
-from profiler.renderers import difference_graph
+from profiler.renderers.graphs import difference_graph
 from tests.browser.driver import Browser
 from tests.browser.test_flamegraph_svg import frame, text, widths
 from tests.examples import field_story, hostile

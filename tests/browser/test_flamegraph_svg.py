@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.renderers import flamegraph
+from profiler.renderers.graphs import flamegraph
 from tests.browser.driver import ESCAPE, Browser
 from tests.examples import EXAMPLES, HOSTILE_NAME
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.renderers.html import render
+from profiler.renderers.page.html import render
 from tests.browser.driver import BACKSPACE, Browser
 from tests.examples import EXAMPLES
 from tests.unit.renderers.largest import largest

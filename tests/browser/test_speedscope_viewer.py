@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from profiler.renderers.speedscope import render
+from profiler.renderers.exports.speedscope import render
 from tests.browser.driver import Browser
 from tests.examples import EXAMPLES
 

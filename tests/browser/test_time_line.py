@@ -10,7 +10,7 @@ import pytest
 
 from profiler.model.profile import NamedStack, Profile
 from profiler.model.recording import Sample
-from profiler.renderers.html import render
+from profiler.renderers.page.html import render
 from tests import examples
 from tests.browser.driver import ARROW_LEFT, ARROW_RIGHT, ESCAPE, Browser
 from tests.example_times import SECOND_NS, START_NS

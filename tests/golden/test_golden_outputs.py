@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from profiler.renderers import text
-from profiler.renderers.flamegraph import read_asset
-from profiler.renderers.outputs import OUTPUTS
+from profiler.renderers.exports.outputs import OUTPUTS
+from profiler.renderers.graphs.flamegraph import read_asset
+from profiler.renderers.terminal import text
 from tests.examples import EXAMPLES
 
 # 5,935 samples, one by one, are no reading matter: tests/unit/renderers checks them.

@@ -13,7 +13,7 @@ import pytest
 
 from profiler.files.recording_file import read_recording
 from profiler.model.profile import Profile
-from profiler.renderers import text
+from profiler.renderers.terminal import text
 from profiler.report.aggregate import aggregate
 from tests.examples import RECORDING
 

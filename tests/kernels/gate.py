@@ -10,9 +10,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from profiler.measure.sampler import CpuSampler
 from profiler.probes.attach import Variant, variants_here
 from profiler.process.thread_exits import ThreadExits
+from profiler.sampling.sampler import CpuSampler
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 from profiler.wire.unwind import CAUSES
 from tests.counted import Program, check, counted, running

@@ -10,8 +10,8 @@ import pytest
 from bench.session import Session
 from bench.storm import Storm
 from lab.instance import Instance
-from profiler.measure import traversal_frames
-from profiler.measure.lookups import LookupMeasurement
+from profiler.counting import traversal_frames
+from profiler.counting.lookups import LookupMeasurement
 from profiler.record import preparation
 from profiler.wire.lookups import LookupCounter, Verdict
 from tests.groundtruth import KINDS, box

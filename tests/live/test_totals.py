@@ -10,11 +10,11 @@ import pytest
 
 from lab.instance import Instance
 from profiler.asterisk.find import find_asterisk
-from profiler.measure.sampling_programs import compile_sampling
 from profiler.model.recording import LookupGroup, Recording
 from profiler.record import recorder
 from profiler.record.preparation import Options
 from profiler.record.progress import Progress, Stop
+from profiler.sampling.sampling_programs import compile_sampling
 from tests.groundtruth import Box, box
 
 pytestmark = [pytest.mark.live, pytest.mark.root]

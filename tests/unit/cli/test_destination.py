@@ -8,7 +8,7 @@ import pytest
 
 from profiler.cli.destination import EXTENSIONS, NO_TEXT, Destination, opened, parse_destination
 from profiler.errors import UsageError
-from profiler.renderers.outputs import BINARY_FORMATS, TEXT_FORMATS
+from profiler.renderers.exports.outputs import BINARY_FORMATS, TEXT_FORMATS
 
 
 class Terminal(io.StringIO):

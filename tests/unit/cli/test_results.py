@@ -13,7 +13,7 @@ from profiler.cli.results import Written, require_complete, show, write
 from profiler.errors import IncompleteError, UsageError
 from profiler.files.recording_file import read_recording
 from profiler.model.recording import Accounting
-from profiler.renderers.outputs import OUTPUTS
+from profiler.renderers.exports.outputs import OUTPUTS
 from tests.examples import field_story, recording
 
 

@@ -21,8 +21,9 @@ from profiler.files.recording_file import (
 )
 from profiler.files.serializer import encode
 from profiler.model.recording import Distribution
-from profiler.renderers import html, text
-from profiler.renderers.uses import container_uses
+from profiler.renderers.page import html
+from profiler.renderers.terminal import text
+from profiler.renderers.words.uses import container_uses
 from profiler.report.aggregate import aggregate
 from tests import examples
 from tests.example_times import START_NS

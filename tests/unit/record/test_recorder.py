@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from profiler.errors import TargetError
-from profiler.measure.bounded_samples import BoundedSamples
 from profiler.model.observed import Observed
 from profiler.record import collect, lookup_preparation, recorder
 from profiler.record.preparation import Options
 from profiler.record.progress import Progress, Stop
 from profiler.record.recorder import Run
+from profiler.sampling.bounded_samples import BoundedSamples
 
 SECOND_NS = 1_000_000_000
 

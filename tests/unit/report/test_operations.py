@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.measure import kept_windows
 from profiler.model import recording as rec
 from profiler.model.profile import OperationUse, Profile
 from profiler.report import operations
 from profiler.report.aggregate import aggregate
+from profiler.windows import kept_windows
 from tests.example_times import START_NS
 from tests.examples import recording
 from tests.unit.report.test_aggregate import KEY, SCAN, container, group

@@ -1,0 +1,1 @@
+"""Container lookups: counted, and measured in windows."""

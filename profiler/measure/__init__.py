@@ -1,1 +1,0 @@
-"""Samples, lookups, windows, and the budget that they keep to."""

@@ -1,0 +1,1 @@
+"""Styles and scripts that stand in the files."""

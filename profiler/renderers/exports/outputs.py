@@ -1,0 +1,37 @@
+"""The files that a run writes, what can be asked for alone, and what renders each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import BinaryIO, TextIO
+
+from profiler.model.profile import Profile
+from profiler.renderers.exports import folded, json, pprof, speedscope
+from profiler.renderers.graphs import flamegraph
+from profiler.renderers.page import html
+
+OUTPUTS: Mapping[str, Callable[[Profile, TextIO], None]] = MappingProxyType(
+    {
+        "profile.json": json.render,
+        "cpu.folded": folded.render,
+        "comparisons.folded": folded.render_comparisons,
+        "cpu.svg": flamegraph.render,
+        "comparisons.svg": flamegraph.render_comparisons,
+        "profile.speedscope.json": speedscope.render,
+        "report.html": html.render,
+    }
+)
+# What -f calls them; the first are text.
+TEXT_FORMATS: Mapping[str, Callable[[Profile, TextIO], None]] = MappingProxyType(
+    {
+        "html": html.render,
+        "svg": flamegraph.render,
+        "json": json.render,
+        "folded": folded.render,
+        "speedscope": speedscope.render,
+    }
+)
+BINARY_FORMATS: Mapping[str, Callable[[Profile, BinaryIO], None]] = MappingProxyType(
+    {"pprof": pprof.render}
+)

@@ -1,0 +1,1 @@
+"""Flame graphs, and the trees that they show."""

@@ -1,0 +1,1 @@
+"""The report page: sections, tables, links, time line."""

@@ -1,0 +1,1 @@
+"""What the terminal shows: the verdict, all tables, a comparison."""

@@ -1,0 +1,1 @@
+"""Samples of the CPUs, threads that are born, and what samples cost."""

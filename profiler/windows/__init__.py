@@ -1,0 +1,1 @@
+"""When probes may be open, what that costs, and the budget that it keeps to."""

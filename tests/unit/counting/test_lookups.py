@@ -1,0 +1,87 @@
+"""What a measurement does when the kernel refuses it; whole windows are tested on real lookups."""
+
+from __future__ import annotations
+
+import errno
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from profiler.counting.lookups import LookupMeasurement
+from profiler.model.observed import Calibration
+from profiler.probes.planner import ProbePlan
+from profiler.process.target import TargetProcess
+from profiler.windows.budget import Governor
+from tests.unit.fake_maps import Module
+
+PLAN = ProbePlan((), True, ())
+
+
+class Refusing:
+    """Programs that no probe can be placed for."""
+
+    def __init__(self, number: int) -> None:
+        ring = SimpleNamespace(drain=lambda: [])
+        self.module = SimpleNamespace(map=Module().map, ring_buffer=lambda _name: ring)
+        self.number = number
+        self.asked = 0
+
+    def attach(self, *_: object) -> None:
+        self._refuse()
+
+    def count(self, *_: object) -> None:
+        self._refuse()
+
+    def _refuse(self) -> None:
+        self.asked += 1
+        if self.number == errno.ESRCH:
+            raise ProcessLookupError(self.number, "gone")
+        raise OSError(self.number, "refused")
+
+    def detach(self) -> None:
+        pass
+
+    def stop_counting(self) -> None:
+        pass
+
+    def entry_programs(self) -> tuple[()]:
+        return ()
+
+
+def measurement(programs: Any) -> LookupMeasurement:
+    planner: Any = None
+    return LookupMeasurement(
+        programs,
+        planner,
+        PLAN,
+        TargetProcess.open(os.getpid(), 0),
+        Calibration(700, 10_000, 500),
+        Governor(None, 0),
+    )
+
+
+@pytest.mark.parametrize(("number", "gone"), [(errno.EINVAL, False), (errno.ESRCH, True)])
+def test_a_refusal_is_said_and_not_asked_for_again(number: int, gone: bool) -> None:
+    programs = Refusing(number)
+    one = measurement(programs)
+    one.step(1_000_000_000)
+    assert one.gone == gone
+    assert (one.problem == "probes could not be placed: refused") == (not gone)
+    if not gone:
+        assert one.step(2_000_000_000) > 3600 * 1_000_000_000
+        assert programs.asked == 1
+    one.finish()
+
+
+def test_where_counting_is_refused_no_probe_is_left_in_place() -> None:
+    programs = Refusing(errno.ENOMEM)
+    placed: list[str] = []
+    made: Any = programs
+    made.attach = lambda *_: placed.append("placed")
+    made.detach = lambda: placed.append("removed")
+    one = measurement(programs)
+    one.step(1_000_000_000)
+    assert one.problem == "probes could not be placed: refused"
+    assert placed == ["placed", "removed"]
