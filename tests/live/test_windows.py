@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from bench.budget import recorded_storm
@@ -21,19 +23,21 @@ def largest(recording: Recording) -> LookupGroup:
     return max(recording.lookups, key=lambda group: group.measured)
 
 
-def measured_storm(storm: Storm, pid: int) -> tuple[Recording, Reading]:
-    """Record until lookups of the storm were verified: a budget may pay for no walk in one time."""
+def measured_storm(
+    storm: Storm, pid: int, is_seen: Callable[[LookupGroup], int]
+) -> tuple[Recording, Reading]:
+    """Record until lookups of the storm were seen: a budget may pay for too little in one time."""
     for _ in range(10):
         recording, truth = recorded_storm(storm, pid, SECONDS)
-        if recording.lookups and largest(recording).verified:
+        if recording.lookups and is_seen(largest(recording)):
             return recording, truth
-    raise AssertionError("no lookup of the storm was verified")
+    raise AssertionError("no lookup of the storm was seen")
 
 
 @pytest.mark.parametrize("chain", CHAINS)
 def test_windows_keep_to_the_budget_and_count_right(sip: Instance, chain: str) -> None:
     with Storm(sip, CHAINS[chain]) as storm:
-        recording, truth = measured_storm(storm, sip.pid)
+        recording, truth = measured_storm(storm, sip.pid, lambda group: group.verified)
     group = largest(recording)
     assert recording.cost.lookups_ns + recording.cost.sampling_ns <= 0.01 * SECONDS * 1e9
     assert group.contradicted == group.truncated == 0
@@ -50,7 +54,8 @@ def test_where_a_trap_takes_longer_than_a_lookup_a_lower_bound_is_given(
     sip: Instance,
 ) -> None:
     with Storm(sip, 10) as storm:
-        recording, truth = measured_storm(storm, sip.pid)
+        # Beside other load the budget may pay for the first window alone, which verifies none.
+        recording, truth = measured_storm(storm, sip.pid, lambda group: group.measured)
     group = largest(recording)
     assert group.estimated_variance is None
     assert group.measured < group.estimated_total < truth.lookups
