@@ -34,6 +34,7 @@ ROOMS = {
     "unwind": "process linux binary wire model",
     "asterisk": "process binary model wire",
     "names": "asterisk process binary model",
+    "waits": "names unwind asterisk process linux binary wire model",
     "probes": "asterisk process binary linux wire model",
     "estimate": "model wire",
     "windows": "probes process linux wire model",
