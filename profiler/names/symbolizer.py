@@ -93,7 +93,8 @@ class SymbolIndex:
         return any(low <= start <= address < high for low, high in self._ranges)
 
     def _name(self, index: int) -> str:
-        return demangle(self._table.name(self._names[index]))[:MAX_SHOWN_NAME]
+        name = self._table.name(self._names[index]).partition("@")[0]  # without a version
+        return demangle(name)[:MAX_SHOWN_NAME]
 
 
 class Symbolizer:

@@ -82,6 +82,13 @@ def test_stubs_are_named_after_what_they_lead_to(library: Path) -> None:
         assert symbolizer(path).lookup(last + 7) == expected
 
 
+def test_versions_are_no_part_of_names(library: Path) -> None:
+    start = symbols_of(library)["hidden"]
+    renamed = "hidden=hidden@@GLIBC_2.34"  # as symbols are in debug files of the C library
+    subprocess.run(["objcopy", "--redefine-sym", renamed, library], check=True)
+    assert symbolizer(library).lookup(start) == Symbol("hidden", start, "symtab")
+
+
 def test_symbol_without_size_reaches_to_the_next_one(tmp_path: Path) -> None:
     path = build(tmp_path, ASSEMBLER, "-shared", "-nostdlib", suffix=".s")
     names = symbolizer(path)
