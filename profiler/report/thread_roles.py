@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
-from profiler.model.recording import Frame, Recording, Stack
-from profiler.report.frame_names import file_name, frame_name
+from profiler.model.frame_names import role_label, says_role
+from profiler.model.recording import Recording, Stack
+from profiler.report.frame_names import frame_path
 
-# Where every thread begins: the C library, Asterisk's wrapper (main/utils.c, dummy_start) and those
-# of other libraries, known by their role (thread_main of pjlib's os_core_unix.c).
-_COMMON_STARTS = frozenset(
-    ("_start", "__libc_start_main", "__libc_start_call_main", "clone", "__clone", "clone3")
-    + ("__clone3", "start_thread", "dummy_start", "generic_start_main", "start_routine")
-)
 # So many samples, and so large a share of them, say what threads do better than their start. The
 # others were taken before that begins, or behind it.
 _LEAST_SAMPLES, _MOSTLY = 10, 0.9
-_C_LIBRARIES = ("libc.so", "libc-2", "libpthread", "ld-linux", "ld-musl", "ld-2")
 
 
 class Role(NamedTuple):
@@ -77,15 +71,7 @@ def _role_of_start(start: Role, sampled: Counter[Role]) -> Role:
 
 def own_frames(recording: Recording) -> tuple[bool, ...]:
     """Return whether each frame is the target's own: not the C library's, no wrapper of a start."""
-    in_c_library = tuple(file_name(file.path).startswith(_C_LIBRARIES) for file in recording.files)
-    return tuple(_is_own(frame, in_c_library) for frame in recording.frames)
-
-
-def _is_own(frame: Frame, in_c_library: tuple[bool, ...]) -> bool:
-    """Return whether a frame says more than that a thread begins."""
-    if frame.file is not None and in_c_library[frame.file]:
-        return False
-    return (frame.symbol or "").lstrip("~").partition("@")[0] not in _COMMON_STARTS
+    return tuple(says_role(frame, frame_path(recording, frame)) for frame in recording.frames)
 
 
 def _start_frame(stack: Stack, own: tuple[bool, ...]) -> int | None:
@@ -98,8 +84,5 @@ def _start_frame(stack: Stack, own: tuple[bool, ...]) -> int | None:
 
 def _role(recording: Recording, index: int) -> Role:
     frame = recording.frames[index]
-    name = frame_name(recording, frame)
-    if frame.symbol is None or frame.file is None:
-        return Role(name, frame.symbol is not None)
-    path = file_name(recording.files[frame.file].path)
-    return Role(name if not path.endswith(".so") else f"{name} ({path})", True)
+    label = role_label(frame, frame_path(recording, frame))
+    return Role(label, frame.symbol is not None)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from profiler.model.recording import Frame
-from profiler.report.frame_names import file_name, frame_name, frame_names
+from profiler.report.frame_names import frame_name, frame_names
 from tests.examples import recording
 
 
@@ -36,11 +36,3 @@ def test_long_file_names_are_cut_before_the_place() -> None:
     made = recording()
     made = replace(made, files=(replace(made.files[0], path="/lib/" + "f" * 600),))
     assert frame_name(made, Frame(1, 0, 0x10, None, None, None)) == "f" * 512 + "+0x10"
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [("/usr/lib/chan_sip.so", "chan_sip.so"), ("[vdso]", "[vdso]"), ("/", "/"), ("", "")],
-)
-def test_files_are_called_by_the_last_part_of_their_path(path: str, name: str) -> None:
-    assert file_name(path) == name
