@@ -1,19 +1,18 @@
 /*
- * Reports the threads of the target and where they left user mode, so that it can be read where they
- * began, without a sample of them.
+ * Reports the threads of the target: where they left user mode, so that their stacks can be read
+ * without a sample of them, and when they ran last.
  *
- * -DTASK_ON_CPU, with TASK_TGID, TASK_TID and TASK_FS_BASE: places in struct task_struct, by BTF.
+ * -DTASK_...: places in struct task_struct, by BTF.
  */
 #if defined(TASK_ON_CPU) && defined(TASK_FS_BASE) && defined(TASK_TGID)
 #include "target.h"
 #include "saved_registers.h"
 #include "present_threads_wire.h"
 
-#ifndef PRESENT_RING_PAGES
-#define PRESENT_RING_PAGES 256
-#endif
-
-BPF_RINGBUF_OUTPUT(present_threads, PRESENT_RING_PAGES);
+/* struct bpf_iter_meta, include/linux/bpf.h, up to where a program writes to who reads */
+struct iteration_meta {
+    u64 seq;
+};
 
 /* struct bpf_iter__task, kernel/bpf/task_iter.c */
 struct task_iteration {
@@ -21,28 +20,35 @@ struct task_iteration {
     u64 task; /* 0 behind the last one */
 };
 
+#define CODE_SEGMENT       17 /* in `registers` */
+#define READ(member, from) bpf_probe_read_kernel(&(member), sizeof(member), (from))
+
 /* For each thread of the system, while an iterator of tasks is read. */
 int thread_present(struct task_iteration *ctx)
 {
     void *task = (void *)ctx->task;
-    if (!task)
-        return 0;
     u32 tgid;
-    struct pt_regs regs;
-    if (bpf_probe_read_kernel(&tgid, sizeof(tgid), task + TASK_TGID) || tgid != target_tgid() ||
-        bpf_probe_read_kernel(&regs, sizeof(regs), saved_registers(task)) || (regs.cs & 3) != 3)
+    struct present_thread present = {};
+    if (!task || READ(tgid, task + TASK_TGID) || tgid != target_tgid() ||
+        READ(present.registers, saved_registers(task)) ||
+        (present.registers[CODE_SEGMENT] & 3) != 3)
         return 0;
-    struct present_thread *present = present_threads.ringbuf_reserve(sizeof(struct present_thread));
-    if (!present)
-        return 0; /* then samples tell what it runs, if there are any */
-    present->ip = regs.ip;
-    present->sp = regs.sp;
-    present->bp = regs.bp;
-    bpf_probe_read_kernel(&present->fs_base, sizeof(present->fs_base), task + TASK_FS_BASE);
-    bpf_probe_read_kernel(&present->tid, sizeof(present->tid), task + TASK_TID);
+    present.now_ns = bpf_ktime_get_ns();
+    READ(present.reader_arrived_ns, current_task() + TASK_ARRIVED);
+    READ(present.arrived_ns, task + TASK_ARRIVED);
+    READ(present.ran_ns, task + TASK_CPU);
+    READ(present.ran_before_ns, task + TASK_CPU_BEFORE);
+    READ(present.yielded, task + TASK_YIELDED);
+    READ(present.preempted, task + TASK_PREEMPTED);
+    READ(present.fs_base, task + TASK_FS_BASE);
+    READ(present.tid, task + TASK_TID);
     u8 on_cpu; /* 0 or 1 in an int; in a byte since Linux 7, with others behind it */
-    present->on_cpu = bpf_probe_read_kernel(&on_cpu, sizeof(on_cpu), task + TASK_ON_CPU) || on_cpu;
-    present_threads.ringbuf_submit(present, BPF_RB_NO_WAKEUP);
+    present.on_cpu = READ(on_cpu, task + TASK_ON_CPU) || on_cpu;
+    READ(present.state, task + TASK_STATE);
+    READ(present.priority, task + TASK_PRIORITY);
+    READ(present.name, task + TASK_NAME);
+    struct iteration_meta *meta = (void *)ctx->meta;
+    seq_write((void *)meta->seq, &present, sizeof(present));
     return 0;
 }
 #endif

@@ -14,7 +14,7 @@ import os
 import resource
 import signal
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,7 @@ _BPF_MAP_LOOKUP_BATCH = 24  # Linux 5.6
 _BPF_LINK_CREATE = 28
 _BPF_ENABLE_STATS = 32
 _BPF_ITER_CREATE = 33  # Linux 5.8
+_ITERATION_BYTES = 1 << 15  # more is not read at once: kernel/bpf/bpf_iter.c, bpf_seq_read()
 
 # enum bpf_prog_type
 PROG_KPROBE = 2  # also uprobes
@@ -172,14 +173,17 @@ def open_raw_tracepoint(name: str, program: int) -> int:
     return _bpf(_BPF_RAW_TRACEPOINT_OPEN, struct.pack("<QII", ctypes.addressof(text), program, 0))
 
 
-def iterate(program: int) -> None:
-    """Run a program of ATTACH_ITERATOR once for each of what it is for. Raises OSError."""
+def iterate(program: int) -> Iterator[bytes]:
+    """Run a program of ATTACH_ITERATOR once for each of what it is for; yield what it writes.
+
+    Raises OSError.
+    """
     link = _bpf(_BPF_LINK_CREATE, struct.pack("<IIII", program, 0, ATTACH_ITERATOR, 0))
     try:
         iteration = _bpf(_BPF_ITER_CREATE, struct.pack("<II", link, 0))
         try:
-            while os.read(iteration, 4096):  # what the program writes; ours write nothing
-                pass
+            while part := os.read(iteration, _ITERATION_BYTES):
+                yield part
         finally:
             os.close(iteration)
     finally:

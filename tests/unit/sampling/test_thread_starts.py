@@ -32,7 +32,7 @@ class Stacks:
         self.of_tids: dict[int, tuple[int, ...]] = {}
 
     def read(self) -> tuple[PresentThread, ...]:
-        return tuple(PresentThread(tid, 0, 0, 0, 0, False) for tid in self.of_tids)
+        return tuple(PresentThread(tid, 0, (), 0, False) for tid in self.of_tids)
 
     def of(self, thread: PresentThread, _most: int) -> tuple[int, ...]:
         return self.of_tids[thread.tid]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.process.present_threads import PresentThread, PresentThreads
+from profiler.process.present_threads import RBP, RSP, PresentThread, PresentThreads
 from profiler.process.procfs import read_tids
 from profiler.process.target import TargetProcess
 from profiler.process.thread_births import find_start_routine_offset
@@ -69,7 +69,7 @@ int main(void)
 """
 FRAMES = 6
 _HIGHEST = (1 << 64) - 8
-ROLES = ("main", "steady", "roomy", "recursive", "too deep", "bare", "busy")
+ROLES = ("main", "steady", "roomy", "recursive", "deeper", "bare", "busy")
 
 
 class Named:
@@ -132,7 +132,7 @@ def test_where_threads_began(program: Path, pid: int, threads: dict[str, Present
         "steady": ["steady", "small", "rest"],
         "roomy": ["roomy", "grown", "rest"],
         "recursive": ["recursive", *["deep"] * (FRAMES - 3)],
-        "too deep": ["recursive"],
+        "deeper": ["recursive", *["deep"] * (FRAMES - 3)],
         "bare": ["bare"],
         "busy": ["busy"],
     }
@@ -153,10 +153,17 @@ def test_registers_that_are_wrong_say_nothing(
 ) -> None:
     named = Named(program, pid, knows_routines=False)
     steady = threads["steady"]
-    for ip, sp in ((steady.ip, 8), (8, steady.sp), (steady.sp, steady.sp), (steady.ip, _HIGHEST)):
-        assert named.began_in(replace(steady, ip=ip, sp=sp)) == []
-    assert named.began_in(replace(threads["bare"], bp=0)) == []
-    assert named.began_in(threads["too deep"]) == []
+    sp = steady.registers[RSP] or 0
+    for ip, wrong in ((steady.ip, 8), (8, sp), (sp, sp), (steady.ip, _HIGHEST)):
+        assert named.began_in(with_register(replace(steady, ip=ip), RSP, wrong)) == []
+    assert named.began_in(with_register(threads["bare"], RBP, 0)) == []
+
+
+def with_register(thread: PresentThread, number: int, value: int) -> PresentThread:
+    """Return the thread with another value in a register."""
+    registers = list(thread.registers)
+    registers[number] = value
+    return replace(thread, registers=tuple(registers))
 
 
 def test_without_a_table_nothing_is_known(
