@@ -29,14 +29,14 @@ ET_EXEC = 2
 EM_X86_64 = 62
 PT_LOAD, PT_DYNAMIC, PT_NOTE = 1, 2, 4
 PT_GNU_EH_FRAME = 0x6474E550
-PF_X = 1
+PF_X, PF_W = 1, 2
 SHT_NOTE, SHT_NOBITS = 7, 8
 SHF_EXECINSTR = 4
 DT_NULL = 0
 
 # Fields that nothing needs are padding.
 _HEADER = struct.Struct("<16sHH4xQQQ6xHHHHH")
-_SEGMENT = struct.Struct("<IIQQ8xQ8xQ")
+_SEGMENT = struct.Struct("<IIQQ8xQQQ")
 _SECTION = struct.Struct("<IIQQQQI4xQQ")
 _DYNAMIC = struct.Struct("<qQ")
 
@@ -56,6 +56,7 @@ class Segment:
     offset: int
     address: int
     file_bytes: int
+    memory_bytes: int
     align: int
 
 

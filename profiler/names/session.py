@@ -7,21 +7,23 @@ from array import array
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from profiler.asterisk.container_calls import ContainerCalls
 from profiler.background import Background
 from profiler.binary.call_frames import MalformedCallFramesError
 from profiler.binary.debug_files import OpenFile, SymbolDirectory
-from profiler.binary.elf import ElfError
+from profiler.binary.elf import PF_W, ElfError, Segment
 from profiler.binary.functions import FunctionTable, functions
+from profiler.binary.symtab import read_dynsym
 from profiler.model.recording import Frame, MappedFile, System
 from profiler.names.kallsyms import Kallsyms, read_kallsyms
 from profiler.names.symbolizer import INFERRED, Symbolizer
 from profiler.names.tables import TableSource, table_sources
+from profiler.names.variables import Variables
 from profiler.process.distribution import read_system
-from profiler.process.mappings import VDSO, CodeFile
+from profiler.process.mappings import VDSO, CodeFile, LoadedCode
 from profiler.process.target import TargetProcess
 
 if TYPE_CHECKING:
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
 
 KERNEL = "[kernel]"
 FIRST_KERNEL_ADDRESS = 1 << 63
+
+
+def _data(loaded: LoadedCode) -> tuple[Segment, ...]:
+    """Return the parts of a file that its variables lie in."""
+    loads = () if loaded.file is None else loaded.file.elf.loads
+    return tuple(load for load in loads if load.flags & PF_W)
 
 
 def _servers() -> Debuginfod | None:
@@ -63,6 +71,7 @@ class NamingSession:
         self._sources: list[list[TableSource]] = []
         self._names: dict[int, Symbolizer] = {}
         self._calls: dict[int, ContainerCalls] = {}
+        self._variable_names: dict[int, Variables] = {}
         self._unreadable: dict[int, str] = {}
         self._kernel_names: Background[Kallsyms | None] | None = None
 
@@ -116,6 +125,24 @@ class NamingSession:
         if number not in self._calls:
             self._calls[number] = ContainerCalls(self._files[number].elf, self._functions(number))
         return self._calls[number], address - loaded.bias
+
+    def variable(self, address: int) -> str | None:
+        """Return the global variable at an address of data: "asterisk: lock", "asterisk+0x1234"."""
+        for loaded in self._code.current:
+            number = self._numbers.get(id(loaded.file))
+            if loaded.file is None or loaded.bias is None or number is None:
+                continue
+            at, file = address - loaded.bias, PurePath(loaded.file.path).name
+            if any(load.address <= at < load.address + load.memory_bytes for load in _data(loaded)):
+                name = self._variables(number).name(at)
+                return f"{file}+{at:#x}" if name is None else f"{file}: {name}"
+        return None
+
+    def _variables(self, number: int) -> Variables:
+        if number not in self._variable_names:
+            exported = ("dynsym", lambda: read_dynsym(self._files[number].elf))
+            self._variable_names[number] = Variables((*self._sources[number], exported))
+        return self._variable_names[number]
 
     def path(self, address: int) -> str | None:
         """Return the path of what is, or was, mapped at an address."""
