@@ -8,6 +8,7 @@ does so only in its `..._debug` functions.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -16,7 +17,7 @@ from profiler.binary.argument_flow import arguments_at
 from profiler.binary.code_image import CodeImage
 from profiler.binary.elf import Elf
 from profiler.binary.functions import FunctionTable
-from profiler.binary.instructions import decode
+from profiler.binary.instructions import Flow, decode
 from profiler.binary.references import CodeReferences, string_text
 
 # What walks or fills containers, without leading underscores. Source: include/asterisk/astobj2.h.
@@ -37,6 +38,7 @@ OPERATIONS = frozenset(
 _DEBUG = "_debug"  # Asterisk 13
 _CALLS = ((5, b"\xe8"), (6, b"\xff\x15"))  # call rel32; call *disp32(%rip)
 _SOURCE = re.compile(r"[^\0-\x1f]{1,240}\.(c|h|cc|cpp)")
+_EXPRESSION = re.compile(r"[A-Za-z_&*(][\w.&*()>\[\] ,+-]{0,119}")
 _MOST_LINES = 1 << 20
 
 
@@ -114,6 +116,18 @@ class ContainerCalls:
                 return NamedCall(call.address, callee)
         return None
 
+    def calls_before(self, address: int) -> Iterator[NamedCall]:
+        """Yield the calls, of functions with a name, that a function makes before an address."""
+        function = self._image.function(address)
+        code = self._image.instructions(function) if function is not None else None
+        for instruction in code or ():
+            if instruction.end > address:
+                return
+            if instruction.flow in (Flow.CALL, Flow.INDIRECT_CALL):
+                callee = self._references.callee(instruction)
+                if callee is not None:
+                    yield NamedCall(instruction.address, callee)
+
     def place(self, call: NamedCall) -> SourcePlace:
         """Return the source place that a call hands over."""
         signature = _signature(call.callee)
@@ -128,6 +142,18 @@ class ContainerCalls:
             line if line is not None and 0 < line < _MOST_LINES else None,
             self._references.identifier(values.get(signature.function)),
         )
+
+    def argument(self, call: NamedCall, position: int) -> int | None:
+        """Return an argument that is the same whenever a call is made, None if it is not known."""
+        function = self._image.function(call.address)
+        code = self._image.instructions(function) if function is not None else None
+        return None if code is None else arguments_at(code, call.address, (position,)).get(position)
+
+    def text(self, call: NamedCall, position: int) -> str | None:
+        """Return the name of a variable or function that a call hands over, None if it is none."""
+        value = self.argument(call, position)
+        text = None if value is None else string_text(self._elf, value)
+        return text if text is not None and _EXPRESSION.fullmatch(text) else None
 
     def _source(self, address: int) -> str | None:
         """Return the text at an address if it names a source file."""

@@ -34,6 +34,16 @@ void passes_it_on(void *c, const char *file, int line, const char *function)
 {
     use(__ao2_find(c, c, 64, 0, file, line, function));
 }
+int __ao2_lock(void *, int, const char *, const char *, int, const char *);
+int __ao2_unlock(void *, const char *, const char *, int, const char *);
+void locks(void *c, const char *given)
+{
+    __ao2_lock(c, 0, __FILE__, __func__, __LINE__, "peer->lock");
+    use(find(c, 0));
+    __ao2_lock(c, 0, __FILE__, __func__, __LINE__, given);
+    __ao2_lock(c, 0, __FILE__, __func__, __LINE__, "\\033[0m");
+    __ao2_unlock(c, __FILE__, __func__, __LINE__, "peer->lock");
+}
 void two_places(void *c, int which)
 {
     use(__ao2_iterator_next(c, 0, __FILE__, which ? 20 : 21, __func__));
@@ -83,6 +93,36 @@ def test_lines_that_share_a_call_are_not_told_apart(tmp_path: Path) -> None:
     calls, ends = calls_in(tmp_path, "two_places", *BUILDS["-O3"])
     places = [calls.place(call) for call in map(calls.before, ends) if call is not None]
     assert SourcePlace("chan_fake.c", None, "two_places") in places
+
+
+@pytest.mark.parametrize("flags", BUILDS.values(), ids=BUILDS)
+def test_a_call_shows_which_variable_it_hands_over(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    calls, ends = calls_in(tmp_path, "locks", *flags)
+    locks = [call for call in map(calls.before, ends) if call and call.callee == "__ao2_lock"]
+    assert [calls.text(call, 5) for call in locks] == ["peer->lock", None, None]
+    assert calls.text(locks[0], 0) is None
+    assert calls.place(locks[0]).function == "locks"
+
+
+def test_what_a_function_called_before(tmp_path: Path) -> None:
+    calls, ends = calls_in(tmp_path, "locks", *BUILDS["-Os"])
+
+    def before(end: int) -> list[str]:
+        # An address inside the call that a function is in, as stacks have it.
+        return [call.callee for call in calls.calls_before(end - 1)]
+
+    names = ["__ao2_lock", "__ao2_find", "use", "__ao2_lock"]
+    assert before(ends[4]) == names
+    assert before(ends[2]) == names[:2]
+    assert before(ends[0]) == []
+    assert before(1 << 62) == []
+
+
+def test_arguments_that_are_the_same_in_every_call(tmp_path: Path) -> None:
+    calls, ends = calls_in(tmp_path, "locks", *BUILDS["-O3"])
+    (lock, *_) = calls.calls_before(ends[1] - 1)
+    assert calls.argument(lock, 4) == calls.place(lock).line
+    assert calls.argument(lock, 0) is None
 
 
 def test_what_is_no_call_is_none(tmp_path: Path) -> None:
