@@ -93,6 +93,7 @@ class WaitFrame:
     offset: int | None  # of the address, in the file
     address: int
     function_offset: int | None = None  # where the function begins, in the file
+    source: str | None = None  # where it asks for a lock: "channel.c:1234"
 
 
 @dataclass(frozen=True, slots=True)

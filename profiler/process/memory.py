@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from collections.abc import Sequence
+from itertools import accumulate, chain
 
 from profiler.libc import LIBC
 
@@ -38,16 +40,32 @@ class TargetMemory:
                 found += [raw[start : start + length] for start in range(0, len(raw), length)]
         return found
 
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes | None]:
+        """Return what is in each range of (address, length), as `read_many`."""
+        found: list[bytes | None] = []
+        for at in range(0, len(ranges), _MOST_PARTS):
+            part = ranges[at : at + _MOST_PARTS]
+            is_sane = all(_may_be_mapped(address) for address, _ in part)
+            raw = self._read_parts(part) if is_sane else None
+            if raw is None:
+                found += [self.read(address, length) for address, length in part]
+            else:
+                ends = list(accumulate(length for _, length in part))
+                found += [raw[end - size : end] for end, (_, size) in zip(ends, part, strict=True)]
+        return found
+
     def _read_all(self, addresses: list[int], length: int) -> bytes | None:
+        return self._read_parts([(address, length) for address in addresses])
+
+    def _read_parts(self, parts: Sequence[tuple[int, int]]) -> bytes | None:
         if self._pid is None:
             return None
-        count = len(addresses)
-        buffer = ctypes.create_string_buffer(length * count)
-        local = struct.pack("QQ", ctypes.addressof(buffer), length * count)
-        parts = [word for address in addresses for word in (address, length)]
-        remote = struct.pack(f"{len(parts)}Q", *parts)
-        read = LIBC.process_vm_readv(self._pid, local, 1, remote, count, 0)
-        return buffer.raw if read == length * count else None
+        size = sum(length for _, length in parts)
+        buffer = ctypes.create_string_buffer(size)
+        local = struct.pack("QQ", ctypes.addressof(buffer), size)
+        remote = struct.pack(f"{2 * len(parts)}Q", *chain.from_iterable(parts))
+        read = LIBC.process_vm_readv(self._pid, local, 1, remote, len(parts), 0)
+        return buffer.raw if read == size else None
 
     def text(self, address: int, limit: int = 256) -> str | None:
         """Return the C string at `address`, cut at `limit` bytes; None when unreadable."""

@@ -77,6 +77,19 @@ def test_more_are_read_than_one_call_takes(memory: TargetMemory, page: int) -> N
     assert found == [bytes((index % 256,)) for index in range(number)]
 
 
+def test_ranges_have_their_own_lengths(memory: TargetMemory, page: int) -> None:
+    whole = [(page, 1), (page + 7, 3), (page + PAGE - 1, 1)]
+    assert memory.read_ranges(whole) == [b"\x00", b"\x07\x08\x09", b"\xff"]
+    assert memory.read_ranges([(page, 1), (page + PAGE - 1, 2), (0, 1), (page + 7, 3)]) == [
+        b"\x00",
+        None,
+        None,
+        b"\x07\x08\x09",
+    ]
+    many = [(page + number % PAGE, 1) for number in range(2 * 1024 + 1)]
+    assert b"".join(filter(None, memory.read_ranges(many)))[1023:1026] == b"\xff\x00\x01"
+
+
 def test_a_text_ends_at_its_first_zero(memory: TargetMemory, page: int) -> None:
     write(page + 60, b"across a line\0rest")
     assert memory.text(page + 60) == "across a line"
