@@ -37,13 +37,17 @@ set backtrace past-main on
 set backtrace past-entry on
 set backtrace limit 2000
 python
-frame = gdb.newest_frame()
-while frame is not None:
-    if frame.type() != gdb.INLINE_FRAME:
-        print("FRAME %x %s" % (frame.pc(), frame.name() or ""))
-    frame = frame.older()
+for thread in THREADS:
+    thread.switch()
+    frame = gdb.newest_frame()
+    while frame is not None:
+        if frame.type() != gdb.INLINE_FRAME:
+            print("FRAME %d %x %s" % (thread.ptid[1], frame.pc(), frame.name() or ""))
+        frame = frame.older()
 end
 """
+_ONE, _ALL = "[gdb.selected_thread()]", "gdb.selected_inferior().threads()"
+GdbFrames = tuple[tuple[int, str], ...]
 
 
 def compile_program(folder: Path, *flags: str, source: str = "frames.c") -> Path:
@@ -54,19 +58,34 @@ def compile_program(folder: Path, *flags: str, source: str = "frames.c") -> Path
     return path
 
 
-def gdb_frames(
-    tid: int, folder: Path, program: Path, root: Path = Path("/")
-) -> tuple[tuple[int, str], ...]:
+def gdb_frames(tid: int, folder: Path, program: Path, root: Path = Path("/")) -> GdbFrames:
     """Stop a test program and return (address, function) of a thread's frames, leaf first."""
+    return _run_gdb(_ONE, tid, folder, program, root)[tid]
+
+
+def gdb_stacks(
+    pid: int, folder: Path, program: Path, root: Path = Path("/")
+) -> dict[int, GdbFrames]:
+    """Stop a test program and return the same of all its threads, by tid."""
+    return _run_gdb(_ALL, pid, folder, program, root)
+
+
+def _run_gdb(
+    threads: str, tid: int, folder: Path, program: Path, root: Path
+) -> dict[int, GdbFrames]:
     script = folder / "frames.gdb"
-    script.write_text(_GDB_SCRIPT)
+    script.write_text(_GDB_SCRIPT.replace("THREADS", threads))
     settings = ("debuginfod enabled off", "debug-file-directory /nonexistent", f"sysroot {root}")
     quiet = [word for setting in settings for word in ("-iex", f"set {setting}")]
     command = ["gdb", "-nx", "-batch", *quiet, str(program), "-p", str(tid), "-x", str(script)]
     run = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    found = re.findall(r"^FRAME ([0-9a-f]+) (.*)$", run.stdout, re.MULTILINE)
+    found: dict[int, list[tuple[int, str]]] = {}
+    for thread, address, name in re.findall(
+        r"^FRAME (\d+) ([0-9a-f]+) (.*)$", run.stdout, re.MULTILINE
+    ):
+        found.setdefault(int(thread), []).append((int(address, 16), name))
     assert found, run.stdout + run.stderr
-    return tuple((int(address, 16), name) for address, name in found)
+    return {thread: tuple(frames) for thread, frames in found.items()}
 
 
 class TestProgram:

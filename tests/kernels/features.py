@@ -64,6 +64,7 @@ FEATURES = (
     Feature("stacks of Asterisk 16 as gdb sees them", truths.check_asterisk_stacks),
     Feature("threads that end are reported", truths.check_thread_ends),
     Feature("what threads run is known without samples", truths.check_thread_starts),
+    Feature("threads that wait: whole stacks, and since when", truths.check_waiting_threads),
     Feature("Asterisk 22, `--verify`: counts that agree", runs.check_new_version),
     Feature("Asterisk 22: whole stacks", runs.check_new_stacks),
     Feature("Asterisk 22: exact counts", truths.check_new_counts),

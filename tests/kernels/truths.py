@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from lab import tree
 from lab.instance import Instance
 from profiler.model.observed import UnwindStack
+from profiler.model.recording import Target
+from profiler.names.session import NamingSession
 from profiler.probes.attach import variants_here
 from profiler.process.present_threads import PresentThreads
 from profiler.process.target import TargetProcess
@@ -19,6 +23,8 @@ from profiler.process.thread_births import ThreadBirths, find_start_routine_offs
 from profiler.process.thread_exits import ThreadExits
 from profiler.unwind.beginnings import Beginnings
 from profiler.unwind.kernel_tables import TableLibrary
+from profiler.waits.reader import WaitReader
+from profiler.waits.sources import compile_reader, open_threads
 from tests.bpf.unwinding import (
     gdb_frames,
     outside_of_leaf,
@@ -42,6 +48,7 @@ _SHORT_SEARCHES = ("hit", "miss", "scan", "weak")
 _SAMPLES = 100
 _THREADS = 7
 _LOOKS = 3
+_WAIT_S = 1.0
 _LEAST_FRAMES = 5  # of a thread of Python that waits
 
 
@@ -155,3 +162,27 @@ def check_thread_starts(place: Place) -> str:
     over.set()
     assert whole == _THREADS, f"{whole} of {_THREADS}"
     return f"{_THREADS} of {_THREADS}"
+
+
+def check_waiting_threads(place: Place) -> str:
+    """Stacks of threads that wait are whole, and it is known since when they do."""
+    over, target = threading.Event(), TargetProcess.open(os.getpid(), 0)
+    threads = [threading.Thread(target=over.wait) for _ in range(_THREADS)]
+    began_ns = time.monotonic_ns()
+    for thread in threads:
+        thread.start()
+    time.sleep(_WAIT_S)
+    with ExitStack() as stack:
+        read_threads, warnings = open_threads(stack, os.getpid(), compile_reader())
+        recorded = Target(os.getpid(), "", None, None, (), None, False)
+        reader = WaitReader(target, NamingSession(target, None), recorded, read_threads)
+        snapshot = reader.read()
+    over.set()
+    assert not warnings, warnings
+    found = [one for one in map(snapshot.thread, (t.native_id or 0 for t in threads)) if one]
+    right = [one for one in found if one.is_whole and len(one.frames) >= _LEAST_FRAMES]
+    times = [one.waiting_ns or 0 for one in right]
+    since_ns = snapshot.end_ns - began_ns
+    assert len(right) == _THREADS, f"{len(right)} of {_THREADS}"
+    assert all(_WAIT_S * 0.9e9 < time_ns <= since_ns for time_ns in times), times
+    return f"{len(right)} of {_THREADS}"
