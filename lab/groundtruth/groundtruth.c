@@ -119,6 +119,10 @@ static char *dispatch(struct ast_cli_args *a)
         return spin_start(a);
     } else if (!strcmp(word, "unpark")) {
         return park_end(a);
+    } else if (!strcmp(word, "wait") && a->argc > 2 && !strcmp(a->argv[2], "end")) {
+        return wait_end(a);
+    } else if (!strcmp(word, "wait")) {
+        return wait_start(a);
     } else if (!strcmp(word, "tps") && a->argc > 2 && !strcmp(a->argv[2], "leak")) {
         return taskprocessors_leak(a);
     } else if (!strcmp(word, "tps") && a->argc > 2 && !strcmp(a->argv[2], "free")) {
@@ -143,6 +147,11 @@ static char *handle(struct ast_cli_entry *e, int cmd, struct ast_cli_args *a)
                    "       groundtruth result|stop [RUN]\n"
                    "       groundtruth park [THREADS]; groundtruth spin THREADS SECONDS\n"
                    "       groundtruth unpark\n"
+                   "       groundtruth wait hold|readers|writer|chain|cycle|cycles|idle\n"
+                   "           [lock=mutex|object|mixed|rwlock|object-rwlock] [threads=N]\n"
+                   "           [rest=condition|timed-condition|sleep|poll|read|spin]\n"
+                   "           [times=N] [seconds=S] [behind=N]\n"
+                   "       groundtruth wait end\n"
                    "       groundtruth tps leak N [pjsip]; groundtruth tps free\n";
         return NULL;
     case CLI_GENERATE:
@@ -163,10 +172,13 @@ static int load_module(void)
 
 static int unload_module(void)
 {
+    int timed_out;
+
     if (!runs_free()) {
         return -1;
     }
     parked_free();
+    waits_free(&timed_out);
     if (!boxes_free()) {
         return -1;
     }

@@ -5,8 +5,9 @@
  *
  * One owner per file: items.c (elements and their comparators), containers.c and hollow.c (what is
  * searched), searches.c and orders.c (one function per kind of search), runs.c (threads that
- * search), results.c (what they counted), park.c (threads in known places), taskprocessors.c (the
- * leak), groundtruth.c (the console command).
+ * search), results.c (what they counted), park.c (threads in known places), waits.c,
+ * wait_scenes.c and wait_threads.c (threads that wait for each other), taskprocessors.c (the leak),
+ * groundtruth.c (the console command).
  */
 
 #ifndef GROUNDTRUTH_H
@@ -158,6 +159,10 @@ char *park_start(struct ast_cli_args *a);
 char *park_end(struct ast_cli_args *a);
 char *spin_start(struct ast_cli_args *a);
 int parked_free(void);
+
+char *wait_start(struct ast_cli_args *a);
+char *wait_end(struct ast_cli_args *a);
+int waits_free(int *timed_out);
 
 char *taskprocessors_leak(struct ast_cli_args *a);
 char *taskprocessors_free(struct ast_cli_args *a);
