@@ -95,6 +95,11 @@ class WaitFrame:
     function_offset: int | None = None  # where the function begins, in the file
     source: str | None = None  # where it asks for a lock: "channel.c:1234"
 
+    @property
+    def label(self) -> str:
+        """Its name, and where it asks for a lock."""
+        return self.name if self.source is None else f"{self.name} ({self.source})"
+
 
 @dataclass(frozen=True, slots=True)
 class HeldLock:

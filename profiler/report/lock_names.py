@@ -1,0 +1,45 @@
+"""What a lock is called: by the container, object or variable that it belongs to. Pure."""
+
+from __future__ import annotations
+
+from profiler.model.waits import Lock, LockKind
+from profiler.report.asterisk_words import container_name
+
+_NAME_MAX = 200  # characters; the target's names are not ours to trust
+# What objects are, by their destructor: channel_internal_api.c, bridge.c, bridge_channel.c and so
+# on in Asterisk 16 to 22.
+_OBJECTS = {
+    "ast_channel_destructor": "channel",
+    "bridge_channel_destroy": "channel in a bridge",
+    "destroy_bridge": "bridge",
+    "endpoint_dtor": "endpoint",
+    "session_destructor": "PJSIP session",
+    "sip_destroy_fn": "SIP dialog",
+    "sip_destroy_peer_fn": "SIP peer",
+    "sip_pvt_dtor": "SIP dialog",
+    "subscription_dtor": "stasis subscription",
+    "topic_dtor": "stasis topic",
+    "tps_taskprocessor_dtor": "taskprocessor",
+}
+
+
+def lock_name(lock: Lock) -> str:
+    """Return what it is called; never empty, and never the same for two locks of objects."""
+    kind = "rwlock" if lock.kind is LockKind.RWLOCK else "mutex"
+    return f"{_subject(lock)[:_NAME_MAX] or 'a lock'} ({kind} at {lock.address:#x})"
+
+
+def _subject(lock: Lock) -> str:
+    """Return what it belongs to; "" if that is not known."""
+    if lock.object is not None and lock.object.container is not None:
+        container = lock.object.container
+        return container_name(set(lock.files), container.comparator) or container.kind
+    if lock.place is not None:
+        return lock.place
+    destructor = lock.object.destructor if lock.object is not None else None
+    if destructor is not None:
+        return _OBJECTS.get(destructor.removeprefix("~"), f"object ({destructor})")
+    if lock.variables:
+        where = f" of {lock.files[0]}" if lock.files else ""
+        return f"{lock.variables[0]}{where}"
+    return "" if lock.object is None else "object"
