@@ -6,7 +6,8 @@ import sys
 def main() -> None:
     """Run the command line and exit; Ctrl-C while its modules are loaded is no bug either."""
     try:
-        if sys.argv[1:2] == ["asterisk"]:  # on a busy machine, loading its modules takes long, too
+        # On a busy machine, loading its modules takes long, too.
+        if sys.argv[1:2] in (["asterisk"], ["waits"]):
             from profiler.linux.priority import raise_priority
 
             raise_priority()

@@ -40,6 +40,7 @@ EXIT_CODES = """\b
 Exit codes:
   0 ok  1 internal error  2 usage  3 target  4 probes or symbols
   5 privilege  6 kernel  7 incomplete (only with --strict)  130 aborted
+  10 stuck threads  11 deadlock (both only of waits --check)
 """
 FULL = click.option(
     "--full", is_flag=True, help="Print the whole report, not only what fits on a screen."
@@ -236,6 +237,49 @@ def diff_command(before: Path, after: Path, output: str | None, as_json: bool) -
     from profiler.cli import differences
 
     differences.show(before, after, destination, as_json)
+
+
+@commands.command(epilog=EXIT_CODES)
+@click.option("-p", "--pid", type=click.IntRange(min=1), help="Process to look at.")
+@click.option("--every", type=Duration(), help="Look again and again, so far apart: 1s.")
+@click.option("--count", type=click.IntRange(min=1), help="With --every: end after N pictures.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one line for each picture.")
+@click.option("--check", is_flag=True, help="Print one line, and exit with 10 or 11 if it is bad.")
+@click.option(
+    "--stuck",
+    type=Duration(),
+    default="5s",
+    show_default=True,
+    help="Who waits so long for a lock is stuck.",
+)
+@click.option(
+    "--symbols",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder with debug symbol files, found by build id.",
+)
+def waits(
+    pid: int | None,
+    every: float | None,
+    count: int | None,
+    as_json: bool,
+    check: bool,
+    stuck: float,
+    symbols: str | None,
+) -> None:
+    """Show which threads wait for which locks, and who has them: deadlocks first.
+
+    Asterisk is neither stopped nor changed; nothing is written to it, and no probe is placed.
+    """
+    if check and (every is not None or as_json):
+        raise UsageError("--check prints one line", "use it without --every and --json")
+    if count is not None and every is None:
+        raise UsageError("--count needs a distance in time", f"add --every 1s --count {count}")
+    from profiler.cli import waits as shown
+
+    if check:
+        sys.exit(shown.check(pid, symbols, round(stuck * 1e9)))
+    every_ns = None if every is None else round(every * 1e9)
+    shown.show(pid, symbols, every_ns, count, round(stuck * 1e9), as_json)
 
 
 @commands.command()

@@ -26,13 +26,15 @@ def open_missing() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
-def write_out(render: Callable[[T, TextIO], object], value: T) -> None:
-    """Write data to stdout; whoever stops reading it has seen enough."""
+def write_out(render: Callable[[T, TextIO], object], value: T) -> bool:
+    """Write data to stdout, return whether it is still read; who stops reading has seen enough."""
     try:
         render(value, sys.stdout)
         sys.stdout.flush()
+        return True
     except BrokenPipeError:
         drop(1)
+        return False
     except OSError as error:
         hint = "ebpf-prof report FOLDER, which shows again what the results folder holds"
         raise cannot_write(error, hint) from error
