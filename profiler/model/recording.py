@@ -8,39 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from profiler.model.offcpu import OffCpu
+from profiler.model.quantities import Accounting as Accounting
+from profiler.model.quantities import Distribution as Distribution
+from profiler.model.quantities import Window as Window
 from profiler.model.time_line import TimeLine
 
 SCHEMA = "ebpf-prof/recording/1"
 # What may end a recording before its time, besides signals: Recording.stopped_by.
 TARGET_EXIT = "target exit"
 TARGET_RESTART = "target restart"  # it called exec: `core restart` keeps the pid
-
-
-@dataclass(frozen=True, slots=True)
-class Accounting:
-    """Where every event of one measurement went: fired is the sum of the other five."""
-
-    fired: int = 0
-    kept: int = 0
-    filtered: int = 0
-    lost: int = 0
-    collided: int = 0
-    truncated: int = 0
-
-    @property
-    def seen(self) -> int:
-        """What is in the recording, also with truncated stacks or walks."""
-        return self.kept + self.truncated
-
-    @property
-    def missed(self) -> int:
-        """What should be in the recording and is not."""
-        return self.lost + self.collided
-
-    def balanced(self) -> bool:
-        """Return whether fired = kept + filtered + lost + collided + truncated."""
-        parts = (self.kept, self.filtered, self.lost, self.collided, self.truncated)
-        return self.fired == sum(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +43,6 @@ class Target:
     container_id: str | None
     exited: bool  # it ended, or was replaced by exec, while it was recorded
     system: System | None = None  # None: not known
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Half-open interval [start_ns, end_ns)."""
-
-    start_ns: int
-    end_ns: int
-
-    @property
-    def duration_ns(self) -> int:
-        """Nanoseconds."""
-        return self.end_ns - self.start_ns
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds."""
-        return self.duration_ns / 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,20 +147,6 @@ class CallSite:
     file: str | None
     line: int | None
     function: str  # the calling function, or the symbol at the return address
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """Exact total, maximum and histogram of one quantity over a group of lookups.
-
-    `slots` holds (low, high, count): `count` values v with low <= v < high; slots are disjoint and
-    ascending; small values have slots of width 1.
-    """
-
-    count: int
-    total: int
-    max: int | None
-    slots: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,3 +310,4 @@ class Recording:
     host: Host | None = None  # None: older than this field
     cpu_ns: int | None = None  # of the whole process in the window; None: older than this field
     time_line: TimeLine = TimeLine()
+    off_cpu: OffCpu | None = None  # None: nobody looked, or older than this field
