@@ -12,6 +12,7 @@ from profiler.model.recording import Recording
 from profiler.record import recorder
 from profiler.record.preparation import Options
 from profiler.record.progress import Progress, Stop
+from profiler.record.run import Run
 from profiler.sampling.sampling_programs import compile_sampling
 
 
@@ -19,7 +20,7 @@ def _ignore(progress: Progress) -> None:
     return None
 
 
-def _begin(stack: ExitStack, target: FoundTarget, options: Options) -> recorder.Run:
+def _begin(stack: ExitStack, target: FoundTarget, options: Options) -> Run:
     compilation = compile_sampling(options.kernel_frames)
     stack.callback(compilation.close)
     return recorder.begin(stack, target, options, compilation)

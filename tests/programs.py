@@ -14,7 +14,7 @@ from profiler.sampling.sampling_programs import SOURCES, sampling_macros
 from profiler.unwind.kernel_tables import TableLibrary
 
 ROOM = {"threads": 4096, "groups": 16384, "entry_counts": 16384, "lookup_stacks": 16384}
-ROOM |= {"histograms": 262_144, "unwind_stacks": 1 << 20}
+ROOM |= {"histograms": 262_144, "unwind_stacks": 1 << 20, "offcpu_waits": 1024}
 
 
 def sampling_module(pid: int, room: Mapping[str, int] = ROOM, **macros: int) -> BpfModule:

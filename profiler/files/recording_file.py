@@ -165,6 +165,9 @@ def _problems(recording: Recording) -> Iterator[str]:
         for name in ("comparisons", "sort_calls", "duration_ns"):
             if problem := _distribution_problem(getattr(group, name)):
                 yield f"lookups.{name}: {problem}"
+    for waits in recording.off_cpu.groups if recording.off_cpu else ():
+        if problem := _distribution_problem(waits.duration_ns):
+            yield f"off_cpu.groups.duration_ns: {problem}"
 
 
 def _distribution_problem(distribution: Distribution) -> str | None:
@@ -238,9 +241,28 @@ def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:
             yield "operations.stacks", index, stack_count
     for sizes in recording.time_line.containers:
         yield "time_line.containers", sizes.container, container_count
+    yield from _wait_references(recording)
     for weighted in recording.lookup_stacks:
         yield "lookup_stacks.stack", weighted.stack, stack_count
         yield "lookup_stacks.container", weighted.container, container_count
+
+
+def _wait_references(recording: Recording) -> Iterator[tuple[str, int, int]]:
+    off_cpu, stack_count = recording.off_cpu, len(recording.stacks)
+    if off_cpu is None:
+        return
+    for group in off_cpu.groups:
+        for index in (group.stack, group.waker_stack):
+            if index is not None:
+                yield "off_cpu.groups stacks", index, stack_count
+        if group.lock is not None:
+            yield "off_cpu.groups.lock", group.lock, len(off_cpu.locks)
+    for wait in off_cpu.long_waits:
+        for index in (wait.stack, wait.holder_stack):
+            if index is not None:
+                yield "off_cpu.long_waits stacks", index, stack_count
+        if wait.lock is not None:
+            yield "off_cpu.long_waits.lock", wait.lock, len(off_cpu.locks)
 
 
 def _estimates(recording: Recording) -> Iterator[tuple[str, float]]:
@@ -249,6 +271,11 @@ def _estimates(recording: Recording) -> Iterator[tuple[str, float]]:
         yield "lookups.estimated_total", group.estimated_total
         if group.estimated_variance is not None:
             yield "lookups.estimated_variance", group.estimated_variance
+    for waits in recording.off_cpu.groups if recording.off_cpu else ():
+        yield "off_cpu.groups.count", waits.count
+        yield "off_cpu.groups.time_ns", waits.time_ns
+    if recording.off_cpu is not None:
+        yield "off_cpu.covered_ratio", recording.off_cpu.covered_ratio
     for weighted in recording.lookup_stacks:
         yield "lookup_stacks.lookups", weighted.lookups
         yield "lookup_stacks.comparisons", weighted.comparisons

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from profiler.model import recording as rec
+from profiler.model.observed_offcpu import ObservedOffCpu
 from profiler.model.recording import ThreadUse
 from profiler.wire.lookups import (
     Group,
@@ -212,6 +213,7 @@ class Observed:
     thread_starts: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     # by tid, addresses: the frames that it began in, outermost first
     followed: Followed = Followed()
+    off_cpu: ObservedOffCpu | None = None  # None: nobody looked
 
     @property
     def cpu_s(self) -> float:

@@ -1,15 +1,13 @@
-"""When threads did not run, and why: what the kernel saw, and what is in the recording.
+"""When threads did not run, and why: what is in the recording.
 
 Times are integer nanoseconds of CLOCK_MONOTONIC. Addresses are the target's. `None` is unknown. A
 wait begins when a thread leaves its CPU and ends when it runs again. Waits are seen in windows, and
-some of them are chosen at random: `weight`, `count` and `time_ns` make up for those that were not.
+some of them are chosen at random: `count` and `time_ns` make up for those that were not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from profiler.model.quantities import Accounting, Distribution, Window
 
@@ -35,51 +33,6 @@ BY_NOBODY = "nobody"  # it was not seen to be woken: preempted, still waiting, n
 WAKERS = (BY_THREAD, BY_PROCESS, BY_KERNEL, BY_NOBODY)
 
 
-class WaitKey(NamedTuple):
-    """What waits have in common that the kernel's programs saw."""
-
-    tid: int
-    syscall: int | None  # None: in the kernel without one, or preempted
-    address: int  # of the futex; else a descriptor where the call has one
-    operation: int  # of a futex call
-    stack: int | None  # its name; None: not unwound
-    waker: str  # one of WAKERS
-    waker_tid: int | None = None  # of the target, or the other process's
-    waker_stack: int | None = None
-    is_preempted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SeenWaits:
-    """The waits of one key. `slots`: (low, high, count) of the durations of those that ended."""
-
-    key: WaitKey
-    seen: int
-    count: float
-    time_ns: float
-    max_ns: int
-    total_ns: int  # of those that ended
-    slots: tuple[tuple[int, int, int], ...]
-    waiting: int  # of `seen`, those that had not ended when their window did
-
-
-@dataclass(frozen=True, slots=True)
-class SeenLongWait:
-    """A thread that was found not to have run for long; looked at about once a second."""
-
-    tid: int
-    kind: str
-    since_ns: int
-    until_ns: int  # when it was last seen waiting
-    has_ended: bool
-    lock: int | None  # its address
-    frames: tuple[int, ...]  # leaf first, inside the calls
-    cause: str | None  # why the stack is truncated
-    holder_tid: int | None = None
-    holder_frames: tuple[int, ...] = ()
-    holder_cause: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class WaitLock:
     """A lock that threads waited for, as it was while the recording ran.
@@ -101,20 +54,6 @@ class WaitLock:
     buckets: int | None = None
     variables: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedOffCpu:
-    """Everything that was seen of waits in one run."""
-
-    waits: tuple[SeenWaits, ...]
-    long_waits: tuple[SeenLongWait, ...]
-    locks: Mapping[int, WaitLock]  # by address
-    windows: tuple[Window, ...]
-    covered_ns: int
-    accounting: Accounting
-    cost_ns: int
-    problem: str | None = None  # why nothing more was seen
 
 
 @dataclass(frozen=True, slots=True)

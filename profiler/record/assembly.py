@@ -14,6 +14,7 @@ from profiler.record.call_sites import CallSites
 from profiler.record.host import read_host
 from profiler.record.lookup_groups import LookupGroups
 from profiler.record.losses import LOST, loss_warnings
+from profiler.record.off_cpu import recorded_off_cpu
 from profiler.record.operations import SampledOperations
 from profiler.record.preparation import Options
 from profiler.record.stacks import StackIndex
@@ -53,6 +54,9 @@ def assemble(
         times = operations.sample_times if operations else lambda _: ()
         period_ns = observed.sampled_one_in * 1e9 / options.frequency_hz
         lookups = LookupGroups(observed.lookups, frames, sites, times, period_ns)
+    waits = None
+    if observed.off_cpu is not None:
+        waits = recorded_off_cpu(observed.off_cpu, observed.stacks, observed.window, frames, names)
     named, files = names.frames(frames.addresses), names.files()
     return rec.Recording(
         schema=rec.SCHEMA,
@@ -105,6 +109,7 @@ def assemble(
             lookups.container_indexes if lookups else {},
             lookups.groups if lookups else (),
         ),
+        off_cpu=waits,
     )
 
 

@@ -62,6 +62,8 @@ class SamplingSetup:
     exits: ThreadExits | None  # None: this kernel does not report so much
     starts: ThreadStarts
     warnings: tuple[str, ...]
+    library: TableLibrary
+    present: PresentThreads | None  # None: this kernel does not tell
 
 
 def untold(_step: str) -> None:
@@ -106,9 +108,12 @@ def prepare_sampling(
     without_table = tables.update(target.code.current)
     stack.callback(os.close, enable_program_statistics())
     exits, missing = _exits(stack, module)
-    starts = ThreadStarts(births, _present_threads(module), Beginnings(target, library, routine_at))
+    present = _present_threads(module)
+    starts = ThreadStarts(births, present, Beginnings(target, library, routine_at))
     warnings = (*_stopped(process), *missing)
-    return SamplingSetup(module, sampler, tables, without_table, exits, starts, warnings)
+    return SamplingSetup(
+        module, sampler, tables, without_table, exits, starts, warnings, library, present
+    )
 
 
 def _stopped(process: Process) -> Iterator[str]:
@@ -120,9 +125,11 @@ def _stopped(process: Process) -> Iterator[str]:
 
 
 def _lookup_map_sizes(pid: int) -> dict[str, int]:
-    """Return entries by map, of those that hold what is seen of lookups."""
+    """Return entries by map, of those that hold what is seen of lookups, and of threads."""
+    threads = max(_LEAST_THREADS, 4 * len(read_tids(pid)))
     return {
-        "threads": max(_LEAST_THREADS, 4 * len(read_tids(pid))),
+        "threads": threads,
+        "offcpu_waits": threads,
         "groups": GROUPS,
         "entry_counts": GROUPS,
         "lookup_stacks": GROUPS,

@@ -9,7 +9,6 @@ import select
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from profiler.asterisk.find import FoundTarget
@@ -19,7 +18,7 @@ from profiler.linux.bcc import Compilation
 from profiler.linux.open_files import raise_open_files_limit
 from profiler.linux.priority import WithoutRealtime
 from profiler.model import recording as rec
-from profiler.model.observed import Observed, WithoutTable
+from profiler.model.observed import Observed
 from profiler.names.session import NamingSession
 from profiler.process.children import ChildProcesses
 from profiler.process.descriptors import OpenDescriptors
@@ -30,19 +29,16 @@ from profiler.process.target import TargetProcess
 from profiler.process.threads import ThreadUses
 from profiler.process.udp_sockets import LOOKED_AT, UdpSockets
 from profiler.record.assembly import assemble
-from profiler.record.followed import FollowedRun
-from profiler.record.preparation import Options, SamplingSetup, prepare_sampling, untold
+from profiler.record.preparation import Options, prepare_sampling, untold
 from profiler.record.progress import Progress, Stop
+from profiler.record.run import Run
 from profiler.record.warnings import short_walks
 from profiler.sampling.sample_cost import interrupt_cost_ns
-from profiler.sampling.sampler import CpuSampler
 from profiler.sampling.sampling_budget import SampleBudget
-from profiler.sampling.thread_starts import ThreadStarts
 from profiler.windows.budget import Governor
 
 if TYPE_CHECKING:
-    from profiler.counting.lookups import LookupMeasurement
-    from profiler.record.lookup_preparation import LookupSetup
+    pass
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
@@ -51,40 +47,6 @@ _UNTIL_CODE_NS = 5_000_000
 _AFTER_CODE_NS = 50_000_000  # and the kernel's tables are not written sooner again
 _MOST_OVERDUE_NS = 200_000_000
 _LEAST_LOOKUPS_NS = 2_000_000_000
-
-
-@dataclass(slots=True)
-class Run:
-    """What a running recording holds."""
-
-    setup: SamplingSetup
-    sampler: CpuSampler
-    events: ProcessEvents
-    mappings: MappingEvents
-    uses: ThreadUses
-    starts: ThreadStarts
-    sockets: UdpSockets
-    children: ChildProcesses
-    descriptors: OpenDescriptors
-    process: TargetProcess
-    names: NamingSession
-    without_table: WithoutTable
-    governor: Governor
-    sampling: SampleBudget
-    started_at: str = field(
-        default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    )
-    lookup_setup: LookupSetup | None = None
-    lookups: LookupMeasurement | None = None  # None until its programs are loaded
-    start_ns: int = 0
-    until_ns: int = 0  # when it is over, unless something else ends it
-    end_ns: int = 0
-    exited: bool = False
-    code_due_ns: int = 0  # when to read what is mapped
-    least_code_due_ns: int = 0  # and not sooner, however often it changes
-    stopped_by: str = "duration"
-    warnings: list[str] = field(default_factory=list)
-    followed: FollowedRun = field(default_factory=FollowedRun)
 
 
 def record(
@@ -105,6 +67,7 @@ def record(
         run = begin(stack, target, options, compilation, prepare)
         if options.lookups:
             prepare("finding container lookups in Asterisk's code")
+            begin_off_cpu(stack, run)
             begin_lookups(stack, run, target, options)
         stop.has_begun = True
         with WithoutRealtime():
@@ -175,6 +138,15 @@ def begin(
     return run
 
 
+def begin_off_cpu(stack: ExitStack, run: Run) -> None:
+    """Load what sees when threads do not run, if this kernel lets us; the stack undoes it."""
+    # Imported here, while samples come in already.
+    from profiler.record.off_cpu_preparation import prepare_off_cpu
+
+    run.off_cpu, warnings = prepare_off_cpu(stack, run.setup, run.process, run.governor)
+    run.warnings += warnings
+
+
 def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Options) -> None:
     """Load what measures lookups, while samples come in; the stack undoes it. ProfilerError.
 
@@ -213,6 +185,7 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
     end_ns = run.until_ns
     next_drain = next_slow = run.start_ns
     next_lookup = run.start_ns if run.lookups else end_ns
+    next_off_cpu = run.start_ns if run.off_cpu else end_ns
     while not run.exited:
         now = time.monotonic_ns()
         if stop.reason is not None:
@@ -232,11 +205,13 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
         if now >= next_slow and not is_brief:
             next_slow = now + _SLOW_NS
             _observe(run)
+        if run.off_cpu is not None and now >= next_off_cpu and not is_brief:
+            next_off_cpu = run.off_cpu.step(now)
         if now >= run.code_due_ns and not is_brief:
             _follow_code(run)
         wake = min(end_ns, next_lookup, now + _DRAIN_NS)
         if not is_brief:
-            wake = min(wake, next_drain, next_slow, run.code_due_ns)
+            wake = min(wake, next_drain, next_slow, next_off_cpu, run.code_due_ns)
         if _wait(run, wake):
             next_lookup = now
     if run.exited:
@@ -286,6 +261,8 @@ def _drain(run: Run, report: Callable[[Progress], None], now_ns: int) -> None:
     run.sampler.drain()
     if run.lookups is not None:
         run.lookups.containers.look()
+    if run.off_cpu is not None:
+        run.off_cpu.drain()
     run.followed.look(now_ns, run.governor, run.sockets, run.lookups)
     _read_events(run)
     elapsed = max(now_ns - run.start_ns, 1)
@@ -307,6 +284,8 @@ def _observe(run: Run) -> None:
     run.descriptors.sample()
     run.sampler.follow_cpus()
     run.mappings.follow_cpus()
+    if run.off_cpu is not None:
+        run.off_cpu.look(time.monotonic_ns())
 
 
 def _follow_code(run: Run) -> None:
@@ -347,6 +326,7 @@ def _collect(run: Run) -> Observed:
     """
     if run.lookups is not None:
         run.lookups.finish()
+    off_cpu = None if run.off_cpu is None else run.off_cpu.finish(time.monotonic_ns())
     run.end_ns = time.monotonic_ns()
     run.uses.stop()
     run.sampler.detach()
@@ -369,6 +349,7 @@ def _collect(run: Run) -> Observed:
         run.sampling.warning,
         run.sockets.warning,
         run.lookups.problem if run.lookups is not None else None,
+        off_cpu.problem if off_cpu is not None else None,
         short_walks(run.lookup_setup.programs if run.lookup_setup else None, lookups),
     )
     run.warnings += [problem for problem in problems if problem]
@@ -393,4 +374,5 @@ def _collect(run: Run) -> Observed:
         lost_ends=run.uses.lost_ends(),
         thread_starts=starts,
         followed=run.followed.observed(),
+        off_cpu=off_cpu,
     )

@@ -38,6 +38,7 @@ class StackIndex:
         self.ended_in: set[str] = set()  # paths of the code in which stacks were truncated
         self.behind_probes: frozenset[int] = frozenset()
         self._indexes: dict[StackKey, int] = {}
+        self._walked: dict[rec.Stack, int] = {}
 
     def frame(self, address: int) -> int:
         """Return the index of the frame at an address."""
@@ -57,6 +58,16 @@ class StackIndex:
             self._indexes[identity] = len(self.stacks)
             self.stacks.append(self._make(known, before, is_leaf))
         return self._indexes[identity]
+
+    def walked(self, addresses: tuple[int, ...], cause: str | None) -> int | None:
+        """Return the index of a stack that was read from outside; addresses inside the calls."""
+        if not self._user:
+            return None
+        made = rec.Stack(tuple(map(self.frame, addresses)), 0, cause)
+        if made not in self._walked:
+            self._walked[made] = len(self.stacks)
+            self.stacks.append(made)
+        return self._walked[made]
 
     def _make(self, known: UnwindStack, before: tuple[int, ...], is_leaf: bool) -> rec.Stack:
         kernel = [self.frame(a) for a in _inside_calls(known.kernel, True)] if self._kernel else []

@@ -10,7 +10,7 @@ from profiler.linux.module import ITERATOR_FUNCTIONS, kernel_functions
 from profiler.linux.task_registers import register_definitions
 from profiler.process import present_threads, thread_births, thread_exits
 
-SOURCES = ("cpu.bpf.c", "exits.bpf.c", "births.bpf.c", "present_threads.bpf.c")
+SOURCES = ("cpu.bpf.c", "exits.bpf.c", "births.bpf.c", "present_threads.bpf.c", "offcpu.bpf.c")
 
 
 def sampling_macros(kernel_frames: bool = True) -> dict[str, int]:

@@ -65,6 +65,7 @@ FEATURES = (
     Feature("threads that end are reported", truths.check_thread_ends),
     Feature("what threads run is known without samples", truths.check_thread_starts),
     Feature("threads that wait: whole stacks, and since when", truths.check_waiting_threads),
+    Feature("waits: all seen, with stacks", truths.check_off_cpu),
     Feature("Asterisk 22, `--verify`: counts that agree", runs.check_new_version),
     Feature("Asterisk 22: whole stacks", runs.check_new_stacks),
     Feature("Asterisk 22: exact counts", truths.check_new_counts),

@@ -16,6 +16,7 @@ from lab.instance import Instance
 from profiler.model.observed import UnwindStack
 from profiler.model.recording import Target
 from profiler.names.session import NamingSession
+from profiler.offcpu.switches import Switches
 from profiler.probes.attach import variants_here
 from profiler.process.present_threads import PresentThreads
 from profiler.process.target import TargetProcess
@@ -25,6 +26,7 @@ from profiler.unwind.beginnings import Beginnings
 from profiler.unwind.kernel_tables import TableLibrary
 from profiler.waits.reader import WaitReader
 from profiler.waits.sources import compile_reader, open_threads
+from profiler.wire.offcpu import Control
 from tests.bpf.unwinding import (
     gdb_frames,
     outside_of_leaf,
@@ -36,7 +38,7 @@ from tests.bpf.unwinding import (
 from tests.counting import Counting
 from tests.groundtruth import KINDS, box, possible, wrong_counts
 from tests.kernels.place import WHOLE_RATIO, Place, asterisk
-from tests.programs import births_module, exits_module, present_threads_module
+from tests.programs import births_module, exits_module, present_threads_module, sampling_module
 
 _LOOKUPS = 23
 _SEARCHES = (
@@ -49,6 +51,7 @@ _SAMPLES = 100
 _THREADS = 7
 _LOOKS = 3
 _WAIT_S = 1.0
+_SLEEPS, _SLEEP_S = 20, 0.01
 _LEAST_FRAMES = 5  # of a thread of Python that waits
 
 
@@ -162,6 +165,25 @@ def check_thread_starts(place: Place) -> str:
     over.set()
     assert whole == _THREADS, f"{whole} of {_THREADS}"
     return f"{_THREADS} of {_THREADS}"
+
+
+def check_off_cpu(place: Place) -> str:
+    """Waits are seen with their stacks, as many as there were."""
+    with sampling_module(os.getpid()) as module:
+        switches = Switches(module)
+        switches.control(Control(1 << 62, 1))
+        switches.attach()
+        for _ in range(_SLEEPS):
+            time.sleep(_SLEEP_S)
+        switches.detach()
+        long = [
+            wait
+            for end_ns, tid, wait in switches.ended()
+            if tid == os.getpid() and end_ns - wait.began_ns >= _SLEEP_S * 1e9
+        ]
+    assert len(long) == _SLEEPS, len(long)
+    assert all(wait.stack_name is not None for wait in long)
+    return f"{_SLEEPS} of {_SLEEPS} sleeps were seen, with stacks"
 
 
 def check_waiting_threads(place: Place) -> str:

@@ -14,6 +14,7 @@ from profiler.model.recording import LookupGroup, Recording
 from profiler.record import recorder
 from profiler.record.preparation import Options
 from profiler.record.progress import Progress, Stop
+from profiler.record.run import Run
 from profiler.sampling.sampling_programs import compile_sampling
 from tests.groundtruth import Box, box
 
@@ -39,7 +40,7 @@ def recorded_burst(searched: Box, options: Options, words: str) -> Recording:
         return recorder.finish(run, target, options)
 
 
-def _burst(run: recorder.Run, searched: Box, words: str, stop: Stop) -> None:
+def _burst(run: Run, searched: Box, words: str, stop: Stop) -> None:
     assert run.lookups is not None
     deadline = time.monotonic() + LONGEST_S
     try:

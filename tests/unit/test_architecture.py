@@ -20,6 +20,7 @@ MUTABLE = {
     "Run": "what a running recording holds changes while it runs",
     "Stop": "a signal handler sets it",
     "_Evidence": "collects while code is read",
+    "_Sum": "adds up waits one by one",
     "FunctionTrace": "collects while a function is followed",
 }
 
@@ -38,10 +39,11 @@ ROOMS = {
     "probes": "asterisk process binary linux wire model",
     "estimate": "model wire",
     "windows": "probes process linux wire model",
+    "offcpu": "windows waits unwind asterisk process linux wire model",
     "sampling": "windows unwind process linux wire model",
     "counting": "windows estimate probes asterisk process linux wire model",
-    "record": "counting sampling windows names estimate probes unwind asterisk process binary "
-    "linux wire model",
+    "record": "counting sampling offcpu windows waits names estimate probes unwind asterisk "
+    "process binary linux wire model",
     "findings": "model",
     "report": "findings model",
     "files": "model",
@@ -58,6 +60,8 @@ FOR_ALL = {"background", "disk_cache", "errors", "libc"}
 # Modules without a file of tests of their own in tests/unit, and where else they are tested.
 TESTED_ELSEWHERE = {
     "__main__.py": "tests/unit/cli/test_commands.py and tests/live start it as users do",
+    "offcpu/switches.py": "tests/bpf/test_off_cpu.py sees real waits",
+    "offcpu/measurement.py": "tests/bpf/test_off_cpu.py measures real waits",
     "linux/probe_keeper.py": "tests/bpf/test_keeper.py kills it while real probes come and go",
 }
 

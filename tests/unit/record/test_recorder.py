@@ -14,7 +14,7 @@ from profiler.model.observed import Observed
 from profiler.record import collect, lookup_preparation, recorder
 from profiler.record.preparation import Options
 from profiler.record.progress import Progress, Stop
-from profiler.record.recorder import Run
+from profiler.record.run import Run
 from profiler.sampling.bounded_samples import BoundedSamples
 
 SECOND_NS = 1_000_000_000
@@ -97,13 +97,14 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
         calls,
         sampler=Part(calls, "sampler", samples=BoundedSamples()),
         lookups=Part(calls, "lookups", problem=None),
+        off_cpu=Part(calls, "off_cpu", finish=lambda _: calls.append("off_cpu.finish")),
         process=Part(calls, "process", code=Part(calls, "code")),
         governor=SimpleNamespace(spent_ns=0),
         sampling=Part(calls, "sampling", charged_ns=0),
     )
     observed = collected(monkeypatch, run, SECOND_NS // 8)
     assert observed.window.end_ns == 10 * SECOND_NS + SECOND_NS // 8
-    assert calls[:3] == ["lookups.finish", "uses.stop", "sampler.detach"]
+    assert calls[:4] == ["lookups.finish", "off_cpu.finish", "uses.stop", "sampler.detach"]
     assert calls.index("sockets.sample") < calls.index("followed.look")
 
 

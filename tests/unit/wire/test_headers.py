@@ -10,7 +10,7 @@ import pytest
 
 from profiler.asterisk.abi import ENTRY_FUNCTIONS
 from profiler.process import present_threads, thread_births, thread_exits
-from profiler.wire import lookups, unwind
+from profiler.wire import lookups, offcpu, unwind
 from tests.unit.wire.c_headers import ENUMS, STRUCTS, evaluate
 
 RECORDS: dict[str, type[lookups.Record]] = {
@@ -39,6 +39,10 @@ FORMATS = {
     "thread_exit": thread_exits.RECORD,
     "thread_birth": thread_births.RECORD,
     "present_thread": present_threads.RECORD,
+    "offcpu_wait": offcpu.WAIT,
+    "offcpu_event": offcpu.EVENT,
+    "offcpu_control": offcpu.CONTROL,
+    "offcpu_state": offcpu.STATE,
 }
 MIRRORS = {
     # in C: what its names begin with, and the mirror
@@ -72,6 +76,15 @@ CONSTANTS = {
     "CPU_PUSH_BYTES(0x10203)": 2,
     **{f"CPU_{name.upper()}": index for index, name in enumerate(unwind.CPU_COUNTERS)},
     "CPU_COUNTERS": len(unwind.CPU_COUNTERS),
+    **{f"OFFCPU_{name.upper()}": index for index, name in enumerate(offcpu.COUNTERS)},
+    "OFFCPU_COUNTERS": len(offcpu.COUNTERS),
+    **{
+        f"OFFCPU_{name}": getattr(offcpu, name)
+        for name in (
+            *("NOBODY", "KERNEL", "THREAD", "PROCESS"),
+            *("PREEMPTED", "OLD", "NO_SYSCALL"),
+        )
+    },
 }
 
 
