@@ -58,7 +58,7 @@ class _Rules:
         """Yield deadlocks, then one finding for each chain that stands, else for its locks."""
         yield from map(self._deadlock, self._picture.deadlocks)
         for chain in self._picture.chains:
-            if self.is_stuck(chain):
+            if self.is_stuck(chain) and not self._changes_hands(chain):
                 yield self._stuck(chain)
             else:
                 yield from map(self._contended, filter(_is_contended, chain.queues))
@@ -66,8 +66,11 @@ class _Rules:
     def is_stuck(self, chain: WaitChain) -> bool:
         """Return whether its waiters wait too long, or need a thread that has not run so long."""
         standing = [wait.waiting_ns or 0 for wait in chain.waits if wait.stands]
-        limit_ns = self._picture.stuck_ns
-        return bool(standing) and max(*standing, self._idle_ns(chain.root)) >= limit_ns
+        idle_ns = 0 if self._changes_hands(chain) else self._idle_ns(chain.root)
+        return bool(standing) and max(*standing, idle_ns) >= self._picture.stuck_ns
+
+    def _changes_hands(self, chain: WaitChain) -> bool:
+        return self._picture.locks[chain.queues[0].lock].changes_hands
 
     def _idle_ns(self, tid: int | None) -> int:
         """Return for how long a thread has not run; 0 if it runs, or nobody knows."""
@@ -134,6 +137,8 @@ class _Rules:
         longest_ns = max(wait.waiting_ns or 0 for wait in queue.waits)
         owner = queue.waits[0].owner
         evidence = [] if owner is None else [f"{self._label(owner)} has it; {self._doing(owner)}"]
+        if self._picture.locks[queue.lock].changes_hands:
+            evidence.append("it changes hands: one thread after another has it")
         return Finding(
             "lock-contention",
             0,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from profiler.model.waits import WaitingThread, WaitKind
+from profiler.model.frame_names import is_c_library
+from profiler.model.waits import WaitFrame, WaitingThread, WaitKind
 
 _SHOWN_FRAMES = 4
 _DOING = {
@@ -68,5 +69,11 @@ def doing(thread: WaitingThread) -> str:
 
 def calls(thread: WaitingThread) -> tuple[str, ...]:
     """Return the functions on its stack, leaf first, without those that tell nothing."""
-    told = (frame for frame in thread.frames if frame.name.lstrip("~_") not in _MACHINERY)
-    return tuple(frame.label for frame in told)
+    return tuple(frame.label for frame in thread.frames if _tells(frame))
+
+
+def _tells(frame: WaitFrame) -> bool:
+    is_nameless = frame.module is not None and frame.name.startswith(f"{frame.module}+")
+    if is_nameless and is_c_library(frame.module or ""):
+        return False
+    return frame.name.lstrip("~_") not in _MACHINERY

@@ -77,6 +77,7 @@ class Lock:
     recursion: int | None = None  # how often its owner has it; None: it cannot be taken twice
     readers: int | None = None  # of a rwlock: how many have it to read; nobody keeps who
     owner_is_gone: bool = False  # its owner ended without giving it back
+    changes_hands: bool = False  # one thread after another has it: `owner` may be old
     attributes: tuple[str, ...] = ()  # of a mutex: recursive, errorcheck, adaptive, robust, PI
     object: LockedObject | None = None
     place: str | None = None  # "asterisk: channels_lock", "chan_sip.so+0x1234": a global variable

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from profiler.model.waits import Lock, LockKind
 from profiler.report.asterisk_words import container_name
 
+# What AST_LIST_LOCK, AST_RWLIST_WRLOCK and so on make of a list (include/asterisk/linkedlists.h).
+_LIST_LOCK = re.compile(r"&\((&[\w.>-]+|\w+)\)->lock")
 _NAME_MAX = 200  # characters; the target's names are not ours to trust
 # What objects are, by their destructor: channel_internal_api.c, bridge.c, bridge_channel.c and so
 # on in Asterisk 16 to 22.
@@ -34,12 +38,18 @@ def _subject(lock: Lock) -> str:
     if lock.object is not None and lock.object.container is not None:
         container = lock.object.container
         return container_name(set(lock.files), container.comparator) or container.kind
-    if lock.place is not None:
+    if lock.place is not None and (": " in lock.place or not lock.variables):
         return lock.place
     destructor = lock.object.destructor if lock.object is not None else None
     if destructor is not None:
         return _OBJECTS.get(destructor.removeprefix("~"), f"object ({destructor})")
     if lock.variables:
         where = f" of {lock.files[0]}" if lock.files else ""
-        return f"{lock.variables[0]}{where}"
+        return f"{_list_name(lock.variables[0])}{where}"
     return "" if lock.object is None else "object"
+
+
+def _list_name(variable: str) -> str:
+    """Return a list's name where its lock is meant, else the variable as it is."""
+    found = _LIST_LOCK.fullmatch(variable)
+    return variable if found is None else found[1]

@@ -8,13 +8,14 @@ from dataclasses import replace
 from profiler import __version__
 from profiler.findings.waits import find, status_of
 from profiler.model.wait_picture import SCHEMA, LockWait, WaitPicture, WaitStatus
-from profiler.model.waits import Snapshot, WaitingThread, WaitKind
+from profiler.model.waits import Lock, Snapshot, WaitingThread, WaitKind
 from profiler.report.lock_names import lock_name
 from profiler.report.wait_graph import graph
 
 
 def picture(first: Snapshot, second: Snapshot, stuck_ns: int, taken_at: str) -> WaitPicture:
     """Return who waits for whom in the second snapshot, and which of them did in the first, too."""
+    second = replace(second, locks=_seen_twice(first, second))
     waits = _waits(first, second)
     before = Counter(
         first.locks[thread.lock].address for thread in first.threads if thread.lock is not None
@@ -40,6 +41,23 @@ def picture(first: Snapshot, second: Snapshot, stuck_ns: int, taken_at: str) -> 
         warnings=second.warnings,
     )
     return replace(made, findings=find(made), status=status_of(made))
+
+
+def _seen_twice(first: Snapshot, second: Snapshot) -> tuple[Lock, ...]:
+    """Return the locks of the second snapshot, with what both say of who has them.
+
+    A thread may give a lock back and end while it is looked at: only what both see has an owner
+    that is gone.
+    """
+    earlier = {lock.address: lock for lock in first.locks}
+    return tuple(_since(earlier.get(lock.address), lock) for lock in second.locks)
+
+
+def _since(before: Lock | None, now: Lock) -> Lock:
+    is_same = before is not None and before.owner == now.owner
+    if now.owner_is_gone and not (is_same and before is not None and before.owner_is_gone):
+        return replace(now, owner=None, owner_is_gone=False, changes_hands=True)
+    return now if before is None or is_same else replace(now, changes_hands=True)
 
 
 def _waits(first: Snapshot, second: Snapshot) -> tuple[LockWait, ...]:

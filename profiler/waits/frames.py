@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from profiler.asterisk.caller_signatures import CALLER_SIGNATURES
+from profiler.asterisk.container_calls import SourcePlace
 from profiler.model.frame_names import (
     file_name,
     frame_label,
@@ -18,6 +19,7 @@ from profiler.names.session import NamingSession
 from profiler.waits.futexes import LOCK_WRAPPERS, plain_name
 
 _MOST_LEADING = 12  # frames of the C library that a wait is below
+_MOST_CONTAINER_FRAMES = 6  # of a container's own code
 _VARIABLES = {"__ast_pthread_mutex_lock": 3, "__ao2_lock": 5, "__ast_rwlock_rdlock": 4}
 _VARIABLES |= {"__ast_rwlock_wrlock": 4}
 
@@ -109,6 +111,22 @@ class Frames:
         while at < len(addresses) and plain_name(names[at]) in LOCK_WRAPPERS:
             at += 1
         return at if at < len(addresses) else None
+
+    def wanted(self, addresses: Sequence[int]) -> tuple[int, str | None, str | None] | None:
+        """Return which frame wants the lock that a thread waits for, from where in the source, and
+        what that calls it. Where a container's own code wants it, who called the container does.
+        """
+        at = self.lock_call(addresses)
+        if at is None:
+            return None
+        source, variable = self.call(addresses, at)
+        for outer in range(at + 1, min(at + 1 + _MOST_CONTAINER_FRAMES, len(addresses))):
+            if not SourcePlace(source, None, None).is_in_containers:
+                break
+            called_from = self.call(addresses, outer)[0]
+            if called_from is not None:
+                at, source = outer, called_from
+        return at, source, variable
 
     def call(self, addresses: Sequence[int], at: int) -> tuple[str | None, str | None]:
         """Return where a frame asks for a lock, "channel.c:1234", and how its source calls that."""

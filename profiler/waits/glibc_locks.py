@@ -36,6 +36,7 @@ _FUTEX_END = 4  # __wrphase_futex and __writers_futex: two bits
 _FLAGS_END = 4  # PTHREAD_RWLOCK_..._NP
 # Where in a rwlock threads wait (nptl/pthread_rwlock_common.c): __wrphase_futex and __readers to
 # read, __wrphase_futex and __writers_futex to write.
+_ALIGNMENT = 8  # of pthread_mutex_t and pthread_rwlock_t, which hold a long
 _RWLOCK_FUTEXES = {WaitKind.READ_LOCK: (8, 0), WaitKind.WRITE_LOCK: (8, 12)}
 
 
@@ -106,4 +107,5 @@ def rwlock_places(kind: WaitKind, futex: int, hints: Iterable[int | None]) -> tu
     """
     known = set(hints)
     places = [futex - offset for offset in _RWLOCK_FUTEXES[kind]]
+    places = [place for place in places if place % _ALIGNMENT == 0]
     return tuple(sorted(places, key=lambda place: place not in known))

@@ -28,31 +28,48 @@ _CALLEE_SAVED = (3, 6, 12, 13, 14, 15)  # rbx, rbp, r12 to r15: psABI 3.2.1
 
 @dataclass(frozen=True, slots=True)
 class FoundLock:
-    """A lock in the target's memory, and its state."""
+    """A lock in the target's memory, and its state; `later` when all threads had been read."""
 
     address: int
     state: MutexState | RwlockState
+    later: MutexState | RwlockState | None
 
     @property
     def owner(self) -> int | None:
         """Who has it, as a tid of the target's own; of a rwlock, to write."""
-        return self.state.owner if isinstance(self.state, MutexState) else self.state.writer
+        return _owner(self.state)
+
+    @property
+    def changes_hands(self) -> bool:
+        """Return whether somebody else has it by now, or nobody can tell."""
+        return self.later is None or _owner(self.later) != self.owner
+
+
+def _owner(state: MutexState | RwlockState) -> int | None:
+    return state.owner if isinstance(state, MutexState) else state.writer
 
 
 def find_lock(kind: WaitKind, futex: Futex, thread: PresentThread) -> FoundLock | None:
     """Return the lock that a thread waits for, None where memory shows none."""
     if kind is WaitKind.MUTEX:
-        data = futex.at(futex.address, MUTEX_BYTES)
-        mutex = None if data is None else decode_mutex(data)
-        return None if mutex is None else FoundLock(futex.address, mutex)
+        mutex = _mutex(futex.at(futex.address, MUTEX_BYTES))
+        later = _mutex(futex.later_at(futex.address, MUTEX_BYTES))
+        return None if mutex is None else FoundLock(futex.address, mutex, later)
     if kind in (WaitKind.READ_LOCK, WaitKind.WRITE_LOCK):
         hints = [thread.registers[number] for number in _CALLEE_SAVED]
         for place in rwlock_places(kind, futex.address, hints):
-            data = futex.at(place, RWLOCK_BYTES)
-            rwlock = None if data is None else decode_rwlock(data)
+            rwlock = _rwlock(futex.at(place, RWLOCK_BYTES))
             if rwlock is not None:
-                return FoundLock(place, rwlock)
+                return FoundLock(place, rwlock, _rwlock(futex.later_at(place, RWLOCK_BYTES)))
     return None
+
+
+def _mutex(data: bytes | None) -> MutexState | None:
+    return None if data is None else decode_mutex(data)
+
+
+def _rwlock(data: bytes | None) -> RwlockState | None:
+    return None if data is None else decode_rwlock(data)
 
 
 class LockNames:
@@ -70,13 +87,14 @@ class LockNames:
 
     def described(self, found: FoundLock, outer: Mapping[int, int]) -> Lock:
         """Return a lock as it is shown; `outer` has the tids that we know for the target's own."""
-        owner = found.owner
+        owner = None if found.changes_hands else found.owner
         kind = LockKind.MUTEX if isinstance(found.state, MutexState) else LockKind.RWLOCK
         lock = Lock(
             address=found.address,
             kind=kind,
             owner=None if owner is None else outer.get(owner, owner),
             owner_is_gone=owner is not None and owner not in outer,
+            changes_hands=found.changes_hands,
             object=self._object(found.address, kind),
             place=self._variable_name(found.address),
         )

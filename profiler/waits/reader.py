@@ -106,9 +106,8 @@ class WaitReader:
         self, frames: tuple[WaitFrame, ...], addresses: Sequence[int]
     ) -> tuple[WaitFrame, ...]:
         """Return frames of which that says where it is in the source that wants a lock."""
-        at = self._frames.lock_call(addresses)
-        source = None if at is None else self._frames.call(addresses, at)[0]
-        if at is None or source is None:
+        at, source, _ = self._frames.wanted(addresses) or (0, None, None)
+        if source is None:
             return frames
         return (*frames[:at], replace(frames[at], source=source), *frames[at + 1 :])
 
@@ -132,9 +131,9 @@ class WaitReader:
         """Return a lock with what the source calls it where threads wait for it."""
         files, variables = set(), set()
         for one in waiters:
-            at = self._frames.lock_call(one.stack.frames)
-            if at is not None:
-                source, variable = self._frames.call(one.stack.frames, at)
+            wanted = self._frames.wanted(one.stack.frames)
+            if wanted is not None:
+                _, source, variable = wanted
                 files.add(source and source.partition(":")[0])
                 variables.add(variable)
         return replace(

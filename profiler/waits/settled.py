@@ -29,17 +29,28 @@ class Futex:
     value: int | None
     operation: int | None
     window: bytes | None = None  # from WINDOW_BEFORE bytes before the address
+    later: bytes | None = None  # the same, when all threads had been read
 
     def at(self, address: int, size: int) -> bytes | None:
         """Return bytes of the window."""
+        return self._part(self.window, address, size)
+
+    def later_at(self, address: int, size: int) -> bytes | None:
+        """Return the same bytes as they were when all threads had been read."""
+        return self._part(self.later, address, size)
+
+    def _part(self, window: bytes | None, address: int, size: int) -> bytes | None:
         first = address - self.address + WINDOW_BEFORE
-        is_inside = self.window is not None and 0 <= first <= WINDOW_BYTES - size
-        return self.window[first : first + size] if self.window and is_inside else None
+        is_inside = window is not None and 0 <= first <= WINDOW_BYTES - size
+        return window[first : first + size] if window and is_inside else None
 
 
 @dataclass(frozen=True, slots=True)
 class ReadThread:
-    """A thread with its stack. `moved`: it ran between what is known of it."""
+    """A thread with its stack. `moved`: it ran between what is known of it.
+
+    Since when it has not run is of the last time that it was looked at.
+    """
 
     thread: PresentThread
     stack: WalkedStack
@@ -61,8 +72,21 @@ def read_settled(read: ReadThreads, target: TargetProcess, rules: Rules) -> list
         for one in once:
             later = threads.get(one.thread.tid)
             if later is not None:
-                found[later.tid] = replace(one, moved=not _has_rested(one.thread, later))
-    return [found[tid] for tid in sorted(found.keys() & threads.keys())]
+                moved = not _has_rested(one.thread, later)
+                thread = replace(one.thread, stopped_ns=later.stopped_ns)
+                found[later.tid] = replace(one, thread=thread, moved=moved)
+    return _with_later([found[tid] for tid in sorted(found.keys() & threads.keys())], target)
+
+
+def _with_later(found: list[ReadThread], target: TargetProcess) -> list[ReadThread]:
+    """Return threads with what they wait on as it is by now."""
+    windows = _read_windows((one.futex for one in found if one.futex is not None), target)
+    return [
+        one
+        if one.futex is None
+        else replace(one, futex=replace(one.futex, later=windows[one.futex.address]))
+        for one in found
+    ]
 
 
 def _has_rested(before: PresentThread, after: PresentThread) -> bool:
@@ -90,12 +114,15 @@ def _read_once(
 def _read_futexes(threads: Iterable[PresentThread], target: TargetProcess) -> dict[int, Futex]:
     """Return what threads wait on that are in such a system call, by tid."""
     futexes = {thread.tid: found for thread in threads if (found := _futex(thread)) is not None}
-    places = sorted({futex.address - WINDOW_BEFORE for futex in futexes.values()})
-    windows = dict(zip(places, target.memory.read_many(places, WINDOW_BYTES), strict=True))
-    return {
-        tid: replace(futex, window=windows[futex.address - WINDOW_BEFORE])
-        for tid, futex in futexes.items()
-    }
+    windows = _read_windows(futexes.values(), target)
+    return {tid: replace(futex, window=windows[futex.address]) for tid, futex in futexes.items()}
+
+
+def _read_windows(futexes: Iterable[Futex], target: TargetProcess) -> dict[int, bytes | None]:
+    """Return the memory around each futex, by its address."""
+    addresses = sorted({futex.address for futex in futexes})
+    places = [address - WINDOW_BEFORE for address in addresses]
+    return dict(zip(addresses, target.memory.read_many(places, WINDOW_BYTES), strict=True))
 
 
 def _futex(thread: PresentThread) -> Futex | None:

@@ -8,7 +8,7 @@ from typing import TextIO
 from profiler.model.finding import Finding, Severity
 from profiler.model.wait_picture import Deadlock, LockQueue, LockWait, WaitChain, WaitPicture
 from profiler.model.wait_words import calls, doing
-from profiler.model.waits import WaitingThread, WaitKind
+from profiler.model.waits import Lock, WaitingThread, WaitKind
 from profiler.renderers.terminal.text import write
 from profiler.renderers.words import numbers
 from profiler.renderers.words.labels import clip
@@ -186,9 +186,7 @@ class _Shown:
 
     def _root(self, chain: WaitChain) -> list[Line]:
         if chain.root is None:
-            readers = self._picture.locks[chain.queues[0].lock].readers
-            text = f"{numbers.counted(readers, 'thread')} that read" if readers else "not known who"
-            return wrapped("  ", text)
+            return wrapped("  ", _nobody(self._picture.locks[chain.queues[0].lock]))
         thread = self._threads.get(chain.root)
         if thread is None:
             return wrapped("  ", f"{self._label(chain.root)}, which was not seen")
@@ -241,6 +239,13 @@ class _Shown:
         lock = self._picture.locks[index]
         name = clip(self._picture.lock_names[index], 250)
         return name if (lock.recursion or 1) == 1 else f"{name}, {lock.recursion:,} times"
+
+
+def _nobody(lock: Lock) -> str:
+    """Return who has a lock of which no owner is known."""
+    if lock.readers:
+        return f"{numbers.counted(lock.readers, 'thread')} that read"
+    return "one thread after another" if lock.changes_hands else "not known who"
 
 
 def _since(waiting_ns: int | None) -> str:

@@ -84,6 +84,28 @@ def test_a_lock_whose_owner_ended_can_never_be_had() -> None:
     assert finding.title.startswith("thread 9 ended and left a lock (mutex at 0x1000) locked")
 
 
+def test_who_waits_long_for_a_lock_that_changes_hands_is_no_threads_fault() -> None:
+    moving = replace(LOCK, owner=None, changes_hands=True)
+    made = pictured([waiter(1, 0, 9 * SECOND)], [moving])
+    (finding,) = made.findings
+    assert finding.id == "lock-contention"
+    assert finding.evidence[0] == "it changes hands: one thread after another has it"
+    assert made.status is WaitStatus.STUCK
+
+
+def test_that_the_last_owner_has_slept_long_does_not_matter_where_the_lock_changes_hands() -> None:
+    threads = [other(9, WaitKind.POLL, 600 * SECOND), waiter(1, 0, 2 * SECOND)]
+    assert pictured(threads, [replace(LOCK, changes_hands=True)]).status is WaitStatus.OK
+    assert pictured(threads, [LOCK]).status is WaitStatus.STUCK
+
+
+def test_a_deadlock_comes_before_a_lock_that_nobody_can_give_back() -> None:
+    locks = [mutex(0x1000, 1), mutex(0x2000, 9, owner_is_gone=True)]
+    made = pictured([waiter(1, 0), waiter(2, 1, 9 * SECOND)], locks)
+    assert [(one.rank, one.id) for one in made.findings] == [(1, "deadlock"), (2, "stuck-thread")]
+    assert {one.severity for one in made.findings} == {Severity.LOST}
+
+
 def test_readers_are_counted_as_nobody_keeps_who_they_are() -> None:
     lock = Lock(0x1000, LockKind.RWLOCK, None, readers=3)
     (finding,) = pictured([waiter(1, 0, 9 * SECOND, kind=WaitKind.WRITE_LOCK)], [lock]).findings

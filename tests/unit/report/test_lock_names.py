@@ -27,6 +27,10 @@ def of(destructor: str | None, **more: object) -> Lock:
         (of(None, variables=("chan",)), "chan (mutex at 0x80)"),
         (mutex(8, 1, variables=("&iflock",), files=("a.c",)), "&iflock of a.c (mutex at 0x8)"),
         (mutex(8, 1, place="asterisk: uniquelock"), "asterisk: uniquelock (mutex at 0x8)"),
+        (mutex(8, 1, place="asterisk+0x3a", variables=("&x",)), "&x (mutex at 0x8)"),
+        (mutex(8, 1, place="asterisk+0x3a"), "asterisk+0x3a (mutex at 0x8)"),
+        (mutex(8, 1, variables=("&(&thread_list)->lock",)), "&thread_list (mutex at 0x8)"),
+        (mutex(8, 1, variables=("&(list)->lock",)), "list (mutex at 0x8)"),
         (Lock(8, LockKind.RWLOCK, None), "a lock (rwlock at 0x8)"),
     ],
 )

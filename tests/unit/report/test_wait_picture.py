@@ -7,8 +7,21 @@ from dataclasses import replace
 import pytest
 
 from profiler.model.wait_picture import WaitStatus
-from profiler.model.waits import WaitingThread, WaitKind
-from tests.wait_examples import MS, SECOND, circle, mutex, other, pictured, waiter
+from profiler.model.waits import Lock, WaitingThread, WaitKind
+from profiler.report.wait_picture import picture
+from tests.wait_examples import (
+    FIRST_NS,
+    MS,
+    SECOND,
+    STUCK_NS,
+    TAKEN_AT,
+    circle,
+    mutex,
+    other,
+    pictured,
+    snapshot,
+    waiter,
+)
 
 LOCKS = (mutex(0x1000, 9), mutex(0x2000, 9))
 NOW = waiter(1, 0)
@@ -73,3 +86,25 @@ def test_every_edge_is_there_and_the_rest_is_none() -> None:
     assert [lock.address for lock in made.locks] == [0x1000, 0x2000]
     assert [wait.waiting_ns for wait in made.waits] == [2 * SECOND, 4 * SECOND]
     assert made.interval_ns == 300 * MS
+
+
+def seen(before: Lock | None, now: Lock) -> Lock:
+    """Return a lock as both snapshots see it."""
+    first = snapshot([NOW], [before] if before else [mutex(0x9000, 1)])
+    made = picture(first, snapshot([NOW], [now], FIRST_NS + 310 * MS), STUCK_NS, TAKEN_AT)
+    return made.locks[0]
+
+
+def test_only_an_owner_that_is_gone_twice_is_gone() -> None:
+    gone = replace(LOCKS[0], owner_is_gone=True)
+    assert seen(gone, gone) == gone
+    for before in (None, LOCKS[0], replace(gone, owner=8)):
+        found = seen(before, gone)
+        assert (found.owner, found.owner_is_gone, found.changes_hands) == (None, False, True)
+
+
+def test_a_lock_that_another_thread_had_before_changes_hands() -> None:
+    now = LOCKS[0]
+    assert seen(now, now) == seen(None, now) == now
+    assert seen(replace(now, owner=8), now) == replace(now, changes_hands=True)
+    assert seen(replace(now, owner=None), now) == replace(now, changes_hands=True)

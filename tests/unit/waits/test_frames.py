@@ -136,6 +136,29 @@ def test_who_wants_the_lock(addresses: tuple[int, ...], at: int | None) -> None:
     assert frames().lock_call(addresses) == at
 
 
+class InsideContainers(Calls):
+    """A container's own code wants the lock at 0x14, and was called from 0x19, with one between."""
+
+    def before(self, return_address: int) -> NamedCall | None:
+        callees = {0x14: "__ao2_lock", 0x18: "internal_ao2_traverse", 0x19: "__ao2_link"}
+        callee = callees.get(return_address - 1)
+        return None if callee is None else NamedCall(return_address - 5, callee)
+
+    def place(self, call: NamedCall) -> SourcePlace:
+        is_own = call.callee == "__ao2_lock"
+        return SourcePlace("astobj2_container.c" if is_own else "main/core_local.c", 7, None)
+
+
+def test_who_called_a_container_wants_its_lock() -> None:
+    made = frames(InsideContainers())
+    made.name((0x18, 0x19))
+    stack = (0x10, 0x12, 0x14, 0x18, 0x19, 0x15)
+    assert made.wanted(stack) == (4, "core_local.c:7", "peer")
+    assert made.wanted(stack[:4]) == (2, "astobj2_container.c:7", "peer")
+    assert frames(Calls()).wanted((0x10, 0x12, 0x14)) == (2, "chan_sip.c:77", "peer")
+    assert frames().wanted(stack[:2]) is None
+
+
 @pytest.mark.parametrize(
     ("calls", "found"),
     [

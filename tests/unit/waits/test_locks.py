@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from profiler.model.waits import LockedContainer, LockedObject, LockKind, WaitKind
+from profiler.model.waits import Lock, LockedContainer, LockedObject, LockKind, WaitKind
 from profiler.process.present_threads import RBX, PresentThread
 from profiler.waits.glibc_locks import MutexState, RwlockState
 from profiler.waits.locks import FoundLock, LockNames, find_lock
@@ -31,6 +31,11 @@ def names(memory: Memory) -> LockNames:
     return LockNames(target, lambda address: f"f{address & 0xFF:x}", variables.get)
 
 
+def described(memory: Memory, state: MutexState | RwlockState, outer: dict[int, int]) -> Lock:
+    """Return a lock whose state stays what it is."""
+    return names(memory).described(FoundLock(FUTEX, state, state), outer)
+
+
 def with_object(user: bytes = b"") -> Memory:
     """Lay out a mutex with an ao2 object behind it, and a container's methods."""
     private = struct.pack("<QQiI", DESTRUCTOR, 0, 3, MAGIC)
@@ -40,37 +45,39 @@ def with_object(user: bytes = b"") -> Memory:
 
 def test_a_mutex() -> None:
     state = MutexState(7, 2, ("recursive",), True)
-    lock = names(Memory({})).described(FoundLock(FUTEX, state), {7: 107})
+    lock = described(Memory({}), state, {7: 107})
     assert (lock.kind, lock.owner, lock.owner_is_gone) == (LockKind.MUTEX, 107, False)
     assert (lock.recursion, lock.readers, lock.attributes) == (2, None, ("recursive",))
     assert (lock.place, lock.object) == ("asterisk: lock", None)
 
 
 def test_an_owner_that_has_ended() -> None:
-    lock = names(Memory({})).described(FoundLock(FUTEX, MutexState(7, None, (), True)), {8: 108})
+    lock = described(Memory({}), MutexState(7, None, (), True), {8: 108})
     assert (lock.owner, lock.owner_is_gone) == (7, True)
 
 
 def test_a_lock_that_nobody_has() -> None:
-    lock = names(Memory({})).described(FoundLock(FUTEX, RwlockState(None, 3)), {8: 108})
+    lock = described(Memory({}), RwlockState(None, 3), {8: 108})
     assert (lock.kind, lock.owner, lock.owner_is_gone) == (LockKind.RWLOCK, None, False)
     assert (lock.recursion, lock.readers) == (None, 3)
 
 
 def test_the_object_of_a_lock() -> None:
-    lock = names(with_object()).described(FoundLock(FUTEX, MutexState(7, 1, (), True)), {})
+    lock = described(with_object(), MutexState(7, 1, (), True), {})
     assert lock.object == LockedObject(FUTEX + 80, "f0", 3)
 
 
 @pytest.mark.parametrize(("buckets", "kind"), [(563, "hash"), (1, "list")])
 def test_a_container(buckets: int, kind: str) -> None:
     user = struct.pack("<QQQIiQQi", TABLE, 0, COMPARE, 0, 5, 0, HASH, buckets)
-    lock = names(with_object(user)).described(FoundLock(FUTEX, MutexState(7, 1, (), True)), {})
+    lock = described(with_object(user), MutexState(7, 1, (), True), {})
     assert lock.object is not None
     assert lock.object.container == LockedContainer(kind, "f10", "f20", None, 5, buckets)
 
 
-def find(kind: WaitKind, words: dict[int, int], rbx: int = 0) -> FoundLock | None:
+def find(
+    kind: WaitKind, words: dict[int, int], rbx: int = 0, later: bytes | None = None
+) -> FoundLock | None:
     """Find the lock of which FUTEX is a word; `words` by offset from FUTEX."""
     window = bytearray(WINDOW_BYTES)
     for at, value in words.items():
@@ -78,7 +85,7 @@ def find(kind: WaitKind, words: dict[int, int], rbx: int = 0) -> FoundLock | Non
     registers: list[int | None] = [None] * 16
     registers[RBX] = rbx
     thread = PresentThread(1, 0, tuple(registers), 0, False)
-    return find_lock(kind, Futex(FUTEX, 2, 128, bytes(window)), thread)
+    return find_lock(kind, Futex(FUTEX, 2, 128, bytes(window), later), thread)
 
 
 def test_a_futex_that_is_a_mutex() -> None:
@@ -87,9 +94,20 @@ def test_a_futex_that_is_a_mutex() -> None:
     assert find(WaitKind.MUTEX, {0: 9}) is None
 
 
+def test_a_lock_that_another_thread_has_when_all_is_read_changes_hands() -> None:
+    window = bytearray(WINDOW_BYTES)
+    struct.pack_into("<IIiI", window, WINDOW_BEFORE, 2, 0, 77, 1)
+    for later, changes in ((bytes(window), False), (bytes(WINDOW_BYTES), True), (None, True)):
+        found = find(WaitKind.MUTEX, {0: 2, 8: 77, 12: 1}, later=later)
+        assert found is not None and found.changes_hands is changes
+        lock = names(Memory({})).described(found, {})
+        assert lock.changes_hands is changes
+        assert (lock.owner, lock.owner_is_gone) == ((None, False) if changes else (77, True))
+
+
 def test_a_futex_in_a_rwlock() -> None:
-    found = find(WaitKind.WRITE_LOCK, {-12: 3, -4: 1, 0: 3, 12: 77})
-    assert found is not None and (found.address, found.owner) == (FUTEX - 12, 77)
+    found = find(WaitKind.WRITE_LOCK, {-8: 3, 0: 1, 4: 3, 16: 77})
+    assert found is not None and (found.address, found.owner) == (FUTEX - 8, 77)
     found = find(WaitKind.READ_LOCK, {-8: 11, 0: 3, 16: 77})
     assert found is not None and (found.address, found.owner) == (FUTEX - 8, 77)
     assert find(WaitKind.READ_LOCK, {0: 1 << 31}) is None

@@ -78,6 +78,15 @@ def test_a_thread_that_runs_again_and_again_is_marked(
     assert len(stacks) <= 3
 
 
+def test_since_when_a_thread_has_not_run_is_of_the_last_look() -> None:
+    before, after = replace(thread(1), stopped_ns=7), replace(thread(1), stopped_ns=9, switches=6)
+    (found,) = read([before], [after], [after])
+    assert (found.thread.stopped_ns, found.moved) == (9, False)
+    moving = [[replace(before, switches=at, stopped_ns=at)] for at in range(4)]
+    (found,) = read(*moving)
+    assert (found.thread.stopped_ns, found.moved) == (3, True)
+
+
 def test_a_thread_that_stays_on_its_cpu_has_no_stack(stacks: list[int]) -> None:
     (found,) = read([replace(thread(1), is_on_cpu=True)])
     assert found.moved and found.stack.frames == () and found.stack.cause == "it runs"
@@ -109,12 +118,24 @@ def test_what_a_thread_waits_on_is_read_with_it() -> None:
     ]
     zeros = bytes(WINDOW_BYTES)
     assert [one.futex for one in read(threads)] == [
-        Futex(LOCK, 2, 128, zeros),
-        Futex(LOCK + 64, 2, None, zeros),
-        Futex(LOCK + 1, 2, 128, None),
+        Futex(LOCK, 2, 128, zeros, zeros),
+        Futex(LOCK + 64, 2, None, zeros, zeros),
+        Futex(LOCK + 1, 2, 128, None, None),
         None,
         None,
     ]
+
+
+def test_what_is_waited_on_is_read_again_when_all_threads_have_been(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = iter(range(9))
+    monkeypatch.setattr(
+        Memory, "read_many", lambda *_: [next(values).to_bytes(1, "little") * WINDOW_BYTES]
+    )
+    (found,) = read([thread(1, FUTEX, rdi=LOCK, rsi=128, rdx=2)])
+    assert found.futex is not None
+    assert (found.futex.at(LOCK, 1), found.futex.later_at(LOCK, 1)) == (b"\0", b"\1")
 
 
 def test_parts_of_what_is_around_a_futex() -> None:
@@ -125,3 +146,5 @@ def test_parts_of_what_is_around_a_futex() -> None:
     assert futex.at(LOCK - WINDOW_BEFORE - 1, 4) is None
     assert futex.at(LOCK, WINDOW_BYTES) is None
     assert replace(futex, window=None).at(LOCK, 4) is None
+    assert futex.later_at(LOCK, 4) is None
+    assert replace(futex, window=None, later=window).later_at(LOCK, 4) == futex.at(LOCK, 4)
