@@ -22,7 +22,7 @@ from profiler.model.wait_picture import (
     WaitStatus,
 )
 from profiler.model.wait_words import doing
-from profiler.model.waits import WaitKind
+from profiler.model.waits import WaitingThread, WaitKind
 
 _LONG_NS = 1_000_000_000  # a lock that is waited for so long is contended, by whomever
 _MANY = 4  # so are locks for which so many wait in both snapshots, each for a short time
@@ -137,8 +137,10 @@ class _Rules:
         longest_ns = max(wait.waiting_ns or 0 for wait in queue.waits)
         owner = queue.waits[0].owner
         evidence = [] if owner is None else [f"{self._label(owner)} has it; {self._doing(owner)}"]
-        if self._picture.locks[queue.lock].changes_hands:
-            evidence.append("it changes hands: one thread after another has it")
+        lock = self._picture.locks[queue.lock]
+        if lock.changes_hands:
+            seen = ", ".join(map(self._label, lock.seen_owners)) or "nobody"
+            evidence.append(f"it changes hands; seen to have it: {seen}")
         return Finding(
             "lock-contention",
             0,
@@ -154,7 +156,7 @@ class _Rules:
     def _roles(self, queue: LockQueue) -> list[str]:
         """Return who waits in a queue: threads that run the same in one line."""
         waiting = (self._threads.get(wait.waiter) for wait in queue.waits)
-        counts = Counter(thread.title for thread in waiting if thread is not None)
+        counts = Counter(f"{thread.title}{_where(thread)}" for thread in waiting if thread)
         common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_ROLES]
         return [f"waiting: {_threads(count)} of {title}" for title, count in common]
 
@@ -191,6 +193,12 @@ def _is_contended(queue: LockQueue) -> bool:
     if min(len(queue.waits), queue.before_count) >= _MANY:
         return True
     return any(wait.stands and (wait.waiting_ns or 0) >= _LONG_NS for wait in queue.waits)
+
+
+def _where(thread: WaitingThread) -> str:
+    """Return where in the source a thread asks for its lock."""
+    asks = next((frame.label for frame in thread.frames if frame.source is not None), None)
+    return "" if asks is None else f" in {asks}"
 
 
 def _threads(count: int) -> str:

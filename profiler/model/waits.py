@@ -78,6 +78,7 @@ class Lock:
     readers: int | None = None  # of a rwlock: how many have it to read; nobody keeps who
     owner_is_gone: bool = False  # its owner ended without giving it back
     changes_hands: bool = False  # one thread after another has it: `owner` may be old
+    seen_owners: tuple[int, ...] = ()  # tids that were seen to have it, at both looks
     attributes: tuple[str, ...] = ()  # of a mutex: recursive, errorcheck, adaptive, robust, PI
     object: LockedObject | None = None
     place: str | None = None  # "asterisk: channels_lock", "chan_sip.so+0x1234": a global variable

@@ -55,6 +55,8 @@ def _seen_twice(first: Snapshot, second: Snapshot) -> tuple[Lock, ...]:
 
 def _since(before: Lock | None, now: Lock) -> Lock:
     is_same = before is not None and before.owner == now.owner
+    seen = set(now.seen_owners).union(() if before is None else before.seen_owners)
+    now = replace(now, seen_owners=tuple(sorted(seen)))
     if now.owner_is_gone and not (is_same and before is not None and before.owner_is_gone):
         return replace(now, owner=None, owner_is_gone=False, changes_hands=True)
     return now if before is None or is_same else replace(now, changes_hands=True)

@@ -44,6 +44,12 @@ class FoundLock:
         """Return whether somebody else has it by now, or nobody can tell."""
         return self.later is None or _owner(self.later) != self.owner
 
+    @property
+    def owners(self) -> set[int]:
+        """Everybody who was seen to have it."""
+        states = (self.state, self.later)
+        return {owner for state in states if state is not None and (owner := _owner(state))}
+
 
 def _owner(state: MutexState | RwlockState) -> int | None:
     return state.owner if isinstance(state, MutexState) else state.writer
@@ -95,6 +101,7 @@ class LockNames:
             owner=None if owner is None else outer.get(owner, owner),
             owner_is_gone=owner is not None and owner not in outer,
             changes_hands=found.changes_hands,
+            seen_owners=tuple(sorted(outer[tid] for tid in found.owners if tid in outer)),
             object=self._object(found.address, kind),
             place=self._variable_name(found.address),
         )

@@ -8,7 +8,7 @@ from typing import TextIO
 from profiler.model.finding import Finding, Severity
 from profiler.model.wait_picture import Deadlock, LockQueue, LockWait, WaitChain, WaitPicture
 from profiler.model.wait_words import calls, doing
-from profiler.model.waits import Lock, WaitingThread, WaitKind
+from profiler.model.waits import WaitingThread, WaitKind
 from profiler.renderers.terminal.text import write
 from profiler.renderers.words import numbers
 from profiler.renderers.words.labels import clip
@@ -186,13 +186,24 @@ class _Shown:
 
     def _root(self, chain: WaitChain) -> list[Line]:
         if chain.root is None:
-            return wrapped("  ", _nobody(self._picture.locks[chain.queues[0].lock]))
+            return wrapped("  ", self._nobody(chain.queues[0]))
         thread = self._threads.get(chain.root)
         if thread is None:
             return wrapped("  ", f"{self._label(chain.root)}, which was not seen")
         since = "" if thread.kind is WaitKind.RUNNING else _since(thread.waiting_ns)
         lines = wrapped("  ", f"{self._label(chain.root)}{since}")
         return lines + wrapped("      ", clip(doing(thread), _TEXT_MAX))
+
+    def _nobody(self, queue: LockQueue) -> str:
+        """Return who has a lock of which no owner is known."""
+        lock = self._picture.locks[queue.lock]
+        if lock.readers:
+            verb = "reads" if lock.readers == 1 else "read"
+            return f"{numbers.counted(lock.readers, 'thread')} that {verb}"
+        if lock.changes_hands:
+            seen = ", ".join(map(self._label, lock.seen_owners)) or "nobody"
+            return f"one thread after another; seen to have it: {seen}"
+        return "not known who" if any(wait.stands for wait in queue.waits) else "nobody just then"
 
     def _queues(self, queues: tuple[LockQueue, ...], known_depth: int) -> list[Line]:
         """Return queues; who has a lock is said again further in than `known_depth`."""
@@ -239,13 +250,6 @@ class _Shown:
         lock = self._picture.locks[index]
         name = clip(self._picture.lock_names[index], 250)
         return name if (lock.recursion or 1) == 1 else f"{name}, {lock.recursion:,} times"
-
-
-def _nobody(lock: Lock) -> str:
-    """Return who has a lock of which no owner is known."""
-    if lock.readers:
-        return f"{numbers.counted(lock.readers, 'thread')} that read"
-    return "one thread after another" if lock.changes_hands else "not known who"
 
 
 def _since(waiting_ns: int | None) -> str:

@@ -10,7 +10,7 @@ from profiler.model.finding import Severity
 from profiler.model.wait_picture import WaitPicture, WaitStatus
 from profiler.model.waits import Lock, LockKind, WaitingThread, WaitKind
 from tests import wait_examples as examples
-from tests.wait_examples import MS, SECOND, circle, mutex, other, pictured, waiter
+from tests.wait_examples import MS, SECOND, circle, frames, mutex, other, pictured, waiter
 
 LOCK = mutex(0x1000, 9)
 RUNNING = other(9, WaitKind.RUNNING, 0)
@@ -85,12 +85,20 @@ def test_a_lock_whose_owner_ended_can_never_be_had() -> None:
 
 
 def test_who_waits_long_for_a_lock_that_changes_hands_is_no_threads_fault() -> None:
-    moving = replace(LOCK, owner=None, changes_hands=True)
-    made = pictured([waiter(1, 0, 9 * SECOND)], [moving])
+    moving = replace(LOCK, owner=None, changes_hands=True, seen_owners=(9, 4))
+    made = pictured([RUNNING, waiter(1, 0, 9 * SECOND)], [moving])
     (finding,) = made.findings
     assert finding.id == "lock-contention"
-    assert finding.evidence[0] == "it changes hands: one thread after another has it"
+    assert finding.evidence[0] == ("it changes hands; seen to have it: thread 4, thread 9 asterisk")
     assert made.status is WaitStatus.STUCK
+    made = pictured([waiter(1, 0, 9 * SECOND)], [replace(moving, seen_owners=())])
+    assert made.findings[0].evidence[0] == "it changes hands; seen to have it: nobody"
+
+
+def test_it_is_said_where_in_the_source_threads_ask() -> None:
+    stack = (replace(frames("handle")[0], source="channel.c:7"),)
+    (finding,) = pictured([RUNNING, waiter(1, 0, frames=stack)], [LOCK]).findings
+    assert finding.evidence[-1] == "waiting: 1 thread of asterisk in handle (channel.c:7)"
 
 
 def test_that_the_last_owner_has_slept_long_does_not_matter_where_the_lock_changes_hands() -> None:

@@ -108,3 +108,9 @@ def test_a_lock_that_another_thread_had_before_changes_hands() -> None:
     assert seen(now, now) == seen(None, now) == now
     assert seen(replace(now, owner=8), now) == replace(now, changes_hands=True)
     assert seen(replace(now, owner=None), now) == replace(now, changes_hands=True)
+
+
+def test_who_was_seen_to_have_a_lock_at_either_look() -> None:
+    before, now = replace(LOCKS[0], seen_owners=(3, 9)), replace(LOCKS[0], seen_owners=(2, 9))
+    assert seen(before, now).seen_owners == (2, 3, 9)
+    assert seen(None, now).seen_owners == (2, 9)

@@ -103,6 +103,8 @@ def test_a_lock_that_another_thread_has_when_all_is_read_changes_hands() -> None
         lock = names(Memory({})).described(found, {})
         assert lock.changes_hands is changes
         assert (lock.owner, lock.owner_is_gone) == ((None, False) if changes else (77, True))
+        assert lock.seen_owners == ()
+        assert names(Memory({})).described(found, {77: 107}).seen_owners == (107,)
 
 
 def test_a_futex_in_a_rwlock() -> None:

@@ -75,7 +75,21 @@ def test_a_root_that_was_not_seen_or_only_reads() -> None:
     assert "  thread 77, which was not seen" in text
     text = shown(pictured([waiter(1, 0)], [mutex(0x1000, None, readers=3)]))
     assert "\n  3 threads that read\n" in text
-    assert "\n  not known who\n" in shown(pictured([waiter(1, 0)], [mutex(0x1000, None)]))
+    assert "\n  1 thread that reads\n" in shown(
+        pictured([waiter(1, 0)], [mutex(0x1000, None, readers=1)])
+    )
+
+
+def test_locks_of_which_no_owner_is_known() -> None:
+    free = mutex(0x1000, None)
+    assert "\n  not known who\n" in shown(pictured([waiter(1, 0)], [free]))
+    moving = [waiter(1, 0, switches=4)]
+    assert "\n  nobody just then\n" in shown(pictured([waiter(1, 0)], [free], moving))
+    busy = mutex(0x1000, None, changes_hands=True, seen_owners=(1, 7))
+    text = "\n  one thread after another; seen to have it: thread 1 asterisk, thread 7\n"
+    assert text in shown(pictured([waiter(1, 0)], [busy]))
+    unseen = mutex(0x1000, None, changes_hands=True)
+    assert "another; seen to have it: nobody\n" in shown(pictured([waiter(1, 0)], [unseen]))
 
 
 def test_a_lock_that_is_taken_several_times_says_how_often() -> None:
