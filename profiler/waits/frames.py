@@ -24,6 +24,11 @@ _VARIABLES = {"__ast_pthread_mutex_lock": 3, "__ao2_lock": 5, "__ast_rwlock_rdlo
 _VARIABLES |= {"__ast_rwlock_wrlock": 4}
 
 
+def is_musl(path: str) -> bool:
+    """Return whether a file is musl, whose loader and library are one file."""
+    return file_name(path) == "libc.so" or file_name(path).startswith("ld-musl")
+
+
 class Frames:
     """What is known of addresses of one target."""
 
@@ -101,7 +106,7 @@ class Frames:
     def in_c_library(self, address: int) -> bool:
         """Return whether an address is in glibc."""
         path = self._path(self._known[address][0])
-        return path is not None and is_c_library(path) and "musl" not in file_name(path)
+        return path is not None and is_c_library(path) and not is_musl(path)
 
     def lock_call(self, addresses: Sequence[int]) -> int | None:
         """Return the index of the frame that wants the lock that a thread waits for."""

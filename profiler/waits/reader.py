@@ -15,11 +15,16 @@ from profiler.process.procfs import read_tids
 from profiler.process.target import TargetProcess
 from profiler.unwind.kernel_tables import TableLibrary
 from profiler.unwind.walk import Rules
-from profiler.waits.frames import Frames
+from profiler.waits.frames import Frames, is_musl
 from profiler.waits.held import taking_frame
 from profiler.waits.locks import FoundLock, LockNames
 from profiler.waits.settled import ReadThread, ReadThreads, read_settled
 from profiler.waits.threads import Descriptors, Wait, Waits, state_letter
+
+OTHER_LIBRARY = (
+    "the C library is musl: nothing is known of its locks. Who waits for one is shown in a futex, "
+    "and no deadlock is seen"
+)
 
 
 class WaitReader:
@@ -60,14 +65,16 @@ class WaitReader:
         pid = self._target.pid
         outer = outer_tids(pid, {*read_tids(pid), *(one.thread.tid for one in read)})
         waits = Waits(self._target.memory, self._frames, Descriptors(self._target.pid), outer)
-        waiting = {one.thread.tid: waits.of(one) for one in read}
+        waiting = waits.of_all(read)
         locks = self._locks(read, waiting, outer)
         numbers = {lock.address: number for number, lock in enumerate(locks)}
         holds = self._holds(read, locks)
         threads = tuple(
             self._thread(one, waiting[one.thread.tid], numbers, holds, end_ns) for one in read
         )
-        return Snapshot(self._recorded, start_ns, end_ns, threads, locks, self._warnings)
+        is_foreign = any(is_musl(file.path) for file in self._session.files())
+        warnings = (*self._warnings, *((OTHER_LIBRARY,) if is_foreign else ()))
+        return Snapshot(self._recorded, start_ns, end_ns, threads, locks, warnings)
 
     def _thread(
         self,

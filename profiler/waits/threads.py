@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from profiler.model.waits import WaitKind
 from profiler.process.memory import TargetMemory
@@ -71,6 +71,25 @@ class Waits:
         self._frames = frames
         self._descriptors = descriptors
         self._outer = outer
+
+    def of_all(self, read: Sequence[ReadThread]) -> dict[int, Wait]:
+        """Return what threads wait for, by tid.
+
+        A thread that ran meanwhile may have no stack that says so, but wait where others want a
+        mutex.
+        """
+        futexes = {one.thread.tid: one.futex for one in read if one.futex is not None}
+        waits = {one.thread.tid: self.of(one) for one in read}
+        mutexes = {
+            wait.lock.address: wait.lock
+            for wait in waits.values()
+            if wait.kind is WaitKind.MUTEX and wait.lock is not None
+        }
+        for tid, futex in futexes.items():
+            if waits[tid].kind is WaitKind.FUTEX and futex.address in mutexes:
+                lock = mutexes[futex.address]
+                waits[tid] = replace(waits[tid], kind=WaitKind.MUTEX, lock=lock)
+        return waits
 
     def of(self, one: ReadThread) -> Wait:
         """Return what a thread waits for."""

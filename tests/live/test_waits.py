@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.instance import Instance
+from lab.instance import Instance, Options, start
 from profiler.model.waits import WaitKind
 from tests.live import running
 from tests.waiting import HOLDING, Actor, Scene, scene
@@ -171,6 +172,26 @@ def test_threads_that_wait_for_work_are_no_trouble(asterisk: Instance, tmp_path:
     functions = {actor.tid: actor.function for actor in made.actors}
     for tid, function in functions.items():
         assert function in [frame["name"] for frame in taken.thread(tid)["frames"]]
+
+
+def test_in_a_pid_namespace_tids_are_ours(tmp_path: Path) -> None:
+    options = Options("16", f"live{os.getpid()}-spaces", namespaces=True)
+    with start(options) as inside:
+        truth = {one["tid"] for one in inside.groundtruth("wait cycle threads=3")["threads"]}
+        taken = json.loads(waits(inside, tmp_path, "--json").out)
+        (deadlock,) = taken["deadlocks"]
+        assert {inner(inside.pid, wait["waiter"]) for wait in deadlock["waits"]} == truth
+        assert {wait["owner"] for wait in deadlock["waits"]} == {
+            wait["waiter"] for wait in deadlock["waits"]
+        }
+        inside.groundtruth("wait end", 60)
+
+
+def inner(pid: int, tid: int) -> int:
+    """Return a thread's id in its own pid namespace."""
+    status = Path(f"/proc/{pid}/task/{tid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("NSpid:"))
+    return int(line.split()[-1])
 
 
 def test_pictures_one_after_another(asterisk: Instance, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +44,11 @@ class Waiting:
         return next((name for name, known in self.tids.items() if known == tid), None)
 
 
-@pytest.fixture(scope="session")
-def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waiting]:
+@contextmanager
+def start_waiting(folder: Path, *flags: str) -> Iterator[Waiting]:
+    """Yield the program, built with these flags, when each thread is where it stays."""
     source = Path(__file__).with_name("waiting.c").read_text()
-    path = build(tmp_path_factory.mktemp("waiting"), source, "-O2", "-w", "-pthread")
+    path = build(folder, source, "-w", "-pthread", *flags)
     with subprocess.Popen([path], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         tids = {"main": process.pid}
@@ -58,3 +60,9 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waiting]:
             time.sleep(0.01)
         yield Waiting(process.pid, path, tids)
         process.kill()
+
+
+@pytest.fixture(scope="session")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waiting]:
+    with start_waiting(tmp_path_factory.mktemp("waiting"), "-O2") as program:
+        yield program

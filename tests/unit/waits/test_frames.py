@@ -10,7 +10,7 @@ import pytest
 from profiler.asterisk.container_calls import NamedCall, SourcePlace
 from profiler.model.recording import Frame, MappedFile
 from profiler.model.waits import WaitFrame
-from profiler.waits.frames import Frames
+from profiler.waits.frames import Frames, is_musl
 
 FILES = ("/usr/sbin/asterisk", "/lib/libc.so.6", "/usr/lib/chan_sip.so", "/lib/ld-musl-x86_64.so.1")
 # Name and file by address.
@@ -180,3 +180,17 @@ def test_a_place_is_looked_for_once() -> None:
     made = frames(calls)
     assert made.call((0x12, 0x14), 1) == made.call((0x13, 0x14), 1)
     assert calls.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "is_so"),
+    [
+        ("/lib/ld-musl-x86_64.so.1", True),
+        ("/usr/lib/x86_64-linux-musl/libc.so", True),
+        ("/lib/x86_64-linux-gnu/libc.so.6", False),
+        ("/lib64/libc-2.31.so", False),
+        ("/usr/sbin/asterisk", False),
+    ],
+)
+def test_which_c_library_is_musl(path: str, is_so: bool) -> None:
+    assert is_musl(path) is is_so

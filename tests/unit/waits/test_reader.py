@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +14,11 @@ from profiler.model.recording import Target
 from profiler.model.waits import LockKind, Snapshot, WaitingThread, WaitKind
 from profiler.names.session import NamingSession
 from profiler.process.target import TargetProcess
-from profiler.waits.reader import WaitReader
+from profiler.waits.reader import OTHER_LIBRARY, WaitReader
 from profiler.waits.sources import WITHOUT_BPF, compile_reader, open_threads
-from tests.unit.waits.conftest import Waiting
+from tests.bpf.unwinding import gdb_stacks
+from tests.compiled import build
+from tests.unit.waits.conftest import Waiting, start_waiting
 
 pytestmark = pytest.mark.root
 
@@ -64,6 +68,25 @@ WANTED = {
 }
 TIMED = {"sleeps", "wants_plain_for_a_time", "has_condition_for_a_time", "polls_for_a_time"}
 PAUSE_S = 0.05
+MUSL_SPECS = "/usr/lib/x86_64-linux-musl/musl-gcc.specs"
+MUSL_KINDS = {WaitKind.SLEEP, WaitKind.FUTEX}
+MUSL_PROGRAM = """
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *want(void *arg) { pthread_mutex_lock(&lock); return arg; }
+int main(void)
+{
+    pthread_t thread;
+    pthread_mutex_lock(&lock);
+    pthread_create(&thread, 0, want, 0);
+    puts("ready");
+    fflush(stdout);
+    sleep(600);
+    return 0;
+}
+"""
 
 
 @pytest.fixture(scope="module", params=["kernel", "proc"])
@@ -74,6 +97,13 @@ def way(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def reader(waiting: Waiting, way: str) -> Iterator[WaitReader]:
+    with reading(waiting, way) as made:
+        yield made
+
+
+@contextmanager
+def reading(waiting: Waiting, way: str = "kernel") -> Iterator[WaitReader]:
+    """Yield what reads the program's threads."""
     target = TargetProcess.open(waiting.pid, 0)
     compilation = compile_reader() if way == "kernel" else None
     with ExitStack() as stack:
@@ -154,7 +184,7 @@ def test_stacks_are_whole_and_say_what_threads_run(waiting: Waiting, snapshot: S
     assert not any(thread.moved for thread in blocked.values())
     roles = {name: "cross" if name.endswith("most") else name for name in blocked}
     assert {name: thread.role for name, thread in blocked.items()} == roles
-    assert found["runs"].moved and found["runs"].waiting_ns is None
+    assert found["runs"].kind is WaitKind.RUNNING and found["runs"].waiting_ns is None
 
 
 def test_how_long_threads_have_waited(waiting: Waiting, reader: WaitReader, way: str) -> None:
@@ -177,3 +207,28 @@ def test_how_long_threads_have_waited(waiting: Waiting, reader: WaitReader, way:
 def test_without_the_kernels_program_is_said(snapshot: Snapshot, way: str) -> None:
     begin = WITHOUT_BPF.partition("(")[0]
     assert [warning.startswith(begin) for warning in snapshot.warnings] == [True] * (way == "proc")
+
+
+@pytest.mark.parametrize("flags", [("-O0",), ("-O2",), ("-Os", "-fcf-protection=none")])
+def test_stacks_equal_gdbs(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    with start_waiting(tmp_path, *flags) as program, reading(program) as reader:
+        snapshot = reader.read()
+        stacks = gdb_stacks(program.pid, tmp_path, program.path)
+    compared = [thread for thread in snapshot.threads if thread.kind is not WaitKind.RUNNING]
+    assert len(compared) == len(KINDS) - 1
+    for thread in compared:
+        frames = [frame.address + (at > 0) for at, frame in enumerate(thread.frames)]
+        assert frames == [address for address, _ in stacks[thread.tid]]
+
+
+def test_another_c_librarys_locks_are_said_to_be_unknown(tmp_path: Path) -> None:
+    path = build(tmp_path, MUSL_PROGRAM, "-pthread", "-specs", MUSL_SPECS)
+    with subprocess.Popen([path], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        with reading(Waiting(process.pid, path, {})) as reader:
+            while {thread.kind for thread in reader.read().threads} != MUSL_KINDS:
+                time.sleep(0.01)
+            snapshot = reader.read()
+        process.kill()
+    assert snapshot.locks == ()
+    assert snapshot.warnings == (OTHER_LIBRARY,)

@@ -86,6 +86,21 @@ def test_a_mutex_and_its_owner() -> None:
     assert found.detail == "futex at 0x7f0000001000" and not found.has_timeout
 
 
+def test_who_has_no_stack_but_waits_where_others_want_a_mutex_wants_it_too() -> None:
+    named: Any = on_futex(2, 0, 2, 1, 0)
+    ran: Any = on_futex(0, 0, 0, 0, 0, value=2)
+    ran = replace(ran, thread=replace(ran.thread, tid=102), moved=True)
+    elsewhere = replace(ran, futex=replace(ran.futex, address=LOCK + 64))
+    descriptors: Any = Descriptors(os.getpid())
+    frames: Any = Names("", "")
+    memory: Any = Memory(0)
+    waits = Waits(memory, frames, descriptors, OUTER)
+    found = waits.of_all([named, ran])
+    assert {wait.kind for wait in found.values()} == {WaitKind.MUTEX}
+    assert found[102].lock == found[101].lock
+    assert waits.of_all([named, elsewhere])[102].kind is WaitKind.FUTEX
+
+
 def test_a_mutex_for_a_time() -> None:
     assert wait(on_futex(2, 0, 2, 1, 0, r10=0x7000), "", "pthread_mutex_timedlock").has_timeout
 
