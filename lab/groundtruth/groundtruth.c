@@ -123,6 +123,10 @@ static char *dispatch(struct ast_cli_args *a)
         return wait_end(a);
     } else if (!strcmp(word, "wait")) {
         return wait_start(a);
+    } else if (!strcmp(word, "contend") && a->argc > 2 && !strcmp(a->argv[2], "start")) {
+        return contend_start(a);
+    } else if (!strcmp(word, "contend") && a->argc > 2 && !strcmp(a->argv[2], "end")) {
+        return contend_end(a);
     } else if (!strcmp(word, "tps") && a->argc > 2 && !strcmp(a->argv[2], "leak")) {
         return taskprocessors_leak(a);
     } else if (!strcmp(word, "tps") && a->argc > 2 && !strcmp(a->argv[2], "free")) {
@@ -152,6 +156,8 @@ static char *handle(struct ast_cli_entry *e, int cmd, struct ast_cli_args *a)
                    "           [rest=condition|timed-condition|sleep|poll|read|spin]\n"
                    "           [times=N] [seconds=S] [behind=N]\n"
                    "       groundtruth wait end\n"
+                   "       groundtruth contend start [threads=N] [turns=N] [hold=US] [pause=US]\n"
+                   "           [box=NAME]; groundtruth contend end\n"
                    "       groundtruth tps leak N [pjsip]; groundtruth tps free\n";
         return NULL;
     case CLI_GENERATE:
@@ -179,6 +185,7 @@ static int unload_module(void)
     }
     parked_free();
     waits_free(&timed_out);
+    contention_free();
     if (!boxes_free()) {
         return -1;
     }

@@ -6,8 +6,8 @@
  * One owner per file: items.c (elements and their comparators), containers.c and hollow.c (what is
  * searched), searches.c and orders.c (one function per kind of search), runs.c (threads that
  * search), results.c (what they counted), park.c (threads in known places), waits.c,
- * wait_scenes.c and wait_threads.c (threads that wait for each other), taskprocessors.c (the leak),
- * groundtruth.c (the console command).
+ * wait_scenes.c and wait_threads.c (threads that wait for each other), contention.c (threads that take
+ * one lock again and again), taskprocessors.c (the leak), groundtruth.c (the console command).
  */
 
 #ifndef GROUNDTRUTH_H
@@ -163,6 +163,10 @@ int parked_free(void);
 char *wait_start(struct ast_cli_args *a);
 char *wait_end(struct ast_cli_args *a);
 int waits_free(int *timed_out);
+
+char *contend_start(struct ast_cli_args *a);
+char *contend_end(struct ast_cli_args *a);
+void contention_free(void);
 
 char *taskprocessors_leak(struct ast_cli_args *a);
 char *taskprocessors_free(struct ast_cli_args *a);
