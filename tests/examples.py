@@ -15,6 +15,7 @@ from profiler.report import distributions
 from profiler.report.aggregate import aggregate
 from profiler.report.thread_groups import thread_groups
 from profiler.report.time_line import sample_bins
+from tests import off_cpu_examples
 from tests.example_times import SECOND_NS, START_NS, field_samples, field_time_line, small_time_line
 
 RECORDING = Path(__file__).parent / "golden" / "recording-1" / "recording"
@@ -80,7 +81,8 @@ def field_story() -> p.Profile:
 
     The stored recording, with the samples of a whole minute and some lookups that were lost.
     """
-    stored = aggregate(read_recording(RECORDING))
+    waits = off_cpu_examples.field_off_cpu()
+    stored = aggregate(replace(read_recording(RECORDING), off_cpu=waits))
     samples = field_samples()
     counts = Counter(sample.tid for sample in samples)
     story = replace(
@@ -332,7 +334,18 @@ def _poison(value: object) -> object:
     return value
 
 
-EXAMPLES = {"empty": empty, "field_story": field_story, "hostile": hostile}
+def contended() -> p.Profile:
+    """A PBX on which AMI sessions keep the lock of all channels."""
+    waits = off_cpu_examples.contended_off_cpu()
+    return aggregate(off_cpu_examples.busy_recording(recording(), waits))
+
+
+EXAMPLES = {
+    "empty": empty,
+    "field_story": field_story,
+    "hostile": hostile,
+    "contended": contended,
+}
 
 
 def recording() -> r.Recording:

@@ -13,6 +13,7 @@ from profiler.findings.children import children
 from profiler.findings.container_work import container_work
 from profiler.findings.descriptors import descriptors
 from profiler.findings.growth import growth
+from profiler.findings.lock_waits import lock_waits
 from profiler.findings.lookups import lookups
 from profiler.findings.sockets import sockets
 from profiler.findings.threads import threads
@@ -24,6 +25,7 @@ _RULES: tuple[Callable[[Profile], Iterable[Finding]], ...] = (
     container_work,
     descriptors,
     growth,
+    lock_waits,
     lookups,
     sockets,
     threads,

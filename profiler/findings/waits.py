@@ -10,6 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
+from profiler.findings.lock_words import (
+    CONTENTION_ADVICE,
+    LONG_NS,
+    STUCK_ADVICE,
+    counted_threads,
+    deadlock_title,
+    stuck_title,
+)
 from profiler.findings.wording import seconds
 from profiler.model.finding import Finding, Severity
 from profiler.model.subject import Subject
@@ -24,8 +32,7 @@ from profiler.model.wait_picture import (
 from profiler.model.wait_words import doing
 from profiler.model.waits import WaitingThread, WaitKind
 
-_LONG_NS = 1_000_000_000  # a lock that is waited for so long is contended, by whomever
-_MANY = 4  # so are locks for which so many wait in both snapshots, each for a short time
+_MANY = 4  # for a lock that so many want in both snapshots, each waits a short time
 _LISTED = 8  # threads of a deadlock
 _ROLES = 3  # of threads that wait
 _SEVERITIES = tuple(Severity)
@@ -80,20 +87,13 @@ class _Rules:
         return thread.waiting_ns or 0
 
     def _deadlock(self, deadlock: Deadlock) -> Finding:
-        title = f"deadlock: {len(deadlock.waits)} threads wait for each other"
-        if len(deadlock.waits) == 1:
-            title = "deadlock: a thread waits for a lock that it has itself"
-        if deadlock.age_ns is not None:
-            title += f", for {seconds(deadlock.age_ns / 1e9)}"
-        if deadlock.behind_count:
-            title += f"; {deadlock.behind_count:,} more behind them"
         evidence = [
             f"{self._label(wait.waiter)} {self._need(wait)}" for wait in deadlock.waits[:_LISTED]
         ]
         return Finding(
             "deadlock",
             0,
-            title,
+            deadlock_title(len(deadlock.waits), deadlock.age_ns, deadlock.behind_count),
             tuple(evidence),
             None,
             _advice(deadlock),
@@ -111,7 +111,7 @@ class _Rules:
         lock = self._picture.locks[first.lock]
         name = self._picture.lock_names[first.lock]
         title = f"{self._label(chain.root)} keeps {name} locked"
-        advice = "See by its stack what it waits for: a file, a server, a device, another process."
+        advice = STUCK_ADVICE
         if lock.owner_is_gone:
             title = f"thread {lock.owner} ended and left {name} locked"
             advice = "Nobody can give that lock back: only a restart of Asterisk helps."
@@ -120,12 +120,11 @@ class _Rules:
             advice = "A lock does not keep who reads: look for threads that work under it."
         evidence = [] if chain.root is None else [self._doing(chain.root)]
         if lock.readers:
-            evidence.append(f"{_threads(lock.readers)} have it to read")
+            evidence.append(f"{counted_threads(lock.readers)} have it to read")
         return Finding(
             "stuck-thread",
             0,
-            f"{title}: {_threads(len(chain.waits))} behind it, up to "
-            f"{seconds(chain.longest_ns / 1e9)}",
+            stuck_title(title, len(chain.waits), chain.longest_ns),
             (*evidence, *self._roles(first)),
             None,
             advice,
@@ -144,11 +143,11 @@ class _Rules:
         return Finding(
             "lock-contention",
             0,
-            f"{self._picture.lock_names[queue.lock]} is wanted by {_threads(len(queue.waits))}, "
-            f"for up to {seconds(longest_ns / 1e9)}",
+            f"{self._picture.lock_names[queue.lock]} is wanted by "
+            f"{counted_threads(len(queue.waits))}, for up to {seconds(longest_ns / 1e9)}",
             (*evidence, *self._roles(queue)),
             None,
-            "Who has it works long under it, or many ask for it: see its stack; ask less often.",
+            CONTENTION_ADVICE,
             Severity.WAITING,
             _about(owner),
         )
@@ -158,7 +157,7 @@ class _Rules:
         waiting = (self._threads.get(wait.waiter) for wait in queue.waits)
         counts = Counter(f"{thread.title}{_where(thread)}" for thread in waiting if thread)
         common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_ROLES]
-        return [f"waiting: {_threads(count)} of {title}" for title, count in common]
+        return [f"waiting: {counted_threads(count)} of {title}" for title, count in common]
 
     def _label(self, tid: int | None) -> str:
         thread = None if tid is None else self._threads.get(tid)
@@ -192,14 +191,10 @@ def _advice(deadlock: Deadlock) -> str:
 def _is_contended(queue: LockQueue) -> bool:
     if min(len(queue.waits), queue.before_count) >= _MANY:
         return True
-    return any(wait.stands and (wait.waiting_ns or 0) >= _LONG_NS for wait in queue.waits)
+    return any(wait.stands and (wait.waiting_ns or 0) >= LONG_NS for wait in queue.waits)
 
 
 def _where(thread: WaitingThread) -> str:
     """Return where in the source a thread asks for its lock."""
     asks = next((frame.label for frame in thread.frames if frame.source is not None), None)
     return "" if asks is None else f" in {asks}"
-
-
-def _threads(count: int) -> str:
-    return f"{count:,} thread{'' if count == 1 else 's'}"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from profiler.model.cpu_share import CpuShare, cpu_share
 from profiler.model.finding import Finding
+from profiler.model.off_cpu_profile import OffCpuProfile
+from profiler.model.quantities import Quantiles as Quantiles
 from profiler.model.recording import (
     Accounting,
     Descriptors,
@@ -39,22 +41,6 @@ class NamedStack:
     frames: tuple[str, ...]
     kernel_count: int
     cause: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Quantiles:
-    """Distribution of one quantity; p50 to max are None when nothing was measured.
-
-    `histogram`: (low, high, count), `count` values v with low <= v < high, ascending.
-    """
-
-    p50: int | None
-    p90: int | None
-    p99: int | None
-    max: int | None
-    mean: float | None
-    total: int
-    histogram: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +366,7 @@ class Profile:
     time_line: TimeLine = TimeLine()
     sample_bins: SampleBins = SampleBins()
     unnamed_files: tuple[UnnamedFile, ...] = ()  # the largest share first
+    off_cpu: OffCpuProfile | None = None  # None: nobody looked
 
     @property
     def cpu_ratio(self) -> float:

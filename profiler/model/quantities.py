@@ -65,3 +65,19 @@ class Distribution:
     total: int
     max: int | None
     slots: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Distribution of one quantity; p50 to max are None when nothing was measured.
+
+    `histogram`: (low, high, count), `count` values v with low <= v < high, ascending.
+    """
+
+    p50: int | None
+    p90: int | None
+    p99: int | None
+    max: int | None
+    mean: float | None
+    total: int
+    histogram: tuple[tuple[int, int, int], ...]

@@ -24,7 +24,8 @@ _DOING = {
     WaitKind.OTHER: "waits in the kernel",
     WaitKind.RUNNING: "runs",
 }
-# What every wait for a lock, and every thread's start, has on its stack; without what precedes.
+# What every wait for a lock, every way to give one back, and every thread's start has on its stack;
+# without what precedes.
 _MACHINERY = frozenset(
     (
         "lll_lock_wait",
@@ -46,6 +47,10 @@ _MACHINERY = frozenset(
         "ast_rwlock_rdlock",
         "ast_rwlock_wrlock",
         "ao2_lock",
+        "ast_pthread_mutex_trylock",
+        "ast_pthread_mutex_unlock",
+        "ast_rwlock_unlock",
+        "ao2_unlock",
         "dummy_start",
         "start_routine@pj_thread_create",
         "start_thread",
@@ -72,8 +77,13 @@ def calls(thread: WaitingThread) -> tuple[str, ...]:
     return tuple(frame.label for frame in thread.frames if _tells(frame))
 
 
+def is_telling(name: str) -> bool:
+    """Return whether a function says more than that a lock is taken, or that a thread begins."""
+    return name.lstrip("~_") not in _MACHINERY
+
+
 def _tells(frame: WaitFrame) -> bool:
     is_nameless = frame.module is not None and frame.name.startswith(f"{frame.module}+")
     if is_nameless and is_c_library(frame.module or ""):
         return False
-    return frame.name.lstrip("~_") not in _MACHINERY
+    return is_telling(frame.name)

@@ -24,6 +24,7 @@ from profiler.report.distributions import (
 )
 from profiler.report.ended_threads import join_ended
 from profiler.report.frame_names import frame_names
+from profiler.report.off_cpu import off_cpu
 from profiler.report.operations import OperationSamples, seen_lookups_ratio
 from profiler.report.thread_groups import thread_groups
 from profiler.report.thread_paths import with_paths
@@ -38,6 +39,7 @@ def aggregate(recording: Recording) -> prof.Profile:
     """Return the profile of a recording."""
     names = frame_names(recording)
     roles = thread_roles(recording)
+    waits = off_cpu(recording, names, roles)
     recording, thread_counts = join_ended(recording, roles)
     recording, container_counts = join_alike(recording, names)
     operations = OperationSamples(recording)
@@ -85,6 +87,7 @@ def aggregate(recording: Recording) -> prof.Profile:
         time_line=placed(recording.time_line, position),
         sample_bins=sample_bins(recording, groups),
         unnamed_files=unnamed_files(recording),
+        off_cpu=waits,
     )
     return replace(profile, findings=find(profile))
 

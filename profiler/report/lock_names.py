@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from profiler.model.waits import Lock, LockKind
+from profiler.model.offcpu import WaitLock
+from profiler.model.waits import Lock, LockedContainer, LockedObject, LockKind
 from profiler.report.asterisk_words import container_name
 
 # What AST_LIST_LOCK, AST_RWLIST_WRLOCK and so on make of a list (include/asterisk/linkedlists.h).
@@ -31,6 +32,38 @@ def lock_name(lock: Lock) -> str:
     """Return what it is called; never empty, and never the same for two locks of objects."""
     kind = "rwlock" if lock.kind is LockKind.RWLOCK else "mutex"
     return f"{_subject(lock)[:_NAME_MAX] or 'a lock'} ({kind} at {lock.address:#x})"
+
+
+def wait_lock_name(lock: WaitLock) -> str:
+    """Return what a lock of a recording is called: the same as lock_name() calls it."""
+    known = [kind for kind in LockKind if kind.value == lock.kind]
+    if known:
+        return lock_name(_lock(lock, known[0]))
+    return f"{_subject(_lock(lock))[:_NAME_MAX] or 'a lock'} (at {lock.address:#x})"
+
+
+def _lock(lock: WaitLock, kind: LockKind = LockKind.MUTEX) -> Lock:
+    container = thing = None
+    if lock.container is not None:
+        container = LockedContainer(
+            lock.container,
+            lock.comparator,
+            lock.hash_function,
+            lock.sort_function,
+            lock.elements,
+            lock.buckets,
+        )
+    if lock.object is not None:
+        thing = LockedObject(lock.object, lock.destructor, None, container)
+    return Lock(
+        lock.address,
+        kind,
+        None,
+        object=thing,
+        place=lock.place,
+        variables=lock.variables,
+        files=lock.files,
+    )
 
 
 def _subject(lock: Lock) -> str:

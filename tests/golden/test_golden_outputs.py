@@ -73,6 +73,7 @@ def without_assets(output: str) -> str:
         ("report.html", list(ASSETS)),
         ("cpu.svg", ["flamegraph.css", "flamegraph.js"]),
         ("comparisons.svg", ["flamegraph.css", "flamegraph.js"]),
+        ("offcpu.svg", ["flamegraph.css", "flamegraph.js"]),
     ],
 )
 def test_an_output_holds_its_assets_once(output: str, assets: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from profiler.model.profile import Profile
 from profiler.renderers.graphs.lanes import Lane, comparison_lanes, sample_lanes
+from profiler.renderers.graphs.wait_graph import wait_kind, wait_lanes
 from profiler.renderers.words.labels import KEPT_MAX
 
 
@@ -22,6 +23,12 @@ def render(profile: Profile, out: TextIO) -> None:
 def render_comparisons(profile: Profile, out: TextIO) -> None:
     """Write the lookups: lanes are containers, weights are comparisons."""
     _write(comparison_lanes(profile), out)
+
+
+def render_off_cpu(profile: Profile, out: TextIO) -> None:
+    """Write the waits: lanes are roles, weights are us; who waits for work comes last."""
+    _write(wait_lanes(profile, is_idle=False, last_frame=wait_kind), out)
+    _write(wait_lanes(profile, is_idle=True, last_frame=wait_kind), out)
 
 
 def _write(lanes: Iterable[Lane], out: TextIO) -> None:

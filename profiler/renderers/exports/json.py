@@ -14,6 +14,7 @@ from typing import TextIO
 
 from profiler.files.serializer import Json, encode
 from profiler.model.completeness import Completeness, lookup_completeness, sample_completeness
+from profiler.model.off_cpu_profile import OffCpuProfile
 from profiler.model.profile import Profile, StackQuality
 from profiler.model.recording import Accounting
 from profiler.renderers.words.nothing import without_findings
@@ -30,7 +31,7 @@ def render(profile: Profile, out: TextIO) -> None:
 
 def document(profile: Profile) -> dict[str, Json]:
     """Return the object that is written."""
-    fields = encode(replace(profile, samples=(), stacks=(), lookup_stacks=()))
+    fields = encode(replace(profile, samples=(), stacks=(), lookup_stacks=(), off_cpu=None))
     assert isinstance(fields, dict)
     for name in (*_ELSEWHERE, *_RENAMED):
         del fields[name]
@@ -48,6 +49,7 @@ def document(profile: Profile) -> dict[str, Json]:
     for written, container in zip(containers, profile.containers, strict=True):
         assert isinstance(written, dict)
         written["label"] = container.label
+    fields["off_cpu"] = None if profile.off_cpu is None else _off_cpu(profile.off_cpu)
     nothing = without_findings(profile)
     fields["without_findings"] = nothing[0] if nothing else None
     return fields if profile.lookups_not_measured is None else _without_lookups(fields)
@@ -63,6 +65,22 @@ def _without_lookups(fields: dict[str, Json]) -> dict[str, Json]:
         "cost": cost | {"open_ratio": None},
         "lookup_stacks": None,
     }
+
+
+def _off_cpu(waits: OffCpuProfile) -> Json:
+    """Return waits without the indices of their stacks, which are in offcpu.folded."""
+    fields = encode(waits)
+    assert isinstance(fields, dict)
+    stacks = fields["stacks"]
+    assert isinstance(stacks, list)
+    for stack in stacks:
+        assert isinstance(stack, dict)
+        del stack["stack"]
+    accounting = waits.accounting
+    fields["accounting"] = _accounting(
+        accounting, Completeness(accounting.seen, accounting.missed, accounting.truncated)
+    )
+    return fields
 
 
 def _accounting(accounting: Accounting, known: Completeness) -> Json:

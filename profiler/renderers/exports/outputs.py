@@ -8,7 +8,7 @@ from typing import BinaryIO, TextIO
 
 from profiler.model.profile import Profile
 from profiler.renderers.exports import folded, json, pprof, speedscope
-from profiler.renderers.graphs import flamegraph
+from profiler.renderers.graphs import flamegraph, wait_graph
 from profiler.renderers.page import html
 
 OUTPUTS: Mapping[str, Callable[[Profile, TextIO], None]] = MappingProxyType(
@@ -16,8 +16,10 @@ OUTPUTS: Mapping[str, Callable[[Profile, TextIO], None]] = MappingProxyType(
         "profile.json": json.render,
         "cpu.folded": folded.render,
         "comparisons.folded": folded.render_comparisons,
+        "offcpu.folded": folded.render_off_cpu,
         "cpu.svg": flamegraph.render,
         "comparisons.svg": flamegraph.render_comparisons,
+        "offcpu.svg": wait_graph.render,
         "profile.speedscope.json": speedscope.render,
         "report.html": html.render,
     }

@@ -1,8 +1,9 @@
 """profile.speedscope.json: for https://www.speedscope.app and for its offline package.
 
-One profile of all threads, one for each sampled thread or thread group, then one for the
-comparisons in lookups. Samples are in time order. Where nothing ran on a CPU there is a sample
-without frames, which speedscope shows as a gap.
+One profile of all threads, one for each sampled thread or thread group, one for the comparisons in
+lookups, then two for the time in which threads did not run: what may be trouble, and idle waiting.
+Samples are in time order. Where nothing ran on a CPU there is a sample without frames, which
+speedscope shows as a gap.
 The importer takes every index on trust, drops weight 0 and fails on an empty list of profiles.
 """
 
@@ -18,6 +19,7 @@ from profiler.files.serializer import Json
 from profiler.model.profile import Profile
 from profiler.model.recording import Sample
 from profiler.renderers.graphs.lanes import comparison_lanes, shown_stacks
+from profiler.renderers.graphs.wait_graph import wait_kind, wait_lanes
 from profiler.renderers.words.labels import KEPT_MAX, LABEL_MAX, clip, target_label
 from profiler.renderers.words.thread_groups import lane_namer
 
@@ -38,7 +40,11 @@ def render(profile: Profile, out: TextIO) -> None:
 def document(profile: Profile) -> Mapping[str, Json]:
     """Return the object that is written."""
     frames: Frames = {}
-    profiles = [*_threads(profile, frames), *_comparisons(profile, frames)]
+    profiles = [
+        *_threads(profile, frames),
+        *_comparisons(profile, frames),
+        *_waits(profile, frames),
+    ]
     if not profiles:
         profiles = [_sampled("no sample was taken", "none", [], [])]
     return {
@@ -116,6 +122,20 @@ def _comparisons(profile: Profile, frames: Frames) -> list[Json]:
             samples.append(_indices(((lane.label, "lane"), *stack), frames))
             weights.append(weight)
     return [_sampled("comparisons in lookups", "none", samples, weights)] if samples else []
+
+
+def _waits(profile: Profile, frames: Frames) -> list[Json]:
+    """Return a profile of waits that may be trouble, and one of idle ones, if there were any."""
+    made = []
+    for name, is_idle in (("off-CPU", False), ("off-CPU: waits for work", True)):
+        samples, weights = [], []
+        for lane in wait_lanes(profile, is_idle=is_idle, last_frame=wait_kind):
+            for stack, weight in lane.stacks:
+                samples.append(_indices(((lane.label, "lane"), *stack), frames))
+                weights.append(weight)
+        if samples:
+            made.append(_sampled(name, "microseconds", samples, weights))
+    return made
 
 
 def _indices(stack: Iterable[tuple[str, str]], frames: Frames) -> list[int]:

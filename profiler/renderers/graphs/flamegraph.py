@@ -34,7 +34,7 @@ _FRAMES_ON_PAGE_MAX = 6_000  # of each of the two graphs there: the page stays b
 _LANES_MAX = 200  # entries of the menu
 _NAME_MAX = 200
 _SHADES = 8
-_LEGEND = (
+LEGEND = (
     ("#f7b267", "function"),
     ("#a9d18a", "~inferred name"),
     ("#d3c6b4", "no name"),
@@ -54,7 +54,7 @@ class Graph:
     tree: Tree  # what is drawn of it
     weigh: Callable[[Node], str]  # what a node weighs, in words
     nothing: str  # shown when there is no lane
-    legend: tuple[tuple[str, str], ...] = _LEGEND  # colour, meaning
+    legend: tuple[tuple[str, str], ...] = LEGEND  # colour, meaning
 
 
 def render(profile: Profile, out: TextIO) -> None:
@@ -81,7 +81,7 @@ def sample_graph(profile: Profile) -> Graph:
     def weigh(node: Node) -> str:
         seconds = node.weight / profile.frequency_hz
         spent = numbers.duration(seconds * 1e9)
-        return f"{numbers.counted(node.weight, 'sample')}, {spent}, {_share(node, tree)}"
+        return f"{numbers.counted(node.weight, 'sample')}, {spent}, {share(node, tree)}"
 
     return Graph(
         title=f"CPU time of {target_label(profile)}",
@@ -107,7 +107,7 @@ def comparison_graph(profile: Profile) -> Graph:
 
     def weigh(node: Node) -> str:
         plural = "" if node.weight == 1 else "s"
-        return f"{numbers.count(node.weight)} comparison{plural}, {_share(node, tree)}"
+        return f"{numbers.count(node.weight)} comparison{plural}, {share(node, tree)}"
 
     return Graph(
         title=f"Comparisons in container lookups of {target_label(profile)}",
@@ -129,7 +129,8 @@ def page_graphs(profile: Profile) -> tuple[Graph, Graph]:
     return samples, comparisons
 
 
-def _share(node: Node, tree: Tree) -> str:
+def share(node: Node, tree: Tree) -> str:
+    """Return the part of all that a node weighs."""
     return f"{node.weight / tree.nodes[0].weight * 100:.2f} %"
 
 

@@ -10,6 +10,7 @@ from profiler.renderers.words.labels import call_site_label
 
 CPU_GRAPH = "cpu-graph"
 COMPARISONS_GRAPH = "comparisons-graph"
+OFF_CPU_GRAPH = "off-cpu-graph"
 
 _LENGTH_MAX = 80
 

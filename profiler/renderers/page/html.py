@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TextIO
 
 from profiler.model.profile import Profile
-from profiler.renderers.graphs import flamegraph
+from profiler.renderers.graphs import flamegraph, wait_graph
 from profiler.renderers.graphs.flamegraph import Graph
-from profiler.renderers.page.anchors import COMPARISONS_GRAPH, CPU_GRAPH
+from profiler.renderers.page.anchors import COMPARISONS_GRAPH, CPU_GRAPH, OFF_CPU_GRAPH
 from profiler.renderers.page.findings_html import findings
 from profiler.renderers.page.lookup_html import (
     call_sites,
@@ -25,6 +25,7 @@ from profiler.renderers.page.page import write_page
 from profiler.renderers.page.sections import Section, contents, draw, section
 from profiler.renderers.page.thread_html import sockets, threads
 from profiler.renderers.page.timeline import time_line
+from profiler.renderers.page.wait_html import locks, off_cpu
 from profiler.renderers.words import name_hint, numbers, quality
 from profiler.renderers.words.labels import (
     container_label,
@@ -57,6 +58,9 @@ def _sections(profile: Profile) -> tuple[Section | None, ...]:
         threads(profile),
         time_line(profile, samples.tree),
         _graph(CPU_GRAPH, "Where CPU time goes", samples, is_open=True),
+        locks(profile),
+        off_cpu(profile),
+        _waits(profile),
         containers(profile),
         call_sites(profile),
         operations(profile),
@@ -117,6 +121,13 @@ def _graph(name: str, title: str, graph: Graph, *, is_open: bool = False) -> Sec
     drawing = element("div", Markup(flamegraph.fragment(graph, name)), kind="graph")
     caption = element("p", graph.caption, kind="faint")
     return section(title, caption, drawing, is_open=is_open)
+
+
+def _waits(profile: Profile) -> Section | None:
+    """Return the graph of waits; None if nobody looked."""
+    if profile.off_cpu is None:
+        return None
+    return _graph(OFF_CPU_GRAPH, "Why threads did not run", wait_graph.page_graph(profile))
 
 
 def _quality(profile: Profile) -> Section:

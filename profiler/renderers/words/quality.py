@@ -9,6 +9,7 @@ from profiler.renderers.words.labels import clip
 from profiler.renderers.words.name_hint import UNNAMED_RATIO_MAX
 from profiler.renderers.words.nothing import without_lookups
 from profiler.renderers.words.uses import all_lookups
+from profiler.renderers.words.waiting import coverage
 
 _INCOMPLETE_RATIO = 0.01  # of stacks: fewer that are incomplete change nothing
 _CAUSES_MAX = 6
@@ -32,6 +33,8 @@ def notes(profile: Profile) -> list[tuple[str, str]]:
     ]
     if profile.containers:
         said.append(_verification(profile))
+    if profile.off_cpu is not None:
+        said.append((f"When threads did not run: {coverage(profile.off_cpu)}", ""))
     names = name_hint.note(profile)
     return said if names is None else [*said, (names, "")]
 
@@ -76,7 +79,9 @@ def _lookups(profile: Profile) -> str:
 
 def _unbalanced(profile: Profile) -> list[str]:
     """Return of which measurements the numbers contradict each other."""
-    measured = (("samples", profile.sample_accounting), ("lookups", profile.lookup_accounting))
+    measured = [("samples", profile.sample_accounting), ("lookups", profile.lookup_accounting)]
+    if profile.off_cpu is not None:
+        measured.append(("waits", profile.off_cpu.accounting))
     return [name for name, accounting in measured if not accounting.balanced()]
 
 

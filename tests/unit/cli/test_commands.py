@@ -103,7 +103,7 @@ def test_a_disk_with_room_for_the_recording_only(saved: Path, tmp_path: Path) ->
     again = shell(hint.removeprefix("  try: ").replace("ELSEWHERE", f"{tmp_path}/c"))
     assert (again.returncode, again.stderr) == (
         0,
-        f"results: {tmp_path}/c/report.html and 7 more files\n",
+        f"results: {tmp_path}/c/report.html and 9 more files\n",
     )
 
 

@@ -31,8 +31,8 @@ def written(name: str | None, format: str | None = None, is_run: bool = True) ->
 def test_a_folder_gets_all_files_and_a_second_run_another() -> None:
     first, second = written("out"), written("out")
     assert (first.path, second.path) == (Path("out"), Path("out/2"))
-    assert first.said == "out/report.html and 7 more files"
-    assert second.said == "out/2/report.html and 7 more files (out holds another run)"
+    assert first.said == "out/report.html and 9 more files"
+    assert second.said == "out/2/report.html and 9 more files (out holds another run)"
     files = {"recording", *OUTPUTS}
     assert {path.name for path in Path("out/2").iterdir()} == files
     assert {path.name for path in Path("out").iterdir()} == {"2", *files}

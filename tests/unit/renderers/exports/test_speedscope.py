@@ -44,7 +44,7 @@ def test_the_importer_rules_hold(make) -> None:
     check_importer_rules(written(make()))
 
 
-def test_all_threads_come_first_then_each_and_comparisons_are_the_last() -> None:
+def test_all_threads_come_first_then_each_then_comparisons_then_waits() -> None:
     document = written(examples.field_story())
     assert document["exporter"] == "ebpf-prof@0.1.0"
     assert document["name"] == "asterisk 16.28.0 (pid 4711)"
@@ -55,6 +55,8 @@ def test_all_threads_come_first_then_each_and_comparisons_are_the_last() -> None
         ("main (4711)", "nanoseconds", 91 * 10_101_010),
         ("asterisk (4720)", "nanoseconds", 30 * 10_101_010),
         ("comparisons in lookups", "none", 175_209_649),
+        ("off-CPU", "microseconds", 14_524_000),
+        ("off-CPU: waits for work", "microseconds", 58_400_084),
     ]
 
 
