@@ -31,6 +31,8 @@ FILES = (
     "comparisons.folded",
     "cpu.svg",
     "comparisons.svg",
+    "offcpu.folded",
+    "offcpu.svg",
     "profile.speedscope.json",
     "report.html",
 )
