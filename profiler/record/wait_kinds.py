@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Protocol
 
 from profiler.model.offcpu import (
@@ -52,16 +53,27 @@ class Functions(Protocol):
         """Return by which name the C library was called."""
 
 
+class Likeness(Enum):
+    """Whether a futex is a mutex, by what else is known of it."""
+
+    NONE = 0
+    VALUE = 1  # its waiter expects the value of a mutex, as some that wait for a condition do
+    SEEN = 2  # and it was seen to be one
+
+
 def futex_kind(
-    functions: Functions, stack: Sequence[int], operation: int, is_mutex: bool
+    functions: Functions, stack: Sequence[int], operation: int, likeness: Likeness
 ) -> WaitKind:
     """Return what a thread waits for on a futex."""
     names = functions.leading_names(stack)
     kind = kind_of(names, operation)
     if kind is WaitKind.FUTEX and names:
         kind = kind_of((functions.called(stack) or "",), None)
-    # A wait for a condition takes a mutex again when it ends.
-    return WaitKind.MUTEX if is_mutex and not kind.is_lock else kind
+    if kind is WaitKind.FUTEX and likeness is not Likeness.NONE:
+        return WaitKind.MUTEX
+    if kind is WaitKind.CONDITION and likeness is Likeness.SEEN:
+        return WaitKind.MUTEX  # which it takes again when it ends
+    return kind
 
 
 def wait_kind(
@@ -69,13 +81,13 @@ def wait_kind(
     stack: Sequence[int],
     syscall: int | None,
     operation: int,
-    is_mutex: bool,
+    likeness: Likeness,
 ) -> WaitKind:
     """Return what a thread waits for; `stack` may be empty where it is not known."""
     if syscall is None:
         return WaitKind.OTHER
     if syscall in (FUTEX_CALL, FUTEX_WAIT):
-        return futex_kind(functions, stack, operation, is_mutex)
+        return futex_kind(functions, stack, operation, likeness)
     if syscall == RESTART:
         return restarted_kind(functions.leading_names(stack)) or WaitKind.OTHER
     return system_call(syscall, (None, operation, None, None, None, None)).kind

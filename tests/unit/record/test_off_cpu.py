@@ -111,6 +111,15 @@ def test_waits_for_work_have_no_holder() -> None:
     assert made.locks == ()
 
 
+def test_a_condition_that_looks_like_a_mutex_is_none_until_others_want_it_as_one() -> None:
+    made, _ = recorded(waits(2))
+    assert [group.kind for group in made.groups] == [offcpu.CONDITION]
+    made, _ = recorded(waits(2), waits(1, tid=8))
+    assert [group.kind for group in made.groups] == [offcpu.LOCK, offcpu.LOCK]
+    made, _ = recorded(waits(2), long_waits=(long_wait(tid=8),))
+    assert [group.kind for group in made.groups] == [offcpu.LOCK]
+
+
 def test_what_differs_only_in_what_is_not_recorded_is_one_group() -> None:
     made, _ = recorded(
         waits(2, is_mutex=False), waits(2, is_mutex=False, address=FUTEX + 64, waker_tid=11)

@@ -6,7 +6,7 @@ import pytest
 
 from profiler.model import offcpu
 from profiler.model.waits import WaitKind
-from profiler.record.wait_kinds import shown_kind, wait_kind
+from profiler.record.wait_kinds import Likeness, shown_kind, wait_kind
 
 DESCRIPTORS = {3: "socket", 4: "pipe", 5: "/var/lib/asterisk/astdb.sqlite3", 6: "anon_inode"}
 
@@ -27,33 +27,38 @@ class Functions:
 
 MUTEX = Functions("__lll_lock_wait", "pthread_mutex_lock", "ast_mutex_lock")
 CONDITION = Functions("__futex_abstimed_wait", "pthread_cond_wait", "worker")
+JOIN = Functions("__futex_abstimed_wait", "pthread_join", "stop")
 NOBODY = Functions("", "worker", called="sem_wait")
 
 
 @pytest.mark.parametrize(
-    ("functions", "is_mutex", "kind"),
+    ("functions", "likeness", "kind"),
     [
-        (MUTEX, True, WaitKind.MUTEX),
-        (MUTEX, False, WaitKind.MUTEX),
-        (CONDITION, False, WaitKind.CONDITION),
-        (CONDITION, True, WaitKind.MUTEX),  # which it takes again
-        (NOBODY, False, WaitKind.SEMAPHORE),
-        (Functions("pthread_rwlock_rdlock"), False, WaitKind.READ_LOCK),
+        (MUTEX, Likeness.VALUE, WaitKind.MUTEX),
+        (MUTEX, Likeness.NONE, WaitKind.MUTEX),
+        (CONDITION, Likeness.NONE, WaitKind.CONDITION),
+        (CONDITION, Likeness.VALUE, WaitKind.CONDITION),  # since glibc 2.41 with any even value
+        (CONDITION, Likeness.SEEN, WaitKind.MUTEX),  # which it takes again
+        (JOIN, Likeness.SEEN, WaitKind.JOIN),
+        (NOBODY, Likeness.NONE, WaitKind.SEMAPHORE),
+        (Functions("pthread_rwlock_rdlock"), Likeness.NONE, WaitKind.READ_LOCK),
     ],
 )
-def test_a_futex_is_told_by_functions(functions: Functions, is_mutex: bool, kind: WaitKind) -> None:
-    assert wait_kind(functions, (1, 2), 202, 128, is_mutex) is kind
+def test_a_futex_is_told_by_functions(
+    functions: Functions, likeness: Likeness, kind: WaitKind
+) -> None:
+    assert wait_kind(functions, (1, 2), 202, 128, likeness) is kind
 
 
 def test_without_a_stack_what_a_waiter_expects_tells_a_mutex() -> None:
-    assert wait_kind(Functions(), (), 202, 128, True) is WaitKind.MUTEX
-    assert wait_kind(Functions(), (), 202, 137, False) is WaitKind.FUTEX
+    assert wait_kind(Functions(), (), 202, 128, Likeness.VALUE) is WaitKind.MUTEX
+    assert wait_kind(Functions(), (), 202, 137, Likeness.NONE) is WaitKind.FUTEX
 
 
 def test_calls_that_go_on_after_a_signal_and_none_at_all() -> None:
-    assert wait_kind(Functions("poll", "f"), (1,), 219, 0, False) is WaitKind.POLL
-    assert wait_kind(Functions("strange"), (1,), 219, 0, False) is WaitKind.OTHER
-    assert wait_kind(Functions(), (), None, 0, False) is WaitKind.OTHER
+    assert wait_kind(Functions("poll", "f"), (1,), 219, 0, Likeness.NONE) is WaitKind.POLL
+    assert wait_kind(Functions("strange"), (1,), 219, 0, Likeness.NONE) is WaitKind.OTHER
+    assert wait_kind(Functions(), (), None, 0, Likeness.NONE) is WaitKind.OTHER
 
 
 @pytest.mark.parametrize(
