@@ -12,6 +12,7 @@ from profiler.model.offcpu import OffCpu
 from profiler.model.quantities import Accounting as Accounting
 from profiler.model.quantities import Distribution as Distribution
 from profiler.model.quantities import Window as Window
+from profiler.model.tasks import Tasks
 from profiler.model.time_line import TimeLine
 
 SCHEMA = "ebpf-prof/recording/1"
@@ -310,4 +311,5 @@ class Recording:
     host: Host | None = None  # None: older than this field
     cpu_ns: int | None = None  # of the whole process in the window; None: older than this field
     time_line: TimeLine = TimeLine()
+    tasks: Tasks | None = None  # None: nobody looked for them
     off_cpu: OffCpu | None = None  # None: nobody looked, or older than this field
