@@ -89,6 +89,20 @@ static char *storm(struct ast_cli_args *a)
     return run_start(&start, 0);
 }
 
+static char *tasks_command(struct ast_cli_args *a)
+{
+    const char *word = a->argc > 2 ? a->argv[2] : "";
+
+    if (!strcmp(word, "start")) {
+        return tasks_start(a);
+    } else if (!strcmp(word, "result")) {
+        return tasks_result(a);
+    } else if (!strcmp(word, "stop")) {
+        return tasks_stop(a);
+    }
+    return CLI_SHOWUSAGE;
+}
+
 static char *dispatch(struct ast_cli_args *a)
 {
     const char *word = a->argc > 1 ? a->argv[1] : "";
@@ -131,6 +145,8 @@ static char *dispatch(struct ast_cli_args *a)
         return taskprocessors_leak(a);
     } else if (!strcmp(word, "tps") && a->argc > 2 && !strcmp(a->argv[2], "free")) {
         return taskprocessors_free(a);
+    } else if (!strcmp(word, "tasks")) {
+        return tasks_command(a);
     }
     return CLI_SHOWUSAGE;
 }
@@ -158,7 +174,11 @@ static char *handle(struct ast_cli_entry *e, int cmd, struct ast_cli_args *a)
                    "       groundtruth wait end\n"
                    "       groundtruth contend start [threads=N] [turns=N] [hold=US] [pause=US]\n"
                    "           [box=NAME]; groundtruth contend end\n"
-                   "       groundtruth tps leak N [pjsip]; groundtruth tps free\n";
+                   "       groundtruth tps leak N [pjsip]; groundtruth tps free\n"
+                   "       groundtruth tasks start NAME [processors=N] [rate=PER_SECOND]\n"
+                   "           [seconds=S] [work=sleep|spin] [service=US] [burst=N] [high=N]\n"
+                   "           [slow=EVERY] [slow_service=US] [pool=THREADS]\n"
+                   "       groundtruth tasks result|stop NAME\n";
         return NULL;
     case CLI_GENERATE:
         return NULL;
@@ -186,6 +206,9 @@ static int unload_module(void)
     parked_free();
     waits_free(&timed_out);
     contention_free();
+    if (!tasks_free()) {
+        return -1;
+    }
     if (!boxes_free()) {
         return -1;
     }

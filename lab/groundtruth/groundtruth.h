@@ -7,7 +7,8 @@
  * searched), searches.c and orders.c (one function per kind of search), runs.c (threads that
  * search), results.c (what they counted), park.c (threads in known places), waits.c,
  * wait_scenes.c and wait_threads.c (threads that wait for each other), contention.c (threads that take
- * one lock again and again), taskprocessors.c (the leak), groundtruth.c (the console command).
+ * one lock again and again), taskprocessors.c (the leak), tasks.c and task_results.c (tasks of known
+ * times), groundtruth.c (the console command).
  */
 
 #ifndef GROUNDTRUTH_H
@@ -171,6 +172,13 @@ void contention_free(void);
 char *taskprocessors_leak(struct ast_cli_args *a);
 char *taskprocessors_free(struct ast_cli_args *a);
 void taskprocessors_drop(void);
+
+char *tasks_start(struct ast_cli_args *a);
+char *tasks_result(struct ast_cli_args *a);
+char *tasks_stop(struct ast_cli_args *a);
+int tasks_free(void);
+
+int64_t now_ns(void);
 
 /* Print a line that says why the command was refused, and return what the console expects. */
 char *refuse(struct ast_cli_args *a, const char *reason);

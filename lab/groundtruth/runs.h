@@ -68,6 +68,5 @@ void *churn_thread(void *churner);
 void supervise(struct run *run);
 void *supervise_thread(void *run);
 void run_print(struct ast_cli_args *a, const struct run *run);
-int64_t now_ns(void);
 
 #endif
