@@ -54,13 +54,18 @@ class Head:
         return mine == (state.v_table, state.sort_function, state.comparator)
 
 
-def parse_head(data: bytes) -> Head | None:
-    """Return the head in HEAD_BYTES from HEAD_BEFORE on; None where no live object is.
+def is_object(data: bytes) -> bool:
+    """Return whether the bytes from an object's magic number on are those of a live one.
 
-    Asterisk sets the magic number (28 bits, 30 in Asterisk 13) to 0 before it frees an object.
+    Asterisk sets that number (28 bits, 30 in Asterisk 13) to 0 before it frees an object.
     """
     value = int.from_bytes(data[:4], "little")
-    if MAGIC not in (value >> 4, value >> 2):
+    return MAGIC in (value >> 4, value >> 2)
+
+
+def parse_head(data: bytes) -> Head | None:
+    """Return the head in HEAD_BYTES from HEAD_BEFORE on; None where no live object is."""
+    if not is_object(data):
         return None
     v_table, sort_function, comparator, _, elements = _HEAD.unpack(data[HEAD_BEFORE:])
     return Head(v_table, sort_function or None, comparator or None, elements)
