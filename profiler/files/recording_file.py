@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from profiler.errors import UsageError
 from profiler.files.serializer import Json, MismatchError, decode, members
+from profiler.files.task_checks import task_distributions, task_quantities, task_references
 from profiler.model.recording import SCHEMA, Distribution, Recording, Window
 from profiler.model.time_line import TimeLine
 
@@ -168,6 +169,9 @@ def _problems(recording: Recording) -> Iterator[str]:
     for waits in recording.off_cpu.groups if recording.off_cpu else ():
         if problem := _distribution_problem(waits.duration_ns):
             yield f"off_cpu.groups.duration_ns: {problem}"
+    for name, distribution in task_distributions(recording.tasks) if recording.tasks else ():
+        if problem := _distribution_problem(distribution):
+            yield f"{name}: {problem}"
 
 
 def _distribution_problem(distribution: Distribution) -> str | None:
@@ -242,6 +246,8 @@ def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:
     for sizes in recording.time_line.containers:
         yield "time_line.containers", sizes.container, container_count
     yield from _wait_references(recording)
+    if recording.tasks is not None:
+        yield from task_references(recording.tasks, frame_count)
     for weighted in recording.lookup_stacks:
         yield "lookup_stacks.stack", weighted.stack, stack_count
         yield "lookup_stacks.container", weighted.container, container_count
@@ -279,3 +285,5 @@ def _estimates(recording: Recording) -> Iterator[tuple[str, float]]:
     for weighted in recording.lookup_stacks:
         yield "lookup_stacks.lookups", weighted.lookups
         yield "lookup_stacks.comparisons", weighted.comparisons
+    if recording.tasks is not None:
+        yield from task_quantities(recording.tasks)

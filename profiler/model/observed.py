@@ -10,6 +10,7 @@ from typing import NamedTuple
 from profiler.model import recording as rec
 from profiler.model.observed_offcpu import ObservedOffCpu
 from profiler.model.recording import ThreadUse
+from profiler.model.tasks import ObservedTasks
 from profiler.wire.lookups import (
     Group,
     GroupKey,
@@ -214,6 +215,7 @@ class Observed:
     # by tid, addresses: the frames that it began in, outermost first
     followed: Followed = Followed()
     off_cpu: ObservedOffCpu | None = None  # None: nobody looked
+    tasks: ObservedTasks | None = None  # None: nobody looked
 
     @property
     def cpu_s(self) -> float:

@@ -8,41 +8,40 @@ from outside, about once a second, whether a window is open or not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from profiler.model.quantities import Accounting, Distribution, Window
 
 
-@dataclass(frozen=True, slots=True)
-class SeenTask:
-    """One task that was pushed in a window, began in one, or both."""
+class TaskKey(NamedTuple):
+    """What tasks have in common that are added up."""
 
-    processor: int  # address of its task processor
+    processor: str  # name
     function: int  # address
-    site: int | None  # where it was pushed: return address; None: its push was not seen
-    pushed_ns: int | None
-    begun_ns: int | None  # None: it had not begun when watching ended
-    ended_ns: int | None  # None: it had not ended then
-    tid: int | None  # that ran it
+    site: int | None  # return address of the push; None: it was not seen
 
 
 @dataclass(frozen=True, slots=True)
-class SeenQueue:
-    """What the looks at one task processor found."""
+class TaskSums:
+    """What was seen of the tasks of one key; see TaskGroup."""
 
-    processor: int  # address
-    name: str
-    looks: int
-    lengths: tuple[tuple[int, int], ...]  # (length, looks that found it), ascending
-    high_water: int | None  # the length at which Asterisk warns; None: not known
+    key: TaskKey
+    pushed: int
+    begun: int
+    wait_ns: Distribution
+    run_ns: Distribution
+    waiting: int
+    running: int
+    longest_waiting_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLook:
-    """One look at the task processors' queues."""
+    """One look at the task processors' queues, from outside."""
 
     time_ns: int
     processors: int  # that there were
-    looked_at: int  # of these; a random choice where there are many
+    looked_at: int  # of these
     queued: int  # tasks that waited in those looked at
     longest: int
 
@@ -51,13 +50,15 @@ class QueueLook:
 class ObservedTasks:
     """Everything that was seen of task processors in one run."""
 
-    tasks: tuple[SeenTask, ...]
-    queues: tuple[SeenQueue, ...]
+    sums: tuple[TaskSums, ...]
+    processors: tuple[TaskProcessor, ...]
+    threads: tuple[TaskThread, ...]
     looks: tuple[QueueLook, ...]
     windows: tuple[Window, ...]
+    covered_ns: int
     accounting: Accounting
     cost_ns: int
-    problem: str | None = None  # why nothing, or not all, was seen
+    problem: str | None = None  # why nothing more was seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ class TaskProcessor:
     """One task processor that had tasks while it was watched."""
 
     name: str  # as the target says it; "" where it could not be read
-    looks: int  # how often its queue was looked at; 0: never
+    pushed_lengths: Distribution  # of its queue before each push in a window, where readable
+    looks: int  # that found tasks in its queue
     queue_lengths: tuple[tuple[int, int], ...]  # (length, looks that found it), ascending
-    high_water: int | None  # the length at which Asterisk warns; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,7 @@ class TaskThread:
 
     tid: int
     tasks: int
-    processors: int  # of how many task processors; more than one: it serves a pool
-    run_ns: int
+    run_ns: int  # of a task that itself runs others, theirs are part
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,8 @@ class Tasks:
     """Task processors over a recording.
 
     Accounting: fired are all tasks that were pushed or began in windows; kept are in the groups;
-    filtered are pushes that came after their window was full; lost found no room; collided are
-    those whose push and begin did not fit each other. Counts are those of the windows: divided by
-    `covered_ratio` they stand for the whole recording.
+    filtered are pushes that came when their window's allowance was spent; lost found no room.
+    Counts are those of the windows: divided by `covered_ratio` they stand for the whole recording.
     """
 
     windows: tuple[Window, ...]  # in a long run, neighbours are merged

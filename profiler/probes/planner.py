@@ -277,7 +277,7 @@ class ProbePlanner:
     def is_current(self, function: int, probe: PlannedProbe) -> bool:
         """Return whether the code at an address is still that in which the probe is placed."""
         loaded = self._code_of(function)
-        return loaded is not None and probe.point.path == _path(loaded)
+        return loaded is not None and probe.point.path == path_of(loaded)
 
     def _code_of(self, function: int) -> LoadedCode | None:
         """Return the code that holds a comparison function, None where no probe can be placed."""
@@ -292,12 +292,12 @@ class ProbePlanner:
         address = site.vaddr + (loaded.bias or 0)
         cookie_value = cookie(place, value, site.emulated)
         attach_point = AttachPoint(
-            _path(loaded), site.file_offset, address, cookie_value, with_return
+            path_of(loaded), site.file_offset, address, cookie_value, with_return
         )
         return PlannedProbe(site, attach_point, _indices(ENTRY_FUNCTIONS))
 
 
-def _path(loaded: LoadedCode) -> str:
+def path_of(loaded: LoadedCode) -> str:
     """Return a path that leads to the file that was analysed, whatever is mapped there later."""
     if loaded.file is None or loaded.file.handle is None:
         raise ProbeError(

@@ -18,6 +18,7 @@ from profiler.record.off_cpu import recorded_off_cpu
 from profiler.record.operations import SampledOperations
 from profiler.record.preparation import Options
 from profiler.record.stacks import StackIndex
+from profiler.record.tasks import recorded_tasks
 from profiler.record.time_line import time_line
 from profiler.record.warnings import run_warnings
 from profiler.wire.lookups import LookupCounter
@@ -57,6 +58,7 @@ def assemble(
     waits = None
     if observed.off_cpu is not None:
         waits = recorded_off_cpu(observed.off_cpu, observed.stacks, observed.window, frames, names)
+    tasks = recorded_tasks(observed.tasks, observed.window, frames) if observed.tasks else None
     named, files = names.frames(frames.addresses), names.files()
     return rec.Recording(
         schema=rec.SCHEMA,
@@ -110,6 +112,7 @@ def assemble(
             lookups.groups if lookups else (),
         ),
         off_cpu=waits,
+        tasks=tasks,
     )
 
 

@@ -9,7 +9,6 @@ import select
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
 
 from profiler.asterisk.find import FoundTarget
 from profiler.background import Background
@@ -36,9 +35,6 @@ from profiler.record.warnings import short_walks
 from profiler.sampling.sample_cost import interrupt_cost_ns
 from profiler.sampling.sampling_budget import SampleBudget
 from profiler.windows.budget import Governor
-
-if TYPE_CHECKING:
-    pass
 
 _DRAIN_NS = 200_000_000
 _SLOW_NS = 1_000_000_000
@@ -69,6 +65,7 @@ def record(
             prepare("finding container lookups in Asterisk's code")
             begin_off_cpu(stack, run)
             begin_lookups(stack, run, target, options)
+            begin_tasks(stack, run)
         stop.has_begun = True
         with WithoutRealtime():
             run_until_end(run, stop, report)
@@ -180,12 +177,23 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
     _read_events(run)
 
 
+def begin_tasks(stack: ExitStack, run: Run) -> None:
+    """Load what sees task processors, if their code is understood; the stack undoes it."""
+    # Imported here, while samples come in already.
+    from profiler.record.task_preparation import prepare_tasks
+
+    if run.lookup_setup is not None:
+        run.tasks, warnings = prepare_tasks(stack, run)
+        run.warnings += warnings
+
+
 def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> None:
     """Open windows, drain, and look at the target until its end, the duration's, or a stop."""
     end_ns = run.until_ns
     next_drain = next_slow = run.start_ns
     next_lookup = run.start_ns if run.lookups else end_ns
     next_off_cpu = run.start_ns if run.off_cpu else end_ns
+    next_task = run.start_ns if run.tasks else end_ns
     while not run.exited:
         now = time.monotonic_ns()
         if stop.reason is not None:
@@ -207,13 +215,15 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
             _observe(run)
         if run.off_cpu is not None and now >= next_off_cpu and not is_brief:
             next_off_cpu = run.off_cpu.step(now)
+        if run.tasks is not None and now >= next_task and not is_brief:
+            next_task = run.tasks.step(now)
         if now >= run.code_due_ns and not is_brief:
             _follow_code(run)
         wake = min(end_ns, next_lookup, now + _DRAIN_NS)
         if not is_brief:
-            wake = min(wake, next_drain, next_slow, next_off_cpu, run.code_due_ns)
+            wake = min(wake, next_drain, next_slow, next_off_cpu, next_task, run.code_due_ns)
         if _wait(run, wake):
-            next_lookup = now
+            next_lookup = next_task = now
     if run.exited:
         has_restarted = run.events.has_restarted()
         run.stopped_by = rec.TARGET_RESTART if has_restarted else rec.TARGET_EXIT
@@ -224,12 +234,13 @@ def _wait(run: Run, until_ns: int) -> bool:
     poll = select.poll()  # select() takes no descriptor beyond 1023
     poll.register(run.events.exit_descriptor, select.POLLIN)
     poll.register(run.mappings.descriptor, select.POLLIN)
-    if run.lookups is not None:
-        poll.register(run.lookups.wake_descriptor, select.POLLIN)
+    wakers = {measured.wake_descriptor for measured in (run.lookups, run.tasks) if measured}
+    for descriptor in wakers:
+        poll.register(descriptor, select.POLLIN)
     while True:
         left_ns = max(until_ns - time.monotonic_ns(), 0)
         ready = {descriptor for descriptor, _ in poll.poll(left_ns / 1e6)}
-        if run.lookups is not None and run.lookups.wake_descriptor in ready:
+        if wakers & ready:
             return True
         if left_ns and ready == {run.mappings.descriptor} and not _has_mapped(run):
             continue  # other processes did
@@ -286,6 +297,8 @@ def _observe(run: Run) -> None:
     run.mappings.follow_cpus()
     if run.off_cpu is not None:
         run.off_cpu.look(time.monotonic_ns())
+    if run.tasks is not None:
+        run.tasks.look(time.monotonic_ns())
 
 
 def _follow_code(run: Run) -> None:
@@ -327,6 +340,7 @@ def _collect(run: Run) -> Observed:
     if run.lookups is not None:
         run.lookups.finish()
     off_cpu = None if run.off_cpu is None else run.off_cpu.finish(time.monotonic_ns())
+    tasks = None if run.tasks is None else run.tasks.finish()
     run.end_ns = time.monotonic_ns()
     run.uses.stop()
     run.sampler.detach()
@@ -350,6 +364,7 @@ def _collect(run: Run) -> Observed:
         run.sockets.warning,
         run.lookups.problem if run.lookups is not None else None,
         off_cpu.problem if off_cpu is not None else None,
+        tasks.problem if tasks is not None else None,
         short_walks(run.lookup_setup.programs if run.lookup_setup else None, lookups),
     )
     run.warnings += [problem for problem in problems if problem]
@@ -375,4 +390,5 @@ def _collect(run: Run) -> Observed:
         thread_starts=starts,
         followed=run.followed.observed(),
         off_cpu=off_cpu,
+        tasks=tasks,
     )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from profiler.counting.lookups import LookupMeasurement
     from profiler.offcpu.measurement import OffCpuMeasurement
     from profiler.record.lookup_preparation import LookupSetup
+    from profiler.tasks.measurement import TaskMeasurement
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Run:
     lookup_setup: LookupSetup | None = None
     lookups: LookupMeasurement | None = None  # None until its programs are loaded
     off_cpu: OffCpuMeasurement | None = None  # the same
+    tasks: TaskMeasurement | None = None  # None: nothing can be seen of tasks
     start_ns: int = 0
     until_ns: int = 0  # when it is over, unless something else ends it
     end_ns: int = 0

@@ -19,6 +19,8 @@ MAX_LINES = 400
 MUTABLE = {
     "Run": "what a running recording holds changes while it runs",
     "Stop": "a signal handler sets it",
+    "_Sums": "tasks are added up",
+    "_Thread": "what a thread ran is added up",
     "_Evidence": "collects while code is read",
     "_Sum": "adds up waits one by one",
     "FunctionTrace": "collects while a function is followed",
@@ -40,9 +42,10 @@ ROOMS = {
     "estimate": "model wire",
     "windows": "probes process linux wire model",
     "offcpu": "windows waits unwind asterisk process linux wire model",
+    "tasks": "windows probes asterisk process binary linux wire model",
     "sampling": "windows unwind process linux wire model",
     "counting": "windows estimate probes asterisk process linux wire model",
-    "record": "counting sampling offcpu windows waits names estimate probes unwind asterisk "
+    "record": "counting sampling offcpu tasks windows waits names estimate probes unwind asterisk "
     "process binary linux wire model",
     "findings": "model",
     "report": "findings model",
@@ -59,6 +62,10 @@ FOR_ALL = {"background", "disk_cache", "errors", "libc"}
 
 # Modules without a file of tests of their own in tests/unit, and where else they are tested.
 TESTED_ELSEWHERE = {
+    **dict.fromkeys(
+        ("tasks/programs.py", "tasks/measurement.py", "record/task_preparation.py"),
+        "tests/live/test_tasks.py sees tasks of a real Asterisk through them",
+    ),
     "__main__.py": "tests/unit/cli/test_commands.py and tests/live start it as users do",
     "offcpu/switches.py": "tests/bpf/test_off_cpu.py sees real waits",
     "offcpu/measurement.py": "tests/bpf/test_off_cpu.py measures real waits",

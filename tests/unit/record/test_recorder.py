@@ -89,6 +89,11 @@ def collected(monkeypatch: pytest.MonkeyPatch, run: Run, closing_ns: int) -> Obs
     return recorder._collect(run)
 
 
+def finished(calls: list[str]) -> SimpleNamespace:
+    calls.append("tasks.finish")
+    return SimpleNamespace(problem=None)
+
+
 def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -98,13 +103,15 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
         sampler=Part(calls, "sampler", samples=BoundedSamples()),
         lookups=Part(calls, "lookups", problem=None),
         off_cpu=Part(calls, "off_cpu", finish=lambda _: calls.append("off_cpu.finish")),
+        tasks=Part(calls, "tasks", finish=lambda: finished(calls)),
         process=Part(calls, "process", code=Part(calls, "code")),
         governor=SimpleNamespace(spent_ns=0),
         sampling=Part(calls, "sampling", charged_ns=0),
     )
     observed = collected(monkeypatch, run, SECOND_NS // 8)
     assert observed.window.end_ns == 10 * SECOND_NS + SECOND_NS // 8
-    assert calls[:4] == ["lookups.finish", "off_cpu.finish", "uses.stop", "sampler.detach"]
+    assert calls[:3] == ["lookups.finish", "off_cpu.finish", "tasks.finish"]
+    assert calls[3:5] == ["uses.stop", "sampler.detach"]
     assert calls.index("sockets.sample") < calls.index("followed.look")
 
 
@@ -167,6 +174,7 @@ def test_only_code_of_the_target_ends_the_waiting(is_of_target: bool) -> None:
     run = run_of(
         calls,
         lookups=None,
+        tasks=None,
         mappings=SimpleNamespace(descriptor=mapped, has_mapped=has_mapped),
         events=Part(calls, "events", exit_descriptor=ended),
         code_due_ns=0,
@@ -190,6 +198,7 @@ def test_a_restart_is_told_from_an_end(restarted: bool, stopped_by: str) -> None
         until_ns=0,
         start_ns=0,
         lookups=None,
+        tasks=None,
         events=SimpleNamespace(has_restarted=lambda: restarted),
     )
     recorder.run_until_end(run, Stop(), lambda _: None)

@@ -13,7 +13,7 @@ from profiler.linux.bcc import bpf_directory
 HEADERS = (
     *("wire.h", "unwind_wire.h", "cpu_wire.h"),
     *("exits_wire.h", "births_wire.h", "present_threads_wire.h"),
-    "offcpu_wire.h",
+    *("offcpu_wire.h", "tasks_wire.h"),
 )
 _TEXTS = ((bpf_directory() / name).read_text() for name in HEADERS)
 _WITHOUT_COMMENTS = re.sub(r"/\*.*?\*/", "", "\n".join(_TEXTS), flags=re.DOTALL)
@@ -21,7 +21,7 @@ _PRELUDE = "\n".join(
     (
         "#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>",
         "typedef uint8_t u8; typedef uint16_t u16; typedef uint32_t u32; typedef uint64_t u64;",
-        "typedef int32_t s32;",
+        "typedef int32_t s32; typedef int64_t s64;",
         *(f'#include "{name}"' for name in HEADERS),
     )
 )

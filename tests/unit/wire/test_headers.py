@@ -10,7 +10,7 @@ import pytest
 
 from profiler.asterisk.abi import ENTRY_FUNCTIONS
 from profiler.process import present_threads, thread_births, thread_exits
-from profiler.wire import lookups, offcpu, unwind
+from profiler.wire import lookups, offcpu, tasks, unwind
 from tests.unit.wire.c_headers import ENUMS, STRUCTS, evaluate
 
 RECORDS: dict[str, type[lookups.Record]] = {
@@ -43,6 +43,9 @@ FORMATS = {
     "offcpu_event": offcpu.EVENT,
     "offcpu_control": offcpu.CONTROL,
     "offcpu_state": offcpu.STATE,
+    "task_event": tasks.EVENT,
+    "task_control": tasks.CONTROL,
+    "task_state": tasks.STATE,
 }
 MIRRORS = {
     # in C: what its names begin with, and the mirror
@@ -52,6 +55,7 @@ MIRRORS = {
     "lookup_counter": ("LOOKUPS_", lookups.LookupCounter),
     "metric": ("METRIC_", lookups.Metric),
     "container_kind": ("KIND_", lookups.Kind),
+    "task_event_kind": ("TASK_", tasks.TaskEventKind),
 }
 CONSTANTS = {
     **{
@@ -72,6 +76,7 @@ CONSTANTS = {
         for name in ENUMS[f"unwind_{kind}"]
     },
     "UNWIND_CAUSES": len(unwind.CAUSES),
+    "TASK_NAME_BYTES": tasks.NAME_BYTES,
     "CPU_PUSH_IS_FIRST": unwind.PUSH_IS_FIRST,
     "CPU_PUSH_BYTES(0x10203)": 2,
     **{f"CPU_{name.upper()}": index for index, name in enumerate(unwind.CPU_COUNTERS)},

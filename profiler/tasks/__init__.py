@@ -1,0 +1,1 @@
+"""Task processors over a recording: what is pushed, how long it waits and runs; their queues."""
