@@ -16,6 +16,7 @@ from profiler.report.aggregate import aggregate
 from profiler.report.thread_groups import thread_groups
 from profiler.report.time_line import sample_bins
 from tests import off_cpu_examples
+from tests import task_examples as t
 from tests.example_times import SECOND_NS, START_NS, field_samples, field_time_line, small_time_line
 
 RECORDING = Path(__file__).parent / "golden" / "recording-1" / "recording"
@@ -107,6 +108,7 @@ def field_story() -> p.Profile:
         host=HOST,
         total_cpu_ratio=1.01,
         time_line=field_time_line(),
+        tasks=t.shown(t.healthy()),
     )
     story = with_sample_bins(_with_operations(story))
     return replace(story, findings=find(story))
@@ -313,6 +315,10 @@ def hostile() -> p.Profile:
                 story.cpu_share(5_935),
                 (p.ContainerPart(1, HOSTILE_NAME, 0.5), p.ContainerPart(2, LONG_NAME, 0.5)),
             ),
+        ),
+        tasks=t.shown(
+            replace(t.held_up(), processors=(t.processor(HOSTILE_NAME, 600),)),
+            (HOSTILE_NAME, LONG_NAME) * 3,
         ),
         warnings=(HOSTILE_NAME, "kernel symbols are hidden (kptr_restrict)"),
     )

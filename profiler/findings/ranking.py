@@ -16,6 +16,7 @@ from profiler.findings.growth import growth
 from profiler.findings.lock_waits import lock_waits
 from profiler.findings.lookups import lookups
 from profiler.findings.sockets import sockets
+from profiler.findings.tasks import tasks
 from profiler.findings.threads import threads
 from profiler.model.finding import Finding, Severity
 from profiler.model.profile import Profile
@@ -28,6 +29,7 @@ _RULES: tuple[Callable[[Profile], Iterable[Finding]], ...] = (
     lock_waits,
     lookups,
     sockets,
+    tasks,
     threads,
 )
 _SEVERITIES = tuple(Severity)

@@ -11,6 +11,15 @@ def seconds(seconds: float) -> str:
     return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
+def duration(nanoseconds: float) -> str:
+    """Return a time that may be short: 2.1 s, 310 ms, 12 us."""
+    if nanoseconds >= 1e9:
+        return seconds(nanoseconds / 1e9)
+    unit_ns, unit = (1e6, "ms") if nanoseconds >= 1e6 else (1e3, "us")
+    value = nanoseconds / unit_ns
+    return f"{value:.0f} {unit}" if value >= 10 else f"{value:.2g} {unit}"
+
+
 def percent(ratio: float) -> str:
     """Return per cent without decimals."""
     return f"{ratio * 100:.0f} %"

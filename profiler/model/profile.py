@@ -25,6 +25,7 @@ from profiler.model.recording import (
 )
 from profiler.model.search import Search
 from profiler.model.subject import source_place
+from profiler.model.task_profile import TaskProfile
 from profiler.model.time_line import SampleBins, TimeLine
 
 SCHEMA = "ebpf-prof/profile/1"
@@ -367,6 +368,7 @@ class Profile:
     sample_bins: SampleBins = SampleBins()
     unnamed_files: tuple[UnnamedFile, ...] = ()  # the largest share first
     off_cpu: OffCpuProfile | None = None  # None: nobody looked
+    tasks: TaskProfile | None = None  # None: nobody looked
 
     @property
     def cpu_ratio(self) -> float:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Threads, containers and source places, so that outputs can lead there."""
+    """Threads, containers, source places and task processors, so that outputs can lead there."""
 
     containers: tuple[int, ...] = ()  # addresses
     places: tuple[str, ...] = ()  # of call sites and operations
     tids: tuple[int, ...] = ()  # the busiest thread of each thread group
+    queues: tuple[str, ...] = ()  # names of task processors
 
 
 def source_place(file: str | None, line: int | None, function: str) -> str:

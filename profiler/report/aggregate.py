@@ -12,6 +12,7 @@ from profiler.findings.ranking import find
 from profiler.model import profile as prof
 from profiler.model.cpu_share import Z_95
 from profiler.model.recording import Container, Distribution, LookupGroup, Recording, Stack
+from profiler.model.task_profile import TaskProfile
 from profiler.report.alike_containers import join_alike
 from profiler.report.asterisk_words import container_name, search_of
 from profiler.report.container_labels import told_apart
@@ -26,6 +27,7 @@ from profiler.report.ended_threads import join_ended
 from profiler.report.frame_names import frame_names
 from profiler.report.off_cpu import off_cpu
 from profiler.report.operations import OperationSamples, seen_lookups_ratio
+from profiler.report.task_uses import task_uses
 from profiler.report.thread_groups import thread_groups
 from profiler.report.thread_paths import with_paths
 from profiler.report.thread_roles import Role, thread_roles
@@ -88,6 +90,7 @@ def aggregate(recording: Recording) -> prof.Profile:
         sample_bins=sample_bins(recording, groups),
         unnamed_files=unnamed_files(recording),
         off_cpu=waits,
+        tasks=_tasks(recording, names, roles),
     )
     return replace(profile, findings=find(profile))
 
@@ -97,6 +100,15 @@ def _total_cpu_ratio(recording: Recording, threads: Iterable[prof.Thread]) -> fl
     if recording.cpu_ns is None:
         return sum(thread.cpu_ratio for thread in threads)
     return recording.cpu_ns / recording.window.duration_ns
+
+
+def _tasks(
+    recording: Recording, names: Sequence[str], roles: Mapping[int, Role]
+) -> TaskProfile | None:
+    if recording.tasks is None:
+        return None
+    threads = {use.tid: use.name for use in recording.threads}
+    return task_uses(recording.tasks, names, roles, threads)
 
 
 def _why_not_measured(recording: Recording) -> str | None:

@@ -17,6 +17,7 @@ from profiler.model.completeness import Completeness, lookup_completeness, sampl
 from profiler.model.off_cpu_profile import OffCpuProfile
 from profiler.model.profile import Profile, StackQuality
 from profiler.model.recording import Accounting
+from profiler.model.task_profile import TaskProfile
 from profiler.renderers.words.nothing import without_findings
 
 _ELSEWHERE = ("samples", "stacks", "lookup_stacks")  # large, and in other files in better form
@@ -42,6 +43,8 @@ def document(profile: Profile) -> dict[str, Json]:
         "samples": _accounting(profile.sample_accounting, sample_completeness(profile)),
         "lookups": _accounting(profile.lookup_accounting, lookup_completeness(profile)),
     }
+    if profile.tasks is not None:
+        fields["tasks"] = _tasks(profile.tasks)
     fields["stacks"] = _quality(profile.stack_quality)
     fields["lookup_stacks"] = _quality(profile.lookup_stack_quality)
     containers = fields["containers"]
@@ -87,6 +90,14 @@ def _accounting(accounting: Accounting, known: Completeness) -> Json:
     fields = encode(accounting)
     assert isinstance(fields, dict)
     return fields | {"seen": known.seen, "missed": known.lost}
+
+
+def _tasks(tasks: TaskProfile) -> Json:
+    fields, accounting = encode(tasks), encode(tasks.accounting)
+    assert isinstance(fields, dict)
+    assert isinstance(accounting, dict)
+    sums = {"seen": tasks.accounting.seen, "missed": tasks.accounting.missed}
+    return fields | {"accounting": accounting | sums}
 
 
 def _quality(quality: StackQuality) -> Json:

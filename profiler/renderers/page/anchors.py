@@ -48,3 +48,8 @@ def call_site_anchor(container: ContainerUse, number: int) -> str:
 def operation_anchor(use: OperationUse) -> str:
     """Return the name of an operation's row."""
     return slug("operation", use.name, call_site_label(use))
+
+
+def task_anchor(name: str) -> str:
+    """Return the name of the row of task processors of one name."""
+    return slug("tasks", name)

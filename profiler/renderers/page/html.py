@@ -23,6 +23,7 @@ from profiler.renderers.page.lookup_html import (
 from profiler.renderers.page.markup import Markup, element
 from profiler.renderers.page.page import write_page
 from profiler.renderers.page.sections import Section, contents, draw, section
+from profiler.renderers.page.task_html import task_processors
 from profiler.renderers.page.thread_html import sockets, threads
 from profiler.renderers.page.timeline import time_line
 from profiler.renderers.page.wait_html import locks, off_cpu
@@ -61,6 +62,7 @@ def _sections(profile: Profile) -> tuple[Section | None, ...]:
         locks(profile),
         off_cpu(profile),
         _waits(profile),
+        task_processors(profile),
         containers(profile),
         call_sites(profile),
         operations(profile),

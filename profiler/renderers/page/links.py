@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import chain
 
 from profiler.model.finding import Finding
 from profiler.model.profile import CallSiteUse, ContainerUse, OperationUse, Profile, ThreadGroup
+from profiler.model.task_profile import TaskQueue
 from profiler.renderers.graphs.flamegraph import frame_name, page_graphs
 from profiler.renderers.page.anchors import (
     COMPARISONS_GRAPH,
@@ -14,6 +16,7 @@ from profiler.renderers.page.anchors import (
     container_anchor,
     operation_anchor,
     slug,
+    task_anchor,
     thread_anchor,
 )
 from profiler.renderers.page.tables import Link
@@ -36,7 +39,7 @@ def finding_anchors(profile: Profile) -> tuple[str, ...]:
 
 
 def finding_links(profile: Profile, finding: Finding) -> tuple[Link, ...]:
-    """Return links from a finding to its threads, containers, call sites and operations."""
+    """Return links from a finding to its threads, containers, call sites, operations and queues."""
     subject = finding.subject
     found: list[Link] = []
     sites: list[Link] = []
@@ -54,6 +57,7 @@ def finding_links(profile: Profile, finding: Finding) -> tuple[Link, ...]:
             label = clip(f"{use.name} {call_site_label(use)}", _LABEL_MAX)
             found.append(Link(label, operation_anchor(use)))
             found += function_graph(profile, use.function)
+    found += [Link(clip(name, _LABEL_MAX), task_anchor(name)) for name in subject.queues]
     return tuple(dict.fromkeys(found + sites))
 
 
@@ -99,6 +103,18 @@ def operation_findings(profile: Profile, use: OperationUse) -> tuple[Link, ...]:
         for finding, anchor in anchors
         if use.place in finding.subject.places
     )
+
+
+def queue_links(profile: Profile, queue: TaskQueue) -> tuple[Link, ...]:
+    """Return links from a task processor to findings on it, and to its function in the graph."""
+    anchors = zip(profile.findings, finding_anchors(profile), strict=True)
+    back = tuple(
+        Link(f"finding {finding.rank}", anchor)
+        for finding, anchor in anchors
+        if queue.name in finding.subject.queues
+    )
+    drawn = (function_graph(profile, function.name) for function in queue.functions[:1])
+    return (*back, *chain.from_iterable(drawn))
 
 
 def thread_graph(profile: Profile, group: ThreadGroup) -> tuple[Link, ...]:

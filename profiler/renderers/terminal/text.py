@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from profiler.model.profile import Profile, ThreadGroup
-from profiler.renderers.terminal import lookup_text, verdict, wait_text
+from profiler.renderers.terminal import lookup_text, task_text, verdict, wait_text
 from profiler.renderers.words import numbers, quality
 from profiler.renderers.words.labels import children_label, clip, container_label, idle_sockets
 from profiler.renderers.words.lines import Line, heading, table, table_rows, width_of, wrapped
@@ -57,6 +57,7 @@ def report(profile: Profile, width: int) -> list[Line]:
         *_threads(profile, width),
         *wait_text.lines(profile, width),
         *_sockets(profile, width),
+        *task_text.lines(profile, width),
         *lookup_text.lines(profile, width),
         *_growth(profile, width),
         *_quality(profile, width),

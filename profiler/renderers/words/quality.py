@@ -82,6 +82,8 @@ def _unbalanced(profile: Profile) -> list[str]:
     measured = [("samples", profile.sample_accounting), ("lookups", profile.lookup_accounting)]
     if profile.off_cpu is not None:
         measured.append(("waits", profile.off_cpu.accounting))
+    if profile.tasks is not None:
+        measured.append(("tasks", profile.tasks.accounting))
     return [name for name, accounting in measured if not accounting.balanced()]
 
 
