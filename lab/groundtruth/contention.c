@@ -36,14 +36,6 @@ static ast_mutex_t plain_lock;
 static struct box *box;
 static volatile uint64_t took;
 
-static long long now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
 /* How often this thread left its CPU by itself. */
 static long long left_cpu(void)
 {
