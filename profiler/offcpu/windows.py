@@ -197,7 +197,7 @@ class OffCpuWindows:
         taken_ns = self._taken_ns()
         cost_ns, self._charged_ns = taken_ns - self._charged_ns, taken_ns
         self.cost_ns += cost_ns
-        self._governor.charge(cost_ns)
+        self._governor.charge_beside(cost_ns, self._clock())
         left_ns = self._grant.allowance_ns - self._granted_cost_ns
         self._granted_cost_ns += cost_ns
         self._limit.charge_window(cost_ns, left_ns, closed)

@@ -149,7 +149,7 @@ class TaskWindows:
         cost_ns = taken_ns - self._charged_ns + (PLACING_NS if closed else 0)
         self._charged_ns = taken_ns
         self.cost_ns += cost_ns
-        self._governor.charge(cost_ns)
+        self._governor.charge_beside(cost_ns, time.monotonic_ns())
         self._limit.charge_window(cost_ns, self._grant.allowance_ns, closed)
 
     def _keep(self, window: Window) -> None:

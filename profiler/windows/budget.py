@@ -15,13 +15,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Part of the budget that flows into the bucket, and part that samples may take beside it; what they
-# take beyond is taken out of the bucket. The bucket's depth is the rest of one horizon's budget, so
-# that a full bucket and all that flows in meanwhile stay within the budget. A deep bucket pays for
-# walks along long chains; what flows less leaves room for what cannot be charged.
+# Part of the budget that flows into the bucket, and part that flows into a second one, for what is
+# measured beside lookups: samples, waits, tasks. What these take beyond is taken out of the first.
+# Both buckets' depths are the rest of one horizon's budget, so that full buckets and all that flows
+# in meanwhile stay within the budget. A deep bucket pays for walks along long chains; what flows
+# less leaves room for what cannot be charged.
 PLANNED_RATIO = 0.4
-SAMPLED_RATIO = 0.3
-_DEPTH_RATIO = 1 - PLANNED_RATIO - SAMPLED_RATIO
+BESIDE_RATIO = 0.3
+_BESIDE_DEPTH_RATIO = 0.1
+_DEPTH_RATIO = 1 - PLANNED_RATIO - BESIDE_RATIO - _BESIDE_DEPTH_RATIO
 SECOND_NS = 1_000_000_000
 # A walk along 50,000 nodes takes 4 ms: a bucket that holds less would never see one.
 LEAST_DEPTH_NS = 6_000_000
@@ -70,7 +72,8 @@ class Governor:
         self._chance = draw()
         self._late_ns = float(LATE_NS)
         self._opened_ns: int | None = None
-        self._sampled_at_ns = start_ns
+        self._beside_ns = 0.0
+        self._beside_at_ns = start_ns
         self.saves = False  # wait until the bucket is full: long chains were not walked
 
     @property
@@ -114,12 +117,19 @@ class Governor:
         self._level_ns -= cost_ns
 
     def charge_sampling(self, cost_ns: float, now_ns: int) -> None:
-        """Count what samples cost since the last time; their own share leaves the bucket alone."""
-        share = SAMPLED_RATIO * (self._ratio or 0) * max(now_ns - self._sampled_at_ns, 0)
-        self._sampled_at_ns = now_ns
-        self._spent_ns += cost_ns
+        """Count what samples cost since the last time."""
         self._sampled_ns += cost_ns
-        self._level_ns -= max(cost_ns - share, 0.0)
+        self.charge_beside(cost_ns, now_ns)
+
+    def charge_beside(self, cost_ns: float, now_ns: int) -> None:
+        """Count what was measured beside lookups; its own bucket comes first."""
+        flow = BESIDE_RATIO * (self._ratio or 0) * max(now_ns - self._beside_at_ns, 0)
+        self._beside_at_ns = max(now_ns, self._beside_at_ns)
+        depth = _BESIDE_DEPTH_RATIO * self._ratio * self.horizon_ns if self._ratio else 0.0
+        left = min(self._beside_ns + flow, depth) - cost_ns
+        self._beside_ns = max(left, 0.0)
+        self._level_ns += min(left, 0.0)
+        self._spent_ns += cost_ns
 
     def level_ns(self, now_ns: int) -> float:
         """Return what may be spent now; negative when too much was. Without a budget: all."""
