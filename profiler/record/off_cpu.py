@@ -29,6 +29,7 @@ from profiler.model.offcpu import (
 from profiler.model.quantities import Accounting, Distribution, Window
 from profiler.model.waits import LockKind, WaitKind
 from profiler.names.session import NamingSession
+from profiler.offcpu.waits import is_futex
 from profiler.record.stacks import StackIndex
 from profiler.record.wait_kinds import Likeness, futex_kind, shown_kind, wait_kind
 from profiler.waits.frames import Frames
@@ -114,12 +115,12 @@ class _Recorded:
         self._locks: dict[int, int] = {}  # index by address
         self._seen_locks: list[SeenLock] = []
         self._calls: dict[int, set[tuple[str | None, str | None]]] = defaultdict(set)
-        self._mutexes: set[int] = set()  # futexes that were seen to be one
+        self._futexes: dict[int, WaitKind] = {}  # what they are, where a stack told it
 
     def off_cpu(self, window: Window) -> OffCpu:
         observed = self._observed
         self._name_all()
-        self._find_mutexes()
+        self._find_futexes()
         sums: dict[_GroupKey, _Sum] = defaultdict(_Sum)
         for waits in observed.waits:
             sums[self._group_key(waits.key)].add(waits)
@@ -164,17 +165,18 @@ class _Recorded:
             wanted.update(address for address in functions if address is not None)
         self._functions.name(wanted)
 
-    def _find_mutexes(self) -> None:
-        """Note which futexes are mutexes by who waits for them, or by who has them."""
+    def _find_futexes(self) -> None:
+        """Note what futexes are, by who waits for them and by who has them; a mutex before all."""
+        for key in (waits.key for waits in self._observed.waits):
+            stack = self._frames(key)
+            if not stack or key.is_preempted or not is_futex(key.syscall):
+                continue
+            kind = futex_kind(self._functions, stack, key.operation, Likeness.NONE)
+            if kind is WaitKind.MUTEX or key.address not in self._futexes:
+                self._futexes[key.address] = kind
         for wait in self._observed.long_waits:
             if wait.holder_tid is not None:
-                self._mutexes.add(wait.arguments[0])
-        for key in (waits.key for waits in self._observed.waits):
-            if key.is_mutex and not key.is_preempted:
-                stack = self._frames(key)
-                kind = futex_kind(self._functions, stack, key.operation, Likeness.NONE)
-                if kind is WaitKind.MUTEX:
-                    self._mutexes.add(key.address)
+                self._futexes[wait.arguments[0]] = WaitKind.MUTEX
 
     def _frames(self, key: WaitKey) -> tuple[int, ...]:
         """Return the user frames of waits, addresses inside the calls; () where not known."""
@@ -223,10 +225,13 @@ class _Recorded:
         operation: int,
         is_mutex: bool,
     ) -> _Reason:
+        seen = self._futexes.get(address)
         likeness = Likeness.NONE
         if is_mutex:
-            likeness = Likeness.SEEN if address in self._mutexes else Likeness.VALUE
+            likeness = Likeness.SEEN if seen is WaitKind.MUTEX else Likeness.VALUE
         kind = wait_kind(self._functions, frames, syscall, operation, likeness)
+        if is_futex(syscall) and not frames:
+            kind = seen or kind  # as of others that wait there
         if not kind.is_lock:
             return _Reason(shown_kind(kind, syscall, address, self._observed.descriptors), None)
         of = LockKind.MUTEX if kind is WaitKind.MUTEX else LockKind.RWLOCK

@@ -120,6 +120,15 @@ def test_a_condition_that_looks_like_a_mutex_is_none_until_others_want_it_as_one
     assert [group.kind for group in made.groups] == [offcpu.LOCK]
 
 
+def test_a_wait_without_a_stack_is_what_others_there_are() -> None:
+    alone, _ = recorded(waits(None, is_mutex=False))
+    assert [group.kind for group in alone.groups] == [offcpu.FUTEX]
+    made, _ = recorded(waits(None, is_mutex=False), waits(2, tid=8, is_mutex=False))
+    assert [group.kind for group in made.groups] == [offcpu.CONDITION, offcpu.CONDITION]
+    made, _ = recorded(waits(None, is_mutex=False), waits(1, tid=8, is_mutex=False))
+    assert [group.kind for group in made.groups] == [offcpu.LOCK, offcpu.LOCK]
+
+
 def test_what_differs_only_in_what_is_not_recorded_is_one_group() -> None:
     made, _ = recorded(
         waits(2, is_mutex=False), waits(2, is_mutex=False, address=FUTEX + 64, waker_tid=11)
