@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from profiler.model.off_cpu_profile import LockUse, OffCpuProfile
-from profiler.model.offcpu import LOCK
+from profiler.model.offcpu import LOCK, PREEMPTED
 from profiler.model.profile import Profile
 from profiler.renderers.words import numbers
 from profiler.renderers.words.labels import LABEL_MAX, clip
@@ -83,9 +83,9 @@ def _lock(lock: LockUse) -> tuple[str, ...]:
 
 
 def _places(waits: OffCpuProfile, width: int) -> list[Line]:
-    """Return where threads waited for anything but locks and work."""
-    shown = [one for one in waits.stacks if not one.is_idle and one.kind != LOCK][:_STACKS_MAX]
-    shown = [one for one in shown if one.time_ns >= _LEAST_NS]
+    """Return where threads waited for anything but locks, work and a CPU."""
+    told = [one for one in waits.stacks if not one.is_idle and one.kind not in (LOCK, PREEMPTED)]
+    shown = [one for one in told[:_STACKS_MAX] if one.time_ns >= _LEAST_NS]
     if not shown:
         return []
     rows = [
@@ -99,5 +99,5 @@ def _places(waits: OffCpuProfile, width: int) -> list[Line]:
         )
         for one in shown
     ]
-    made = heading("OTHER WAITS", "without those for work, packets or a time", width)
+    made = heading("OTHER WAITS", "without those for work, packets, a time or a CPU", width)
     return made + table(("where", "waits", "time", "p50", "p99", "longest"), rows, width)
