@@ -41,6 +41,7 @@ def story() -> Profile:
         stacks=tuple(NamedStack(frames, 0, None) for frames in stacks),
         samples=samples,
         lookup_stacks=(),
+        off_cpu=None,  # its waits have the stacks that are replaced
     )
     return examples.with_sample_bins(profile)
 

@@ -1,6 +1,6 @@
 """report.html: the whole profile on one page that needs nothing else.
 
-The same content as the terminal report, with every row, and with both flame graphs inside. A policy
+The same content as the terminal report, with every row, and with all flame graphs inside. A policy
 in the page forbids it to load anything.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TextIO
 
 from profiler.model.profile import Profile
-from profiler.renderers.graphs import flamegraph, wait_graph
+from profiler.renderers.graphs import flamegraph
 from profiler.renderers.graphs.flamegraph import Graph
-from profiler.renderers.page.anchors import COMPARISONS_GRAPH, CPU_GRAPH, OFF_CPU_GRAPH
+from profiler.renderers.page.anchors import COMPARISONS_GRAPH, CPU_GRAPH
 from profiler.renderers.page.findings_html import findings
+from profiler.renderers.page.graph_html import draw_graph
 from profiler.renderers.page.lookup_html import (
     call_sites,
     containers,
@@ -61,7 +62,6 @@ def _sections(profile: Profile) -> tuple[Section | None, ...]:
         _graph(CPU_GRAPH, "Where CPU time goes", samples, is_open=True),
         locks(profile),
         off_cpu(profile),
-        _waits(profile),
         task_processors(profile),
         containers(profile),
         call_sites(profile),
@@ -120,16 +120,7 @@ def _warnings(profile: Profile) -> Section | None:
 
 
 def _graph(name: str, title: str, graph: Graph, *, is_open: bool = False) -> Section:
-    drawing = element("div", Markup(flamegraph.fragment(graph, name)), kind="graph")
-    caption = element("p", graph.caption, kind="faint")
-    return section(title, caption, drawing, is_open=is_open)
-
-
-def _waits(profile: Profile) -> Section | None:
-    """Return the graph of waits; None if nobody looked."""
-    if profile.off_cpu is None:
-        return None
-    return _graph(OFF_CPU_GRAPH, "Why threads did not run", wait_graph.page_graph(profile))
+    return section(title, draw_graph(name, graph), is_open=is_open)
 
 
 def _quality(profile: Profile) -> Section:

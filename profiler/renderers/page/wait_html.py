@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from profiler.model.off_cpu_profile import LockUse, RoleWaits, WaitStack
 from profiler.model.profile import Profile
-from profiler.renderers.page.anchors import slug
+from profiler.renderers.graphs.wait_graph import page_graph
+from profiler.renderers.page.anchors import OFF_CPU_GRAPH, slug
+from profiler.renderers.page.graph_html import draw_graph
 from profiler.renderers.page.markup import element
 from profiler.renderers.page.sections import Section, section
 from profiler.renderers.page.tables import Column, Row, lines, table
@@ -28,7 +30,7 @@ _STACKS = tuple(map(Column, ("Where", "Waits", "Time", "p50", "p99", "Longest"))
 
 
 def off_cpu(profile: Profile) -> Section | None:
-    """Return the tables of roles and of places; None if nobody looked."""
+    """Return the table of roles, the graph, and the table of places; None if nobody looked."""
     waits = profile.off_cpu
     if waits is None:
         return None
@@ -40,6 +42,7 @@ def off_cpu(profile: Profile) -> Section | None:
         "Off-CPU time",
         element("p", explanation, kind="faint"),
         table(_ROLES, [_role(role) for role in waits.roles]),
+        draw_graph(OFF_CPU_GRAPH, page_graph(profile)),
         element("p", "By place: what is no idle waiting first.", kind="faint"),
         table(_STACKS, [_stack(one, at) for at, one in enumerate(waits.stacks)]),
     )
