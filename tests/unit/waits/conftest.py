@@ -62,7 +62,7 @@ def start_waiting(folder: Path, *flags: str) -> Iterator[Waiting]:
         process.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # one of its threads never rests
 def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waiting]:
     with start_waiting(tmp_path_factory.mktemp("waiting"), "-O2") as program:
         yield program
