@@ -13,6 +13,7 @@ from collections.abc import Callable
 from profiler.model.quantities import Window
 from profiler.offcpu.switches import Switches
 from profiler.offcpu.waits import Waits
+from profiler.windows.bounded_windows import bounded
 from profiler.windows.budget import LEAST_SHARED_DEPTH_NS, SECOND_NS, Governor, Grant
 from profiler.wire.offcpu import Control
 
@@ -22,7 +23,6 @@ _LEAST_WINDOW_NS = 2_000_000
 _PART_NS = 200_000_000  # an open window is looked at so often
 _LEAST_PAUSE_NS = 5_000_000
 _NEVER_NS = 1 << 62
-_MOST_WINDOWS = 1_000
 # Waits that are chosen in a second, at most: each costs the target a stack, and us some time.
 _MOST_LOCKS_HZ = 1_000
 _MOST_OTHERS_HZ = 400
@@ -34,16 +34,6 @@ def share_for(rate_hz: float, most_hz: float) -> int:
     """Return among how many one is to be chosen, a power of two."""
     wanted = min(max(rate_hz / most_hz, 1.0), _LONGEST_SHARE)
     return 1 << (round(wanted + 0.499) - 1).bit_length()
-
-
-def merged(windows: list[Window]) -> list[Window]:
-    """Return half as many, each for two neighbours: it starts with the first, and is as long."""
-    pairs = zip(windows[::2], windows[1::2], strict=False)
-    halved = [
-        Window(one.start_ns, one.start_ns + one.duration_ns + other.duration_ns)
-        for one, other in pairs
-    ]
-    return halved + windows[len(windows) // 2 * 2 :]
 
 
 class OffCpuWindows:
@@ -181,9 +171,7 @@ class OffCpuWindows:
         self._begin_ns = None
         self._charge(closed=True)
         self.covered_ns += window.duration_ns
-        self.windows.append(window)
-        if len(self.windows) > _MOST_WINDOWS:
-            self.windows = merged(self.windows)
+        self.windows = bounded([*self.windows, window])
 
     def abort(self) -> None:
         """See no more switches."""

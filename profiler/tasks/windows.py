@@ -14,6 +14,7 @@ from profiler.model.quantities import Window
 from profiler.process.target import TargetProcess
 from profiler.tasks.programs import TaskPrograms
 from profiler.tasks.seen_tasks import SeenTasks
+from profiler.windows.bounded_windows import bounded
 from profiler.windows.budget import Governor, Grant
 from profiler.windows.costs import PLACING_NS
 
@@ -23,7 +24,6 @@ _FOLLOWED_NS = 2_000_000_000
 _LOOK_NS = 100_000_000  # events are fetched this often
 _PAUSE_NS = 5_000_000
 _NEVER_NS = 1 << 62
-_MOST_WINDOWS = 1_000
 
 
 class TaskWindows:
@@ -154,8 +154,4 @@ class TaskWindows:
 
     def _keep(self, window: Window) -> None:
         self.covered_ns += window.duration_ns
-        self.windows.append(window)
-        if len(self.windows) > _MOST_WINDOWS:
-            pairs = zip(self.windows[::2], self.windows[1::2], strict=False)
-            merged = [Window(one.start_ns, other.end_ns) for one, other in pairs]
-            self.windows = merged + self.windows[2 * len(merged) :]
+        self.windows = bounded([*self.windows, window])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from profiler.model.quantities import Window
-from profiler.offcpu.windows import SHARE, OffCpuWindows, merged, share_for
+from profiler.offcpu.windows import SHARE, OffCpuWindows, share_for
 from profiler.windows.budget import PLANNED_RATIO, Governor
 from profiler.wire.offcpu import Control, State, Wait
 
@@ -165,8 +165,3 @@ def test_a_kernel_that_refuses_is_asked_once() -> None:
 )
 def test_of_many_waits_a_part_is_chosen(rate_hz: float, share: int) -> None:
     assert share_for(rate_hz, 400) == share
-
-
-def test_neighbours_are_merged_with_their_length() -> None:
-    windows = [Window(0, 2), Window(10, 13), Window(20, 24)]
-    assert merged(windows) == [Window(0, 5), Window(20, 24)]
