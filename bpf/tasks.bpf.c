@@ -3,7 +3,8 @@
  *
  * -DPROCESSOR_REGISTER, -DTASK_REGISTER: where ast_taskprocessor_execute() keeps both, as numbers of
  * the hardware. -DFUNCTION_OFFSET, -DDATA_OFFSET: in a task. -DSIZE_OFFSET, -DNAME_OFFSET: in a task
- * processor, -1 where not known. -DNAME_IS_POINTER: whether there is the name or where it is. All are found in the target's code (profiler/asterisk/task_code.py).
+ * processor, -1 where not known. -DNAME_IS_POINTER: whether there is the name or where it is. All are
+ * found in the target's code (profiler/asterisk/task_code.py).
  */
 #include <uapi/linux/ptrace.h>
 #include "memory.h"

@@ -8,17 +8,16 @@ from dataclasses import dataclass, replace
 from profiler.model.observed_offcpu import SeenLongWait, SeenStack
 from profiler.model.waits import LockKind
 from profiler.offcpu.locks import SeenLocks
-from profiler.offcpu.waits import FUTEX
 from profiler.process.namespaces import outer_tids
 from profiler.process.present_threads import RDI, RDX, RSI, PresentThread
 from profiler.process.stack_memory import read_stacks
 from profiler.process.target import TargetProcess
 from profiler.unwind.walk import Rules, walk
+from profiler.waits.system_calls import FUTEX, MUTEX_VALUE
 
 LONG_NS = 500_000_000
 MAX_LONG_WAITS = 2_000
 _STACKS_AT_ONCE = 100  # that are read in one look: each takes us about a millisecond
-_MUTEX_VALUE = 2
 
 ReadThreads = Callable[[], tuple[PresentThread, ...]]
 
@@ -26,7 +25,7 @@ ReadThreads = Callable[[], tuple[PresentThread, ...]]
 def is_mutex_wait(thread: PresentThread) -> bool:
     """Return whether a thread seems to wait for a mutex."""
     value = thread.registers[RDX]
-    return thread.syscall == FUTEX and value is not None and value & 0xFFFFFFFF == _MUTEX_VALUE
+    return thread.syscall == FUTEX and value is not None and value & 0xFFFFFFFF == MUTEX_VALUE
 
 
 @dataclass(frozen=True, slots=True)

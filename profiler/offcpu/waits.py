@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from profiler.model.observed_offcpu import SeenWaits, WaitKey
 from profiler.model.offcpu import BY_KERNEL, BY_NOBODY, BY_PROCESS, BY_THREAD
 from profiler.model.quantities import Window
-from profiler.wire.lookups import EXACT_SLOTS, OCTAVE_SLOTS, slot_range
+from profiler.waits.system_calls import FUTEX, FUTEX_WAIT, MUTEX_VALUE
+from profiler.windows.durations import Durations
 from profiler.wire.offcpu import KERNEL, NO_SYSCALL, NOBODY, PREEMPTED, PROCESS, THREAD, Wait
 
 MAX_KEYS = 20_000
 _WAKERS = {NOBODY: BY_NOBODY, KERNEL: BY_KERNEL, THREAD: BY_THREAD, PROCESS: BY_PROCESS}
-FUTEX, FUTEX_WAIT = 202, 455  # system calls
-_MUTEX_VALUE = 2  # that waiters for a mutex expect: nptl/lowlevellock.c
-
-
-def slot_of(value: int) -> int:
-    """Return the histogram slot that a value belongs to: see slot_range."""
-    if value < EXACT_SLOTS:
-        return value
-    octave = value.bit_length() - EXACT_SLOTS.bit_length()
-    part = (value >> (value.bit_length() - OCTAVE_SLOTS.bit_length())) - OCTAVE_SLOTS
-    return EXACT_SLOTS + octave * OCTAVE_SLOTS + part
 
 
 def is_futex(syscall: int | None) -> bool:
@@ -42,7 +31,7 @@ def key_of(tid: int, wait: Wait) -> WaitKey:
         syscall=wait.syscall if has_call else None,
         address=0 if not has_call else wait.address if is_on_futex else wait.address & 0xFFFFFFFF,
         operation=wait.operation if is_on_futex else 0,
-        is_mutex=wait.syscall == FUTEX and wait.value == _MUTEX_VALUE,
+        is_mutex=wait.syscall == FUTEX and wait.value == MUTEX_VALUE,
         stack=wait.stack_name,
         waker=_WAKERS.get(wait.waker, BY_NOBODY),
         waker_tid=wait.waker_tid or None,
@@ -57,9 +46,7 @@ class _Sum:
     count: float = 0.0
     time_ns: float = 0.0
     max_ns: int = 0
-    ended_max_ns: int = 0
-    total_ns: int = 0
-    slots: Counter[int] = field(default_factory=Counter)
+    ended: Durations = field(default_factory=Durations)
     waiting: int = 0
 
 
@@ -84,9 +71,7 @@ class Waits:
         one.time_ns += wait.share * max(inside_ns, 0)
         one.max_ns = max(one.max_ns, duration_ns)
         if has_ended:
-            one.total_ns += duration_ns
-            one.ended_max_ns = max(one.ended_max_ns, duration_ns)
-            one.slots[slot_of(duration_ns)] += 1
+            one.ended.add(duration_ns)
         else:
             one.waiting += 1
 
@@ -110,15 +95,15 @@ class Waits:
     def all(self) -> Iterator[SeenWaits]:
         """Yield all of them."""
         for key, one in self._sums.items():
-            slots = ((*slot_range(slot), count) for slot, count in sorted(one.slots.items()))
+            ended = one.ended.distribution()
             yield SeenWaits(
                 key=key,
                 seen=one.seen,
                 count=one.count,
                 time_ns=one.time_ns,
                 max_ns=one.max_ns,
-                ended_max_ns=one.ended_max_ns,
-                total_ns=one.total_ns,
-                slots=tuple(slots),
+                ended_max_ns=ended.max or 0,
+                total_ns=ended.total,
+                slots=ended.slots,
                 waiting=one.waiting,
             )

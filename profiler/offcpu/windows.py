@@ -17,7 +17,7 @@ from profiler.windows.bounded_windows import bounded
 from profiler.windows.budget import LEAST_SHARED_DEPTH_NS, SECOND_NS, Governor, Grant
 from profiler.wire.offcpu import Control
 
-SHARE = 0.3  # of the flow into the budget's bucket
+SHARE = 0.3  # of what flows for lookups; it is paid beside that
 _FIRST_NS = 10_000_000  # how long the first window lasts, of which nothing is known
 _LEAST_WINDOW_NS = 2_000_000
 _PART_NS = 200_000_000  # an open window is looked at so often

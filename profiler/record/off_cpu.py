@@ -33,9 +33,8 @@ from profiler.offcpu.waits import is_futex
 from profiler.record.stacks import StackIndex
 from profiler.record.wait_kinds import Likeness, futex_kind, shown_kind, wait_kind
 from profiler.waits.frames import Frames
-from profiler.waits.system_calls import system_call
+from profiler.waits.system_calls import MUTEX_VALUE, system_call
 
-_MUTEX_VALUE = 2
 _NO_ARGUMENTS = (None,) * 6
 
 
@@ -275,7 +274,7 @@ class _Recorded:
 
     def _long_wait(self, wait: SeenLongWait) -> LongWait:
         first, second, third = wait.arguments
-        is_mutex = third & 0xFFFFFFFF == _MUTEX_VALUE
+        is_mutex = third & 0xFFFFFFFF == MUTEX_VALUE
         frames = () if wait.stack is None else wait.stack.frames
         operation = second & 0xFFFFFFFF
         reason = self._reason(frames, wait.syscall, first, operation, is_mutex)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from profiler.model.quantities import Accounting, Distribution
 from profiler.model.tasks import TaskKey, TaskSums, TaskThread
-from profiler.tasks.durations import Durations
+from profiler.windows.durations import Durations
 from profiler.wire.tasks import TaskEvent, TaskEventKind
 
 _MOST_GROUPS = 10_000

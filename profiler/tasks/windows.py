@@ -18,7 +18,7 @@ from profiler.windows.bounded_windows import bounded
 from profiler.windows.budget import Governor, Grant
 from profiler.windows.costs import PLACING_NS
 
-SHARE = 0.25  # of the flow into the budget's bucket
+SHARE = 0.25  # of what flows for lookups; it is paid beside that
 _PROGRAM_NS = 700  # one run of a program; only plans depend on it
 _FOLLOWED_NS = 2_000_000_000
 _LOOK_NS = 100_000_000  # events are fetched this often

@@ -12,6 +12,8 @@ from profiler.model.waits import WaitKind
 
 Arguments = Sequence[int | None]
 FUTEX, RESTART, FUTEX_WAIT = 202, 219, 455
+# What waiters for a mutex expect in it: taken, and somebody waits (glibc, nptl/lowlevellock.c).
+MUTEX_VALUE = 2
 _LOCKS_OF_FCNTL = (7, 38)  # F_SETLKW, F_OFD_SETLKW: include/uapi/asm-generic/fcntl.h, linux/fcntl.h
 
 

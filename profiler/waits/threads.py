@@ -19,12 +19,18 @@ from profiler.waits.glibc_locks import (
 )
 from profiler.waits.locks import FoundLock, find_lock
 from profiler.waits.settled import Futex, ReadThread
-from profiler.waits.system_calls import FUTEX_WAIT, RESTART, detail, has_timeout, system_call
+from profiler.waits.system_calls import (
+    FUTEX_WAIT,
+    MUTEX_VALUE,
+    RESTART,
+    detail,
+    has_timeout,
+    system_call,
+)
 
 # include/linux/sched.h: TASK_INTERRUPTIBLE, _UNINTERRUPTIBLE, __TASK_STOPPED, __TASK_TRACED
 _STATES = {1: "S", 2: "D", 4: "T", 8: "t"}
 _ARGUMENTS = (RDI, RSI, RDX, R10, R8, R9)
-_WANTED = 2  # that a mutex's waiters expect in its __lock: taken, and somebody waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,7 @@ class Waits:
     def _is_wanted_mutex(self, futex: Futex) -> bool:
         """Return whether a futex is a mutex that another thread of the target has."""
         data = futex.at(futex.address, MUTEX_BYTES)
-        mutex = decode_mutex(data) if data is not None and futex.value == _WANTED else None
+        mutex = decode_mutex(data) if data is not None and futex.value == MUTEX_VALUE else None
         return mutex is not None and mutex.is_contended and mutex.owner in self._outer
 
     def _joined(self, futex: Futex) -> int | None:

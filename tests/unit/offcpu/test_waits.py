@@ -1,13 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from profiler.model.offcpu import BY_KERNEL, BY_NOBODY, BY_THREAD
 from profiler.model.quantities import Window
-from profiler.offcpu.waits import Waits, is_futex, key_of, slot_of
-from profiler.wire.lookups import slot_range
+from profiler.offcpu.waits import Waits, is_futex, key_of
 from profiler.wire.offcpu import KERNEL, NO_SYSCALL, NOBODY, PREEMPTED, THREAD, Wait
 
 WINDOW = Window(1_000, 9_000)
@@ -20,12 +17,6 @@ def wait(began_ns: int = 2_000, syscall: int = 202, **others: int) -> Wait:
         **others,
     }
     return Wait(began_ns, 1, 2, 3, 4, syscall=syscall, **numbers)
-
-
-@given(st.integers(0, (1 << 63) - 1))
-def test_every_duration_has_a_slot(value: int) -> None:
-    low, high = slot_range(slot_of(value))
-    assert low <= value < high
 
 
 def test_only_futexes_have_addresses_and_operations() -> None:

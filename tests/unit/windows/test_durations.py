@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.tasks.durations import Durations
+from profiler.windows.durations import Durations
 
 
 @given(st.lists(st.integers(0, 1 << 62)))
