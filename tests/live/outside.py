@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 # The names of our programs, as the kernel shortens them to 15 characters.
-_OUR_PROGRAMS = ("cpu_", "lookup_", "calibrate_")
+_OUR_PROGRAMS = ("cpu_", "lookup_", "count_", "calibrate_", "offcpu_", "task_", "thread_")
 _GRACE_S = 60.0
 _CHUNK = 1 << 20
 
 
 def objects(kind: str) -> list[dict[str, Any]]:
     """Return all programs, maps or links in the kernel, as bpftool describes them."""
-    done = subprocess.run(["bpftool", "-j", kind, "show"], check=True, capture_output=True)
+    listing = ["bpftool", "-j", kind, "show"]
+    done = subprocess.run(listing, capture_output=True)
+    if done.returncode:  # as where one goes while they are listed
+        done = subprocess.run(listing, check=True, capture_output=True)
     found: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
     return found
 
