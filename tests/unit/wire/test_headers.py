@@ -10,7 +10,7 @@ import pytest
 
 from profiler.asterisk.abi import ENTRY_FUNCTIONS
 from profiler.process import present_threads, thread_births, thread_exits
-from profiler.wire import lookups, offcpu, tasks, unwind
+from profiler.wire import leaks, lookups, offcpu, tasks, unwind
 from tests.unit.wire.c_headers import ENUMS, STRUCTS, evaluate
 
 RECORDS: dict[str, type[lookups.Record]] = {
@@ -26,6 +26,13 @@ RECORDS: dict[str, type[lookups.Record]] = {
     "histogram_key": lookups.HistogramKey,
     "lookup_stack_key": lookups.LookupStackKey,
     "lookup_stack": lookups.LookupStack,
+    "object_control": leaks.ObjectControl,
+    "object_state": leaks.ObjectState,
+    "object_type": leaks.ObjectTypeKey,
+    "object_births": leaks.ObjectBirths,
+    "followed_object": leaks.FollowedRecord,
+    "object_link": leaks.ObjectLink,
+    "object_event": leaks.ObjectEvent,
 }
 STACK = f"{unwind.STACK_HEAD.format}{unwind.MAX_FRAMES + unwind.MAX_KERNEL_FRAMES}Q"
 FORMATS = {
@@ -56,6 +63,8 @@ MIRRORS = {
     "metric": ("METRIC_", lookups.Metric),
     "container_kind": ("KIND_", lookups.Kind),
     "task_event_kind": ("TASK_", tasks.TaskEventKind),
+    "object_place": ("OBJECT_", leaks.ObjectPlace),
+    "object_watch": ("WATCH_", leaks.ObjectWatch),
 }
 CONSTANTS = {
     **{
@@ -75,6 +84,7 @@ CONSTANTS = {
         for kind in ("kind", "bp")
         for name in ENUMS[f"unwind_{kind}"]
     },
+    "OBJECT_MAX_CHANGES": leaks.MAX_CHANGES,
     "UNWIND_CAUSES": len(unwind.CAUSES),
     "TASK_NAME_BYTES": tasks.NAME_BYTES,
     "CPU_PUSH_IS_FIRST": unwind.PUSH_IS_FIRST,
