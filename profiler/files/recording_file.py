@@ -33,12 +33,17 @@ _ITEMS_AT_ONCE = 10_000
 
 def write_recording(recording: Recording, out: BinaryIO) -> None:
     """Write the recording; equal recordings give equal bytes."""
+    write_packed(recording, out)
+
+
+def write_packed(recording: object, out: BinaryIO) -> None:
+    """Write any kind of recording."""
     with gzip.GzipFile(filename="", mode="wb", fileobj=out, mtime=0) as packed:
         for part in _parts(recording):
             packed.write(part.encode("ascii"))
 
 
-def _parts(recording: Recording) -> Iterator[str]:
+def _parts(recording: object) -> Iterator[str]:
     """Yield its JSON, of long lists some items at a time: a million stacks are 300 MB of it."""
     before = "{"
     for name, value in typing.cast("dict[str, object]", members(recording)).items():
@@ -65,8 +70,8 @@ def read_recording(path: Path) -> Recording:
     if path.is_dir():
         path = path / FILE_NAME
     try:
-        with _open_regular(path) as source:
-            text = _unpack(source)
+        with open_regular(path) as source:
+            text = unpack(source)
         return parse_recording(text)
     except OSError as error:  # BadGzipFile is one, with no strerror
         reason = error.strerror or "is not a recording"
@@ -110,7 +115,7 @@ def parse_recording(text: bytes) -> Recording:
     return recording
 
 
-def _open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
     """Open a regular file; a pipe or device would block or never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     source = os.fdopen(descriptor, "rb")
@@ -120,7 +125,8 @@ def _open_regular(path: Path) -> BinaryIO:
     return source
 
 
-def _unpack(source: BinaryIO) -> bytes:
+def unpack(source: BinaryIO) -> bytes:
+    """Return what a file holds, up to a bound; ValueError where it is more."""
     chunks: list[bytes] = []
     unpacked_bytes = 0
     with gzip.GzipFile(fileobj=source, mode="rb") as packed:

@@ -1,9 +1,9 @@
 """Frozen dataclasses to JSON values and back: typed, strict, and generic over their fields.
 
 A dataclass becomes an object with one member per field, in the order of the fields; a tuple becomes
-a list, an enum its value. Read are int, float, bool, str, `X | None`, tuple[X, ...], tuple[X, Y]
-and dataclasses, exactly as they are written; a mismatch names the field. A field with a default
-may be missing: it is younger than the file.
+a list, an enum its value. Read are int, float, bool, str, enums of strings, `X | None`,
+tuple[X, ...], tuple[X, Y] and dataclasses, exactly as they are written; a mismatch names the field.
+A field with a default may be missing: it is younger than the file.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ def _decoder(kind: Any) -> Callable[[Json], Any]:
         return _PLAIN[kind]
     if dataclasses.is_dataclass(kind):
         return _object_decoder(kind)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _enum_decoder(kind)
     arguments = typing.get_args(kind)
     readers = [_decoder(item) for item in arguments if item not in (type(None), Ellipsis)]
     if type(None) in arguments:
@@ -84,6 +86,17 @@ def _decoder(kind: Any) -> Callable[[Json], Any]:
     if typing.get_origin(kind) is tuple:
         return _list_decoder(readers, is_open=arguments[-1] is Ellipsis)
     raise TypeError(f"{kind} has no JSON form")
+
+
+def _enum_decoder(kind: type[Enum]) -> Callable[[Json], Any]:
+    known = {member.value: member for member in kind}
+
+    def read(value: Json) -> Any:
+        if not isinstance(value, str) or value not in known:
+            raise MismatchError(f"is {_shown(value)}, not one of {', '.join(known)}")
+        return known[value]
+
+    return read
 
 
 def _object_decoder(kind: Any) -> Callable[[Json], Any]:

@@ -1,0 +1,98 @@
+"""The recording of `ebpf-prof leaks` as a file: gzip'd JSON of `LeaksRecording`, field by field.
+
+As with other recordings, a file may come from anyone: see recording_file.py.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from profiler.errors import UsageError
+from profiler.files.recording_file import open_regular, unpack, write_packed
+from profiler.files.serializer import Json, MismatchError, decode
+from profiler.model.leaks import LEAKS_SCHEMA, Change, LeaksRecording
+
+
+def write_leaks(recording: LeaksRecording, out: BinaryIO) -> None:
+    """Write the recording; equal recordings give equal bytes."""
+    write_packed(recording, out)
+
+
+def read_leaks(path: Path) -> LeaksRecording:
+    """Return the recording in a file; UsageError says what is wrong with it."""
+    try:
+        with open_regular(path) as source:
+            return parse_leaks(unpack(source))
+    except OSError as error:
+        reason = error.strerror or "is not a recording"
+    except (EOFError, zlib.error):
+        reason = "is truncated or damaged"
+    except ValueError as error:
+        reason = str(error)
+    raise UsageError(
+        f"cannot read {str(path)!r}: {reason}",
+        "Such recordings are the files that 'ebpf-prof leaks -o FILE' writes.",
+    )
+
+
+def parse_leaks(text: bytes) -> LeaksRecording:
+    """Return the recording that JSON text holds; ValueError says what is wrong."""
+    try:
+        document: Json = json.loads(text)
+    except (RecursionError, ValueError):
+        raise ValueError("is not a recording: no valid JSON inside") from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != LEAKS_SCHEMA:
+        raise ValueError(f"has another format than {LEAKS_SCHEMA!r}")
+    try:
+        recording = decode(LeaksRecording, document)
+    except MismatchError as error:
+        raise ValueError(f"is not a valid recording: {error}") from None
+    for name, index, length in _references(recording):
+        if not 0 <= index < length:
+            raise ValueError(f"is not a valid recording: {name}: {index} is not below {length}")
+    if recording.window.duration_ns <= 0:
+        raise ValueError("is not a valid recording: window: ends before it starts")
+    return recording
+
+
+def _references(recording: LeaksRecording) -> Iterator[tuple[str, int, int]]:
+    """Yield (field, index, length of what it points into) for every index in a recording."""
+    frames, stacks = len(recording.frames), len(recording.stacks)
+    sites, types = len(recording.sites), len(recording.types)
+    for frame in recording.frames:
+        if frame.file is not None:
+            yield "frames.file", frame.file, len(recording.files)
+    for stack in recording.stacks:
+        yield "stacks.kernel_count", stack.kernel_count, len(stack.frames) + 1
+        for index in stack.frames:
+            yield "stacks.frames", index, frames
+    for kind in recording.types:
+        yield "types.site", kind.site, sites
+        if kind.destructor is not None:
+            yield "types.destructor", kind.destructor, frames
+    for born in recording.births:
+        yield "births.type", born.type, types
+    for link in recording.links:
+        yield "links.site", link.site, sites
+    for container in recording.containers:
+        for function in (container.comparator, container.hash_function):
+            if function is not None:
+                yield "containers functions", function, frames
+    for followed in recording.objects:
+        yield "objects.type", followed.type, types
+        if followed.stack is not None:
+            yield "objects.stack", followed.stack, stacks
+        for change in followed.history:
+            yield from _change_references(change, sites, stacks)
+
+
+def _change_references(change: Change, sites: int, stacks: int) -> Iterator[tuple[str, int, int]]:
+    if change.site is not None:
+        yield "objects.history.site", change.site, sites
+    if change.stack is not None:
+        yield "objects.history.stack", change.stack, stacks

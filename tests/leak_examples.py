@@ -1,0 +1,85 @@
+"""A small recording of followed objects, made by hand."""
+
+from __future__ import annotations
+
+from profiler.model.leaks import (
+    LEAKS_SCHEMA,
+    BirthCount,
+    Change,
+    ChangeKind,
+    Fate,
+    FollowedObject,
+    LeaksRecording,
+    LinkCount,
+    ObjectType,
+    WatchedContainer,
+    WatchWindow,
+)
+from profiler.model.recording import (
+    Accounting,
+    CallSite,
+    Cost,
+    Frame,
+    MappedFile,
+    Probe,
+    Stack,
+    Target,
+    Window,
+)
+
+FREED = FollowedObject(
+    type=0,
+    address=0x1000,
+    born_ns=10,
+    tid=7,
+    stack=0,
+    fate=Fate.FREED,
+    ended_ns=30,
+    is_end_exact=True,
+    references=None,
+    lost_changes=0,
+    history=(
+        Change(15, ChangeKind.LINK, 0, 1, 1, None, 7, 0x9000),
+        Change(20, ChangeKind.REFERENCE, 1, 1, 1, 0, 7),
+        Change(25, ChangeKind.REFERENCE, -1, 2, 1, None, 7),
+        Change(30, ChangeKind.REFERENCE, -1, 1, 1, None, 8),
+    ),
+)
+ALIVE = FollowedObject(
+    type=0,
+    address=0x2000,
+    born_ns=40,
+    tid=7,
+    stack=None,
+    fate=Fate.ALIVE,
+    ended_ns=1_000,
+    is_end_exact=False,
+    references=1,
+    lost_changes=0,
+    history=(Change(1_000, ChangeKind.GAP, 0, 1, None, None, 0),),
+)
+RECORDING = LeaksRecording(
+    schema=LEAKS_SCHEMA,
+    tool_version="0",
+    command=("ebpf-prof", "leaks"),
+    started_at="2026-01-01T00:00:00Z",
+    target=Target(7, "/usr/sbin/asterisk", None, "16.28.0", (), None, False),
+    window=Window(0, 1_000),
+    stopped_by="duration",
+    files=(MappedFile("/usr/sbin/asterisk", None),),
+    frames=(Frame(0x500, 0, 0x500, 0x500, "destroy", "symtab"),),
+    stacks=(Stack((0,), 0, None),),
+    sites=(CallSite("one.c", 11, "make"), CallSite("two.c", 22, "use")),
+    types=(ObjectType(0, 0, 64),),
+    objects=(FREED, ALIVE),
+    births=(BirthCount(0, 5),),
+    links=(LinkCount(ChangeKind.LINK, 0x9000, 1, 3),),
+    containers=(WatchedContainer(0x9000, "hash", 0, None, ((0, 3), (900, 5))),),
+    windows=(WatchWindow(5, 100, 20),),
+    free_windows=(WatchWindow(5, 1_000, 30),),
+    birth_accounting=Accounting(fired=5, kept=2, filtered=3),
+    change_accounting=Accounting(fired=4, kept=4),
+    probes=(Probe("__ao2_ref", "0x100", "push %r15", "emulated"),),
+    cost=Cost(0.01, 0, 50, 700, 7_000),
+    warnings=(),
+)
