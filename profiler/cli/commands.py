@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from profiler import __version__
-from profiler.cli.destination import EXTENSIONS, parse_destination
+from profiler.cli.destination import EXTENSIONS, RECORDING, parse_destination
 from profiler.cli.errors import run
 from profiler.cli.options import MAX_FREQUENCY_HZ, Budget, Commands, Duration, Frequency
 from profiler.cli.progress import ProgressLine
@@ -280,6 +280,54 @@ def waits(
         sys.exit(shown.check(pid, symbols, round(stuck * 1e9)))
     every_ns = None if every is None else round(every * 1e9)
     shown.show(pid, symbols, every_ns, count, round(stuck * 1e9), as_json)
+
+
+@commands.command()
+@click.option("-p", "--pid", type=click.IntRange(min=1), help="Process to look at.")
+@click.option(
+    "-d", "--duration", type=Duration(), default="2m", show_default=True, help="10m, 90s, 90."
+)
+@click.option(
+    "--budget",
+    type=Budget(),
+    default="1%",
+    show_default=True,
+    help="Maximum overhead, as a share of one CPU: 0.1% to 100%, or off.",
+)
+@click.option("-o", "--output", type=click.Path(), help="Write what was followed into this file.")
+@click.option(
+    "--symbols",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder with debug symbol files, found by build id.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+def leaks(
+    pid: int | None,
+    duration: float,
+    budget: float,
+    output: str | None,
+    symbols: str | None,
+    quiet: bool,
+) -> None:
+    """Show which objects are never freed.
+
+    Objects are followed from their birth: every reference that is taken or given back. Asterisk is
+    neither stopped nor changed.
+    """
+    destination = parse_destination(output, RECORDING if output else None)
+    with ProgressLine(sys.stderr, quiet) as line:
+        line.prepare("looking at this machine")
+        _require_able_host()
+        from profiler.cli import leaks as shown
+        from profiler.record.leaks_recorder import LeaksOptions
+
+        options = LeaksOptions(
+            duration_ns=round(duration * 1e9),
+            budget_ratio=None if budget == float("inf") else budget,
+            command=tuple(sys.argv),
+            symbols=symbols,
+        )
+        shown.leaks(pid, options, destination, line)
 
 
 @commands.command()

@@ -16,9 +16,11 @@ _STOPPING = "stopping, Ctrl-C again to abort"
 
 def progress_text(progress: Progress) -> str:
     """Return the line that is shown."""
+    seen = f"{progress.samples:,} samples, {progress.lookups:,} lookups"
+    if progress.objects is not None:
+        seen = f"{progress.objects:,} objects"
     return (
-        f"{progress.elapsed_ns / 1e9:5.1f} of {progress.duration_ns / 1e9:.0f} s, "
-        f"{progress.samples:,} samples, {progress.lookups:,} lookups, "
+        f"{progress.elapsed_ns / 1e9:5.1f} of {progress.duration_ns / 1e9:.0f} s, {seen}, "
         f"cost {100 * progress.spent_ratio:.1f} % of one CPU"
     )
 

@@ -39,9 +39,13 @@ class CallSites:
     def of_key(self, key: GroupKey) -> rec.CallSite:
         """Return the place that a measured lookup was called from."""
         if not key.file:
-            return rec.CallSite(None, None, self._caller(key.function - 1))
+            return self.of_caller(key.function)
         function = self._texts.get(key.function) or f"{key.function:#x}"
         return rec.CallSite(self._texts.get(key.file), key.line, function)
+
+    def of_caller(self, return_address: int) -> rec.CallSite:
+        """Return the place of a call of which nothing but its return address is known."""
+        return rec.CallSite(None, None, self._caller(return_address - 1))
 
     def of_call(self, address: int, place: SourcePlace) -> rec.CallSite:
         """Return the place of the call around an address, by what the code there shows."""

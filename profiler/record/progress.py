@@ -14,6 +14,7 @@ class Progress:
     samples: int
     lookups: int
     spent_ratio: float
+    objects: int | None = None  # that are followed; None: none is to be
 
 
 @dataclass(slots=True)

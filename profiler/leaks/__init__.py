@@ -1,0 +1,1 @@
+"""Follows ao2 objects from their birth to their end: probes, windows, histories, survivors."""

@@ -1,0 +1,138 @@
+"""What happened to each object that is followed, from the events of the kernel's programs. Pure.
+
+Events come from several CPUs and are put in order of their time when all are there. Memory is
+bounded: so many objects, and so many changes of each (in the kernel's programs).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from profiler.model.leaks import Fate, WatchWindow
+from profiler.wire.leaks import ObjectEvent, ObjectPlace
+
+
+@dataclass(slots=True)
+class ObservedObject:
+    """One object that is followed, as far as it is known."""
+
+    id: int
+    address: int
+    born_ns: int
+    destructor: int
+    size_bytes: int
+    events: list[bytes] = field(default_factory=list)  # the birth and all changes, not in order
+    fate: Fate = Fate.ALIVE
+    ended_ns: int = 0
+    is_end_exact: bool = False
+    references: int | None = 1  # when it was last seen alive
+    changes_lost: int = 0
+    content: bytes | None = None  # its first bytes, when nobody watched any more
+
+    def end(self, fate: Fate, time_ns: int, is_exact: bool) -> None:
+        """Note what became of it."""
+        self.fate, self.ended_ns, self.is_end_exact = fate, time_ns, is_exact
+        self.references = None
+
+    def ordered(self) -> list[ObjectEvent]:
+        """Return its birth and all changes by time."""
+        return sorted(map(ObjectEvent.decode, self.events), key=lambda event: event.time_ns)
+
+
+class Histories:
+    """All objects that were followed, and which of them live."""
+
+    def __init__(self) -> None:
+        self.objects: list[ObservedObject] = []
+        self._by_id: dict[int, ObservedObject] = {}
+        self._alive: dict[int, ObservedObject] = {}  # by address
+        self.unmatched = 0  # events of objects whose birth was lost
+
+    @property
+    def alive(self) -> list[ObservedObject]:
+        """Return those that are not known to have ended."""
+        return list(self._alive.values())
+
+    def add(self, record: bytes) -> None:
+        """Take in one event."""
+        event = ObjectEvent.decode(record)
+        if event.place == ObjectPlace.ALLOC:
+            self._add_birth(event, record)
+            return
+        found = self._by_id.get(event.id)
+        if found is None:
+            self.unmatched += 1
+            return
+        if event.place in (ObjectPlace.REFERENCE, ObjectPlace.FREE):
+            found.changes_lost = max(found.changes_lost, event.size)
+        if found.fate is not Fate.ALIVE and event.time_ns > found.ended_ns:
+            return  # the destruction, whose beginning ended it
+        found.events.append(record)
+        found.ended_ns = max(found.ended_ns, event.time_ns)
+        # Who gives back the last reference is alone with the object, so `before` is right there.
+        is_last = event.place == ObjectPlace.REFERENCE and event.before + event.delta == 0
+        if is_last or event.place == ObjectPlace.FREE:
+            self.end(found, Fate.FREED, event.time_ns, is_exact=True)
+
+    def _add_birth(self, event: ObjectEvent, record: bytes) -> None:
+        before = self._alive.get(event.object)
+        if before is not None:  # what was there before has ended unseen
+            self.end(before, Fate.FREED, event.time_ns, is_exact=False)
+        born = ObservedObject(
+            event.id, event.object, event.time_ns, event.container, event.size, [record]
+        )
+        born.ended_ns = event.time_ns
+        self.objects.append(born)
+        self._by_id[event.id] = born
+        self._alive[event.object] = born
+
+    def end(self, which: ObservedObject, fate: Fate, time_ns: int, is_exact: bool) -> None:
+        """Note an end, of an object that has not ended before."""
+        if self._alive.get(which.address) is which:
+            del self._alive[which.address]
+            which.end(fate, time_ns, is_exact)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change, or a stretch in which nobody looked (`event` is None then)."""
+
+    time_ns: int
+    delta: int
+    before: int | None
+    event: ObjectEvent | None
+
+
+def steps(observed: ObservedObject, windows: Sequence[WatchWindow]) -> Iterator[Step]:
+    """Yield what happened to an object after its birth, with gaps where nobody looked.
+
+    `windows`: those in which references were watched, by time. In a gap, what its references became
+    meanwhile is known: from the next change, from its end, or from the last look at it.
+    """
+    ends = [window.end_ns for window in windows]
+    balance, last_ns = 1, observed.born_ns
+    for event in observed.ordered():
+        if event.place == ObjectPlace.ALLOC:
+            continue
+        is_free = event.place == ObjectPlace.FREE
+        now = 0 if is_free else event.before
+        if _is_interrupted(ends, last_ns, event.time_ns) and (balance != now or not is_free):
+            yield Step(event.time_ns, now - balance, balance, None)
+            balance = now
+        last_ns = event.time_ns
+        if not is_free:
+            yield Step(event.time_ns, event.delta, event.before, event)
+            balance += event.delta
+    if observed.references is None and observed.fate is Fate.LOST:
+        return
+    left = observed.references or 0
+    if _is_interrupted(ends, last_ns, observed.ended_ns):
+        yield Step(observed.ended_ns, left - balance, balance, None)
+
+
+def _is_interrupted(ends: Sequence[int], start_ns: int, end_ns: int) -> bool:
+    """Return whether nobody looked at some time between two moments."""
+    at = bisect_left(ends, start_ns)
+    return at == len(ends) or ends[at] < end_ns

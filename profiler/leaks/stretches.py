@@ -1,0 +1,167 @@
+"""Stretches in which followed objects are watched, as long as the budget bears it.
+
+Two kinds: in one every birth and every change of references is seen, in the other only the ends of
+objects. Each opens when there is enough of its budget, and is closed when its allowance is spent.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable, Sequence
+
+from profiler.leaks.plan import ObjectProbe
+from profiler.leaks.programs import ObjectPrograms
+from profiler.linux.realtime import RealtimePriority
+from profiler.model.leaks import WatchWindow
+from profiler.model.observed import Calibration
+from profiler.process.target import TargetProcess
+from profiler.windows.budget import LEAST_SHARED_DEPTH_NS, Governor, Grant
+from profiler.windows.costs import PLACING_NS
+from profiler.wire.leaks import ObjectControl, ObjectState, ObjectWatch
+
+_PROGRAM_NS = 250  # one run of a program; only plans depend on it
+_STACK_SHARE = 32
+_LEAST_PAUSE_NS = 5_000_000
+_BLOCKED_NS = 50_000_000
+_NO_LIMIT_NS = 1 << 62
+
+
+class Stretch:
+    """One kind of stretch, which is open or not."""
+
+    def __init__(
+        self,
+        watch: ObjectWatch,
+        programs: ObjectPrograms,
+        probes: Sequence[ObjectProbe],
+        target: TargetProcess,
+        calibration: Calibration,
+        governor: Governor,
+        limit: Governor,
+        priority: RealtimePriority,
+    ) -> None:
+        """`limit`: what grants; its costs are charged to `governor` too where that is another."""
+        self._watch = watch
+        self._programs = programs
+        self._probes = probes
+        self._pid = target.pid
+        self._calibration = calibration
+        self._governor = governor
+        self._limit = limit
+        self._priority = priority
+        self._key = struct.pack("<I", watch)
+        self._grant = Grant(0, 0)
+        self._allowance_ns = 0  # up to which `spent_ns` may grow
+        self._charged_ns = 0.0
+        self._granted_cost_ns = 0.0
+        self._opened_ns: int | None = None
+        self._opened_cost_ns = 0.0
+        self.round = 1  # objects of each type are chosen anew in each
+        self.birth_quota = 0
+        self.least_level_ns = 0.0  # of the limit, for it to open
+        self.birth_level_ns = 0.0  # of the limit, for objects to be chosen
+        self.windows: list[WatchWindow] = []
+        self.before_close: Callable[[], None] = lambda: None
+        self.after_open: Callable[[], None] = lambda: None
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether its probes are in place."""
+        return self._opened_ns is not None
+
+    @property
+    def opened_ns(self) -> int | None:
+        """Return since when it is open."""
+        return self._opened_ns
+
+    def state(self) -> ObjectState:
+        """Return what the programs counted so far."""
+        value = self._programs.module.map("object_state").get(self._key)
+        return ObjectState.decode(value) if value else ObjectState()
+
+    def step(self, now_ns: int, may_open: bool = True) -> int:
+        """Open, go on or close if it is time; return when to call again. Raises OSError."""
+        if not self._probes:
+            return now_ns + _NO_LIMIT_NS
+        if self._opened_ns is None:
+            return self._open(now_ns) if may_open else now_ns + _BLOCKED_NS
+        is_used_up = self.state().used_up_ns == self._allowance_ns
+        if not is_used_up and now_ns < self._grant.until_ns:
+            return self._grant.until_ns
+        self._charge(closed=False)
+        is_overdrawn = self._governor.level_ns(now_ns) < -LEAST_SHARED_DEPTH_NS
+        grant = None
+        if not (is_used_up or is_overdrawn):
+            grant = self._limit.grant(now_ns, is_open=True)
+        if grant is None:
+            self.close()
+            return now_ns
+        self._allow(grant)
+        return grant.until_ns
+
+    def close(self) -> None:
+        """Watch no more, and take the probes away."""
+        if self._opened_ns is None:
+            return
+        self.before_close()
+        with self._priority.during():
+            end_ns = time.monotonic_ns()  # from here on something may be missed
+            self._set(is_open=False)
+            self._programs.detach(self._watch)
+        self._charge(closed=True)
+        cost_ns = round(self._charged_ns - self._opened_cost_ns)
+        self.windows.append(WatchWindow(self._opened_ns, end_ns, cost_ns))
+        self._opened_ns = None
+
+    def abort(self) -> None:
+        """Take the probes away."""
+        self._programs.detach(self._watch)
+
+    def _open(self, now_ns: int) -> int:
+        has_room = self._limit.level_ns(now_ns) >= self.least_level_ns
+        has_room = has_room and self._governor.level_ns(now_ns) >= 0
+        grant = self._limit.grant(now_ns, is_open=False) if has_room else None
+        if grant is None:
+            return now_ns + max(self._limit.wait_ns(now_ns), _LEAST_PAUSE_NS)
+        self._opened_cost_ns = self._charged_ns
+        with self._priority.during():
+            # Nobody is born before all that happens to him is seen.
+            self._programs.attach(self._watch, self._probes, self._pid)
+            self._allow(grant)
+        self._opened_ns = time.monotonic_ns()
+        self.after_open()
+        return grant.until_ns
+
+    def _allow(self, grant: Grant) -> None:
+        self._grant = grant
+        self._granted_cost_ns = 0.0
+        self._allowance_ns = self.state().spent_ns + grant.allowance_ns
+        self._set(is_open=True)
+
+    def _set(self, is_open: bool) -> None:
+        spare_ns = self._limit.level_ns(time.monotonic_ns()) - self.birth_level_ns
+        birth_ns = self.state().spent_ns + spare_ns if spare_ns > 0 else 0
+        control = ObjectControl(
+            window=self.round if is_open else 0,
+            allowance_ns=self._allowance_ns,
+            birth_allowance_ns=round(min(birth_ns, _NO_LIMIT_NS)),
+            trap_ns=self._calibration.trap_ns,
+            stepped_trap_ns=self._calibration.stepped_trap_ns,
+            return_trap_ns=self._calibration.return_trap_ns,
+            program_ns=_PROGRAM_NS,
+            birth_quota=self.birth_quota,
+            stack_share=_STACK_SHARE,
+        )
+        self._programs.module.map("object_control").set(self._key, control.encode())
+
+    def _charge(self, closed: bool) -> None:
+        """Charge what was taken since the last time."""
+        placing_ns = PLACING_NS * (len(self.windows) + closed)
+        taken_ns = self.state().trap_ns + self._programs.run_time_ns(self._watch) + placing_ns
+        cost_ns, self._charged_ns = taken_ns - self._charged_ns, taken_ns
+        left_ns = self._grant.allowance_ns - round(self._granted_cost_ns)
+        self._granted_cost_ns += cost_ns
+        if self._limit is not self._governor:
+            self._governor.charge(cost_ns)
+        self._limit.charge_window(cost_ns, left_ns, closed)

@@ -1,0 +1,192 @@
+"""Objects of real Asterisks followed from their birth."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from lab import traffic
+from lab.errors import LabError
+from lab.instance import Instance
+from profiler.asterisk.find import find_asterisk
+from profiler.files.leaks_file import read_leaks
+from profiler.model.leaks import ChangeKind, Fate, FollowedObject, LeaksRecording
+from profiler.probes.attach import VARIANTS, Variant, variants_here
+from profiler.record.leaks_recorder import LeaksOptions, record_leaks
+from profiler.record.progress import Stop
+from tests.live.running import run
+from tests.ways import way_name
+
+pytestmark = [pytest.mark.live, pytest.mark.root]
+
+SECOND_NS = 1_000_000_000
+MOST_KEPT = 12  # containers of the module at the same time
+NUMBERS = count()  # their names
+
+
+@contextmanager
+def busy(asterisk: Instance, *commands: str) -> Iterator[None]:
+    """Run commands of the ground-truth module again and again; afterwards nothing is left."""
+    ends = threading.Event()
+    frees = commands[-1].startswith("free")
+    kept: list[str] = []
+    failures: list[LabError] = []
+
+    def work() -> None:
+        try:
+            while not ends.wait(0.02 if frees else 0.3) and len(kept) < MOST_KEPT:
+                name = f"leaks{next(NUMBERS)}"
+                for command in commands:
+                    asterisk.groundtruth(command.format(name))
+                if not frees:
+                    kept.append(name)
+        except LabError as error:
+            failures.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        worker.join()
+        for name in kept:
+            asterisk.groundtruth(f"free {name}")
+    assert not failures
+
+
+def followed(
+    asterisk: Instance,
+    seconds: float,
+    budget_ratio: float | None = None,
+    variants: tuple[Variant, ...] = VARIANTS,
+) -> LeaksRecording:
+    """Follow what is born, without a budget if not said otherwise."""
+    options = LeaksOptions(round(seconds * SECOND_NS), budget_ratio, variants=variants)
+    untold: Callable[[object], None] = lambda _what: None  # noqa: E731
+    return record_leaks(find_asterisk(asterisk.pid), options, Stop(), untold, untold)
+
+
+def check(recording: LeaksRecording) -> None:
+    """Whatever was followed: nothing is missing, and no history contradicts the memory."""
+    births, changes = recording.birth_accounting, recording.change_accounting
+    fates = Counter(one.fate for one in recording.objects)
+    assert births.balanced() and births.kept == sum(fates.values()) > 0
+    assert births.lost == 0
+    assert births.fired == sum(born.born for born in recording.births)
+    assert changes.balanced()
+    seen = [c for one in recording.objects for c in one.history if c.kind is not ChangeKind.GAP]
+    lost = sum(one.lost_changes for one in recording.objects)
+    assert changes.fired >= len(seen) + lost
+    assert [one for one in recording.objects if contradicts(one)] == []
+
+
+def contradicts(one: FollowedObject) -> bool:
+    """Return whether an object's history does not lead to what its memory showed."""
+    if one.fate is Fate.LOST or one.lost_changes:
+        return False
+    return one.balance != (one.references or 0)
+
+
+def of_function(recording: LeaksRecording, name: str) -> list[FollowedObject]:
+    """Return the objects that one function allocates."""
+    made = {
+        index
+        for index, kind in enumerate(recording.types)
+        if recording.sites[kind.site].function == name
+    }
+    return [one for one in recording.objects if one.type in made]
+
+
+def test_objects_that_are_made_and_freed_have_whole_histories(asterisk: Instance) -> None:
+    with busy(asterisk, "make {} list 1 20", "run {} hit count=20", "free {}"):
+        recording = followed(asterisk, 3)
+    check(recording)
+    nodes = of_function(recording, "hash_ao2_new_node")
+    freed = [node for node in nodes if node.fate is Fate.FREED]
+    assert len(freed) > 10 and all(node.is_end_exact for node in freed)
+    assert sum(node.is_whole for node in freed) > 10
+    assert {change.site is not None for node in freed for change in node.history} == {True}
+
+
+def test_what_is_kept_is_alive_with_the_references_that_its_history_says(
+    asterisk: Instance,
+) -> None:
+    with busy(asterisk, "make {} list 1 7"):
+        recording = followed(asterisk, 3)
+    check(recording)
+    alive = [n for n in of_function(recording, "hash_ao2_new_node") if n.fate is Fate.ALIVE]
+    assert len(alive) > 10
+    assert {node.references for node in alive} == {1}, Counter(n.references for n in alive)
+    linked = [c for c in recording.containers if c.elements and c.elements[-1][1] == 7]
+    assert linked  # containers that were filled, each with its size
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=way_name)
+def test_every_way_to_attach_sees_the_same(asterisk: Instance, variant: Variant) -> None:
+    if variant.why_not_here() or variant == variants_here()[0]:
+        return  # this kernel lacks it, or all other tests follow in it
+    with busy(asterisk, "make {} hash 3 20", "free {}"):
+        recording = followed(asterisk, 2, variants=(variant,))
+    check(recording)
+    assert any(one.is_whole and one.fate is Fate.FREED for one in recording.objects)
+
+
+def test_threads_that_change_the_same_references_leave_no_wrong_history(
+    asterisk: Instance,
+) -> None:
+    with busy(asterisk, "make {} list 1 50", "run {} hit count=300 threads=8", "free {}"):
+        recording = followed(asterisk, 3)
+    check(recording)
+    tids = {change.tid for one in recording.objects for change in one.history}
+    assert len(tids) > 4
+
+
+def test_stacks_are_whole(asterisk: Instance) -> None:
+    with busy(asterisk, "make {} list 1 20", "free {}"):
+        recording = followed(asterisk, 2)
+    stacks = [recording.stacks[one.stack] for one in recording.objects if one.stack is not None]
+    assert stacks and not [stack for stack in stacks if stack.cause]
+
+
+def test_the_budget_is_kept_under_traffic_and_gaps_are_said(
+    short_lived: Callable[..., Instance],
+) -> None:
+    asterisk = short_lived("16", endpoints=50)
+    sending = threading.Thread(target=traffic.run, args=("register", asterisk, 25, 300))
+    sending.start()
+    time.sleep(1)
+    recording = followed(asterisk, 9, budget_ratio=0.01)
+    sending.join()
+    check(recording)
+    assert recording.cost.lookups_ns <= 0.01 * recording.window.duration_ns
+    assert len(recording.windows) > 1
+    assert {one.is_whole for one in recording.objects} == {True, False}
+
+
+def test_the_command_writes_what_was_followed(sip: Instance, tmp_path: Path) -> None:
+    path = tmp_path / "run.leaks"
+    with busy(sip, "make {} list 1 5", "free {}"):
+        words = ["leaks", "-p", str(sip.pid), "-d", "2", "--budget", "off", "-o", str(path)]
+        result = run(words, tmp_path, 2)
+    assert result.code == 0, result.errors
+    check(read_leaks(path))
+    assert "hash_ao2_new_node" in result.out
+
+
+def test_a_target_that_ends_is_said_and_nothing_of_it_is_guessed(
+    short_lived: Callable[..., Instance],
+) -> None:
+    asterisk = short_lived("16")
+    threading.Timer(2, asterisk.stop).start()
+    recording = followed(asterisk, 20)
+    assert recording.stopped_by == "target exit" and recording.target.exited
+    assert recording.window.duration_s < 15
+    assert Fate.ALIVE not in {one.fate for one in recording.objects}

@@ -1,0 +1,64 @@
+"""The command `leaks`, with a recorder that gives a recording which was made before."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from profiler.cli import leaks
+from profiler.cli.destination import parse_destination
+from profiler.cli.progress import ProgressLine
+from profiler.errors import TargetError
+from profiler.files.leaks_file import read_leaks
+from profiler.record.leaks_recorder import LeaksOptions
+from tests.leak_examples import RECORDING
+
+OPTIONS = LeaksOptions(1_000_000_000)
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: Any = SimpleNamespace(pid=7)
+    monkeypatch.setattr(leaks, "find_asterisk", lambda _pid: found)
+    monkeypatch.setattr(leaks, "record_leaks", lambda *_arguments: RECORDING)
+
+
+def show(output: str | None = None) -> None:
+    destination = parse_destination(output, "recording" if output else None)
+    with ProgressLine(io.StringIO(), quiet=True) as line:
+        leaks.leaks(7, OPTIONS, destination, line)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_types_are_shown_with_what_became_of_their_objects(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show()
+    _, types, born, cost = capsys.readouterr().out.splitlines()
+    assert types.split() == ["2", "1", "1", "0", "one.c:11", "make"]
+    assert born == "5 objects born: 2 followed, 3 not chosen, 0 lost"
+    assert cost == "cost to asterisk: 5.00 % of one CPU"
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_was_followed_is_written_and_no_other_file_is_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("run.leaks", "run.leaks-2"):
+        show(str(tmp_path / "run.leaks"))
+        assert capsys.readouterr().err == f"results: {tmp_path / name}\n"
+        assert read_leaks(tmp_path / name) == RECORDING
+
+
+def test_hints_name_this_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(_pid: int | None) -> None:
+        raise TargetError("two run", "ebpf-prof asterisk -p 1")
+
+    monkeypatch.setattr(leaks, "find_asterisk", find)
+    with pytest.raises(TargetError) as raised:
+        show()
+    assert raised.value.hint == "ebpf-prof leaks -p 1"
