@@ -141,6 +141,8 @@ static char *dispatch(struct ast_cli_args *a)
         return contend_start(a);
     } else if (!strcmp(word, "contend") && a->argc > 2 && !strcmp(a->argv[2], "end")) {
         return contend_end(a);
+    } else if (!strcmp(word, "objects")) {
+        return objects_command(a);
     } else if (!strcmp(word, "tps") && a->argc > 2 && !strcmp(a->argv[2], "leak")) {
         return taskprocessors_leak(a);
     } else if (!strcmp(word, "tps") && a->argc > 2 && !strcmp(a->argv[2], "free")) {
@@ -178,7 +180,9 @@ static char *handle(struct ast_cli_entry *e, int cmd, struct ast_cli_args *a)
                    "       groundtruth tasks start NAME [processors=N] [rate=PER_SECOND]\n"
                    "           [seconds=S] [work=sleep|spin] [service=US] [burst=N] [high=N]\n"
                    "           [slow=EVERY] [slow_service=US] [pool=THREADS]\n"
-                   "       groundtruth tasks result|stop NAME\n";
+                   "       groundtruth tasks result|stop NAME\n"
+                   "       groundtruth objects start [site=SITE] [percent=P] [rate=PER_SECOND]\n"
+                   "           [storm=PER_SECOND]; groundtruth objects result|stop|free\n";
         return NULL;
     case CLI_GENERATE:
         return NULL;
@@ -209,6 +213,7 @@ static int unload_module(void)
     if (!tasks_free()) {
         return -1;
     }
+    objects_free();
     if (!boxes_free()) {
         return -1;
     }

@@ -7,8 +7,9 @@
  * searched), searches.c and orders.c (one function per kind of search), runs.c (threads that
  * search), results.c (what they counted), park.c (threads in known places), waits.c,
  * wait_scenes.c and wait_threads.c (threads that wait for each other), contention.c (threads that take
- * one lock again and again), taskprocessors.c (the leak), tasks.c and task_results.c (tasks of known
- * times), groundtruth.c (the console command).
+ * one lock again and again), objects.c, references.c and truth.c (objects that live and die, and some
+ * that do not), taskprocessors.c (the leak), tasks.c and task_results.c (tasks of known times),
+ * groundtruth.c (the console command).
  */
 
 #ifndef GROUNDTRUTH_H
@@ -168,6 +169,8 @@ int waits_free(int *timed_out);
 char *contend_start(struct ast_cli_args *a);
 char *contend_end(struct ast_cli_args *a);
 void contention_free(void);
+char *objects_command(struct ast_cli_args *a);
+void objects_free(void);
 
 char *taskprocessors_leak(struct ast_cli_args *a);
 char *taskprocessors_free(struct ast_cli_args *a);
