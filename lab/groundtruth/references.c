@@ -216,7 +216,7 @@ void references_begin(struct thing *thing)
     if (uses & USE_TASK) {
         hand_over(thing);
     }
-    if (uses & USE_STORM) {
+    if (uses & USE_STORM && objects.storm) {
         join_storm(thing);
     }
 }

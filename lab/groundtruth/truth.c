@@ -8,11 +8,16 @@
 
 #include "asterisk/strings.h"
 
+/* null before the line was reached; the references of birth are taken where types are allocated. */
 static void add_line(struct ast_str **text, const char *name, const struct line *line)
 {
+    if (!line->line) {
+        ast_str_append(text, 0, ", \"%s\": null", name);
+        return;
+    }
     ast_str_append(text, 0,
                    ", \"%s\": {\"file\": \"references.c\", \"line\": %d, \"function\": \"%s\"}",
-                   name, line->line, S_OR(line->function, ""));
+                   name, line->line, line->function);
 }
 
 static void add_type(struct ast_str **text, const struct type *type)
