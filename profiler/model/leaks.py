@@ -181,13 +181,12 @@ class LeaksRecording:
 
 
 @dataclass(frozen=True, slots=True)
-class LackingChange:
-    """What histories of freed objects have and those of the survivors lack, or the reverse."""
+class GivenBack:
+    """Where others gave a reference back: how often, in the mean, and how often the survivors."""
 
-    delta: int
     site: str  # "chan_sip.c:17102 parse_register_contact"
-    freed_have: float  # how many of these each freed object had, in the mean
-    alive_have: float
+    others_have: float
+    survivors_have: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +205,28 @@ class TypeSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Objects that another suspect's survivors keep alive."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Suspect:
-    """Objects of one type that outlive the others, and what their histories lack."""
+    """Objects of one type that keep a reference far longer than others ever did."""
 
     summary: TypeSummary
-    taken_at: str  # where the reference was taken that was not given back
-    agreeing: int  # survivors whose histories say the same
-    compared: int  # survivors whose histories could be compared
-    lacking: tuple[LackingChange, ...]
-    stack: tuple[str, ...]  # of that place, leaf first
+    taken_at: tuple[str, ...]  # where it was taken: at one of these places
+    given_back_at: tuple[GivenBack, ...]  # empty: no object was seen to give it back
+    agreeing: int  # survivors that lack it
+    compared: int  # survivors of that age whose histories are known
+    held_min_ns: int  # how long the survivors have kept the reference, at least
+    closed_max_ns: int | None  # the longest that it was kept and given back; None: it never was
+    stack: tuple[str, ...]  # of the place where it was taken, leaf first; empty: not unwound
     containers: tuple[str, ...]  # that hold the survivors
+    held_by: str | None  # the suspect that should give it back, but is not freed itself
+    holds: tuple[Held, ...]  # what lives on with the survivors
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +235,7 @@ class LeaksProfile:
 
     window: Window
     types: tuple[TypeSummary, ...]  # most survivors first
-    suspects: tuple[Suspect, ...]
+    suspects: tuple[Suspect, ...]  # those that nobody else holds first, then by survivors
     followed: int  # objects
     born: int  # in windows, followed or not
     cost_ratio: float  # of one CPU

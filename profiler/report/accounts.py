@@ -1,0 +1,112 @@
+"""Which places give back the references that which places take. Pure.
+
+Nothing in Asterisk says so. It is learnt from objects that were freed: over all of them, what one
+place takes is what another gives back, or the two or three that may follow it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from profiler.model.recording import CallSite
+from profiler.report.histories import History
+
+_PATTERNS_MAX = 1_000  # histories that differ; more tell nothing new
+_SUMMANDS_MAX = 3  # places that share one account with a place
+_LEFTOVERS_MAX = 30  # places that are tried as summands: the number of trials grows fast
+
+Key = tuple[int, bool]  # place, is_taken
+Column = tuple[int, ...]  # how often, in each pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """References are taken at any of these places, and given back at any of those."""
+
+    takes: frozenset[int]
+    gives: frozenset[int]
+
+
+def learn(histories: Iterable[History], sites: Sequence[CallSite]) -> tuple[Account, ...]:
+    """Return the accounts in which freed objects were even, each place in one at most."""
+    columns = _columns(history for history in histories if history.is_closed)
+    classes: dict[Column, list[Key]] = defaultdict(list)
+    for key, column in columns.items():
+        classes[column].append(key)
+    left = dict(columns)
+    accounts: list[Account] = []
+    for keys in classes.values():
+        takes = [place for place, is_taken in keys if is_taken]
+        gives = [place for place, is_taken in keys if not is_taken]
+        if len(takes) == len(gives):
+            accounts += _of_one_function(takes, gives, sites)
+            left = {key: column for key, column in left.items() if key not in keys}
+    accounts += _sums(left)
+    takes, gives = ([place for place, taken in left if taken is which] for which in (True, False))
+    if takes or gives:
+        accounts.append(Account(frozenset(takes), frozenset(gives)))
+    return tuple(accounts)
+
+
+def _columns(histories: Iterable[History]) -> dict[Key, Column]:
+    patterns: dict[frozenset[tuple[Key, int]], None] = {}
+    for history in histories:
+        counts: Counter[Key] = Counter()
+        for step in history.steps:
+            counts[step.place, step.is_taken] += step.count
+        patterns[frozenset(counts.items())] = None
+        if len(patterns) == _PATTERNS_MAX:
+            break
+    tables = [dict(pattern) for pattern in patterns]
+    keys = dict.fromkeys(key for table in tables for key in sorted(table))
+    return {key: tuple(table.get(key, 0) for table in tables) for key in keys}
+
+
+def _of_one_function(
+    takes: list[int], gives: list[int], sites: Sequence[CallSite]
+) -> Iterator[Account]:
+    """Yield the accounts of as many takes as gives, by function where that tells them apart."""
+    rest_takes, rest_gives = set(takes), set(gives)
+    for take in takes:
+        same = [give for give in rest_gives if _function(take, sites) == _function(give, sites)]
+        if len(takes) > 1 and len(same) == 1:
+            rest_takes.remove(take)
+            rest_gives.remove(same[0])
+            yield Account(frozenset([take]), frozenset(same))
+    if rest_takes:
+        yield Account(frozenset(rest_takes), frozenset(rest_gives))
+
+
+def _function(place: int, sites: Sequence[CallSite]) -> object:
+    return (sites[place].file, sites[place].function) if place >= 0 else None
+
+
+def _sums(left: dict[Key, Column]) -> Iterator[Account]:
+    """Yield accounts of one place and the few that add up to it; take them out of `left`."""
+    for key in list(left):
+        if key not in left or len(left) > _LEFTOVERS_MAX:
+            continue
+        others = {other: left[other] for other in left if other[1] is not key[1]}
+        summands = _summands(left[key], others)
+        if not summands:
+            continue
+        places = frozenset(place for place, _ in summands)
+        one = frozenset([key[0]])
+        yield Account(one, places) if key[1] else Account(places, one)
+        for used in (key, *summands):
+            del left[used]
+
+
+def _summands(column: Column, others: Mapping[Key, Column]) -> tuple[Key, ...]:
+    for size in range(2, _SUMMANDS_MAX + 1):
+        for chosen in combinations(others, size):
+            if all(map(_adds_up, column, *(others[key] for key in chosen))):
+                return chosen
+    return ()
+
+
+def _adds_up(whole: int, *parts: int) -> bool:
+    return whole == sum(parts)

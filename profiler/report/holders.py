@@ -1,0 +1,95 @@
+"""Objects that live on because another one holds them, which should have been freed itself. Pure.
+
+Where a destructor gives the reference back, an object of its type that was made when the reference
+was taken is the holder. It leaks, although others of its type may live long for good reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from profiler.model.leaks import Fate, LeaksRecording
+from profiler.report.accounts import Account
+from profiler.report.frame_names import frame_names
+from profiler.report.histories import History
+from profiler.report.overdue import Overdue, by_type, unknown_account, use_of
+
+# A holder is made by the same thread, just before or after it takes the reference.
+_SAME_TIME_NS = 1_000_000
+_SHARE_MIN = 0.5  # of the survivors: the others' holders may not be followed
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is overdue, and the type that holds it, if one does."""
+
+    overdue: Overdue
+    holder: int | None
+
+
+def with_holders(
+    recording: LeaksRecording,
+    overdue: Sequence[Overdue],
+    histories: Sequence[History],
+    accounts: Sequence[Account],
+) -> tuple[Held, ...]:
+    """Return what is overdue, and the holders that were not among it."""
+    own = by_type(histories)
+    names = frame_names(recording)
+    found: list[Held] = []
+    added: dict[int, Overdue] = {}
+    for one in overdue:
+        holder = None
+        for kind in _destroyed(recording, one, names):
+            made = _made_with(one, own.get(kind, ()))
+            if kind == one.type or len(made) < _SHARE_MIN * len(one.agreeing):
+                continue
+            lacking = _lacking(kind, made, own[kind], accounts)
+            if lacking:
+                holder = kind
+                added.setdefault(kind, lacking)
+        found.append(Held(one, holder))
+    known = {one.type for one in overdue}
+    return (*found, *(Held(one, None) for kind, one in added.items() if kind not in known))
+
+
+def _destroyed(recording: LeaksRecording, overdue: Overdue, names: Sequence[str]) -> Iterator[int]:
+    """Yield the types in whose destructors the others gave the lacking reference back."""
+    stacks = {
+        step.stack
+        for history in overdue.closed
+        for step in history.steps
+        if not step.is_taken and step.place in overdue.account.gives and step.stack is not None
+    }
+    callers = {names[frame] for stack in stacks for frame in recording.stacks[stack].frames}
+    for kind, one in enumerate(recording.types):
+        if one.destructor is not None and names[one.destructor] in callers:
+            yield kind
+
+
+def _made_with(overdue: Overdue, histories: Collection[History]) -> set[History]:
+    """Return the survivors that were born when those that are overdue were taken."""
+    births: dict[int, list[History]] = {}
+    for history in histories:
+        if history.of.fate is Fate.ALIVE:
+            births.setdefault(history.of.tid, []).append(history)
+    return {
+        history
+        for opening in overdue.agreeing
+        for history in births.get(opening.history.of.tid, ())
+        if abs(history.of.born_ns - opening.since_ns) <= _SAME_TIME_NS
+    }
+
+
+def _lacking(
+    kind: int, made: Collection[History], histories: Sequence[History], accounts: Sequence[Account]
+) -> Overdue | None:
+    """Return the account that is open in most of the holders."""
+    best: Overdue | None = None
+    for account in (*accounts, *unknown_account(histories, accounts)):
+        use = use_of(account, histories)
+        agreeing = tuple(opening for opening in use.openings if opening.history in made)
+        if agreeing and (best is None or len(agreeing) > len(best.agreeing)):
+            best = Overdue(kind, account, agreeing, len(made), use.closed, use.closed_max_ns)
+    return best

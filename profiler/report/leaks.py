@@ -1,0 +1,101 @@
+"""Makes a profile of leaks of what was recorded of objects: names, sums, suspects. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from profiler.model.leaks import Fate, FollowedObject, LeaksProfile, LeaksRecording, TypeSummary
+from profiler.model.recording import CallSite
+from profiler.report.accounts import learn
+from profiler.report.frame_names import frame_names
+from profiler.report.histories import history_of
+from profiler.report.holders import with_holders
+from profiler.report.overdue import find_overdue
+from profiler.report.suspects import Names, name_suspects
+
+_NO_DESTRUCTOR = "objects without a destructor"
+
+
+def leaks_profile(recording: LeaksRecording) -> LeaksProfile:
+    """Return what a report of leaks shows."""
+    recording = _join_sizes(recording)
+    names = _names(recording)
+    summaries = _summaries(recording, names)
+    histories = tuple(history_of(followed, recording.sites) for followed in recording.objects)
+    accounts = learn(histories, recording.sites)
+    middle_ns = (recording.window.start_ns + recording.window.end_ns) // 2
+    overdue = find_overdue(histories, accounts, middle_ns)
+    held = with_holders(recording, overdue, histories, accounts)
+    return LeaksProfile(
+        window=recording.window,
+        types=tuple(sorted(summaries.values(), key=lambda one: (-one.alive, -one.born, one.name))),
+        suspects=name_suspects(recording, held, summaries, names),
+        followed=len(recording.objects),
+        born=sum(count.born for count in recording.births),
+        cost_ratio=(recording.cost.sampling_ns + recording.cost.lookups_ns)
+        / recording.window.duration_ns,
+        budget_ratio=recording.cost.budget_ratio,
+        warnings=recording.warnings,
+    )
+
+
+def _join_sizes(recording: LeaksRecording) -> LeaksRecording:
+    """Return the recording with one type for all sizes of what is allocated at one place."""
+    first: dict[object, int] = {}
+    for index, one in enumerate(recording.types):
+        first.setdefault((one.destructor, one.site), index)
+    joined = [first[one.destructor, one.site] for one in recording.types]
+    objects = tuple(replace(one, type=joined[one.type]) for one in recording.objects)
+    return replace(recording, objects=objects)
+
+
+def _names(recording: LeaksRecording) -> Names:
+    frames = frame_names(recording)
+    types = tuple(
+        _NO_DESTRUCTOR if one.destructor is None else frames[one.destructor]
+        for one in recording.types
+    )
+    return Names(frames, tuple(map(site_name, recording.sites)), types)
+
+
+def site_name(site: CallSite) -> str:
+    """Return "file:line function"."""
+    if site.file is None:
+        return site.function
+    line = "" if site.line is None else f":{site.line}"
+    return f"{site.file}{line} {site.function}"
+
+
+def _summaries(recording: LeaksRecording, names: Names) -> dict[int, TypeSummary]:
+    by_type: dict[int, list[FollowedObject]] = defaultdict(list)
+    for one in recording.objects:
+        by_type[one.type].append(one)
+    return {
+        kind: _summary(names.types[kind], names.sites[recording.types[kind].site], objects)
+        for kind, objects in by_type.items()
+    }
+
+
+def _summary(name: str, allocated_at: str, objects: Sequence[FollowedObject]) -> TypeSummary:
+    fates = Counter(one.fate for one in objects)
+    freed = sorted(one.age_ns for one in objects if one.fate is Fate.FREED)
+    alive = [one.age_ns for one in objects if one.fate is Fate.ALIVE]
+    return TypeSummary(
+        name=name,
+        allocated_at=allocated_at,
+        born=len(objects),
+        freed=fates[Fate.FREED],
+        alive=fates[Fate.ALIVE],
+        lost=fates[Fate.LOST],
+        freed_age_p99_ns=_p99(freed),
+        alive_age_min_ns=min(alive, default=None),
+        alive_age_max_ns=max(alive, default=None),
+    )
+
+
+def _p99(values: Iterable[int]) -> int | None:
+    ordered = sorted(values)
+    return ordered[math.ceil(0.99 * len(ordered)) - 1] if ordered else None

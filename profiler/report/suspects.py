@@ -1,0 +1,164 @@
+"""Suspects in words: what is overdue, what holds it, and what lives on with it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from profiler.model import leaks as model
+from profiler.model.leaks import GivenBack, LeaksRecording, Suspect, TypeSummary
+from profiler.report.histories import BIRTH, History, Step
+from profiler.report.holders import Held
+from profiler.report.overdue import Overdue
+
+# Nodes of containers are objects of ao2's own: they live as long as what they hold is linked.
+_OWN_SOURCES = "astobj2"
+# A leak goes on: in the second half a container grows at least by this share of the survivors that
+# were linked in the first half.
+_GOES_ON = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What frames, sites and types are called, by index."""
+
+    frames: tuple[str, ...]
+    sites: tuple[str, ...]
+    types: tuple[str, ...]
+
+
+def name_suspects(
+    recording: LeaksRecording,
+    overdue: Iterable[Held],
+    summaries: Mapping[int, TypeSummary],
+    names: Names,
+) -> tuple[Suspect, ...]:
+    """Return the suspects, those first that nobody else holds."""
+    kept = _without_repeats(one for one in overdue if _is_accused(recording, one.overdue))
+    suspects = [
+        replace(
+            _suspect(recording, one.overdue, summaries[one.overdue.type], names),
+            held_by=None if one.holder is None else names.types[one.holder],
+            holds=_held_with(one.overdue.type, kept, names),
+        )
+        for one in kept
+    ]
+    return tuple(sorted(suspects, key=lambda one: (one.held_by is not None, -one.agreeing)))
+
+
+def _held_with(kind: int, overdue: Iterable[Held], names: Names) -> tuple[model.Held, ...]:
+    return tuple(
+        model.Held(names.types[one.overdue.type], len(one.overdue.agreeing))
+        for one in overdue
+        if one.holder == kind
+    )
+
+
+def _is_accused(recording: LeaksRecording, overdue: Overdue) -> bool:
+    """Return whether neither ao2 itself nor a container that does not grow explains it."""
+    site = recording.sites[recording.types[overdue.type].site]
+    if (site.file or "").startswith(_OWN_SOURCES):
+        return False
+    held = Counter(opening.container for opening in overdue.agreeing)
+    return all(container is None or _goes_on(recording, overdue, container) for container in held)
+
+
+def _goes_on(recording: LeaksRecording, overdue: Overdue, container: int) -> bool:
+    middle_ns = (recording.window.start_ns + recording.window.end_ns) // 2
+    linked = sum(
+        opening.container == container and opening.since_ns < middle_ns
+        for opening in overdue.agreeing
+    )
+    for watched in recording.containers:
+        if watched.address == container:
+            later = [count for time_ns, count in watched.elements if time_ns >= middle_ns]
+            return len(later) > 1 and later[-1] - later[0] >= max(1, _GOES_ON * linked)
+    return False
+
+
+def _without_repeats(overdue: Iterable[Held]) -> list[Held]:
+    """Return those of which most survivors are not in a clearer one already."""
+    kept: list[Held] = []
+    for one in sorted(overdue, key=lambda one: _clearness(one.overdue)):
+        own = _objects(one.overdue)
+        if all(2 * len(own & _objects(other.overdue)) <= len(own) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _clearness(overdue: Overdue) -> tuple[int, bool, int]:
+    account = overdue.account
+    return -len(overdue.agreeing), not overdue.closed, len(account.takes) + len(account.gives)
+
+
+def _objects(overdue: Overdue) -> set[tuple[int, int]]:
+    followed = (opening.history.of for opening in overdue.agreeing)
+    return {(one.address, one.born_ns) for one in followed}
+
+
+def _suspect(
+    recording: LeaksRecording, overdue: Overdue, summary: TypeSummary, names: Names
+) -> Suspect:
+    survivors = [opening.history for opening in overdue.agreeing]
+    taken = [step for step in _steps(survivors, overdue.account.takes) if step.is_taken]
+    places = Counter(step.place for step in taken)
+    stacks = Counter(step.stack for step in taken if step.stack is not None)
+    held = {opening.container for opening in overdue.agreeing}
+    return Suspect(
+        summary=summary,
+        taken_at=tuple(
+            summary.allocated_at if place == BIRTH else names.sites[place]
+            for place, _ in places.most_common()
+        ),
+        given_back_at=_given_back(overdue, survivors, names),
+        agreeing=len(survivors),
+        compared=overdue.compared,
+        held_min_ns=min(opening.open_ns for opening in overdue.agreeing),
+        closed_max_ns=overdue.closed_max_ns,
+        stack=_frames(recording, stacks.most_common(1)[0][0], names) if stacks else (),
+        containers=_containers(recording, held, names),
+        held_by=None,
+        holds=(),
+    )
+
+
+def _steps(histories: Iterable[History], places: Collection[int]) -> Iterable[Step]:
+    return (step for history in histories for step in history.steps if step.place in places)
+
+
+def _frames(recording: LeaksRecording, stack: int, names: Names) -> tuple[str, ...]:
+    return tuple(names.frames[frame] for frame in recording.stacks[stack].frames)
+
+
+def _containers(
+    recording: LeaksRecording, addresses: Collection[int | None], names: Names
+) -> tuple[str, ...]:
+    return tuple(
+        f"{one.kind} of {names.frames[one.comparator]}"
+        if one.comparator is not None
+        else f"{one.kind} at {one.address:#x}"
+        for one in recording.containers
+        if one.address in addresses
+    )
+
+
+def _given_back(
+    overdue: Overdue, survivors: Sequence[History], names: Names
+) -> tuple[GivenBack, ...]:
+    """Return where the others gave the reference back more often, most often first."""
+    others = _mean_gives(overdue.closed, overdue.account.gives)
+    own = _mean_gives(survivors, overdue.account.gives)
+    given = (
+        GivenBack(names.sites[place], mean, own.get(place, 0.0))
+        for place, mean in others.items()
+        if mean > own.get(place, 0.0)
+    )
+    return tuple(sorted(given, key=lambda one: one.survivors_have - one.others_have))
+
+
+def _mean_gives(histories: Sequence[History], places: Collection[int]) -> dict[int, float]:
+    counts: Counter[int] = Counter()
+    for step in _steps(histories, places):
+        counts[step.place] += 0 if step.is_taken else step.count
+    return {place: count / len(histories) for place, count in counts.items()}
