@@ -30,30 +30,46 @@ class Account:
     gives: frozenset[int]
 
 
-def learn(histories: Iterable[History], sites: Sequence[CallSite]) -> tuple[Account, ...]:
-    """Return the accounts in which freed objects were even, each place in one at most."""
-    columns = _columns(history for history in histories if history.is_closed)
-    classes: dict[Column, list[Key]] = defaultdict(list)
-    for key, column in columns.items():
-        classes[column].append(key)
-    left = dict(columns)
+def learn(
+    own: Iterable[History], everywhere: Mapping[Key, Column], sites: Sequence[CallSite]
+) -> tuple[Account, ...]:
+    """Return the accounts in which freed objects were even, each place in one at most.
+
+    `own` are the histories of one type, `everywhere` the columns of all: places that are even in
+    all types are told apart from what happens in each object of this type. Of a type of which none
+    was freed, only such places are known.
+    """
+    columns = columns_of(own)
+    left = columns or dict(everywhere)
     accounts: list[Account] = []
-    for keys in classes.values():
-        takes = [place for place, is_taken in keys if is_taken]
-        gives = [place for place, is_taken in keys if not is_taken]
-        if len(takes) == len(gives):
-            accounts += _of_one_function(takes, gives, sites)
-            left = {key: column for key, column in left.items() if key not in keys}
+    for compared in (everywhere, columns):
+        for keys in _classes(left, compared):
+            takes = [place for place, is_taken in keys if is_taken]
+            gives = [place for place, is_taken in keys if not is_taken]
+            if len(takes) == len(gives):
+                accounts += _of_one_function(takes, gives, sites)
+                left = {key: column for key, column in left.items() if key not in keys}
     accounts += _sums(left)
-    takes, gives = ([place for place, taken in left if taken is which] for which in (True, False))
-    if takes or gives:
+    if left and columns:
+        takes, gives = ([place for place, taken in left if taken is one] for one in (True, False))
         accounts.append(Account(frozenset(takes), frozenset(gives)))
     return tuple(accounts)
 
 
-def _columns(histories: Iterable[History]) -> dict[Key, Column]:
+def _classes(keys: Iterable[Key], columns: Mapping[Key, Column]) -> Iterable[list[Key]]:
+    """Return lists of those keys that have the same column."""
+    classes: dict[Column | Key, list[Key]] = defaultdict(list)
+    for key in keys:
+        classes[columns.get(key, key)].append(key)
+    return classes.values()
+
+
+def columns_of(histories: Iterable[History]) -> dict[Key, Column]:
+    """Return how often objects that were freed took and gave back at each place, by pattern."""
     patterns: dict[frozenset[tuple[Key, int]], None] = {}
     for history in histories:
+        if not history.is_closed:
+            continue
         counts: Counter[Key] = Counter()
         for step in history.steps:
             counts[step.place, step.is_taken] += step.count

@@ -6,14 +6,14 @@ was taken is the holder. It leaks, although others of its type may live long for
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from profiler.model.leaks import Fate, LeaksRecording
 from profiler.report.accounts import Account
 from profiler.report.frame_names import frame_names
 from profiler.report.histories import History
-from profiler.report.overdue import Overdue, by_type, unknown_account, use_of
+from profiler.report.overdue import Overdue, use_of
 
 # A holder is made by the same thread, just before or after it takes the reference.
 _SAME_TIME_NS = 1_000_000
@@ -31,21 +31,20 @@ class Held:
 def with_holders(
     recording: LeaksRecording,
     overdue: Sequence[Overdue],
-    histories: Sequence[History],
-    accounts: Sequence[Account],
+    histories: Mapping[int, Sequence[History]],
+    accounts: Mapping[int, Sequence[Account]],
 ) -> tuple[Held, ...]:
     """Return what is overdue, and the holders that were not among it."""
-    own = by_type(histories)
     names = frame_names(recording)
     found: list[Held] = []
     added: dict[int, Overdue] = {}
     for one in overdue:
         holder = None
         for kind in _destroyed(recording, one, names):
-            made = _made_with(one, own.get(kind, ()))
+            made = _made_with(one, histories.get(kind, ()))
             if kind == one.type or len(made) < _SHARE_MIN * len(one.agreeing):
                 continue
-            lacking = _lacking(kind, made, own[kind], accounts)
+            lacking = _lacking(kind, made, histories[kind], accounts[kind])
             if lacking:
                 holder = kind
                 added.setdefault(kind, lacking)
@@ -87,7 +86,7 @@ def _lacking(
 ) -> Overdue | None:
     """Return the account that is open in most of the holders."""
     best: Overdue | None = None
-    for account in (*accounts, *unknown_account(histories, accounts)):
+    for account in accounts:
         use = use_of(account, histories)
         agreeing = tuple(opening for opening in use.openings if opening.history in made)
         if agreeing and (best is None or len(agreeing) > len(best.agreeing)):

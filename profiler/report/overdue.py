@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from profiler.model.leaks import Fate
-from profiler.report.accounts import Account
+from profiler.model.recording import CallSite
+from profiler.report.accounts import Account, columns_of, learn
 from profiler.report.histories import History, Step
 
 # Survivors accuse together, by two laws for healthy times. Under both, what is seen must be rarer
@@ -26,10 +27,12 @@ _AGREEING_MIN = 3
 _OPEN_MIN_NS = 30_000_000_000
 # The shortest time that is compared with: we look at objects several times a second.
 _CLOSED_MIN_NS = 500_000_000
-# Where none was ever closed nobody knows when it should be. What is kept by design is mostly made
-# at the start, by a reload, or when phones register at first: then it ends, and a leak goes on.
+# Where none was ever closed nobody knows when it should be.
 _NEVER_CLOSED_NS = 90_000_000_000
-_GOES_ON = 0.5  # of what is overdue from the first half
+# What is kept by design is mostly made at the start, by a reload, or when a phone registers at
+# first. Then it ends. A leak goes on: as much is kept from the second half of the recording, but
+# for chance.
+_GOES_ON = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +84,31 @@ def by_type(histories: Iterable[History]) -> dict[int, list[History]]:
 
 
 def find_overdue(
-    histories: Sequence[History], accounts: Sequence[Account], middle_ns: int
+    histories: Mapping[int, Sequence[History]],
+    accounts: Mapping[int, Sequence[Account]],
+    middle_ns: int,
 ) -> tuple[Overdue, ...]:
     """Return what is overdue, for each type and account; middle_ns halves the recording."""
     found = (
         _overdue(kind, account, own, middle_ns)
-        for kind, own in by_type(histories).items()
-        for account in (*accounts, *unknown_account(own, accounts))
+        for kind, own in histories.items()
+        for account in accounts[kind]
     )
     return tuple(one for one in found if one)
 
 
-def unknown_account(
-    histories: Iterable[History], accounts: Sequence[Account]
-) -> tuple[Account, ...]:
+def accounts_of(
+    histories: Mapping[int, Sequence[History]], sites: Sequence[CallSite]
+) -> dict[int, tuple[Account, ...]]:
+    """Return the accounts of each type."""
+    everywhere = columns_of(history for own in histories.values() for history in own)
+    accounts = {kind: learn(own, everywhere, sites) for kind, own in histories.items()}
+    return {
+        kind: (*accounts[kind], *_unknown(own, accounts[kind])) for kind, own in histories.items()
+    }
+
+
+def _unknown(histories: Iterable[History], accounts: Sequence[Account]) -> tuple[Account, ...]:
     """Return one account of all places that no freed object tells anything about, if any."""
     takes = {place for account in accounts for place in account.takes}
     gives = {place for account in accounts for place in account.gives}
@@ -133,10 +147,9 @@ def _overdue(
     agreeing = tuple(opening for opening in use.openings if opening.open_ns > held_ns)
     if len(agreeing) < _AGREEING_MIN:
         return None
-    if use.closed_max_ns is None:
-        if not _goes_on(use, agreeing, middle_ns):
-            return None
-    elif not _is_evident(use, agreeing, limit_ns):
+    if not _goes_on(use, agreeing, middle_ns):
+        return None
+    if use.closed_ns and not _is_evident(use, agreeing, limit_ns):
         return None
     compared = sum(
         history.of.fate is Fate.ALIVE and history.is_known and history.of.age_ns > held_ns
