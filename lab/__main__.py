@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from lab import guest, instance, kernels, root
+from lab import forget, guest, instance, kernels, root
 from lab import traffic as sip
 from lab.errors import LabError
 from lab.instance import Instance, Options
@@ -19,6 +19,9 @@ def describe(running: Instance) -> str:
     binary = "packaged binary"
     if options.buckets is not None:
         binary = f"MODIFIED COPY of the packaged binary: {options.buckets} taskprocessor buckets"
+    if options.forgets:
+        release = forget.RELEASES[options.version]
+        binary += f", MODIFIED COPY of {release.module}: each REGISTER leaks {release.what}"
     return (
         f"{running.name}: Asterisk {options.version}, pid {running.pid}, "
         f"SIP 127.0.0.1:{running.sip_port}/udp, {running.taskprocessor_count()} taskprocessors, "
@@ -36,6 +39,7 @@ def up(arguments: argparse.Namespace) -> int:
             arguments.taskprocessors,
             arguments.endpoints,
             arguments.namespaces,
+            arguments.forgets,
         )
     )
     print(describe(started))
@@ -112,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--taskprocessors", type=int, default=0, help="leak up to this many")
     add.add_argument("--endpoints", "--peers", type=int, help="endpoints in the configuration")
     add.add_argument("--namespaces", action="store_true", help="in new mount and pid namespaces")
+    add.add_argument("--forgets", action="store_true", help="leak a reference at each REGISTER")
     add.set_defaults(run=up)
 
     add = commands.add_parser("fetch", help="download and unpack only")

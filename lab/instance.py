@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lab import cache, console, module, process, root, tree
+from lab import cache, console, forget, module, process, root, tree
 from lab.configuration import PORTS_PER_SLOT, SIP_PORTS, SLOTS, VERSIONS, Layout
 from lab.errors import LabError
 
@@ -37,7 +37,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `lab up` was asked for; buckets is None for the packaged binary."""
+    """What `lab up` was asked for; buckets is None for the packaged binary.
+
+    One that forgets lacks a release of a reference whenever a phone registers.
+    """
 
     version: str
     name: str = ""
@@ -45,6 +48,7 @@ class Options:
     taskprocessors: int = 0
     endpoints: int | None = None
     namespaces: bool = False
+    forgets: bool = False
 
     def complete(self) -> "Options":
         """Return the options with defaults filled in, or raise LabError."""
@@ -329,6 +333,8 @@ def start(options: Options) -> Instance:
         state = {"options": asdict(options), "slot": instance.slot}
         (instance.directory / STATE).write_text(json.dumps(state) + "\n")
         tree.furnish(instance.root, packages, instance.layout(), options.buckets)
+        if options.forgets:
+            forget.copy_without_release(tree.module_directory(instance.root), options.version)
         launch(instance)
     try:
         wait_booted(instance)
