@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from profiler.model.recording import CallSite
-from profiler.report.histories import History
+from profiler.report.histories import History, Step
 
 _PATTERNS_MAX = 1_000  # histories that differ; more tell nothing new
 _SUMMANDS_MAX = 3  # places that share one account with a place
@@ -30,17 +30,66 @@ class Account:
     gives: frozenset[int]
 
 
-def learn(
-    own: Iterable[History], everywhere: Mapping[Key, Column], sites: Sequence[CallSite]
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """The objects of one type, and the accounts that all their places are in."""
+
+    histories: tuple[History, ...]
+    accounts: tuple[Account, ...]
+
+
+def learn(histories: Iterable[History], sites: Sequence[CallSite]) -> dict[int, Learnt]:
+    """Return what is learnt of each type."""
+    by_type: dict[int, list[History]] = defaultdict(list)
+    for history in histories:
+        by_type[history.of.type].append(history)
+    everywhere = _columns(history for own in by_type.values() for history in own)
+    return {kind: _learnt(own, everywhere, sites) for kind, own in by_type.items()}
+
+
+def _learnt(
+    own: Sequence[History], everywhere: Mapping[Key, Column], sites: Sequence[CallSite]
+) -> Learnt:
+    columns = _columns(own)
+    accounts = _accounts(columns, everywhere, sites)
+    known = {
+        True: {place for account in accounts for place in account.takes},
+        False: {place for account in accounts for place in account.gives},
+    }
+    rest: Counter[Key] = Counter()
+    placed = []
+    for history in own:
+        unknown = [step for step in history.steps if step.place not in known[step.is_taken]]
+        rest.update((step.place, step.is_taken) for step in unknown)
+        is_placed = not columns or _is_placed(unknown, sites)
+        placed.append(replace(history, is_known=history.is_known and is_placed))
+    takes, gives = ([place for place, taken in rest if taken is one] for one in (True, False))
+    if takes:
+        accounts = (*accounts, Account(frozenset(takes), frozenset(gives)))
+    return Learnt(tuple(placed), accounts)
+
+
+def _is_placed(unknown: Iterable[Step], sites: Sequence[CallSite]) -> bool:
+    """Return whether what was given back at unknown places was taken in the same functions.
+
+    Else it may have closed any account.
+    """
+    balances: Counter[object] = Counter()
+    for step in unknown:
+        balances[_function(step.place, sites)] += step.count if step.is_taken else -step.count
+    return all(balance >= 0 for balance in balances.values())
+
+
+def _accounts(
+    columns: Mapping[Key, Column], everywhere: Mapping[Key, Column], sites: Sequence[CallSite]
 ) -> tuple[Account, ...]:
     """Return the accounts in which freed objects were even, each place in one at most.
 
-    `own` are the histories of one type, `everywhere` the columns of all: places that are even in
-    all types are told apart from what happens in each object of this type. Of a type of which none
-    was freed, only such places are known.
+    `columns` are those of one type, `everywhere` those of all: places that are even in all types
+    are told apart from what happens in each object of this type. Of a type of which none was freed,
+    only such places are known.
     """
-    columns = columns_of(own)
-    left = columns or dict(everywhere)
+    left = dict(columns or everywhere)
     accounts: list[Account] = []
     for compared in (everywhere, columns):
         for keys in _classes(left, compared):
@@ -64,8 +113,8 @@ def _classes(keys: Iterable[Key], columns: Mapping[Key, Column]) -> Iterable[lis
     return classes.values()
 
 
-def columns_of(histories: Iterable[History]) -> dict[Key, Column]:
-    """Return how often objects that were freed took and gave back at each place, by pattern."""
+def _columns(histories: Iterable[History]) -> dict[Key, Column]:
+    """Return how often freed objects took and gave back at each place, by pattern."""
     patterns: dict[frozenset[tuple[Key, int]], None] = {}
     for history in histories:
         if not history.is_closed:

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from profiler.model.leaks import Fate, FollowedObject, LeaksProfile, LeaksRecording, TypeSummary
 from profiler.model.recording import CallSite
+from profiler.report.accounts import learn
 from profiler.report.frame_names import frame_names
 from profiler.report.histories import history_of
 from profiler.report.holders import with_holders
-from profiler.report.overdue import accounts_of, by_type, find_overdue
+from profiler.report.overdue import find_overdue
 from profiler.report.suspects import Names, name_suspects
 
 _NO_DESTRUCTOR = "objects without a destructor"
@@ -23,11 +24,10 @@ def leaks_profile(recording: LeaksRecording) -> LeaksProfile:
     recording = _join_sizes(recording)
     names = _names(recording)
     summaries = _summaries(recording, names)
-    histories = by_type(history_of(one, recording.sites) for one in recording.objects)
-    accounts = accounts_of(histories, recording.sites)
+    histories = (history_of(one, recording.sites) for one in recording.objects)
+    learnt = learn(histories, recording.sites)
     middle_ns = (recording.window.start_ns + recording.window.end_ns) // 2
-    overdue = find_overdue(histories, accounts, middle_ns)
-    held = with_holders(recording, overdue, histories, accounts)
+    held = with_holders(recording, find_overdue(learnt, middle_ns), learnt)
     return LeaksProfile(
         window=recording.window,
         types=tuple(sorted(summaries.values(), key=lambda one: (-one.alive, -one.born, one.name))),

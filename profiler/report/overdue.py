@@ -7,13 +7,11 @@ how long an account stays open: for the objects in which it was closed, and for 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from profiler.model.leaks import Fate
-from profiler.model.recording import CallSite
-from profiler.report.accounts import Account, columns_of, learn
+from profiler.report.accounts import Account, Learnt
 from profiler.report.histories import History, Step
 
 # Survivors accuse together, by two laws for healthy times. Under both, what is seen must be rarer
@@ -75,51 +73,14 @@ class Use:
         return max(self.closed_ns, default=None)
 
 
-def by_type(histories: Iterable[History]) -> dict[int, list[History]]:
-    """Return the histories of each type."""
-    found: dict[int, list[History]] = defaultdict(list)
-    for history in histories:
-        found[history.of.type].append(history)
-    return found
-
-
-def find_overdue(
-    histories: Mapping[int, Sequence[History]],
-    accounts: Mapping[int, Sequence[Account]],
-    middle_ns: int,
-) -> tuple[Overdue, ...]:
+def find_overdue(learnt: Mapping[int, Learnt], middle_ns: int) -> tuple[Overdue, ...]:
     """Return what is overdue, for each type and account; middle_ns halves the recording."""
     found = (
-        _overdue(kind, account, own, middle_ns)
-        for kind, own in histories.items()
-        for account in accounts[kind]
+        _overdue(kind, account, one.histories, middle_ns)
+        for kind, one in learnt.items()
+        for account in one.accounts
     )
     return tuple(one for one in found if one)
-
-
-def accounts_of(
-    histories: Mapping[int, Sequence[History]], sites: Sequence[CallSite]
-) -> dict[int, tuple[Account, ...]]:
-    """Return the accounts of each type."""
-    everywhere = columns_of(history for own in histories.values() for history in own)
-    accounts = {kind: learn(own, everywhere, sites) for kind, own in histories.items()}
-    return {
-        kind: (*accounts[kind], *_unknown(own, accounts[kind])) for kind, own in histories.items()
-    }
-
-
-def _unknown(histories: Iterable[History], accounts: Sequence[Account]) -> tuple[Account, ...]:
-    """Return one account of all places that no freed object tells anything about, if any."""
-    takes = {place for account in accounts for place in account.takes}
-    gives = {place for account in accounts for place in account.gives}
-    rest: Mapping[bool, set[int]] = {True: set(), False: set()}
-    for history in histories:
-        for step in history.steps:
-            if step.place not in (takes if step.is_taken else gives):
-                rest[step.is_taken].add(step.place)
-    if not rest[True]:
-        return ()
-    return (Account(frozenset(rest[True]), frozenset(rest[False])),)
 
 
 def use_of(account: Account, histories: Iterable[History]) -> Use:

@@ -14,6 +14,8 @@ from profiler.report.overdue import Overdue
 
 # Nodes of containers are objects of ao2's own: they live as long as what they hold is linked.
 _OWN_SOURCES = "astobj2"
+# Where a proxy's reference is given back when the object goes that it stands for.
+_WITH_OBJECT = "astobj2.c"
 # A leak goes on: in the second half a container grows at least by this share of the survivors that
 # were linked in the first half.
 _GOES_ON = 0.5
@@ -36,29 +38,41 @@ def name_suspects(
 ) -> tuple[Suspect, ...]:
     """Return the suspects, those first that nobody else holds."""
     kept = _without_repeats(one for one in overdue if _is_accused(recording, one.overdue))
-    suspects = [
-        replace(
-            _suspect(recording, one.overdue, summaries[one.overdue.type], names),
-            held_by=None if one.holder is None else names.types[one.holder],
-            holds=_held_with(one.overdue.type, kept, names),
+    roots = {one.overdue.type: _root(one.overdue.type, kept) for one in kept}
+    suspects = []
+    for one in kept:
+        kind, root = one.overdue.type, roots[one.overdue.type]
+        held = (other.overdue for other in kept if roots[other.overdue.type] == kind)
+        suspects.append(
+            replace(
+                _suspect(recording, one.overdue, summaries[kind], names),
+                held_by=None if root == kind else names.types[root],
+                holds=tuple(
+                    model.Held(names.types[other.type], len(other.agreeing))
+                    for other in held
+                    if other.type != kind
+                ),
+            )
         )
-        for one in kept
-    ]
     return tuple(sorted(suspects, key=lambda one: (one.held_by is not None, -one.agreeing)))
 
 
-def _held_with(kind: int, overdue: Iterable[Held], names: Names) -> tuple[model.Held, ...]:
-    return tuple(
-        model.Held(names.types[one.overdue.type], len(one.overdue.agreeing))
-        for one in overdue
-        if one.holder == kind
-    )
+def _root(kind: int, kept: Sequence[Held]) -> int:
+    """Return the type that holds it in the end, over those between."""
+    holders = {one.overdue.type: one.holder for one in kept}
+    seen = {kind}
+    while (holder := holders.get(kind)) in holders and holder is not None and holder not in seen:
+        seen.add(holder)
+        kind = holder
+    return kind
 
 
 def _is_accused(recording: LeaksRecording, overdue: Overdue) -> bool:
     """Return whether neither ao2 itself nor a container that does not grow explains it."""
-    site = recording.sites[recording.types[overdue.type].site]
-    if (site.file or "").startswith(_OWN_SOURCES):
+    sites = recording.sites
+    if (sites[recording.types[overdue.type].site].file or "").startswith(_OWN_SOURCES):
+        return False
+    if any(place >= 0 and sites[place].file == _WITH_OBJECT for place in overdue.account.gives):
         return False
     held = Counter(opening.container for opening in overdue.agreeing)
     return all(container is None or _goes_on(recording, overdue, container) for container in held)
