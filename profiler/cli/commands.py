@@ -300,6 +300,7 @@ def waits(
     type=click.Path(exists=True, file_okay=False),
     help="Folder with debug symbol files, found by build id.",
 )
+@click.option("--json", "as_json", is_flag=True, help="For programs: see docs/leaks.schema.json.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def leaks(
     pid: int | None,
@@ -307,6 +308,7 @@ def leaks(
     budget: float,
     output: str | None,
     symbols: str | None,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Show which objects are never freed.
@@ -327,7 +329,7 @@ def leaks(
             command=tuple(sys.argv),
             symbols=symbols,
         )
-        shown.leaks(pid, options, destination, line)
+        shown.leaks(pid, options, destination, line, as_json)
 
 
 @commands.command()

@@ -231,13 +231,25 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class LeaksProfile:
-    """What a report of leaks shows."""
+    """What a report of leaks shows: followed = freed + alive + lost."""
 
+    schema: str
+    tool_version: str
+    started_at: str  # ISO 8601 wall clock, UTC
+    target: Target
     window: Window
+    stopped_by: str
+    born: int  # in windows: followed, not chosen, or without room
+    not_chosen: int
+    no_room: int
+    followed: int
+    freed: int
+    alive: int
+    lost: int
+    changes: int  # of references to followed objects, seen by probes
+    changes_lost: int  # of these, for which there was no room
     types: tuple[TypeSummary, ...]  # most survivors first
     suspects: tuple[Suspect, ...]  # those that nobody else holds first, then by survivors
-    followed: int  # objects
-    born: int  # in windows, followed or not
     cost_ratio: float  # of one CPU
     budget_ratio: float | None
     warnings: tuple[str, ...]

@@ -7,7 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from profiler.model.leaks import Fate, FollowedObject, LeaksProfile, LeaksRecording, TypeSummary
+from profiler.model.leaks import (
+    Fate,
+    FollowedObject,
+    LeaksProfile,
+    LeaksRecording,
+    ObjectType,
+    TypeSummary,
+)
 from profiler.model.recording import CallSite
 from profiler.report.accounts import learn
 from profiler.report.frame_names import frame_names
@@ -16,7 +23,7 @@ from profiler.report.holders import with_holders
 from profiler.report.overdue import find_overdue
 from profiler.report.suspects import Names, name_suspects
 
-_NO_DESTRUCTOR = "objects without a destructor"
+_ARGUMENT = "@"  # in names that were inferred from what a function was given: many share one
 
 
 def leaks_profile(recording: LeaksRecording) -> LeaksProfile:
@@ -28,12 +35,26 @@ def leaks_profile(recording: LeaksRecording) -> LeaksProfile:
     learnt = learn(histories, recording.sites)
     middle_ns = (recording.window.start_ns + recording.window.end_ns) // 2
     held = with_holders(recording, find_overdue(learnt, middle_ns), learnt)
+    fates = Counter(one.fate for one in recording.objects)
+    births, changes = recording.birth_accounting, recording.change_accounting
     return LeaksProfile(
+        schema=recording.schema,
+        tool_version=recording.tool_version,
+        started_at=recording.started_at,
+        target=recording.target,
         window=recording.window,
+        stopped_by=recording.stopped_by,
+        born=births.fired,
+        not_chosen=births.filtered,
+        no_room=births.lost,
+        followed=len(recording.objects),
+        freed=fates[Fate.FREED],
+        alive=fates[Fate.ALIVE],
+        lost=fates[Fate.LOST],
+        changes=changes.fired,
+        changes_lost=changes.lost,
         types=tuple(sorted(summaries.values(), key=lambda one: (-one.alive, -one.born, one.name))),
         suspects=name_suspects(recording, held, summaries, names),
-        followed=len(recording.objects),
-        born=sum(count.born for count in recording.births),
         cost_ratio=(recording.cost.sampling_ns + recording.cost.lookups_ns)
         / recording.window.duration_ns,
         budget_ratio=recording.cost.budget_ratio,
@@ -53,11 +74,15 @@ def _join_sizes(recording: LeaksRecording) -> LeaksRecording:
 
 def _names(recording: LeaksRecording) -> Names:
     frames = frame_names(recording)
-    types = tuple(
-        _NO_DESTRUCTOR if one.destructor is None else frames[one.destructor]
-        for one in recording.types
-    )
+    types = tuple(_type_name(recording, one, frames) for one in recording.types)
     return Names(frames, tuple(map(site_name, recording.sites)), types)
+
+
+def _type_name(recording: LeaksRecording, one: ObjectType, frames: Sequence[str]) -> str:
+    """Return the destructor's name, or who makes such objects where that tells nothing."""
+    if one.destructor is None or _ARGUMENT in frames[one.destructor]:
+        return f"objects of {recording.sites[one.site].function}"
+    return frames[one.destructor]
 
 
 def site_name(site: CallSite) -> str:
