@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from profiler.model.recording import CallSite
@@ -32,41 +32,56 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """The objects of one type, and the accounts that all their places are in."""
+    """Objects of one type that go the same ways, and the accounts that their places are in."""
 
+    type: int
     histories: tuple[History, ...]
     accounts: tuple[Account, ...]
 
 
-def learn(histories: Iterable[History], sites: Sequence[CallSite]) -> dict[int, Learnt]:
+def learn(histories: Iterable[History], sites: Sequence[CallSite]) -> tuple[Learnt, ...]:
     """Return what is learnt of each type."""
     by_type: dict[int, list[History]] = defaultdict(list)
     for history in histories:
         by_type[history.of.type].append(history)
     everywhere = _columns(history for own in by_type.values() for history in own)
-    return {kind: _learnt(own, everywhere, sites) for kind, own in by_type.items()}
+    return tuple(
+        learnt for kind, own in by_type.items() for learnt in _learnt(kind, own, everywhere, sites)
+    )
 
 
 def _learnt(
-    own: Sequence[History], everywhere: Mapping[Key, Column], sites: Sequence[CallSite]
-) -> Learnt:
+    kind: int,
+    own: Sequence[History],
+    everywhere: Mapping[Key, Column],
+    sites: Sequence[CallSite],
+) -> Iterator[Learnt]:
+    """Yield what is learnt of a type: of those like the freed ones, then of those of other ways."""
     columns = _columns(own)
     accounts = _accounts(columns, everywhere, sites)
     known = {
         True: {place for account in accounts for place in account.takes},
         False: {place for account in accounts for place in account.gives},
     }
-    rest: Counter[Key] = Counter()
-    placed = []
+    alike: list[History] = []
+    others: list[History] = []
     for history in own:
         unknown = [step for step in history.steps if step.place not in known[step.is_taken]]
-        rest.update((step.place, step.is_taken) for step in unknown)
-        is_placed = not columns or _is_placed(unknown, sites)
-        placed.append(replace(history, is_known=history.is_known and is_placed))
-    takes, gives = ([place for place, taken in rest if taken is one] for one in (True, False))
-    if takes:
-        accounts = (*accounts, Account(frozenset(takes), frozenset(gives)))
-    return Learnt(tuple(placed), accounts)
+        (alike if not columns or _is_placed(unknown, sites) else others).append(history)
+    yield Learnt(kind, tuple(alike), (*accounts, *_rest(alike, known)))
+    if others:
+        yield Learnt(kind, tuple(others), tuple(_rest(others, {True: set(), False: set()})))
+
+
+def _rest(histories: Iterable[History], known: Mapping[bool, set[int]]) -> Iterator[Account]:
+    """Yield one account of all places that are in none, if references are taken there."""
+    rest: Mapping[bool, set[int]] = {True: set(), False: set()}
+    for history in histories:
+        for step in history.steps:
+            if step.place not in known[step.is_taken]:
+                rest[step.is_taken].add(step.place)
+    if rest[True]:
+        yield Account(frozenset(rest[True]), frozenset(rest[False]))
 
 
 def _is_placed(unknown: Iterable[Step], sites: Sequence[CallSite]) -> bool:

@@ -31,20 +31,21 @@ class Held:
 
 
 def with_holders(
-    recording: LeaksRecording, overdue: Sequence[Overdue], learnt: Mapping[int, Learnt]
+    recording: LeaksRecording, overdue: Sequence[Overdue], learnt: Sequence[Learnt]
 ) -> tuple[Held, ...]:
     """Return what is overdue, and the holders that were not among it."""
     names = frame_names(recording)
+    alike = {one.type: one for one in reversed(learnt)}  # as those that were freed, if any was
     makers = {recording.sites[recording.types[one.type].site].function: one for one in overdue}
     found: list[Held] = []
     added: dict[int, Overdue] = {}
     for one in overdue:
         holder = _made_within(recording, one, makers, names)
         for kind in _destroyed(recording, one, names) if holder is None else ():
-            made = _made_with(one, learnt[kind].histories) if kind in learnt else set()
+            made = _made_with(one, alike[kind].histories) if kind in alike else set()
             if kind == one.type or len(made) < _SHARE_MIN * len(one.agreeing):
                 continue
-            lacking = _lacking(kind, made, learnt[kind])
+            lacking = _lacking(kind, made, alike[kind])
             if lacking:
                 holder = kind
                 added.setdefault(kind, lacking)

@@ -7,7 +7,7 @@ how long an account stays open: for the objects in which it was closed, and for 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from profiler.model.leaks import Fate
@@ -73,11 +73,11 @@ class Use:
         return max(self.closed_ns, default=None)
 
 
-def find_overdue(learnt: Mapping[int, Learnt], middle_ns: int) -> tuple[Overdue, ...]:
+def find_overdue(learnt: Iterable[Learnt], middle_ns: int) -> tuple[Overdue, ...]:
     """Return what is overdue, for each type and account; middle_ns halves the recording."""
     found = (
-        _overdue(kind, account, one.histories, middle_ns)
-        for kind, one in learnt.items()
+        _overdue(one.type, account, one.histories, middle_ns)
+        for one in learnt
         for account in one.accounts
     )
     return tuple(one for one in found if one)

@@ -58,13 +58,14 @@ def name_suspects(
 
 
 def _root(kind: int, kept: Sequence[Held]) -> int:
-    """Return the type that holds it in the end, over those between."""
+    """Return the type that holds it in the end; of types that hold each other, the first."""
     holders = {one.overdue.type: one.holder for one in kept}
-    seen = {kind}
-    while (holder := holders.get(kind)) in holders and holder is not None and holder not in seen:
-        seen.add(holder)
-        kind = holder
-    return kind
+    way = [kind]
+    while (holder := holders.get(way[-1])) is not None and holder in holders:
+        if holder in way:
+            return min(way[way.index(holder) :])
+        way.append(holder)
+    return way[-1]
 
 
 def _is_accused(recording: LeaksRecording, overdue: Overdue) -> bool:
