@@ -20,7 +20,7 @@ from profiler.report.histories import History, Step
 # was closed. Or they may be longer than the recording, and few are closed by chance: with the rate
 # at which they are closed, so many should have been since the longest.
 _EVIDENCE = math.log(10_000)
-_AGREEING_MIN = 3
+AGREEING_MIN = 3  # two may be by chance
 # Where some are short by design and some long, the long ones are not seen to be closed so soon.
 _OPEN_MIN_NS = 30_000_000_000
 # The shortest time that is compared with: we look at objects several times a second.
@@ -106,7 +106,7 @@ def _overdue(
         limit_ns = max(_CLOSED_MIN_NS, use.closed_max_ns)
     held_ns = max(limit_ns, _OPEN_MIN_NS)
     agreeing = tuple(opening for opening in use.openings if opening.open_ns > held_ns)
-    if len(agreeing) < _AGREEING_MIN:
+    if len(agreeing) < AGREEING_MIN:
         return None
     if not _goes_on(use, agreeing, middle_ns):
         return None

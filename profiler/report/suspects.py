@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from profiler.model import leaks as model
 from profiler.model.leaks import GivenBack, LeaksRecording, Suspect, TypeSummary
 from profiler.report.histories import BIRTH, History, Step
 from profiler.report.holders import Held
-from profiler.report.overdue import Overdue
+from profiler.report.overdue import AGREEING_MIN, Overdue
 
 # Nodes of containers are objects of ao2's own: they live as long as what they hold is linked.
 _OWN_SOURCES = "astobj2"
@@ -37,7 +37,7 @@ def name_suspects(
     names: Names,
 ) -> tuple[Suspect, ...]:
     """Return the suspects, those first that nobody else holds."""
-    kept = _without_repeats(one for one in overdue if _is_accused(recording, one.overdue))
+    kept = _without_repeats(_accused(recording, overdue))
     roots = {one.overdue.type: _root(one.overdue.type, kept) for one in kept}
     suspects = []
     for one in kept:
@@ -68,15 +68,27 @@ def _root(kind: int, kept: Sequence[Held]) -> int:
     return way[-1]
 
 
-def _is_accused(recording: LeaksRecording, overdue: Overdue) -> bool:
-    """Return whether neither ao2 itself nor a container that does not grow explains it."""
+def _accused(recording: LeaksRecording, held: Iterable[Held]) -> Iterator[Held]:
+    """Yield what neither ao2 itself nor a container that does not grow explains."""
+    for one in held:
+        overdue = one.overdue
+        if _is_of_ao2(recording, overdue):
+            continue
+        growing = {
+            container: container is None or _goes_on(recording, overdue, container)
+            for container in {opening.container for opening in overdue.agreeing}
+        }
+        agreeing = tuple(one for one in overdue.agreeing if growing[one.container])
+        if len(agreeing) >= AGREEING_MIN:
+            yield replace(one, overdue=replace(overdue, agreeing=agreeing))
+
+
+def _is_of_ao2(recording: LeaksRecording, overdue: Overdue) -> bool:
+    """Return whether these are nodes of containers, or proxies that go with their objects."""
     sites = recording.sites
-    if (sites[recording.types[overdue.type].site].file or "").startswith(_OWN_SOURCES):
-        return False
-    if any(place >= 0 and sites[place].file == _WITH_OBJECT for place in overdue.account.gives):
-        return False
-    held = Counter(opening.container for opening in overdue.agreeing)
-    return all(container is None or _goes_on(recording, overdue, container) for container in held)
+    allocated = sites[recording.types[overdue.type].site].file or ""
+    gives = (sites[place].file for place in overdue.account.gives if place >= 0)
+    return allocated.startswith(_OWN_SOURCES) or _WITH_OBJECT in gives
 
 
 def _goes_on(recording: LeaksRecording, overdue: Overdue, container: int) -> bool:
