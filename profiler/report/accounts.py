@@ -56,7 +56,7 @@ def _learnt(
     everywhere: Mapping[Key, Column],
     sites: Sequence[CallSite],
 ) -> Iterator[Learnt]:
-    """Yield what is learnt of a type: of those like the freed ones, then of those of other ways."""
+    """Yield what is learnt of those like the freed ones, then of those of each other way."""
     columns = _columns(own)
     accounts = _accounts(columns, everywhere, sites)
     known = {
@@ -64,13 +64,16 @@ def _learnt(
         False: {place for account in accounts for place in account.gives},
     }
     alike: list[History] = []
-    others: list[History] = []
+    others: dict[frozenset[Key], list[History]] = defaultdict(list)
     for history in own:
         unknown = [step for step in history.steps if step.place not in known[step.is_taken]]
-        (alike if not columns or _is_placed(unknown, sites) else others).append(history)
+        if not columns or _is_placed(unknown, sites):
+            alike.append(history)
+        else:
+            others[frozenset((step.place, step.is_taken) for step in history.steps)].append(history)
     yield Learnt(kind, tuple(alike), (*accounts, *_rest(alike, known)))
-    if others:
-        yield Learnt(kind, tuple(others), tuple(_rest(others, {True: set(), False: set()})))
+    for way in others.values():
+        yield Learnt(kind, tuple(way), tuple(_rest(way, {True: set(), False: set()})))
 
 
 def _rest(histories: Iterable[History], known: Mapping[bool, set[int]]) -> Iterator[Account]:

@@ -28,6 +28,7 @@ class Step:
     count: int
     stack: int | None
     container: int | None = None  # that it was linked into or taken out of
+    is_by_container: bool = False  # a container gave it back by itself, as when it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def _steps(followed: FollowedObject, sites: Sequence[CallSite]) -> Iterator[Step
             count=abs(change.delta),
             stack=change.stack,
             container=move.container if move else None,
+            is_by_container=move is None and change.delta < 0 and _is_own(change.site, sites),
         )
 
 
@@ -93,5 +95,9 @@ def _move_of(change: Change, moves: dict[int, Change], sites: Sequence[CallSite]
         return None
     if move.kind is ChangeKind.LINK:
         return move if change.delta > 0 and change.site == move.site else None
-    by_container = (sites[change.site].file or "").startswith(_OWN_SOURCES)
-    return move if change.delta < 0 and (by_container or change.site == move.site) else None
+    is_part = _is_own(change.site, sites) or change.site == move.site
+    return move if change.delta < 0 and is_part else None
+
+
+def _is_own(site: int, sites: Sequence[CallSite]) -> bool:
+    return (sites[site].file or "").startswith(_OWN_SOURCES)

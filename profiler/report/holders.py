@@ -108,5 +108,7 @@ def _lacking(kind: int, made: Collection[History], learnt: Learnt) -> Overdue | 
         use = use_of(account, learnt.histories)
         agreeing = tuple(opening for opening in use.openings if opening.history in made)
         if agreeing and (best is None or len(agreeing) > len(best.agreeing)):
-            best = Overdue(kind, account, agreeing, len(made), use.closed, use.closed_max_ns)
+            best = Overdue(
+                kind, account, agreeing, agreeing, len(made), use.closed, use.closed_max_ns
+            )
     return best

@@ -54,6 +54,7 @@ class Overdue:
     type: int
     account: Account
     agreeing: tuple[Opening, ...]
+    openings: tuple[Opening, ...]  # all that are open, also those that are young
     compared: int  # survivors of that age
     closed: tuple[History, ...]  # in which the same account was closed
     closed_max_ns: int | None  # None: it was closed in no object
@@ -116,7 +117,7 @@ def _overdue(
         history.of.fate is Fate.ALIVE and history.is_known and history.of.age_ns > held_ns
         for history in histories
     )
-    return Overdue(kind, account, agreeing, compared, use.closed, use.closed_max_ns)
+    return Overdue(kind, account, agreeing, use.openings, compared, use.closed, use.closed_max_ns)
 
 
 def _is_evident(use: Use, agreeing: Sequence[Opening], limit_ns: int) -> bool:
@@ -153,9 +154,16 @@ def _times(history: History, account: Account) -> tuple[list[int], int | None]:
 
 
 def _holder(history: History, account: Account) -> int | None:
-    """Return the container into which the object was linked last, if that opened the account."""
-    taken = (step for step in history.steps if step.is_taken and step.place in account.takes)
-    return max(taken, key=lambda step: step.time_ns).container
+    """Return the container into which the object was linked last and that it is still in."""
+    linked: list[int] = []
+    for step in history.steps:
+        if step.is_taken and step.place in account.takes and step.container is not None:
+            linked.append(step.container)
+        elif not step.is_taken and step.container in linked:
+            linked.remove(step.container)
+        elif step.is_by_container and linked:
+            linked.pop()
+    return linked[-1] if linked else None
 
 
 def _change(step: Step, account: Account) -> int:

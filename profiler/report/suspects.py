@@ -130,7 +130,7 @@ def _suspect(
     survivors = [opening.history for opening in overdue.agreeing]
     taken = [step for step in _steps(survivors, overdue.account.takes) if step.is_taken]
     places = Counter(step.place for step in taken)
-    stacks = Counter(step.stack for step in taken if step.stack is not None)
+    stacks = _stacks(overdue, {place for place, _ in places.most_common(1)})
     held = {opening.container for opening in overdue.agreeing}
     return Suspect(
         summary=summary,
@@ -148,6 +148,13 @@ def _suspect(
         held_by=None,
         holds=(),
     )
+
+
+def _stacks(overdue: Overdue, places: Collection[int]) -> Counter[int]:
+    """Return how often it was taken from each stack: young ones leave as the old ones did."""
+    alive = [opening.history for opening in overdue.openings]
+    taken = (step for step in _steps(alive, places) if step.is_taken)
+    return Counter(step.stack for step in taken if step.stack is not None)
 
 
 def _steps(histories: Iterable[History], places: Collection[int]) -> Iterable[Step]:

@@ -75,5 +75,12 @@ def test_a_survivor_that_gives_back_elsewhere_is_of_another_way() -> None:
     assert other.accounts == (Account(frozenset([BIRTH, TAKE]), frozenset([OTHER_GIVE])),)
 
 
+def test_each_other_way_is_told_apart() -> None:
+    one = history(changed(1, 1, TAKE), changed(2, -1, OTHER_GIVE))
+    other = history(changed(1, 1, OTHER_TAKE), changed(2, -1, OTHER_GIVE))
+    _, *ways = learn([one, other, one, freed((TAKE, GIVE)), freed()], SITES)
+    assert [way.histories for way in ways] == [(one, one), (other,)]
+
+
 def test_nothing_is_learnt_of_nothing() -> None:
     assert learn([], SITES) == ()

@@ -6,18 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from profiler.model.leaks import Fate
+from profiler.model.leaks import Change, ChangeKind, Fate
 from profiler.report.accounts import Account, learn
 from profiler.report.histories import History
-from profiler.report.overdue import Overdue, find_overdue
+from profiler.report.overdue import Overdue, find_overdue, use_of
 from tests.object_histories import (
     GIVE,
     LET_GO,
+    NODE,
+    OTHER_GIVE,
+    OTHER_TAKE,
     SECOND,
     SITES,
     TAKE,
     changed,
     history,
+    moved,
 )
 
 MIDDLE_NS = 100 * SECOND
@@ -85,3 +89,21 @@ def test_what_was_open_when_nobody_looked_was_closed_by_the_end() -> None:
         for one in (kept(at, at + 120) for at in range(40))
     ]
     assert find(LEAKING, unseen) == ()
+
+
+@pytest.mark.parametrize(
+    ("then", "container"),
+    [
+        ((), 0x50),
+        ((moved(3, ChangeKind.UNLINK, GIVE), changed(3, -1, NODE)), None),
+        ((changed(3, -1, NODE),), None),  # the container has ended
+        ((changed(3, -1, OTHER_GIVE),), 0x50),
+    ],
+)
+def test_a_container_holds_what_is_still_in_it(
+    then: tuple[Change, ...], container: int | None
+) -> None:
+    linked = (moved(1, ChangeKind.LINK, TAKE), changed(1, 1, TAKE), changed(2, 1, OTHER_TAKE))
+    one = history(*linked, *then)
+    account = Account(frozenset([TAKE, OTHER_TAKE]), frozenset())
+    assert [opening.container for opening in use_of(account, [one]).openings] == [container]

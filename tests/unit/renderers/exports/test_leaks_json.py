@@ -45,7 +45,7 @@ def parts(kind: str) -> dict[str, Any]:
         "given_back": suspect["given_back_at"][0],
         "held": suspect["holds"][0],
     }
-    return found[kind]  # type: ignore[no-any-return]
+    return found[kind]
 
 
 @pytest.mark.parametrize("kind", ["profile", *(name for name in SCHEMA["$defs"])])
