@@ -74,16 +74,22 @@ def _made_within(
 
 
 def _destroyed(recording: LeaksRecording, overdue: Overdue, names: Sequence[str]) -> Iterator[int]:
-    """Yield the types in whose destructors the others gave the lacking reference back."""
+    """Yield the types in whose destructors the others gave the lacking reference back.
+
+    A destructor that ends with that is on no stack: it has jumped. But it passed its name.
+    """
     stacks = {
         step.stack
         for history in overdue.closed
         for step in history.steps
         if not step.is_taken and step.place in overdue.account.gives and step.stack is not None
     }
-    callers = {names[frame] for stack in stacks for frame in recording.stacks[stack].frames}
+    callers = {
+        names[frame].lstrip("~") for stack in stacks for frame in recording.stacks[stack].frames
+    }
+    callers |= {recording.sites[at].function for at in overdue.account.gives if at >= 0}
     for kind, one in enumerate(recording.types):
-        if one.destructor is not None and names[one.destructor] in callers:
+        if one.destructor is not None and names[one.destructor].lstrip("~") in callers:
             yield kind
 
 

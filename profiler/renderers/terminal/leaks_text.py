@@ -97,8 +97,8 @@ def _kept(suspect: Suspect) -> str:
         f"{suspect.agreeing:,} of {suspect.compared:,} survivors of that age keep one reference "
         f"for {numbers.duration(suspect.held_min_ns)} or more"
     )
-    if suspect.closed_max_ns is None:
-        return text
+    if suspect.closed_max_ns is None or suspect.closed_max_ns > suspect.held_min_ns:
+        return text  # of holders, others of the type may live long
     return f"{text}; others kept it for {numbers.duration(suspect.closed_max_ns)} at most"
 
 

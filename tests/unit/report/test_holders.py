@@ -39,6 +39,14 @@ def test_the_holder_is_found_whose_destructor_gives_the_reference_back() -> None
     }
 
 
+def test_a_destructor_that_is_on_no_stack_passes_its_name() -> None:
+    recording = record(World(1, 120, 10, "holder", 0.5))
+    assert held(replace(recording, stacks=(Stack((), 0, None),) * len(recording.stacks))) == {
+        "leaky_destroy": "owner_destroy",
+        "owner_destroy": None,
+    }
+
+
 def test_a_destructor_that_forgets_is_no_holder() -> None:
     assert held(record(World(1, 120, 10, "owner", 0.5))) == {"leaky_destroy": None}
 
@@ -46,6 +54,12 @@ def test_a_destructor_that_forgets_is_no_holder() -> None:
 @pytest.mark.parametrize("inferred", ["", "~"])
 def test_what_is_made_while_the_holder_is_made_belongs_to_it(inferred: str) -> None:
     recording = record(World(1, 120, 10, "holder", 0.5))
+    sites = tuple(replace(site, function=f"of {site.function}") for site in recording.sites)
+    sites = tuple(
+        replace(site, function="owner_alloc") if site.function == "of owner_alloc" else site
+        for site in sites
+    )
+    recording = replace(recording, sites=sites)
     frames = (*recording.frames, Frame(0x9000, None, None, None, f"{inferred}owner_alloc", None))
     stacks = tuple(
         Stack((*stack.frames, len(frames) - 1), 0, None)
