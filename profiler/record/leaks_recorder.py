@@ -31,7 +31,7 @@ from profiler.process.target import TargetProcess
 from profiler.record.leaks_assembly import LeaksRun, assemble_leaks
 from profiler.record.progress import Progress, Stop
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
-from profiler.windows.budget import SAMPLED_RATIO, Governor
+from profiler.windows.budget import DEPTH_RATIO, PLANNED_RATIO, Governor
 
 _FOLLOWED = 16_384  # objects that live at the same time
 _LEAST_THREADS = 1_024
@@ -42,7 +42,6 @@ _CODE_NS = 5_000_000_000
 # of a history than many short ones.
 _STRETCHES = 8
 _HORIZON_NS = (2_000_000_000, 30_000_000_000)
-_DEPTH_RATIO = 0.3  # see windows/budget.py
 _COST_IS_ASSUMED = "the cost of probes is assumed: what a trap takes could not be measured here"
 _UNSEEN_ENDS = (
     "where objects are destroyed was not found in the code: their ends are known to a second"
@@ -120,14 +119,14 @@ def record_leaks(
 
 
 def _governor(options: LeaksOptions, start_ns: int) -> Governor:
-    """Return what keeps the budget. Nothing is sampled, so that share is there for probes."""
+    """Return what keeps the budget. Nothing is measured beside, so that share is there, too."""
     ratio = options.budget_ratio
     if ratio is None:
         return Governor(None, start_ns)
-    ratio /= 1 - SAMPLED_RATIO
+    ratio /= PLANNED_RATIO + DEPTH_RATIO
     shortest, longest = _HORIZON_NS
     horizon_ns = min(max(options.duration_ns / _STRETCHES, shortest), longest)
-    return Governor(ratio, start_ns, least_depth_ns=_DEPTH_RATIO * ratio * horizon_ns)
+    return Governor(ratio, start_ns, least_depth_ns=DEPTH_RATIO * ratio * horizon_ns)
 
 
 def _prepare(

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 PLANNED_RATIO = 0.4
 BESIDE_RATIO = 0.3
 _BESIDE_DEPTH_RATIO = 0.1
-_DEPTH_RATIO = 1 - PLANNED_RATIO - BESIDE_RATIO - _BESIDE_DEPTH_RATIO
+DEPTH_RATIO = 1 - PLANNED_RATIO - BESIDE_RATIO - _BESIDE_DEPTH_RATIO
 SECOND_NS = 1_000_000_000
 # A walk along 50,000 nodes takes 4 ms: a bucket that holds less would never see one.
 LEAST_DEPTH_NS = 6_000_000
@@ -104,12 +104,12 @@ class Governor:
         """The shortest stretch of time over which the budget is kept; infinite without one."""
         if not self._ratio:
             return float("inf")
-        return max(SECOND_NS, self._least_depth_ns / (_DEPTH_RATIO * self._ratio))
+        return max(SECOND_NS, self._least_depth_ns / (DEPTH_RATIO * self._ratio))
 
     @property
     def depth_ns(self) -> float:
         """The most that can be saved for one window."""
-        return _DEPTH_RATIO * self._ratio * self.horizon_ns if self._ratio else 0.0
+        return DEPTH_RATIO * self._ratio * self.horizon_ns if self._ratio else 0.0
 
     def charge(self, cost_ns: float) -> None:
         """Count a cost."""
