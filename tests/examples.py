@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from profiler.files.recording_file import read_recording
@@ -18,6 +18,7 @@ from profiler.report.time_line import sample_bins
 from tests import off_cpu_examples
 from tests import task_examples as t
 from tests.example_times import SECOND_NS, START_NS, field_samples, field_time_line, small_time_line
+from tests.hostile_names import HOSTILE_NAME, LONG_NAME, poison
 
 RECORDING = Path(__file__).parent / "golden" / "recording-1" / "recording"
 
@@ -228,10 +229,6 @@ def looked_up(*sites: p.CallSiteUse, **changes: object) -> p.ContainerUse:
     return replace(known, **changes)  # type: ignore[arg-type]
 
 
-HOSTILE_NAME = "<script>alert('x')</script>;\"&amp;\n\r\t\x00\x1b[31m\u202e\udc80]]>"
-LONG_NAME = "very_long_name_" * 700  # 10,500 characters
-
-
 def hostile() -> p.Profile:
     """Losses, truncated stacks, contradictions, and names that try to break out of every format."""
     story = field_story()
@@ -327,17 +324,7 @@ def hostile() -> p.Profile:
 
 def poisoned() -> p.Profile:
     """The field story with every string of it hostile, as a forged recording can make it."""
-    return _poison(field_story())  # type: ignore[return-value]
-
-
-def _poison(value: object) -> object:
-    if isinstance(value, str):
-        return HOSTILE_NAME
-    if isinstance(value, tuple):
-        return tuple(map(_poison, value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: _poison(getattr(value, f.name)) for f in fields(value)})
-    return value
+    return poison(field_story())  # type: ignore[return-value]
 
 
 def contended() -> p.Profile:

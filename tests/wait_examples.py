@@ -19,7 +19,8 @@ from profiler.model.waits import (
     WaitKind,
 )
 from profiler.report.wait_picture import picture
-from tests.examples import HOSTILE_NAME, LONG_NAME, target
+from tests.examples import target
+from tests.hostile_names import HOSTILE_NAME, LONG_NAME
 
 MS = 1_000_000
 SECOND = 1_000 * MS

@@ -9,7 +9,8 @@ import pytest
 
 from profiler.renderers.graphs import flamegraph
 from tests.browser.driver import ESCAPE, Browser
-from tests.examples import EXAMPLES, HOSTILE_NAME
+from tests.examples import EXAMPLES
+from tests.hostile_names import HOSTILE_NAME
 
 pytestmark = pytest.mark.browser
 

@@ -5,7 +5,7 @@ import io
 from profiler.renderers.graphs.flamegraph import read_asset
 from profiler.renderers.page.markup import element
 from profiler.renderers.page.page import write_page
-from tests.examples import HOSTILE_NAME
+from tests.hostile_names import HOSTILE_NAME
 
 
 def test_a_page_holds_its_parts_and_assets_and_a_policy() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.renderers.page.tables import Column, Link, Row, lines, link, share, table
-from tests.examples import HOSTILE_NAME
+from tests.hostile_names import HOSTILE_NAME
 
 COLUMNS = (Column("name"), Column("n", "bar"))
 

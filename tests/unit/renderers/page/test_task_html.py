@@ -9,7 +9,8 @@ from profiler.renderers.page.links import finding_links
 from profiler.renderers.page.sections import draw
 from profiler.renderers.page.task_html import task_processors
 from tests import task_examples as t
-from tests.examples import HOSTILE_NAME, empty
+from tests.examples import empty
+from tests.hostile_names import HOSTILE_NAME
 
 
 def profile(known: Tasks) -> Profile:
