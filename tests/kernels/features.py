@@ -26,7 +26,7 @@ from lab import cache
 from profiler.linux.btf import offsets
 from profiler.linux.task_registers import has_task_registers
 from profiler.probes.attach import variants_here
-from tests.kernels import runs, truths
+from tests.kernels import lives, runs, truths
 from tests.kernels.place import Partly, Place
 from tests.live.outside import shown
 
@@ -66,6 +66,9 @@ FEATURES = (
     Feature("what threads run is known without samples", truths.check_thread_starts),
     Feature("threads that wait: whole stacks, and since when", truths.check_waiting_threads),
     Feature("waits: all seen, with stacks", truths.check_off_cpu),
+    Feature("tasks: programs for every register", lives.check_task_programs),
+    Feature("tasks: all seen, from push to end", lives.check_tasks),
+    Feature("objects: followed from birth to end", lives.check_objects),
     Feature("Asterisk 22, `--verify`: counts that agree", runs.check_new_version),
     Feature("Asterisk 22: whole stacks", runs.check_new_stacks),
     Feature("Asterisk 22: exact counts", truths.check_new_counts),

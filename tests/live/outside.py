@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 # The names of our programs, as the kernel shortens them to 15 characters.
-_OUR_PROGRAMS = ("cpu_", "lookup_", "count_", "calibrate_", "offcpu_", "task_", "thread_")
+_OUR_PROGRAMS = (
+    *("cpu_", "lookup_", "count_", "calibrate_"),
+    *("offcpu_", "task_", "thread_", "object_"),
+)
 _GRACE_S = 60.0
 _CHUNK = 1 << 20
 
