@@ -45,7 +45,7 @@ static __always_inline void referenced(struct pt_regs *ctx, struct object_contro
 {
     u64 object = ctx->di, sp = ctx->sp + VALUE_OF(cookie);
     struct followed_object *followed = followed_objects.lookup(&object);
-    if (!followed || !(s32)ctx->si || !c->window || !has_room(s, followed))
+    if (!followed || !(s32)ctx->si || !c->window || !has_room(c, s, followed))
         return;
     struct object_event event = {
         .time_ns = bpf_ktime_get_ns(),
@@ -89,7 +89,7 @@ static __always_inline void linked(struct pt_regs *ctx, struct object_control *c
     else
         __sync_fetch_and_add(&s->links_lost, 1);
     struct followed_object *followed = followed_objects.lookup(&object);
-    if (!followed || !has_room(s, followed))
+    if (!followed || !has_room(c, s, followed))
         return;
     struct object_event event = {
         .time_ns = bpf_ktime_get_ns(),

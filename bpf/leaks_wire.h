@@ -4,8 +4,6 @@
  */
 #pragma once
 
-#define OBJECT_MAX_CHANGES 128 /* that are handed over for one object; more are counted lost */
-
 /* What a probe's place is. A cookie's value is the bytes that the function has pushed before it; that of
  * OBJECT_FREE is the number of the register that holds the object, as the hardware counts them. */
 enum object_place {
@@ -32,6 +30,8 @@ struct object_control {
     u32 program_ns;     /* expected; only for `spent_ns` */
     u32 birth_quota;    /* objects of one type that are chosen in one window */
     u32 stack_share;    /* one in so many objects has its birth and all its changes unwound */
+    u32 max_changes;    /* of one object that are handed over; more are counted lost */
+    u32 unused;
 };
 
 struct object_state {

@@ -80,11 +80,12 @@ static __always_inline void send(struct object_state *s, struct object_event *ev
 }
 
 /* Whether a change of a followed object is still to be handed over. */
-static __always_inline bool has_room(struct object_state *s, struct followed_object *followed)
+static __always_inline bool has_room(struct object_control *c, struct object_state *s,
+                                     struct followed_object *followed)
 {
     __sync_fetch_and_add(&s->changes, 1);
     __sync_fetch_and_add(&followed->changes, 1);
-    if (followed->changes <= OBJECT_MAX_CHANGES)
+    if (followed->changes <= c->max_changes)
         return true;
     __sync_fetch_and_add(&s->changes_lost, 1);
     __sync_fetch_and_add(&followed->changes_lost, 1);

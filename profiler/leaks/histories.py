@@ -48,6 +48,7 @@ class Histories:
         self.objects: list[ObservedObject] = []
         self._by_id: dict[int, ObservedObject] = {}
         self._alive: dict[int, ObservedObject] = {}  # by address
+        self.changes = 0  # that are kept
         self.unmatched = 0  # events of objects whose birth was lost
 
     @property
@@ -70,6 +71,7 @@ class Histories:
         if found.fate is not Fate.ALIVE and event.time_ns > found.ended_ns:
             return  # the destruction, whose beginning ended it
         found.events.append(record)
+        self.changes += 1
         found.ended_ns = max(found.ended_ns, event.time_ns)
         # Who gives back the last reference is alone with the object, so `before` is right there.
         is_last = event.place == ObjectPlace.REFERENCE and event.before + event.delta == 0

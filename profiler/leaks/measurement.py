@@ -14,6 +14,7 @@ from functools import partial
 
 from profiler.leaks.containers import ContainerSizes
 from profiler.leaks.histories import Histories, ObservedObject
+from profiler.leaks.pace import Pace
 from profiler.leaks.plan import ObjectPlan
 from profiler.leaks.programs import ObjectPrograms
 from profiler.leaks.stretches import Stretch
@@ -33,8 +34,6 @@ from profiler.wire.leaks import (
     ObjectWatch,
 )
 
-MAX_OBJECTS = 16_384  # in one run
-_FIRST_QUOTA, _MAX_QUOTA = 16, 64  # objects of one type in one round
 _ROUND_NS = 1_000_000_000
 _LOOK_NS = 1_000_000_000
 _SIZES_NS = 2_000_000_000
@@ -108,7 +107,7 @@ class ObjectMeasurement:
         self.stacks = UnwoundStacks()
         self.sizes = ContainerSizes(target)
         self.texts: dict[int, str] = {}
-        self._chosen_before = 0
+        self._pace = Pace()
         self._round_ns = 0
         self._next_look_ns = self._next_sizes_ns = 0
         self._begin_round(self._start_ns)
@@ -143,19 +142,14 @@ class ObjectMeasurement:
         return next_ns
 
     def _begin_round(self, now_ns: int) -> None:
-        """Say how many objects of each type are chosen until the next round."""
-        objects = len(self.histories.objects)
-        chosen, self._chosen_before = objects - self._chosen_before, objects
+        """Say how much is followed until the next round."""
         self._round_ns = now_ns
+        gone_ratio = (now_ns - self._start_ns) / max(self._until_ns - self._start_ns, 1)
+        histories = self.histories
+        self._pace.begin_round(len(histories.objects), histories.changes, gone_ratio)
         self.all.round += 1
-        left_ratio = (self._until_ns - now_ns) / max(self._until_ns - self._start_ns, 1)
-        may_have = round(MAX_OBJECTS * (1 - left_ratio)) + MAX_OBJECTS // 8
-        if objects >= min(may_have, MAX_OBJECTS):
-            self.all.birth_quota = 0
-        elif not self.all.birth_quota:
-            self.all.birth_quota = _FIRST_QUOTA
-        elif chosen < MAX_OBJECTS // 64:
-            self.all.birth_quota = min(2 * self.all.birth_quota, _MAX_QUOTA)
+        self.all.birth_quota = self._pace.birth_quota
+        self.all.max_changes = self._pace.max_changes
 
     # -- what the programs send ---------------------------------------------------------------
 

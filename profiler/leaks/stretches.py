@@ -59,6 +59,7 @@ class Stretch:
         self._opened_cost_ns = 0.0
         self.round = 1  # objects of each type are chosen anew in each
         self.birth_quota = 0
+        self.max_changes = 0  # of one object; the programs count more as lost
         self.least_level_ns = 0.0  # of the limit, for it to open
         self.birth_level_ns = 0.0  # of the limit, for objects to be chosen
         self.windows: list[WatchWindow] = []
@@ -152,6 +153,7 @@ class Stretch:
             program_ns=_PROGRAM_NS,
             birth_quota=self.birth_quota,
             stack_share=_STACK_SHARE,
+            max_changes=self.max_changes,
         )
         self._programs.module.map("object_control").set(self._key, control.encode())
 

@@ -11,7 +11,6 @@ from enum import IntEnum
 
 from profiler.wire.lookups import STEPPED, Record
 
-MAX_CHANGES = 128
 _CHECK_BITS = 64
 
 
@@ -42,7 +41,7 @@ def object_cookie(place: ObjectPlace, value: int, emulated: bool) -> int:
 class ObjectControl(Record):
     """What user space sets for one kind of stretch; see struct object_control."""
 
-    FORMAT = struct.Struct("<3Q6I")
+    FORMAT = struct.Struct("<3Q7I4x")
 
     window: int
     allowance_ns: int
@@ -53,6 +52,7 @@ class ObjectControl(Record):
     program_ns: int
     birth_quota: int
     stack_share: int
+    max_changes: int
 
 
 @dataclass(frozen=True, slots=True)

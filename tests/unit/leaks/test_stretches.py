@@ -27,7 +27,7 @@ class Target:
     def __init__(self) -> None:
         self.now_ns = SECOND_NS
         self.placed = False
-        self.control = ObjectControl(0, 0, 0, 0, 0, 0, 0, 0, 0)
+        self.control = ObjectControl(*[0] * 10)
         self.state = ObjectState()
         self.cost_ratio = 0.02
         self.refuses = False

@@ -84,7 +84,6 @@ CONSTANTS = {
         for kind in ("kind", "bp")
         for name in ENUMS[f"unwind_{kind}"]
     },
-    "OBJECT_MAX_CHANGES": leaks.MAX_CHANGES,
     "UNWIND_CAUSES": len(unwind.CAUSES),
     "TASK_NAME_BYTES": tasks.NAME_BYTES,
     "CPU_PUSH_IS_FIRST": unwind.PUSH_IS_FIRST,
