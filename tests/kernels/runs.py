@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ _STORY_S, _VERIFY_S = 40.0, 20.0
 _LOOKUP_FINDINGS = ("long-chain", "full-scan", "container-work")
 _LONG_S = 600.0  # no run here lasts so long
 _GONE_S = 60.0
+_STARTING_S = 300.0
 
 
 def check_doctor(place: Place) -> str:
@@ -56,10 +57,25 @@ def phones(target: Instance) -> Iterator[None]:
         [*command, "--to", target.name], cwd=REPOSITORY, stdout=subprocess.DEVNULL
     ) as sender:
         try:
+            _wait_sending(sender)
             yield
             assert sender.poll() is None, "the traffic ended before the profile"
         finally:
             sender.send_signal(signal.SIGINT)
+
+
+def _wait_sending(sender: subprocess.Popen[bytes]) -> None:
+    """Wait until sipp runs: a guest takes a minute to import what starts it."""
+    children = Path(f"/proc/{sender.pid}/task/{sender.pid}/children")
+    give_up_s = time.monotonic() + _STARTING_S
+    while time.monotonic() < give_up_s:
+        assert sender.poll() is None, "the traffic ended at once"
+        for child in children.read_text().split():
+            with suppress(OSError):  # it has ended
+                if Path(f"/proc/{child}/comm").read_text().strip() == "sipp":
+                    return
+        time.sleep(0.1)
+    raise AssertionError("the traffic did not start")
 
 
 def profiled(target: Instance, folder: Path, *options: str, seconds: float) -> Result:
