@@ -36,6 +36,7 @@ int object_unwind(struct pt_regs *ctx)
         t->event.check = t->unwind.stack.check;
     }
     send(s, &t->event);
+    forget_object_thread(t);
     return NO_RETURN_PROBE;
 }
 

@@ -74,20 +74,21 @@ static __always_inline u64 new_object_id(void)
 
 static __always_inline void allocated(struct pt_regs *ctx)
 {
-    u32 all = WATCH_ALL;
+    u32 all = WATCH_ALL, tid = bpf_get_current_pid_tgid();
     struct object_control *c = object_control.lookup(&all);
     struct object_state *s = object_state.lookup(&all);
-    struct object_thread *t = this_object_thread();
-    if (!c || !s || !t)
+    struct object_thread *t = object_threads.lookup(&tid);
+    if (!c || !s)
         return;
     charge(c, s, c->return_trap_ns);
-    if (!t->entry_sp || t->entry_sp + 8 != ctx->sp)
+    if (!t || !t->entry_sp || t->entry_sp + 8 != ctx->sp)
         return;
     t->entry_sp = 0;
     u64 object = ctx->ax;
     struct followed_object followed = {.id = new_object_id(), .has_stacks = t->has_stacks};
     if (!object || !c->window || followed_objects.update(&object, &followed)) {
         __sync_fetch_and_add(&s->births_lost, 1);
+        forget_object_thread(t);
         return;
     }
     struct object_event event = {
@@ -100,11 +101,13 @@ static __always_inline void allocated(struct pt_regs *ctx)
         .size = t->type.size,
         .container = t->type.destructor,
         .caller = t->caller,
-        .tid = bpf_get_current_pid_tgid(),
+        .tid = tid,
         .place = OBJECT_ALLOC,
     };
-    if (followed.has_stacks)
+    if (followed.has_stacks) {
         send_with_stack(ctx, s, &event, ctx->sp);
-    else
-        send(s, &event);
+        return;
+    }
+    forget_object_thread(t);
+    send(s, &event);
 }
