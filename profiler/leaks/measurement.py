@@ -14,9 +14,9 @@ from functools import partial
 
 from profiler.leaks.containers import ContainerSizes
 from profiler.leaks.histories import Histories, ObservedObject
-from profiler.leaks.quota import Quota
 from profiler.leaks.plan import ObjectPlan
 from profiler.leaks.programs import ObjectPrograms
+from profiler.leaks.quota import Quota
 from profiler.leaks.stretches import Stretch
 from profiler.leaks.survivors import State, look
 from profiler.linux.realtime import RealtimePriority
