@@ -15,7 +15,7 @@ from lab.instance import start
 
 NAMES = (
     *("budget", "story", "counting", "sampling", "latency"),
-    *("tool", "startup", "estimates", "leaks"),
+    *("tool", "startup", "estimates", "leak_cost"),
 )
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "overhead.md"
 

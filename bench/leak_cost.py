@@ -160,7 +160,7 @@ def run(asterisk: Instance) -> Table:
                 f"{sum(one.change_accounting.lost for one in found.recordings):,}",
             )
         )
-        print("leaks", *rows[-1], flush=True)
+        print("leak_cost", *rows[-1], flush=True)
     most = max(charged)
     headings = (
         "load",
@@ -173,7 +173,7 @@ def run(asterisk: Instance) -> Table:
         "lost",
     )
     return Table(
-        "leaks",
+        "leak_cost",
         headings,
         tuple(rows),
         (
