@@ -160,7 +160,7 @@ def run(asterisk: Instance) -> Table:
                 f"{sum(one.change_accounting.lost for one in found.recordings):,}",
             )
         )
-        print("leak_cost", *rows[-1], flush=True)
+        print("following", *rows[-1], flush=True)
     most = max(charged)
     headings = (
         "load",
@@ -173,7 +173,7 @@ def run(asterisk: Instance) -> Table:
         "lost",
     )
     return Table(
-        "leak_cost",
+        "following",
         headings,
         tuple(rows),
         (
