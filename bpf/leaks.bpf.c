@@ -4,8 +4,8 @@
  * their end.
  *
  * Nearly all objects are not followed: their changes end after one look into a map. Which objects are
- * born and chosen is decided when __ao2_alloc() is entered; only for those the return is trapped,
- * which gives the address. All changes of references pass __ao2_ref(), main/astobj2.c, Asterisk 14 to 23.
+ * born and chosen is decided when __ao2_alloc() is entered; its return gives the address. All changes of
+ * references pass __ao2_ref(), main/astobj2.c, Asterisk 14 to 23.
  */
 #include <uapi/linux/ptrace.h>
 #include "target.h"
@@ -107,14 +107,14 @@ static __always_inline void linked(struct pt_regs *ctx, struct object_control *c
     send(s, &event);
 }
 
-static __always_inline bool entered(struct pt_regs *ctx)
+static __always_inline void entered(struct pt_regs *ctx)
 {
     u64 cookie = get_cookie(ctx);
     u32 all = WATCH_ALL;
     struct object_control *c = object_control.lookup(&all);
     struct object_state *s = object_state.lookup(&all);
     if (!c || !s)
-        return false;
+        return;
     charge(c, s, trap_cost(c, cookie));
     u32 place = PLACE_OF(cookie);
     if (place == OBJECT_REFERENCE)
@@ -122,8 +122,7 @@ static __always_inline bool entered(struct pt_regs *ctx)
     else if (place == OBJECT_LINK || place == OBJECT_UNLINK)
         linked(ctx, c, s, cookie);
     else if (place <= OBJECT_INNER_ALLOC && c->window)
-        return allocating(ctx, c, s, cookie);
-    return false;
+        allocating(ctx, c, s, cookie);
 }
 
 int object_entry(struct pt_regs *ctx)

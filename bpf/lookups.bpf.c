@@ -289,26 +289,25 @@ static __always_inline u64 get_cookie(struct pt_regs *ctx)
 #endif
 }
 
-static __always_inline bool entered(struct pt_regs *ctx)
+static __always_inline void entered(struct pt_regs *ctx)
 {
     u64 cookie = get_cookie(ctx);
     struct control *c = get_control();
     struct window_state *w = get_window();
     if (!c || !w)
-        return false;
+        return;
     charge(c, w, trap_cost(c, cookie));
 #if HAS_CHECKPOINTS
     if (PLACE_OF(cookie) == PLACE_INSERT) {
         inserted(ctx->di); /* also while no window is open: a lookup may be in flight */
         disturb(this_thread(), ctx->di);
-        return false;
+        return;
     }
 #endif
     if (PLACE_OF(cookie) < ENTRY_COUNT)
-        return enter(ctx, c, w, PLACE_OF(cookie), VALUE_OF(cookie));
-    if (c->window)
+        enter(ctx, c, w, PLACE_OF(cookie), VALUE_OF(cookie));
+    else if (c->window)
         inside(ctx, c, cookie);
-    return false;
 }
 
 int lookup_entry(struct pt_regs *ctx)

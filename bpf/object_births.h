@@ -31,16 +31,16 @@ static __always_inline u32 choose(struct object_control *c, struct object_state 
     return CHOSEN;
 }
 
-/* An allocation begins. Returns whether its return must be seen. Prototypes: main/astobj2.c,
+/* An allocation begins. Prototypes: main/astobj2.c,
  * __ao2_alloc(), __ao2_alloc_with_lockobj() and internal_ao2_alloc(). */
-static __always_inline bool allocating(struct pt_regs *ctx, struct object_control *c,
+static __always_inline void allocating(struct pt_regs *ctx, struct object_control *c,
                                        struct object_state *s, u64 cookie)
 {
     u64 sp = ctx->sp + VALUE_OF(cookie);
     u64 stacked[3]; /* the return address, then the arguments that do not fit into registers */
     struct object_type type = {.destructor = ctx->si, .size = ctx->di};
     if (bpf_probe_read_user(stacked, sizeof(stacked), (void *)sp))
-        return false;
+        return;
     if (PLACE_OF(cookie) == OBJECT_ALLOC) {
         type.file = ctx->r8;
         type.line = ctx->r9;
@@ -52,11 +52,11 @@ static __always_inline bool allocating(struct pt_regs *ctx, struct object_contro
     }
     u32 chosen = choose(c, s, &type);
     if (!chosen)
-        return false;
+        return;
     struct object_thread *t = this_object_thread();
     if (!t) {
         __sync_fetch_and_add(&s->births_lost, 1);
-        return false;
+        return;
     }
     if (t->entry_sp) /* its return was not seen */
         __sync_fetch_and_add(&s->births_lost, 1);
@@ -64,7 +64,6 @@ static __always_inline bool allocating(struct pt_regs *ctx, struct object_contro
     t->has_stacks = chosen == CHOSEN_STACKS;
     t->type = type;
     t->caller = stacked[0];
-    return true;
 }
 
 static __always_inline u64 new_object_id(void)
