@@ -26,7 +26,7 @@ from profiler.record.progress import Progress, Stop
 
 ASTERISK = instance.Options("16", endpoints=50)
 BUDGET_RATIO = 0.01
-ROUNDS = 6
+ROUNDS = 3
 SECONDS = 10.0
 _STEADY_S = 2.0  # a load begins before it is measured
 _PREPARING_S = 6.0  # that preparing and ending a recording may take
