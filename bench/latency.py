@@ -86,7 +86,7 @@ def _stalls_ms(programs: UprobePrograms) -> tuple[list[float], list[float]]:
             while time.monotonic() < end:
                 begin = time.monotonic_ns()
                 link = link_uprobes(
-                    programs._idle_entry.descriptor,
+                    programs._idle.descriptor,
                     programs.variant.links.attach_type,
                     str(path),
                     sites,

@@ -12,7 +12,7 @@ _RESAMPLES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A median of paired ratios with its 95 % confidence interval."""
+    """A median, mostly of paired ratios, with its 95 % confidence interval."""
 
     median: float
     low: float
@@ -47,14 +47,18 @@ class Pairs:
 
 
 def paired_ratio(with_it: Sequence[float], without: Sequence[float], seed: int = 1) -> Ratio:
-    """Return the median of with_it / without, its interval by the bootstrap."""
-    ratios = [a / b for a, b in zip(with_it, without, strict=True)]
+    """Return the median of with_it / without."""
+    return median([a / b for a, b in zip(with_it, without, strict=True)], seed)
+
+
+def median(values: Sequence[float], seed: int = 1) -> Ratio:
+    """Return the median of values, its interval by the bootstrap."""
     generator = random.Random(seed)  # noqa: S311
     medians = sorted(
-        statistics.median(generator.choices(ratios, k=len(ratios))) for _ in range(_RESAMPLES)
+        statistics.median(generator.choices(values, k=len(values))) for _ in range(_RESAMPLES)
     )
     return Ratio(
-        statistics.median(ratios),
+        statistics.median(values),
         medians[round(0.025 * _RESAMPLES)],
         medians[round(0.975 * _RESAMPLES) - 1],
     )

@@ -28,13 +28,13 @@ int count_entry(struct pt_regs *ctx)
     struct counting_state *s = counting_state.lookup(&zero);
     struct control *window = get_control();
     if (!c || !s || !window)
-        return NO_RETURN_PROBE;
+        return 0;
     /* While a window is open, the trap is charged to that. */
     u32 trap_ns = window->window ? 0 : trap_cost(window, cookie);
     __sync_fetch_and_add(&s->trap_ns, trap_ns);
     __sync_fetch_and_add(&s->spent_ns, trap_ns + c->program_ns);
     if (!c->is_open)
-        return NO_RETURN_PROBE;
+        return 0;
     u64 allowance_ns = c->allowance_ns;
     if (s->spent_ns > allowance_ns && s->used_up_ns != allowance_ns) {
         s->used_up_ns = allowance_ns;
@@ -42,7 +42,7 @@ int count_entry(struct pt_regs *ctx)
     }
     struct lookup l = {.entry = PLACE_OF(cookie), .entry_sp = ctx->sp + VALUE_OF(cookie)};
     if (read_arguments(ctx, &l))
-        return NO_RETURN_PROBE;
+        return 0;
     bpf_probe_read_user(&l.head.cmp_fn, sizeof(l.head.cmp_fn),
                         (void *)l.container + offsetof(struct container_head, cmp_fn));
     struct group_key key = group_key(&l);
@@ -54,5 +54,5 @@ int count_entry(struct pt_regs *ctx)
         __sync_fetch_and_add(&s->lost, 1);
         keep_own_stack(ctx);
     }
-    return NO_RETURN_PROBE;
+    return 0;
 }

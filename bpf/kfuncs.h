@@ -8,7 +8,6 @@ struct iter_num {
 static int (*iter_num_new)(struct iter_num *iterator, int start, int end) = (void *)0x7e000001;
 static int *(*iter_num_next)(struct iter_num *iterator) = (void *)0x7e000002;
 static void (*iter_num_destroy)(struct iter_num *iterator) = (void *)0x7e000003;
-static bool (*session_is_return)(void *context) = (void *)0x7e000004;
 
 static __always_inline void end_iterator(struct iter_num *iterator)
 {

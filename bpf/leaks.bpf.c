@@ -4,8 +4,8 @@
  * their end.
  *
  * Nearly all objects are not followed: their changes end after one look into a map. Which objects are
- * born and chosen is decided when __ao2_alloc() is entered; only for those the return is trapped,
- * which gives the address. All changes of references pass __ao2_ref(), main/astobj2.c, Asterisk 14 to 23.
+ * born and chosen is decided when __ao2_alloc() is entered; its return gives the address. All changes of
+ * references pass __ao2_ref(), main/astobj2.c, Asterisk 14 to 23.
  */
 #include <uapi/linux/ptrace.h>
 #include "target.h"
@@ -15,7 +15,6 @@
 #include "leaks_wire.h"
 #include "unwind_store.h"
 
-#define NO_RETURN_PROBE SESSION /* see lookup_state.h */
 #include "object_state.h"
 #include "object_births.h"
 
@@ -25,7 +24,7 @@ int object_unwind(struct pt_regs *ctx)
     struct object_state *s = object_state.lookup(&all);
     struct object_thread *t = this_object_thread();
     if (!s || !t)
-        return NO_RETURN_PROBE;
+        return 0;
     if (unwind_some(&t->unwind) == UNWIND_MORE) {
         object_programs.call(ctx, PROGRAM_OBJECT_UNWIND);
         unwind_give_up(&t->unwind);
@@ -36,7 +35,8 @@ int object_unwind(struct pt_regs *ctx)
         t->event.check = t->unwind.stack.check;
     }
     send(s, &t->event);
-    return NO_RETURN_PROBE;
+    forget_object_thread(t);
+    return 0;
 }
 
 /* References of an object change, if it is followed. */
@@ -107,14 +107,14 @@ static __always_inline void linked(struct pt_regs *ctx, struct object_control *c
     send(s, &event);
 }
 
-static __always_inline bool entered(struct pt_regs *ctx)
+static __always_inline void entered(struct pt_regs *ctx)
 {
     u64 cookie = get_cookie(ctx);
     u32 all = WATCH_ALL;
     struct object_control *c = object_control.lookup(&all);
     struct object_state *s = object_state.lookup(&all);
     if (!c || !s)
-        return false;
+        return;
     charge(c, s, trap_cost(c, cookie));
     u32 place = PLACE_OF(cookie);
     if (place == OBJECT_REFERENCE)
@@ -122,23 +122,9 @@ static __always_inline bool entered(struct pt_regs *ctx)
     else if (place == OBJECT_LINK || place == OBJECT_UNLINK)
         linked(ctx, c, s, cookie);
     else if (place <= OBJECT_INNER_ALLOC && c->window)
-        return allocating(ctx, c, s, cookie);
-    return false;
+        allocating(ctx, c, s, cookie);
 }
 
-#if SESSION
-/* Linux 6.13: one program and one link for all probes; the return is trapped only where needed. */
-int object_session(struct pt_regs *ctx)
-{
-    if (session_is_return(ctx)) {
-        allocated(ctx);
-        return 0;
-    }
-    return entered(ctx) ? 0 : 1; /* 1: do not run at the function's return */
-}
-#endif
-
-/* Older kernels: two programs. */
 int object_entry(struct pt_regs *ctx)
 {
     entered(ctx);
@@ -181,12 +167,12 @@ int object_freed(struct pt_regs *ctx)
     struct object_control *c = object_control.lookup(&frees);
     struct object_state *s = object_state.lookup(&frees);
     if (!c || !s)
-        return NO_RETURN_PROBE;
+        return 0;
     charge(c, s, trap_cost(c, cookie));
     u64 object = kept_register(ctx, VALUE_OF(cookie));
     struct followed_object *followed = followed_objects.lookup(&object);
     if (!followed)
-        return NO_RETURN_PROBE;
+        return 0;
     struct object_event event = {
         .time_ns = bpf_ktime_get_ns(),
         .id = followed->id,
@@ -199,15 +185,10 @@ int object_freed(struct pt_regs *ctx)
     send(s, &event);
     object_programs.call(ctx,
                          OBJECT_PROGRAMS); /* there is none: see keep_own_stack, entry_counts.h */
-    return NO_RETURN_PROBE;
+    return 0;
 }
 
-/* What a probe costs is measured with these. */
-int calibrate_entry(struct pt_regs *ctx)
-{
-    return 1; /* in a session: not at the return */
-}
-
+/* What a probe costs is measured with this. */
 int calibrate_return(struct pt_regs *ctx)
 {
     return 0;

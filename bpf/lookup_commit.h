@@ -132,7 +132,7 @@ int lookup_unwind(struct pt_regs *ctx)
 {
     struct thread *t = this_thread();
     if (!t)
-        return NO_RETURN_PROBE;
+        return 0;
     if (unwind_some(&t->unwind) == UNWIND_MORE) {
         lookup_programs.call(ctx, PROGRAM_UNWIND);
         unwind_give_up(&t->unwind);
@@ -146,12 +146,12 @@ int lookup_unwind(struct pt_regs *ctx)
     struct lookup_stack *sum = lookup_stacks.lookup_or_try_init(&t->stack_key, &zero);
     if (!sum || unwind_send(stack)) {
         count_lookup(LOOKUPS_STACKLESS);
-        return NO_RETURN_PROBE;
+        return 0;
     }
     count_lookup(LOOKUPS_STACKS);
     __sync_fetch_and_add(&sum->lookups, t->stack_weight.lookups);
     __sync_fetch_and_add(&sum->comparisons, t->stack_weight.comparisons);
-    return NO_RETURN_PROBE;
+    return 0;
 }
 
 /* Whether what was returned is what the traversal ended at. */
@@ -208,12 +208,12 @@ int lookup_commit(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = top_lookup(t);
     if (!c || !l)
-        return NO_RETURN_PROBE;
+        return 0;
     bool hit = l->end_node != 0;
     if (t->stage == STAGE_RETURN && l->entry != ENTRY_UNLINK && l->phase != PHASE_ENTERED)
         hit = check_result(l, t->result);
     if (l->verdict == VERIFIED && !is_searched_once(t, l))
         l->verdict = UNVERIFIED_RULE;
     commit(ctx, c, t, l, t->now, hit);
-    return NO_RETURN_PROBE;
+    return 0;
 }

@@ -174,19 +174,19 @@ static __always_inline bool is_inner(struct lookup *l, struct lookup *outer)
     return is_before && outer->container == l->container && outer->argument == l->argument;
 }
 
-/* An entry function was entered. Returns whether its return must be seen. */
-static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct window_state *w,
+/* An entry function was entered. */
+static __always_inline void enter(struct pt_regs *ctx, struct control *c, struct window_state *w,
                                   u32 entry, u32 stack_bytes)
 {
     if (!admit(c, w, bpf_ktime_get_ns())) {
         mark_inner_unseen(ctx, this_thread(), c->window, entry);
-        return false;
+        return;
     }
     count_lookup(LOOKUPS_FIRED);
     struct thread *t = this_thread_or_new();
     if (!t) {
         count_lookup(LOOKUPS_THREADS);
-        return false;
+        return;
     }
     u64 sp = ctx->sp + stack_bytes;
     drop_ended(t, c->window, sp + 1);
@@ -194,7 +194,7 @@ static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct
     if (t->depth >= MAX_DEPTH) {
         count_lookup(LOOKUPS_DEPTH);
         mark_inner_unseen(ctx, t, c->window, entry);
-        return false;
+        return;
     }
     struct lookup *l = lookup_at(t, t->depth);
     __builtin_memset(l, 0, sizeof(*l));
@@ -204,11 +204,11 @@ static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct
     l->window = c->window;
     if (read_arguments(ctx, l)) {
         count_lookup(LOOKUPS_UNREADABLE);
-        return false;
+        return;
     }
     if (outer && is_inner(l, outer)) {
         count_lookup(LOOKUPS_INNER);
-        return false;
+        return;
     }
     if (PREDICTS && c->predicts)
         predict_traversal(l);
@@ -217,7 +217,6 @@ static __always_inline bool enter(struct pt_regs *ctx, struct control *c, struct
     __sync_fetch_and_add(&w->admitted, 1);
     __sync_fetch_and_add(&w->in_flight, 1);
     l->started_ns = bpf_ktime_get_ns();
-    return l->has_return;
 }
 
 /* Whether a call with this stack pointer is made by the traversal of this lookup itself. */

@@ -46,13 +46,6 @@
 /* A red-black tree of N nodes is at most 2 log2(N + 1) deep: enough for two thousand million. */
 #define TREE_DEPTH 64
 
-/* What programs return that do not want the function's return. In a session that is 1; with 0 the
- * kernel takes the word at rsp for the return address, also in the middle of a function, and puts its
- * trampoline there (Linux 6.18, uprobe_multi_link_handler in kernel/trace/bpf_trace.c, handler_chain
- * in kernel/events/uprobes.c). Elsewhere it must be 0: kernels before 6.13 may hand it on as
- * UPROBE_HANDLER_REMOVE. */
-#define NO_RETURN_PROBE SESSION
-
 /* A lookup goes through several programs, so that each stays small for the verifier. */
 enum step_program {
     PROGRAM_COUNT,

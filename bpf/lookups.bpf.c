@@ -60,11 +60,11 @@ int lookup_walk(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = top_lookup(t);
     if (!l)
-        return NO_RETURN_PROBE;
+        return 0;
     if (!walk_some(&t->walk) && t->walk.calls++ < WALK_CALLS)
         lookup_programs.call(ctx, PROGRAM_WALK); /* when it fails, the walk is truncated */
     walked(ctx, t, l);
-    return NO_RETURN_PROBE;
+    return 0;
 }
 
 #if HAS_CHECKPOINTS
@@ -73,7 +73,7 @@ int lookup_make_checkpoints(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = top_lookup(t);
     if (!l)
-        return NO_RETURN_PROBE;
+        return 0;
     struct walk walk = t->walk;
     walk.end_node = 0; /* on to the end of the chain */
     walk.stop = make_checkpoints(&t->checkpoint_walk, &walk, l->end_node);
@@ -88,7 +88,7 @@ int lookup_make_checkpoints(struct pt_regs *ctx)
     }
     t->walk = walk;
     walked(ctx, t, l);
-    return NO_RETURN_PROBE;
+    return 0;
 }
 
 int lookup_use_checkpoints(struct pt_regs *ctx)
@@ -96,13 +96,13 @@ int lookup_use_checkpoints(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = top_lookup(t);
     if (!l)
-        return NO_RETURN_PROBE;
+        return 0;
     t->walk.stop = use_checkpoints(&t->checkpoint_walk, l);
     t->walk.comparisons = t->checkpoint_walk.position;
     if (t->walk.stop == STOP_FOUND && !t->walk.comparisons)
         t->walk.stop = STOP_USED_UP; /* no position before the first: contradicted */
     walked(ctx, t, l);
-    return NO_RETURN_PROBE;
+    return 0;
 }
 #endif
 
@@ -111,11 +111,11 @@ int lookup_walk_tree(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = top_lookup(t);
     if (!l)
-        return NO_RETURN_PROBE;
+        return 0;
     if (!walk_tree_some(&t->tree_walk, &t->walk) && t->walk.calls++ < WALK_CALLS)
         lookup_programs.call(ctx, PROGRAM_WALK_TREE);
     walked(ctx, t, l);
-    return NO_RETURN_PROBE;
+    return 0;
 }
 
 /* Count the comparisons of the top lookup, whose traversal has just ended. */
@@ -125,7 +125,7 @@ int lookup_count(struct pt_regs *ctx)
     struct thread *t = this_thread();
     struct lookup *l = top_lookup(t);
     if (!c || !l)
-        return NO_RETURN_PROBE;
+        return 0;
     t->walk_started_ns = t->now ? t->now : bpf_ktime_get_ns();
     u32 program = plan_count(c, t, l);
     if (program) {
@@ -134,7 +134,7 @@ int lookup_count(struct pt_regs *ctx)
         l->verdict = TRUNCATED_WALK;
     }
     counted(ctx, t, l);
-    return NO_RETURN_PROBE;
+    return 0;
 }
 
 /* Go on with a program; after a failure the lookup stays open and is counted when it is dropped. */
@@ -289,41 +289,27 @@ static __always_inline u64 get_cookie(struct pt_regs *ctx)
 #endif
 }
 
-static __always_inline bool entered(struct pt_regs *ctx)
+static __always_inline void entered(struct pt_regs *ctx)
 {
     u64 cookie = get_cookie(ctx);
     struct control *c = get_control();
     struct window_state *w = get_window();
     if (!c || !w)
-        return false;
+        return;
     charge(c, w, trap_cost(c, cookie));
 #if HAS_CHECKPOINTS
     if (PLACE_OF(cookie) == PLACE_INSERT) {
         inserted(ctx->di); /* also while no window is open: a lookup may be in flight */
         disturb(this_thread(), ctx->di);
-        return false;
+        return;
     }
 #endif
     if (PLACE_OF(cookie) < ENTRY_COUNT)
-        return enter(ctx, c, w, PLACE_OF(cookie), VALUE_OF(cookie));
-    if (c->window)
+        enter(ctx, c, w, PLACE_OF(cookie), VALUE_OF(cookie));
+    else if (c->window)
         inside(ctx, c, cookie);
-    return false;
 }
 
-#if SESSION
-/* Linux 6.13: one program and one link for all probes; the return is trapped only where needed. */
-int lookup_session(struct pt_regs *ctx)
-{
-    if (session_is_return(ctx)) {
-        returned(ctx, bpf_ktime_get_ns());
-        return 0;
-    }
-    return entered(ctx) ? 0 : 1; /* 1: do not run at the function's return */
-}
-#endif
-
-/* Older kernels: two programs. */
 int lookup_entry(struct pt_regs *ctx)
 {
     entered(ctx);
@@ -338,12 +324,7 @@ int lookup_return(struct pt_regs *ctx)
 
 #include "entry_counts.h"
 
-/* What a probe costs is measured with these. */
-int calibrate_entry(struct pt_regs *ctx)
-{
-    return 1; /* in a session: not at the return */
-}
-
+/* What a probe costs is measured with this. */
 int calibrate_return(struct pt_regs *ctx)
 {
     return 0;

@@ -31,16 +31,16 @@ static __always_inline u32 choose(struct object_control *c, struct object_state 
     return CHOSEN;
 }
 
-/* An allocation begins. Returns whether its return must be seen. Prototypes: main/astobj2.c,
+/* An allocation begins. Prototypes: main/astobj2.c,
  * __ao2_alloc(), __ao2_alloc_with_lockobj() and internal_ao2_alloc(). */
-static __always_inline bool allocating(struct pt_regs *ctx, struct object_control *c,
+static __always_inline void allocating(struct pt_regs *ctx, struct object_control *c,
                                        struct object_state *s, u64 cookie)
 {
     u64 sp = ctx->sp + VALUE_OF(cookie);
     u64 stacked[3]; /* the return address, then the arguments that do not fit into registers */
     struct object_type type = {.destructor = ctx->si, .size = ctx->di};
     if (bpf_probe_read_user(stacked, sizeof(stacked), (void *)sp))
-        return false;
+        return;
     if (PLACE_OF(cookie) == OBJECT_ALLOC) {
         type.file = ctx->r8;
         type.line = ctx->r9;
@@ -52,11 +52,11 @@ static __always_inline bool allocating(struct pt_regs *ctx, struct object_contro
     }
     u32 chosen = choose(c, s, &type);
     if (!chosen)
-        return false;
+        return;
     struct object_thread *t = this_object_thread();
     if (!t) {
         __sync_fetch_and_add(&s->births_lost, 1);
-        return false;
+        return;
     }
     if (t->entry_sp) /* its return was not seen */
         __sync_fetch_and_add(&s->births_lost, 1);
@@ -64,7 +64,6 @@ static __always_inline bool allocating(struct pt_regs *ctx, struct object_contro
     t->has_stacks = chosen == CHOSEN_STACKS;
     t->type = type;
     t->caller = stacked[0];
-    return true;
 }
 
 static __always_inline u64 new_object_id(void)
@@ -74,20 +73,21 @@ static __always_inline u64 new_object_id(void)
 
 static __always_inline void allocated(struct pt_regs *ctx)
 {
-    u32 all = WATCH_ALL;
+    u32 all = WATCH_ALL, tid = bpf_get_current_pid_tgid();
     struct object_control *c = object_control.lookup(&all);
     struct object_state *s = object_state.lookup(&all);
-    struct object_thread *t = this_object_thread();
-    if (!c || !s || !t)
+    struct object_thread *t = object_threads.lookup(&tid);
+    if (!c || !s)
         return;
     charge(c, s, c->return_trap_ns);
-    if (!t->entry_sp || t->entry_sp + 8 != ctx->sp)
+    if (!t || !t->entry_sp || t->entry_sp + 8 != ctx->sp)
         return;
     t->entry_sp = 0;
     u64 object = ctx->ax;
     struct followed_object followed = {.id = new_object_id(), .has_stacks = t->has_stacks};
     if (!object || !c->window || followed_objects.update(&object, &followed)) {
         __sync_fetch_and_add(&s->births_lost, 1);
+        forget_object_thread(t);
         return;
     }
     struct object_event event = {
@@ -100,11 +100,13 @@ static __always_inline void allocated(struct pt_regs *ctx)
         .size = t->type.size,
         .container = t->type.destructor,
         .caller = t->caller,
-        .tid = bpf_get_current_pid_tgid(),
+        .tid = tid,
         .place = OBJECT_ALLOC,
     };
-    if (followed.has_stacks)
+    if (followed.has_stacks) {
         send_with_stack(ctx, s, &event, ctx->sp);
-    else
-        send(s, &event);
+        return;
+    }
+    forget_object_thread(t);
+    send(s, &event);
 }

@@ -65,6 +65,14 @@ static __always_inline struct object_thread *this_object_thread(void)
     return object_threads.lookup(&tid);
 }
 
+/* Threads come and go: of those that are gone nothing stays. */
+static __always_inline void forget_object_thread(struct object_thread *t)
+{
+    u32 tid = bpf_get_current_pid_tgid();
+    if (!t->entry_sp)
+        object_threads.delete(&tid);
+}
+
 static __always_inline void send(struct object_state *s, struct object_event *event)
 {
     struct followed_object *followed;
@@ -103,4 +111,6 @@ static __always_inline void send_with_stack(struct pt_regs *ctx, struct object_s
         object_programs.call(ctx, PROGRAM_OBJECT_UNWIND);
     }
     send(s, event);
+    if (t)
+        forget_object_thread(t);
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from profiler import __version__
-from profiler.cli.destination import EXTENSIONS, RECORDING, parse_destination
+from profiler.cli.destination import EXTENSIONS, parse_destination, parse_recording
 from profiler.cli.errors import run
 from profiler.cli.options import MAX_FREQUENCY_HZ, Budget, Commands, Duration, Frequency
 from profiler.cli.progress import ProgressLine
@@ -316,7 +316,7 @@ def leaks(
     Objects are followed from their birth: every reference that is taken or given back. Asterisk is
     neither stopped nor changed.
     """
-    destination = parse_destination(output, RECORDING if output else None)
+    destination = parse_recording(output)
     with ProgressLine(sys.stderr, quiet) as line:
         line.prepare("looking at this machine")
         _require_able_host()

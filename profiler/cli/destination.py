@@ -75,6 +75,15 @@ def parse_destination(
     return Destination(Path(output), EXTENSIONS.get(destination.extension.lower()))
 
 
+def parse_recording(output: str | None) -> Destination | None:
+    """Return the file that -o names where there is only a recording; raises UsageError."""
+    if output is None:
+        return None
+    if output in ("", "-") or output.endswith("/") or os.path.isdir(output):  # noqa: PTH112
+        raise UsageError(f"-o {output!r} names no file", "-o leaks.recording")
+    return Destination(Path(output), RECORDING)
+
+
 @contextmanager
 def opened(
     destination: Destination, may_replace: Callable[[OutputFolder], bool] | None = None

@@ -14,9 +14,9 @@ from functools import partial
 
 from profiler.leaks.containers import ContainerSizes
 from profiler.leaks.histories import Histories, ObservedObject
-from profiler.leaks.pace import Pace
 from profiler.leaks.plan import ObjectPlan
 from profiler.leaks.programs import ObjectPrograms
+from profiler.leaks.quota import Quota
 from profiler.leaks.stretches import Stretch
 from profiler.leaks.survivors import State, look
 from profiler.linux.realtime import RealtimePriority
@@ -107,7 +107,7 @@ class ObjectMeasurement:
         self.stacks = UnwoundStacks()
         self.sizes = ContainerSizes(target)
         self.texts: dict[int, str] = {}
-        self._pace = Pace()
+        self._quota = Quota()
         self._round_ns = 0
         self._next_look_ns = self._next_sizes_ns = 0
         self._begin_round(self._start_ns)
@@ -146,10 +146,10 @@ class ObjectMeasurement:
         self._round_ns = now_ns
         gone_ratio = (now_ns - self._start_ns) / max(self._until_ns - self._start_ns, 1)
         histories = self.histories
-        self._pace.begin_round(len(histories.objects), histories.changes, gone_ratio)
+        self._quota.begin_round(len(histories.objects), histories.changes, gone_ratio)
         self.all.round += 1
-        self.all.birth_quota = self._pace.birth_quota
-        self.all.max_changes = self._pace.max_changes
+        self.all.birth_quota = self._quota.birth_quota
+        self.all.max_changes = self._quota.max_changes
 
     # -- what the programs send ---------------------------------------------------------------
 

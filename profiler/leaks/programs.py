@@ -30,14 +30,12 @@ class ObjectPrograms:
         attach = variant.links.attach_type
         unwind = module.load("object_unwind", bpf.PROG_KPROBE, attach)
         module.set_tail_call("object_programs", 0, unwind)
-        self._is_session = variant.links is ProbeLinkKind.SESSION
-        self._entry = self._load("object_session" if self._is_session else "object_entry")
-        self._return = None if self._is_session else self._load("object_return")
+        self._entry = self._load("object_entry")
+        self._return = self._load("object_return")
         self._freed = self._load("object_freed")
         self._idle = self._load("calibrate_return")
-        self._idle_entry = self._load("calibrate_entry") if self._is_session else self._idle
         held = (self._entry, self._return, self._freed)
-        self._keeper = Keeper(program.descriptor for program in held if program is not None)
+        self._keeper = Keeper(program.descriptor for program in held)
 
     def _load(self, name: str) -> Program:
         return self.module.load(name, bpf.PROG_KPROBE, self.variant.links.attach_type)
@@ -46,7 +44,7 @@ class ObjectPrograms:
         """Return what the programs of one kind of stretch took so far."""
         if watch is ObjectWatch.FREES:
             return self._freed.statistics().run_time_ns
-        programs = [program for program in (self._entry, self._return) if program is not None]
+        programs = (self._entry, self._return)
         return sum(program.statistics().run_time_ns for program in programs)
 
     def attach(self, watch: ObjectWatch, probes: Sequence[ObjectProbe], pid: int) -> None:
@@ -72,7 +70,7 @@ class ObjectPrograms:
         program = self._freed if watch is ObjectWatch.FREES else self._entry
         returns = [point for point in points if point.with_return]
         links = self._probe_links(program, points, pid, is_return=False)
-        if self._return is not None and returns:
+        if returns:
             links = self._probe_links(self._return, returns, pid, is_return=True) + links
         return links
 
@@ -90,10 +88,9 @@ class ObjectPrograms:
         points = [AttachPoint(path, file_offset, 0, 0, with_return)]
         pid = pid or os.getpid()
         links: list[ProbeLink] = []
-        if with_return and not self._is_session:
+        if with_return:
             links += self._probe_links(self._idle, points, pid, is_return=True)
-        entry = self._idle if with_return else self._idle_entry
-        links += self._probe_links(entry, points, pid, is_return=False)
+        links += self._probe_links(self._idle, points, pid, is_return=False)
         opened: list[int] = []
         try:
             for link in links:

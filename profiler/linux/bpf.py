@@ -50,7 +50,6 @@ PROG_TRACING = 26
 ATTACH_NONE = 0
 ATTACH_ITERATOR = 28  # BPF_TRACE_ITER
 ATTACH_UPROBE_MULTI = 48  # Linux 6.6
-ATTACH_UPROBE_SESSION = 57  # Linux 6.13
 
 _UPROBE_MULTI_RETURN = 1  # BPF_F_UPROBE_MULTI_RETURN
 
@@ -275,10 +274,7 @@ def link_uprobes(
     pid: int,
     is_return: bool,
 ) -> int:
-    """Attach one program at many sites of one file through one link; only `pid` is affected.
-
-    With ATTACH_UPROBE_SESSION the program runs at entry and at return, else at one of them.
-    """
+    """Attach one program at many sites of one file through one link; only `pid` is affected."""
     count = len(sites)
     path_text = ctypes.create_string_buffer(os.fsencode(path))
     offsets = (ctypes.c_uint64 * count)(*(site.file_offset for site in sites))

@@ -20,7 +20,6 @@ KERNEL_FUNCTIONS = {
     0x7E000001: "bpf_iter_num_new",
     0x7E000002: "bpf_iter_num_next",
     0x7E000003: "bpf_iter_num_destroy",
-    0x7E000004: "bpf_session_is_return",
 }
 _NUMBERS = {0x7E000010: "TARGET_TGID", 0x7E000011: "START_ROUTINE_OFFSET"}
 

@@ -17,8 +17,7 @@ from profiler.linux.compiled import KERNEL_FUNCTIONS, CompiledPrograms, with_pla
 from profiler.linux.maps import BpfMap
 from profiler.linux.ring_buffer import RingBuffer
 
-SESSION_FUNCTIONS = frozenset(("bpf_session_is_return",))  # Linux 6.13
-ITERATOR_FUNCTIONS = frozenset(KERNEL_FUNCTIONS.values()) - SESSION_FUNCTIONS  # Linux 6.4
+ITERATOR_FUNCTIONS = frozenset(KERNEL_FUNCTIONS.values())  # Linux 6.4
 
 
 class Program:

@@ -28,9 +28,15 @@ _RETURN_ZERO = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
 
 
 class ProbeLinkKind(Enum):
-    """How probes are attached; the best first."""
+    """How probes are attached; the best first.
 
-    SESSION = "session"  # one link for entries and returns, Linux 6.13
+    Session links (Linux 6.13), which trap a return only where the entry asks for it, are no way for
+    us. Of each probe in a file that several processes run, the kernel asks all who attached there,
+    whoever is hit. For another process than theirs it takes 0, which in a session means: trap the
+    return. Then it overwrites the word at rsp, also inside a function: uprobe_multi_link_handler
+    in kernel/trace/bpf_trace.c, handler_chain in kernel/events/uprobes.c, Linux 6.18.
+    """
+
     MULTI = "multi"  # one link for entries, one for returns, Linux 6.6
     SINGLE = "single"  # a perf event for each site
 
@@ -38,7 +44,6 @@ class ProbeLinkKind(Enum):
     def attach_type(self) -> int:
         """Attach type that the programs, and those they call, are loaded for."""
         return {
-            ProbeLinkKind.SESSION: bpf.ATTACH_UPROBE_SESSION,
             ProbeLinkKind.MULTI: bpf.ATTACH_UPROBE_MULTI,
             ProbeLinkKind.SINGLE: bpf.ATTACH_NONE,
         }[self]

@@ -1,9 +1,8 @@
 """Attaches the lookup programs to sites in the target's files, in the best way the kernel has.
 
-Session links (Linux 6.13) take one program and one link for all sites, and trap a function's
-return only when its entry asked for it. Multi links (6.6) take one for entries and one for returns.
-Before that every site is a perf event of its own. Only the target is trapped in all three; the
-kernel removes the probes with their last descriptor, also when we are killed.
+Multi links (Linux 6.6) take one link for all entries and one for returns. Before that every site is
+a perf event of its own. Only the target is trapped in both; the kernel removes the probes with
+their last descriptor, also when we are killed.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from profiler.linux.bcc import compile_programs
 from profiler.linux.bpf import UprobeSite, VerifierError
 from profiler.linux.module import (
     ITERATOR_FUNCTIONS,
-    SESSION_FUNCTIONS,
     BpfModule,
     Program,
     kernel_functions,
@@ -58,7 +56,6 @@ class Variant:
         """Return the C macros of this variant."""
         return {
             "WALK_ITERATOR": int(self.iterator),
-            "SESSION": int(self.links is ProbeLinkKind.SESSION),
             "COOKIES_BY_ADDRESS": int(self.links is ProbeLinkKind.SINGLE),
         }
 
@@ -67,14 +64,11 @@ class Variant:
         if number := probe_link_errno(self.links):
             return f"no such links ({os.strerror(number)})"
         wanted = ITERATOR_FUNCTIONS if self.iterator else frozenset[str]()
-        if self.links is ProbeLinkKind.SESSION:
-            wanted |= SESSION_FUNCTIONS
         missing = wanted - kernel_functions().keys()
         return f"no {', '.join(sorted(missing))}" if missing else ""
 
 
 VARIANTS = (
-    Variant(ProbeLinkKind.SESSION, True),
     Variant(ProbeLinkKind.MULTI, True),
     Variant(ProbeLinkKind.MULTI, False),
     Variant(ProbeLinkKind.SINGLE, False),
@@ -119,23 +113,16 @@ class UprobePrograms:
         steps = _STEP_PROGRAMS + (_CHECKPOINT_PROGRAMS if has_checkpoints else ())
         for index, name in enumerate(steps):
             module.set_tail_call("lookup_programs", index, module.load(name, kprobe, attach))
-        self._returns: Program | None = None
-        if variant.links is ProbeLinkKind.SESSION:
-            self._entries = module.load("lookup_session", kprobe, attach)
-        else:
-            self._entries = module.load("lookup_entry", kprobe, attach)
-            self._returns = module.load("lookup_return", kprobe, attach)
+        self._entries = module.load("lookup_entry", kprobe, attach)
+        self._returns = module.load("lookup_return", kprobe, attach)
         self._entry_count = module.load("count_entry", kprobe, attach)
         self._idle = module.load("calibrate_return", kprobe, attach)
-        self._idle_entry = self._idle
-        if variant.links is ProbeLinkKind.SESSION:
-            self._idle_entry = module.load("calibrate_entry", kprobe, attach)
         self._keeper = Keeper(p.descriptor for p in (*self.entry_programs(), self._entry_count))
         self._purposes: set[str] = set()  # for which probes are placed now
 
     def entry_programs(self) -> tuple[Program, ...]:
         """Return the programs that probes start; their run time includes those that they call."""
-        return (self._entries,) if self._returns is None else (self._entries, self._returns)
+        return (self._entries, self._returns)
 
     @property
     def counting_program(self) -> Program:
@@ -188,7 +175,7 @@ class UprobePrograms:
         ordered = sorted(points, key=lambda point: point.with_return)
         links: list[ProbeLink] = []
         returns = [point for point in ordered if point.with_return]
-        if self._returns is not None and returns:
+        if returns:
             links += self._links(self._returns, path, returns, pid, is_return=True)
         return links + self._links(self._entries, path, ordered, pid, is_return=False)
 
@@ -223,10 +210,9 @@ class UprobePrograms:
         points = [AttachPoint(path, file_offset, 0, 0, with_return)]
         pid = pid or os.getpid()
         links: list[ProbeLink] = []
-        if with_return and self._returns is not None:
+        if with_return:
             links += self._links(self._idle, path, points, pid, is_return=True)
-        entry = self._idle if with_return else self._idle_entry
-        links += self._links(entry, path, points, pid, is_return=False)
+        links += self._links(self._idle, path, points, pid, is_return=False)
         opened: list[int] = []
         try:
             for link in links:

@@ -17,9 +17,8 @@ from tests.ways import way_name
 pytestmark = pytest.mark.root
 
 # The kernel's own functions, and since when its links are as we need them. Those of Linux 6.6 to
-# 6.9 may see the first thread only; session links of kprobes are older than those of uprobes.
+# 6.9 may see the first thread only.
 LINKS = {
-    ProbeLinkKind.SESSION: ({"bpf_uprobe_multi_link_attach", "bpf_session_is_return"}, (6, 13)),
     ProbeLinkKind.MULTI: ({"bpf_uprobe_multi_link_attach"}, (6, 10)),
     ProbeLinkKind.SINGLE: (set[str](), (0, 0)),
 }
@@ -34,8 +33,7 @@ def functions() -> set[str]:
 @pytest.mark.parametrize("variant", VARIANTS, ids=way_name)
 def test_a_variant_that_the_kernel_has_is_found(variant: Variant) -> None:
     needed, since = LINKS[variant.links]
-    calls = variant.iterator or variant.links is ProbeLinkKind.SESSION
     needed = needed | ({"bpf_iter_num_new"} if variant.iterator else set())
     release = tuple(int(part) for part in os.uname().release.split(".")[:2])
-    if release >= since and needed <= functions() and (TYPES.exists() or not calls):
+    if release >= since and needed <= functions() and (TYPES.exists() or not variant.iterator):
         assert variant in variants_here(), variant.why_not_here()

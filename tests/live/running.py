@@ -187,9 +187,11 @@ class Started:
 
 
 @contextmanager
-def started(pid: int, folder: Path, *options: str, seconds: float) -> Iterator[Started]:
+def started(
+    pid: int, folder: Path, *options: str, seconds: float, name: str = "asterisk"
+) -> Iterator[Started]:
     """Begin to profile; whatever still runs at the end of the block is killed."""
-    words = ["asterisk", "-p", str(pid), "-d", f"{seconds}s", "-o", str(folder), *options]
+    words = [name, "-p", str(pid), "-d", f"{seconds}s", "-o", str(folder), *options]
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
         command(*words),

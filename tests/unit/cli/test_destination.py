@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from profiler.cli.destination import EXTENSIONS, NO_TEXT, Destination, opened, parse_destination
+from profiler.cli.destination import (
+    EXTENSIONS,
+    NO_TEXT,
+    Destination,
+    opened,
+    parse_destination,
+    parse_recording,
+)
 from profiler.errors import UsageError
 from profiler.renderers.exports.outputs import BINARY_FORMATS, TEXT_FORMATS
 
@@ -52,6 +59,14 @@ def test_a_folder_stays_one_whatever_it_is_called() -> None:
 
 def test_nothing_is_said() -> None:
     assert parse_destination(None, None) is None
+
+
+def test_what_has_only_a_recording_is_written_into_a_file_of_any_name() -> None:
+    assert parse_recording(None) is None
+    assert parse_recording("run.svg") == Destination(Path("run.svg"), "recording")
+    for output in ("", "-", ".", "new/"):
+        with pytest.raises(UsageError, match="names no file"):
+            parse_recording(output)
 
 
 def test_a_hyphen_is_the_standard_output() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +12,9 @@ from typing import Any
 import pytest
 
 from profiler.cli import leaks
-from profiler.cli.destination import parse_destination
+from profiler.cli.destination import parse_recording
 from profiler.cli.progress import ProgressLine
-from profiler.errors import TargetError
+from profiler.errors import TargetError, UsageError
 from profiler.files.leaks_file import read_leaks
 from profiler.record.leaks_recorder import LeaksOptions
 from tests.leak_examples import RECORDING
@@ -28,9 +30,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def show(output: str | None = None) -> None:
-    destination = parse_destination(output, "recording" if output else None)
     with ProgressLine(io.StringIO(), quiet=True) as line:
-        leaks.leaks(7, OPTIONS, destination, line, as_json=False)
+        leaks.leaks(7, OPTIONS, parse_recording(output), line, as_json=False)
 
 
 @pytest.mark.usefixtures("recorded")
@@ -49,6 +50,20 @@ def test_what_was_followed_is_written_and_no_other_file_is_replaced(
         show(str(tmp_path / "run.leaks"))
         assert capsys.readouterr().err == f"results: {tmp_path / name}\n"
         assert read_leaks(tmp_path / name) == RECORDING
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_disk_without_room_takes_nothing_from_the_screen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(leaks, "write_leaks", fail)
+    with pytest.raises(UsageError, match="No space left"):
+        show(str(tmp_path / "run.leaks"))
+    assert "MOST ALIVE" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
 
 
 def test_hints_name_this_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from profiler.linux.compiled import (
     with_places_filled,
 )
 
-SESSION, TARGET = 0x7E000004, 0x7E000010
+DESTROY, TARGET = 0x7E000003, 0x7E000010
 EXIT = bytes.fromhex("9500000000000000")
 NUMBERS = st.integers(0, 1 << 31)
 SHAPES = st.builds(MapShape, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
@@ -44,8 +44,8 @@ def test_bytes_give_the_same_programs(programs: CompiledPrograms) -> None:
 
 
 def test_placeholders_become_calls_of_kernel_functions() -> None:
-    code = call(5) + load(SESSION, 0) + call(SESSION) + EXIT  # a constant is no call
-    assert filled(code) == call(5) + load(SESSION, 0) + call(4_321, kind=2) + EXIT
+    code = call(5) + load(DESTROY, 0) + call(DESTROY) + EXIT  # a constant is no call
+    assert filled(code) == call(5) + load(DESTROY, 0) + call(4_321, kind=2) + EXIT
 
 
 def test_placeholders_become_numbers() -> None:

@@ -80,11 +80,11 @@ def test_what_the_verifier_refuses_leaves_nothing() -> None:
 
 def test_a_kernel_without_a_function_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "function_ids", lambda _names: {"bpf_iter_num_new": 1})
-    call = struct.pack("<BBhI", 0x85, 0, 0, 0x7E000004)
+    call = struct.pack("<BBhI", 0x85, 0, 0, 0x7E000003)
     programs = CompiledPrograms({}, {"good": call + RETURN_ZERO})
     with (
         BpfModule(programs, {}, {}) as one,
-        pytest.raises(KernelError, match="this kernel has no bpf_session_is_return"),
+        pytest.raises(KernelError, match="this kernel has no bpf_iter_num_destroy"),
     ):
         one.load("good", bpf.PROG_KPROBE)
 

@@ -38,7 +38,6 @@ def test_loading_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(bpf, "link_uprobes", refuse)
     assert probe_link_errno(ProbeLinkKind.MULTI) == errno.EINVAL
-    assert probe_link_errno(ProbeLinkKind.SESSION) == errno.EINVAL
     assert probe_link_errno(ProbeLinkKind.SINGLE) == 0
 
 

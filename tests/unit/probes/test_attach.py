@@ -13,7 +13,7 @@ import pytest
 from profiler.errors import KernelError
 from profiler.linux import bpf, probe_links
 from profiler.linux.bpf import UprobeSite, VerifierError
-from profiler.linux.module import ITERATOR_FUNCTIONS, SESSION_FUNCTIONS
+from profiler.linux.module import ITERATOR_FUNCTIONS
 from profiler.linux.probe_link_kinds import ProbeLinkKind
 from profiler.linux.probe_links import ProbeLinks
 from profiler.probes import attach
@@ -27,22 +27,6 @@ def programs() -> dict[str, str]:
     """Return the body of every program for probes, by its name."""
     texts = (path.read_text() for path in sorted(SOURCES.glob("*.[ch]")))
     return {m[1]: m[2] for text in texts for m in PROGRAM.finditer(text)}
-
-
-# What probes call first, and what runs at returns only.
-FIRST = {"lookup_session", "lookup_entry", "lookup_return"}
-FOLLOWING = {name for name in programs() if name.startswith("lookup_")} - FIRST
-
-
-def test_all_programs_are_looked_at() -> None:
-    assert {"lookup_count", "lookup_walk", "lookup_commit", "lookup_unwind"} <= FOLLOWING
-
-
-@pytest.mark.parametrize("name", sorted(FOLLOWING))
-def test_programs_after_the_entry_want_no_return(name: str) -> None:
-    """In a session, 0 asks for the return: the kernel then overwrites the word at rsp."""
-    answers = re.findall(r"return ([^;]*);", programs()[name])
-    assert set(answers) == {"NO_RETURN_PROBE"}
 
 
 class KeptHere:
@@ -84,7 +68,7 @@ def test_busy_places_are_placed_last_and_removed_first(
     monkeypatch.setattr(probe_links, "time", SimpleNamespace(sleep=sleep))
     programs = UprobePrograms.__new__(UprobePrograms)
     program: Any = SimpleNamespace(descriptor=0)
-    programs._entries, programs._entry_count, programs._returns = program, program, None
+    programs._entries = programs._entry_count = programs._returns = program
     keeper: Any = KeptHere()
     programs.variant, programs._keeper, programs._purposes = VARIANTS[0], keeper, set()
     places = [
@@ -92,9 +76,10 @@ def test_busy_places_are_placed_last_and_removed_first(
         for offset, with_return, is_busy in ((1, True, True), (2, False, True), (3, True, False))
     ]
     (programs.count if counting else programs.attach)(places, 1)
-    assert linked == [[3], [1, 2] if counting else [2, 1]]  # who returns is placed last
+    # Returns are placed before entries, and who returns last.
+    assert linked == ([[3], [1, 2]] if counting else [[3], [3], [1], [2, 1]])
     (programs.stop_counting if counting else programs.detach)()
-    assert closed == [2, 1]
+    assert closed == list(range(len(linked), 0, -1))
 
 
 class Kernel:
@@ -111,7 +96,7 @@ class Kernel:
         return 0 if kind in self.kinds else errno.EINVAL
 
     def kernel_functions(self) -> dict[str, int]:
-        names = ITERATOR_FUNCTIONS | SESSION_FUNCTIONS
+        names = ITERATOR_FUNCTIONS
         return dict.fromkeys(names, 1) if self.functions else {}
 
     def compile_programs(self, _sources: object, macros: dict[str, int]) -> None:
@@ -147,12 +132,11 @@ def load_on(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("kinds", "functions", "tried"),
     [
-        (set(ProbeLinkKind), True, ("session", 0)),
         ({ProbeLinkKind.MULTI, ProbeLinkKind.SINGLE}, True, ("multi", 0)),
         ({ProbeLinkKind.MULTI, ProbeLinkKind.SINGLE}, False, ("multi", 1_000)),
         ({ProbeLinkKind.SINGLE}, True, ("single", 1_000)),
     ],
-    ids=["6.13", "6.6", "6.6 without BTF", "5.10 and 6.1"],
+    ids=["6.6", "6.6 without BTF", "5.10 and 6.1"],
 )
 def test_the_best_way_that_a_kernel_has_is_taken_without_a_warning(
     load_on: Any, kinds: set[ProbeLinkKind], functions: bool, tried: tuple[str, int]

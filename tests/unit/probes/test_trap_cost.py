@@ -143,11 +143,11 @@ def test_the_loop_calls_as_often_as_asked(programs: UprobePrograms, name: str) -
         for descriptor in programs.link_idle(code.path, code.places[name][1], False):
             stack.callback(os.close, descriptor)
         for count in (1, 1_009):
-            before = programs._idle_entry.statistics().run_count
+            before = programs._idle.statistics().run_count
             code.call(name, count)
-            assert programs._idle_entry.statistics().run_count - before == count
-        shown = Path(f"/proc/self/fdinfo/{programs._idle_entry.descriptor}").read_text()
+            assert programs._idle.statistics().run_count - before == count
+        shown = Path(f"/proc/self/fdinfo/{programs._idle.descriptor}").read_text()
         fields = dict(line.split(":\t") for line in shown.splitlines() if ":\t" in line)
-        found = programs._idle_entry.statistics()
+        found = programs._idle.statistics()
         assert found.run_count == int(fields["run_cnt"])
         assert found.run_time_ns == int(fields["run_time_ns"]) > 0

@@ -15,7 +15,7 @@ _FIRST_QUOTA, _MAX_QUOTA = 16, 64  # objects of one type in one round
 _FEW = MAX_OBJECTS // 64  # objects in one round
 
 
-class Pace:
+class Quota:
     """What is allowed in the round that begins; rounds last a second or so."""
 
     def __init__(self) -> None:
