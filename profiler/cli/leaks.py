@@ -6,16 +6,14 @@ import sys
 from contextlib import nullcontext
 
 from profiler.asterisk.find import FoundTarget, find_asterisk
+from profiler.cli import leak_reports
 from profiler.cli.destination import Destination, opened
 from profiler.cli.progress import ProgressLine
 from profiler.cli.signals import stopping
-from profiler.cli.streams import say, write_out
+from profiler.cli.streams import say
 from profiler.errors import ProfilerError
 from profiler.files.leaks_file import write_leaks
 from profiler.record.leaks_recorder import LeaksOptions, record_leaks
-from profiler.renderers.exports import leaks_json
-from profiler.renderers.terminal import leaks_text
-from profiler.report.leaks import leaks_profile
 
 
 def leaks(
@@ -36,7 +34,7 @@ def leaks(
             with folder.numbered(destination.stem, destination.extension) as (name, out):
                 write_leaks(recording, out)
             say(sys.stderr, f"results: {folder.path / name}")
-    write_out((leaks_json if as_json else leaks_text).render, leaks_profile(recording))
+    leak_reports.show(recording, as_json)
 
 
 def _find(pid: int | None) -> FoundTarget:

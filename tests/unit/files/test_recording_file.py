@@ -289,7 +289,7 @@ def test_a_changed_byte_is_read_or_refused_never_a_crash(data: st.DataObject) ->
 
 def test_the_newest_of_the_recordings_here_is_found(tmp_path: Path) -> None:
     assert find_newest(tmp_path) is None
-    names = ("recording", "x.recording", "a/recording", "a/2/recording")
+    names = ("recording", "x.recording", "x.leaks", "a/recording", "a/2/recording")
     for place, name in enumerate((*names, "a/b/recording", "report.html")):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
