@@ -274,6 +274,9 @@ def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:
     yield from _wait_references(recording)
     if recording.tasks is not None:
         yield from task_references(recording.tasks, frame_count)
+    for linked in recording.links.stacks if recording.links else ():
+        yield "links.stacks.container", linked.container, container_count
+        yield "links.stacks.stack", linked.stack, stack_count
     for weighted in recording.lookup_stacks:
         yield "lookup_stacks.stack", weighted.stack, stack_count
         yield "lookup_stacks.container", weighted.container, container_count
@@ -313,3 +316,7 @@ def _estimates(recording: Recording) -> Iterator[tuple[str, float]]:
         yield "lookup_stacks.comparisons", weighted.comparisons
     if recording.tasks is not None:
         yield from task_quantities(recording.tasks)
+    if recording.links is not None:
+        yield "links.covered_ns", recording.links.covered_ns
+        for linked in recording.links.stacks:
+            yield "links.stacks.links", linked.links

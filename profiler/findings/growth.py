@@ -1,8 +1,8 @@
 """Containers that grow without limit. Pure.
 
 Containers fill after a start, when calls come in and when phones register. So nothing is said of
-what grew, unless it goes on to the end as it began, while Asterisk has no more to do. That is a
-note; it is worse where a container has long chains, or its lookups take time already.
+what grew, unless it goes on to the end as it began, while Asterisk has no more to do. It is worse
+where a container has long chains, or its lookups take time already; else it is a note.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from profiler.findings.lasting_growth import lasting_growth
-from profiler.findings.wording import seconds
+from profiler.findings.wording import percent, seconds
 from profiler.model.finding import Finding, Severity
+from profiler.model.lasting_growth import lasting_growth
 from profiler.model.profile import ContainerUse, Profile
 from profiler.model.subject import Subject
 
@@ -22,6 +22,8 @@ _GROWTH_RATIO = 0.01
 _LEAST_GROWTH = 10
 _LONG_CHAIN = 50  # elements in each bucket
 _LEAST_RATIO = 0.005  # of the window in its lookups: a container with less costs nothing yet
+# What costs nothing yet is looked at for so long: until then, phones may register one by one.
+_CHEAP_NS = 300_000_000_000
 _LISTED = 2
 # Load rises if CPU samples in the last third of the window are more than in the first: by so much,
 # and by more than chance makes of them (three deviations).
@@ -43,6 +45,7 @@ class _Load(Enum):
 class _Growing:
     container: ContainerUse
     per_minute: float
+    seen_ns: int  # for so long
 
 
 def grown(container: ContainerUse) -> int | None:
@@ -60,7 +63,7 @@ def growth(profile: Profile) -> Iterator[Finding]:
     found = sorted(_growing(profile), key=lambda one: -one.per_minute)
     is_steady = _load(profile) is _Load.STEADY
     worse = [one for one in found if is_steady and _costs(profile, one.container)]
-    others = [one for one in found if one not in worse]
+    others = [one for one in found if one not in worse and one.seen_ns >= _CHEAP_NS]
     if worse:
         yield _finding(profile, worse, Severity.GROWING)
     if others:
@@ -78,7 +81,7 @@ def _growing(profile: Profile) -> Iterator[_Growing]:
         ]
         per_minute = lasting_growth(sizes)
         if grown(container) is not None and per_minute is not None:
-            yield _Growing(container, per_minute)
+            yield _Growing(container, per_minute, sizes[-1][0] - sizes[0][0])
 
 
 def _costs(profile: Profile, container: ContainerUse) -> bool:
@@ -109,16 +112,23 @@ def _finding(profile: Profile, growing: Sequence[_Growing], severity: Severity) 
             f"{only.container.label}: grows by {only.per_minute:,.0f} entries a minute without "
             "limit"
         )
-        shown = [_figures(only)]
+        shown = [_figures(only), *_linked(profile, only.container)]
     else:
-        title = f"{len(growing)} containers grow without limit"
+        first, *others = growing
+        title = (
+            f"{first.container.label} and {len(others)} more: grow by up to "
+            f"{first.per_minute:,.0f} entries a minute without limit"
+        )
         shown = [
-            f"{one.container.label}: {one.per_minute:,.0f} a minute, {_figures(one)}"
+            text
             for one in growing[:_LISTED]
+            for text in (
+                f"{one.container.label}: {one.per_minute:,.0f} a minute, {_figures(one)}",
+                *_linked(profile, one.container),
+            )
         ]
     if len(growing) > _LISTED:
         shown.append(f"and {len(growing) - _LISTED} more: see GROWTH")
-    shown[-1] += f"; as fast at the end of these {seconds(profile.window.duration_s)} as before"
     subject = Subject(tuple(one.container.address for one in growing[:_LISTED]))
     advice = _ADVICE.format(pid=profile.target.pid)
     return Finding("growth", 0, title, tuple(shown), None, advice, severity, subject)
@@ -126,4 +136,19 @@ def _finding(profile: Profile, growing: Sequence[_Growing], severity: Severity) 
 
 def _figures(growing: _Growing) -> str:
     container = growing.container
-    return f"{container.elements_start:,} to {container.elements_end:,}"
+    return (
+        f"{container.elements_start:,} to {container.elements_end:,}, as fast at the end of "
+        f"{seconds(growing.seen_ns / 1e9)} as before"
+    )
+
+
+def _linked(profile: Profile, container: ContainerUse) -> Iterator[str]:
+    """Yield who links most into a container, if that was seen."""
+    uses = [] if profile.links is None else profile.links.uses
+    uses = [use for use in uses if profile.containers[use.container] is container]
+    for use in uses[:1]:
+        links = sum(use.links for use in uses)
+        yield (
+            f"linked by {' <- '.join(use.callers)} "
+            f"({percent(use.links / links)} of {links:,} links that were seen)"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from profiler.findings.lasting_growth import lasting_growth
+from profiler.model.lasting_growth import lasting_growth
 from profiler.model.leaks import (
     Change,
     ChangeKind,

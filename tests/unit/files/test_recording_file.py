@@ -167,6 +167,21 @@ def test_an_index_that_points_nowhere_is_refused(field: str, row: dict, name: st
 
 
 @pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"container": 1}, "links.stacks.container: 1 is not below 1"),
+        ({"stack": 3}, "links.stacks.stack: 3 is not below 3"),
+        ({"links": -1}, "links.stacks.links: is below zero"),
+    ],
+)
+def test_links_that_no_run_writes_are_refused(change: dict, problem: str) -> None:
+    links = json.loads(document())["links"]
+    links["stacks"][0] |= change
+    with pytest.raises(ValueError, match=f"is not a valid recording: {problem}"):
+        parse_recording(document(links=links))
+
+
+@pytest.mark.parametrize(
     ("changes", "problem"),
     [
         ({"containers": [{"container": 1, "elements": []}]}, ".containers: 1 is not below 1"),

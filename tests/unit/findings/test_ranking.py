@@ -32,7 +32,7 @@ def test_the_order_is_that_of_what_it_means_whatever_its_id_or_cost() -> None:
     samples = tuple(Sample(START_NS + number * SECOND_NS // 20, 2, 0) for number in range(200))
     profile = replace(profile, samples=samples, stacks=(NamedStack(("main",), 0, None),))
     containers = (warming, growing, burning)
-    seconds = range(0, 61, 10)
+    seconds = range(0, 601, 10)
     line = TimeLine(
         tuple(START_NS + second * SECOND_NS for second in seconds),
         containers=tuple(ContainerSizes(at, tuple(seconds)) for at in (0, 1)),

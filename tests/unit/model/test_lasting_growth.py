@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from profiler.findings.lasting_growth import LEAST_NS, lasting_growth
+from profiler.model.lasting_growth import LEAST_NS, lasting_growth
 
 SECOND_NS = 1_000_000_000
 Sizes = list[tuple[int, int]]
