@@ -10,6 +10,7 @@ from profiler.files.recording_file import read_recording
 from profiler.findings.ranking import find
 from profiler.model import profile as p
 from profiler.model import recording as r
+from profiler.model.links import LinkProfile, Links, LinkStack, LinkUse
 from profiler.model.search import Search
 from profiler.report import distributions
 from profiler.report.aggregate import aggregate
@@ -313,10 +314,8 @@ def hostile() -> p.Profile:
                 (p.ContainerPart(1, HOSTILE_NAME, 0.5), p.ContainerPart(2, LONG_NAME, 0.5)),
             ),
         ),
-        tasks=t.shown(
-            replace(t.held_up(), processors=(t.processor(HOSTILE_NAME, 600),)),
-            (HOSTILE_NAME, LONG_NAME) * 3,
-        ),
+        tasks=t.hostile(),
+        links=LinkProfile((LinkUse(0, (HOSTILE_NAME, LONG_NAME), 3),), 0.1, r.Accounting(3, 3)),
         warnings=(HOSTILE_NAME, "kernel symbols are hidden (kptr_restrict)"),
     )
     return with_sample_bins(made)
@@ -395,4 +394,5 @@ def recording() -> r.Recording:
         host=HOST,
         cpu_ns=991_500_000,
         time_line=small_time_line(),
+        links=Links((LinkStack(0, 0, 3),), 500, r.Accounting(4, 3, 0, 1)),
     )

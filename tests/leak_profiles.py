@@ -6,9 +6,12 @@ from dataclasses import replace
 
 from profiler.model.leaks import (
     LEAKS_SCHEMA,
+    ElementType,
     GivenBack,
+    GrowingContainer,
     Held,
     LeaksProfile,
+    LinkPlace,
     Suspect,
     TypeSummary,
 )
@@ -50,8 +53,30 @@ LINKED = replace(
     compared=5,
     held_min_ns=91 * SECOND,
     stack=(),
-    containers=("hash of ~state_cmp",),
+    containers=("container of state.c (~state_cmp)",),
     holds=(),
+)
+GROWING = GrowingContainer(
+    name="taskprocessors (~cmp_fn@ast_tps_init)",
+    elements_start=57_748,
+    elements_end=60_503,
+    per_minute=1_561.2,
+    linked_at=(LinkPlace("taskprocessor.c:1083 __allocate_taskprocessor", 1_900),),
+    unlinked_at=(LinkPlace("taskprocessor.c:1196 ast_taskprocessor_unreference", 800),),
+    stack=(
+        "~__allocate_taskprocessor",
+        "ast_taskprocessor_create_with_listener",
+        "~endpoint_internal_create",
+        "~build_peer",
+    ),
+    linked=1_300,
+    kept=1_053,
+    left=240,
+    unknown=7,
+    elements=(
+        ElementType("~tps_taskprocessor_dtor", 1_050, "~sip_destroy_peer"),
+        ElementType("objects of other_alloc", 3, None),
+    ),
 )
 HELD = replace(LEAKING, held_by="~sip_destroy_peer", holds=())
 
@@ -75,6 +100,7 @@ def profile(*suspects: Suspect, **changes: object) -> LeaksProfile:
         changes_lost=12,
         types=(PEERS, MESSAGES),
         suspects=suspects,
+        containers=(),
         cost_ratio=0.006,
         budget_ratio=0.01,
         warnings=(),
@@ -83,7 +109,9 @@ def profile(*suspects: Suspect, **changes: object) -> LeaksProfile:
 
 
 def leaking() -> LeaksProfile:
-    return profile(LEAKING, LINKED, HELD)
+    unseen = replace(GROWING, name="list at 0x9000", linked_at=(), unlinked_at=(), stack=())
+    unseen = replace(unseen, linked=0, kept=0, left=0, unknown=0, elements=())
+    return profile(LEAKING, LINKED, HELD, containers=(GROWING, unseen))
 
 
 def healthy() -> LeaksProfile:
@@ -103,11 +131,20 @@ def hostile() -> LeaksProfile:
         containers=(bad,) * 9,
         holds=(Held(bad, 3),) * 99,
     )
+    growing = replace(
+        GROWING,
+        name=bad,
+        linked_at=(LinkPlace(bad, 1),) * 99,
+        unlinked_at=(LinkPlace(bad, 1),) * 99,
+        stack=(bad,) * 99,
+        elements=(ElementType(bad, 1, bad),) * 99,
+    )
     target = examples.target(version=bad)
     return profile(
         *(suspect,) * 99,
         target=target,
         types=(summary,) * 99,
+        containers=(growing,) * 99,
         warnings=(bad,),
         stopped_by=bad,
         budget_ratio=None,

@@ -9,6 +9,7 @@ from profiler.model.task_profile import TaskProfile
 from profiler.model.tasks import QueueLook, TaskGroup, TaskProcessor, Tasks, TaskThread
 from profiler.report.task_uses import task_uses
 from profiler.report.thread_roles import Role
+from tests.hostile_names import HOSTILE_NAME, LONG_NAME
 
 LOOKS = tuple(QueueLook(second * 1_000_000_000, 3, 3, 12, 9) for second in range(3))
 US, MS, S = 1_000, 1_000_000, 1_000_000_000
@@ -120,3 +121,9 @@ def overrun() -> Tasks:
 def stuck() -> Tasks:
     """Tasks wait and none is executed."""
     return tasks((processor("pjsip/distributor-0000001a", looks=(7, 9, 12)),), (), looks=LOOKS)
+
+
+def hostile() -> TaskProfile:
+    """Every name is bad."""
+    bad = replace(held_up(), processors=(processor(HOSTILE_NAME, 600),))
+    return shown(bad, (HOSTILE_NAME, LONG_NAME) * 3)

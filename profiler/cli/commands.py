@@ -48,7 +48,7 @@ FULL = click.option(
 FORMAT = click.option(
     "-f",
     "--format",
-    type=click.Choice(sorted(EXTENSIONS.values())),
+    type=click.Choice(sorted(set(EXTENSIONS.values()))),
     help="What to write with -o, whatever the file is called.",
 )
 
@@ -210,7 +210,8 @@ def report(
 ) -> None:
     """Show a RECORDING again; needs no root and no target.
 
-    It is a file or a folder of results; without one, the newest in the current folder is shown.
+    It is a file or a folder of results, or what 'leaks -o FILE' wrote; without one, the newest in
+    the current folder is shown.
     Debug symbols that were installed meanwhile name what was unnamed or inferred.
     """
     destination = parse_destination(output, format, as_json)
@@ -294,7 +295,12 @@ def waits(
     show_default=True,
     help="Maximum overhead, as a share of one CPU: 0.1% to 100%, or off.",
 )
-@click.option("-o", "--output", type=click.Path(), help="Write what was followed into this file.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="Write what was followed into this file, FILE.leaks: 'report' shows it again.",
+)
 @click.option(
     "--symbols",
     type=click.Path(exists=True, file_okay=False),

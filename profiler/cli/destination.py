@@ -25,6 +25,7 @@ EXTENSIONS = {
     ".folded": "folded",
     ".pb.gz": "pprof",
     ".recording": RECORDING,
+    ".leaks": RECORDING,
 }
 NO_TEXT = ("pprof", RECORDING)
 

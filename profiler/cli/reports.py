@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from profiler.cli.destination import Destination, opened
 from profiler.cli.progress import ProgressLine
 from profiler.cli.streams import say
 from profiler.errors import UsageError
+from profiler.files.leaks_file import read_any
 from profiler.files.output_folder import OutputFolder
 from profiler.files.recording_file import FILE_NAME, find_newest, read_recording
+from profiler.model.leaks import LeaksRecording
 from profiler.model.recording import Recording
-from profiler.names.rename import rename
+from profiler.names.rename import R, rename
 from profiler.renderers.words.labels import clip
 from profiler.report.aggregate import aggregate
 
@@ -29,7 +32,11 @@ def report(
 ) -> None:
     """Show a recording, or write all its files again, with the names that are known by now."""
     path = path or _newest()
-    recording = read_renamed(path, symbols)
+    found = read_any(path)
+    if isinstance(found, LeaksRecording):
+        _report_leaks(found, path, destination, symbols, as_json)
+        return
+    recording = _renamed(found, symbols)
     file = path / FILE_NAME if path.is_dir() else path
     if destination is None:
         profile = aggregate(recording)
@@ -46,15 +53,36 @@ def report(
     results.say_names(written.profile, written.recording or file)
 
 
+def _report_leaks(
+    recording: LeaksRecording,
+    path: Path,
+    destination: Destination | None,
+    symbols: Path | None,
+    as_json: bool,
+) -> None:
+    """Show what `ebpf-prof leaks` recorded: there are no files of that."""
+    if destination is not None:
+        raise UsageError(
+            f"{str(path)!r} holds what 'ebpf-prof leaks' recorded: -o writes nothing of that",
+            f"ebpf-prof report {shlex.quote(str(path))} --json",
+        )
+    from profiler.cli import leak_reports  # which takes long to import
+
+    leak_reports.show(_renamed(recording, symbols), as_json)
+
+
 def read_renamed(path: Path, symbols: Path | None = None) -> Recording:
     """Read a recording, with the names that are known by now."""
-    recording = read_recording(path)
+    return _renamed(read_recording(path), symbols)
+
+
+def _renamed(recording: R, symbols: Path | None) -> R:
     if symbols is not None:
         results.say_matches(recording, symbols)
     return _with_names(recording, symbols)
 
 
-def _with_names(recording: Recording, symbols: Path | None) -> Recording:
+def _with_names(recording: R, symbols: Path | None) -> R:
     """Return the recording with names from folders and, if the environment has some, servers."""
     for folder in (symbols, INSTALLED_SYMBOLS):
         if folder is not None:

@@ -18,6 +18,7 @@ from profiler.errors import IncompleteError, UsageError
 from profiler.files.output_folder import OutputFolder, as_text
 from profiler.files.recording_file import FILE_NAME, write_recording
 from profiler.model.completeness import lookup_completeness, sample_completeness
+from profiler.model.leaks import LeaksRecording
 from profiler.model.profile import Profile
 from profiler.model.recording import TARGET_RESTART, Recording
 from profiler.names.rename import matches
@@ -133,7 +134,7 @@ def say_names(profile: Profile, recording: Path) -> None:
     say(sys.stderr, f"for names: {printable(command)}")
 
 
-def say_matches(recording: Recording, symbols: str | Path) -> None:
+def say_matches(recording: Recording | LeaksRecording, symbols: str | Path) -> None:
     """Say for how many files the folder of --symbols has symbols."""
     found, files = matches(recording, SymbolDirectory(Path(symbols)))
     say(sys.stderr, f"--symbols {symbols}: {found} of {files} files matched")

@@ -6,15 +6,18 @@ As with other recordings, a file may come from anyone: see recording_file.py.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from profiler.errors import UsageError
-from profiler.files.recording_file import open_regular, unpack, write_packed
+from profiler.files.recording_file import HINT, parse_recording, read_packed, write_packed
 from profiler.files.serializer import Json, MismatchError, decode
 from profiler.model.leaks import LEAKS_SCHEMA, Change, LeaksRecording
+from profiler.model.recording import Recording
+
+_BEGIN = f'{{"schema":"{LEAKS_SCHEMA}"'.encode()
+_HINT = "Such recordings are the files that 'ebpf-prof leaks -o FILE' writes."
 
 
 def write_leaks(recording: LeaksRecording, out: BinaryIO) -> None:
@@ -24,19 +27,17 @@ def write_leaks(recording: LeaksRecording, out: BinaryIO) -> None:
 
 def read_leaks(path: Path) -> LeaksRecording:
     """Return the recording in a file; UsageError says what is wrong with it."""
-    try:
-        with open_regular(path) as source:
-            return parse_leaks(unpack(source))
-    except OSError as error:
-        reason = error.strerror or "is not a recording"
-    except (EOFError, zlib.error):
-        reason = "is truncated or damaged"
-    except ValueError as error:
-        reason = str(error)
-    raise UsageError(
-        f"cannot read {str(path)!r}: {reason}",
-        "Such recordings are the files that 'ebpf-prof leaks -o FILE' writes.",
-    )
+    return read_packed(path, parse_leaks, _HINT)
+
+
+def read_any(path: Path) -> Recording | LeaksRecording:
+    """Return what a recording of either kind holds; UsageError says what is wrong with it."""
+    return read_packed(path, _parse_any, f"{HINT} Others are those of 'ebpf-prof leaks -o FILE'.")
+
+
+def _parse_any(text: bytes) -> Recording | LeaksRecording:
+    """Parse either kind: every writer puts the schema first."""
+    return parse_leaks(text) if text.startswith(_BEGIN) else parse_recording(text)
 
 
 def parse_leaks(text: bytes) -> LeaksRecording:
@@ -57,6 +58,9 @@ def parse_leaks(text: bytes) -> LeaksRecording:
             raise ValueError(f"is not a valid recording: {name}: {index} is not below {length}")
     if recording.window.duration_ns <= 0:
         raise ValueError("is not a valid recording: window: ends before it starts")
+    for container in recording.containers:
+        if any(after[0] < before[0] for before, after in pairwise(container.elements)):
+            raise ValueError("is not a valid recording: containers.elements: not by time")
     return recording
 
 

@@ -12,23 +12,34 @@ import os
 import stat
 import typing
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from profiler.errors import UsageError
 from profiler.files.serializer import Json, MismatchError, decode, members
 from profiler.files.task_checks import task_distributions, task_quantities, task_references
+from profiler.model.leaks import LEAKS_SCHEMA
 from profiler.model.recording import SCHEMA, Distribution, Recording, Window
 from profiler.model.time_line import TimeLine
 
 FILE_NAME = "recording"
+LEAKS_EXTENSION = ".leaks"  # of recordings of 'ebpf-prof leaks'
 # 600,000 samples, 100 threads busy for a minute at 99 Hz, are 28 MB of JSON; a bomb has no end.
 UNPACKED_BYTES_MAX = 512 * 1024 * 1024
 FREQUENCY_HZ = (0.001, 1e6)  # of sampling; renderers divide by it, and by the window
 TIME_LINE_MAX = 1_000  # intervals, and containers that are followed; a page draws each
 _CHUNK_BYTES = 1024 * 1024
 _ITEMS_AT_ONCE = 10_000
+HINT = "Recordings are the files named 'recording' that 'ebpf-prof asterisk' writes."
+_PATTERNS = (
+    FILE_NAME,
+    f"*.{FILE_NAME}",
+    f"*{LEAKS_EXTENSION}",
+    f"*/{FILE_NAME}",
+    f"*/[0-9]*/{FILE_NAME}",
+)
+T = TypeVar("T")
 
 
 def write_recording(recording: Recording, out: BinaryIO) -> None:
@@ -67,19 +78,26 @@ def _dump(value: object) -> str:
 
 def read_recording(path: Path) -> Recording:
     """Return the recording in a file, or in the file `recording` of an output folder."""
+    return read_packed(path, parse_recording, HINT)
+
+
+def read_packed(path: Path, parse: Callable[[bytes], T], hint: str) -> T:
+    """Return what the text in a file holds; UsageError says what is wrong with it.
+
+    Of a folder, that is the file `recording` in there.
+    """
     if path.is_dir():
         path = path / FILE_NAME
     try:
         with open_regular(path) as source:
             text = unpack(source)
-        return parse_recording(text)
+        return parse(text)
     except OSError as error:  # BadGzipFile is one, with no strerror
         reason = error.strerror or "is not a recording"
     except (EOFError, zlib.error):
         reason = "is truncated or damaged"
     except ValueError as error:
         reason = str(error)
-    hint = "Recordings are the files named 'recording' that 'ebpf-prof asterisk' writes."
     raise UsageError(f"cannot read {str(path)!r}: {reason}", hint)
 
 
@@ -89,7 +107,7 @@ def find_newest(folder: Path) -> Path | None:
     Of these, some hold those of later runs, in folders with numbers.
     """
     found = []
-    for pattern in (FILE_NAME, f"*.{FILE_NAME}", f"*/{FILE_NAME}", f"*/[0-9]*/{FILE_NAME}"):
+    for pattern in _PATTERNS:
         for path in folder.glob(pattern):
             status = path.lstat()
             if stat.S_ISREG(status.st_mode):
@@ -144,6 +162,8 @@ def _reject_constant(name: str) -> None:
 
 def _check_schema(document: Json) -> None:
     schema = document.get("schema") if isinstance(document, dict) else None
+    if schema == LEAKS_SCHEMA:
+        raise ValueError("holds what 'ebpf-prof leaks' recorded")
     if not isinstance(schema, str) or not schema.startswith("ebpf-prof/recording/"):
         raise ValueError("is not a recording: no schema of one")
     if schema != SCHEMA:
@@ -254,6 +274,9 @@ def _references(recording: Recording) -> Iterator[tuple[str, int, int]]:
     yield from _wait_references(recording)
     if recording.tasks is not None:
         yield from task_references(recording.tasks, frame_count)
+    for linked in recording.links.stacks if recording.links else ():
+        yield "links.stacks.container", linked.container, container_count
+        yield "links.stacks.stack", linked.stack, stack_count
     for weighted in recording.lookup_stacks:
         yield "lookup_stacks.stack", weighted.stack, stack_count
         yield "lookup_stacks.container", weighted.container, container_count
@@ -293,3 +316,7 @@ def _estimates(recording: Recording) -> Iterator[tuple[str, float]]:
         yield "lookup_stacks.comparisons", weighted.comparisons
     if recording.tasks is not None:
         yield from task_quantities(recording.tasks)
+    if recording.links is not None:
+        yield "links.covered_ns", recording.links.covered_ns
+        for linked in recording.links.stacks:
+            yield "links.stacks.links", linked.links

@@ -230,6 +230,41 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkPlace:
+    """Where objects are linked into a container, or unlinked, and how often that was seen."""
+
+    site: str  # "taskprocessor.c:1083 __allocate_taskprocessor"
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ElementType:
+    """Elements of one type that were followed from birth and are in a container."""
+
+    name: str
+    count: int
+    suspect: str | None  # that keeps them: their own type, or what holds them
+
+
+@dataclass(frozen=True, slots=True)
+class GrowingContainer:
+    """A container that grows without limit; of followed objects: linked = kept + left + unknown."""
+
+    name: str  # "taskprocessors (~cmp_fn@ast_tps_init)"
+    elements_start: int
+    elements_end: int
+    per_minute: float
+    linked_at: tuple[LinkPlace, ...]  # most often first; in windows
+    unlinked_at: tuple[LinkPlace, ...]
+    stack: tuple[str, ...]  # of who links, nearest first; empty: not unwound
+    linked: int
+    kept: int  # never unlinked
+    left: int  # unlinked or freed
+    unknown: int  # what became of them
+    elements: tuple[ElementType, ...]  # of those that are kept, most first
+
+
+@dataclass(frozen=True, slots=True)
 class LeaksProfile:
     """What a report of leaks shows: followed = freed + alive + lost."""
 
@@ -250,6 +285,7 @@ class LeaksProfile:
     changes_lost: int  # of these, for which there was no room
     types: tuple[TypeSummary, ...]  # most survivors first
     suspects: tuple[Suspect, ...]  # those that nobody else holds first, then by survivors
+    containers: tuple[GrowingContainer, ...]  # fastest first
     cost_ratio: float  # of one CPU
     budget_ratio: float | None
     warnings: tuple[str, ...]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from profiler.model import recording as rec
+from profiler.model.links import ObservedLinks
 from profiler.model.observed_offcpu import ObservedOffCpu
 from profiler.model.recording import ThreadUse
 from profiler.model.tasks import ObservedTasks
@@ -216,6 +217,7 @@ class Observed:
     followed: Followed = Followed()
     off_cpu: ObservedOffCpu | None = None  # None: nobody looked
     tasks: ObservedTasks | None = None  # None: nobody looked
+    links: ObservedLinks | None = None  # None: nobody looked
 
     @property
     def cpu_s(self) -> float:

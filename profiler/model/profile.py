@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from profiler.model.cpu_share import CpuShare, cpu_share
 from profiler.model.finding import Finding
+from profiler.model.links import LinkProfile
 from profiler.model.off_cpu_profile import OffCpuProfile
 from profiler.model.quantities import Quantiles as Quantiles
 from profiler.model.recording import (
@@ -369,6 +370,7 @@ class Profile:
     unnamed_files: tuple[UnnamedFile, ...] = ()  # the largest share first
     off_cpu: OffCpuProfile | None = None  # None: nobody looked
     tasks: TaskProfile | None = None  # None: nobody looked
+    links: LinkProfile | None = None  # None: nobody looked
 
     @property
     def cpu_ratio(self) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from profiler.model.links import Links
 from profiler.model.offcpu import OffCpu
 from profiler.model.quantities import Accounting as Accounting
 from profiler.model.quantities import Distribution as Distribution
@@ -313,3 +314,4 @@ class Recording:
     time_line: TimeLine = TimeLine()
     tasks: Tasks | None = None  # None: nobody looked for them
     off_cpu: OffCpu | None = None  # None: nobody looked, or older than this field
+    links: Links | None = None  # None: nobody looked, or older than this field

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from profiler.binary.debug_files import OpenFile
 from profiler.binary.elf import Elf, ElfError
 from profiler.binary.symtab import read_symtab
+from profiler.model.leaks import LeaksRecording
 from profiler.model.recording import Frame, MappedFile, Recording
 from profiler.names.symbolizer import INFERRED, SymbolIndex
+
+R = TypeVar("R", Recording, LeaksRecording)
 
 
 class SymbolSource(Protocol):
@@ -22,11 +25,11 @@ class SymbolSource(Protocol):
 
 
 def rename(
-    recording: Recording,
+    recording: R,
     source: SymbolSource,
     origin: str = "debugfile",
     tell: Callable[[MappedFile], None] = lambda _: None,
-) -> Recording:
+) -> R:
     """Return the recording with names from a source of symbols, found by build id and offset.
 
     Only frames without name and inferred names are replaced, and only their files are looked for;
@@ -44,7 +47,7 @@ def rename(
     )
 
 
-def matches(recording: Recording, source: SymbolSource) -> tuple[int, int]:
+def matches(recording: Recording | LeaksRecording, source: SymbolSource) -> tuple[int, int]:
     """Return for how many files with code in the recording the source has symbols, and of how many.
 
     Only files with a build id count: nothing can be found for the others.

@@ -12,6 +12,7 @@ from profiler.model.observed import Observed, ObservedLookups
 from profiler.names.session import NamingSession
 from profiler.record.call_sites import CallSites
 from profiler.record.host import read_host
+from profiler.record.links import recorded_links
 from profiler.record.lookup_groups import LookupGroups
 from profiler.record.losses import LOST, loss_warnings
 from profiler.record.off_cpu import recorded_off_cpu
@@ -59,6 +60,9 @@ def assemble(
     if observed.off_cpu is not None:
         waits = recorded_off_cpu(observed.off_cpu, observed.stacks, observed.window, frames, names)
     tasks = recorded_tasks(observed.tasks, observed.window, frames) if observed.tasks else None
+    links = None
+    if observed.links is not None and lookups is not None:
+        links = recorded_links(observed.links, lookups.container_indexes, frames)
     named, files = names.frames(frames.addresses), names.files()
     return rec.Recording(
         schema=rec.SCHEMA,
@@ -113,6 +117,7 @@ def assemble(
         ),
         off_cpu=waits,
         tasks=tasks,
+        links=links,
     )
 
 

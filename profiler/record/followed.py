@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from profiler.model.observed import ContainerKey, Followed
@@ -38,6 +39,13 @@ class FollowedRun:
             numbers["comparisons"] = lookups.comparisons
         self._numbers.add(now_ns, numbers)
         self._elements.add(now_ns, lookups.containers.elements() if lookups is not None else {})
+
+    def sizes(self) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+        """Yield each container's address, and its sizes: when, and how many elements."""
+        ends_ns = self._elements.ends_ns
+        for key, counts in self._elements.all().items():
+            sizes = zip(ends_ns, counts, strict=True)
+            yield key.address, [(end_ns, count) for end_ns, count in sizes if count is not None]
 
     def observed(self) -> Followed:
         """Return all of it."""

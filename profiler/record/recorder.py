@@ -178,13 +178,15 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
 
 
 def begin_tasks(stack: ExitStack, run: Run) -> None:
-    """Load what sees task processors, if their code is understood; the stack undoes it."""
+    """Load what sees task processors and links, as far as it can be; the stack undoes it."""
     # Imported here, while samples come in already.
+    from profiler.record.link_preparation import begin_links
     from profiler.record.task_preparation import prepare_tasks
 
     if run.lookup_setup is not None:
         run.tasks, warnings = prepare_tasks(stack, run)
         run.warnings += warnings
+        begin_links(stack, run)
 
 
 def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> None:
@@ -194,6 +196,7 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
     next_lookup = run.start_ns if run.lookups else end_ns
     next_off_cpu = run.start_ns if run.off_cpu else end_ns
     next_task = run.start_ns if run.tasks else end_ns
+    next_link = run.start_ns if run.links else end_ns
     while not run.exited:
         now = time.monotonic_ns()
         if stop.reason is not None:
@@ -217,13 +220,16 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
             next_off_cpu = run.off_cpu.step(now)
         if run.tasks is not None and now >= next_task and not is_brief:
             next_task = run.tasks.step(now)
+        if run.links is not None and now >= next_link and not is_brief:
+            next_link = run.links.step(now)
         if now >= run.code_due_ns and not is_brief:
             _follow_code(run)
         wake = min(end_ns, next_lookup, now + _DRAIN_NS)
         if not is_brief:
-            wake = min(wake, next_drain, next_slow, next_off_cpu, next_task, run.code_due_ns)
+            due = (next_drain, next_slow, next_off_cpu, next_task, next_link, run.code_due_ns)
+            wake = min(wake, *due)
         if _wait(run, wake):
-            next_lookup = next_task = now
+            next_lookup = next_task = next_link = now
     if run.exited:
         has_restarted = run.events.has_restarted()
         run.stopped_by = rec.TARGET_RESTART if has_restarted else rec.TARGET_EXIT
@@ -234,7 +240,7 @@ def _wait(run: Run, until_ns: int) -> bool:
     poll = select.poll()  # select() takes no descriptor beyond 1023
     poll.register(run.events.exit_descriptor, select.POLLIN)
     poll.register(run.mappings.descriptor, select.POLLIN)
-    wakers = {measured.wake_descriptor for measured in (run.lookups, run.tasks) if measured}
+    wakers = {one.wake_descriptor for one in (run.lookups, run.tasks, run.links) if one}
     for descriptor in wakers:
         poll.register(descriptor, select.POLLIN)
     while True:
@@ -295,10 +301,9 @@ def _observe(run: Run) -> None:
     run.descriptors.sample()
     run.sampler.follow_cpus()
     run.mappings.follow_cpus()
-    if run.off_cpu is not None:
-        run.off_cpu.look(time.monotonic_ns())
-    if run.tasks is not None:
-        run.tasks.look(time.monotonic_ns())
+    for measured in (run.off_cpu, run.tasks):
+        if measured is not None:
+            measured.look(time.monotonic_ns())
 
 
 def _follow_code(run: Run) -> None:
@@ -341,6 +346,7 @@ def _collect(run: Run) -> Observed:
         run.lookups.finish()
     off_cpu = None if run.off_cpu is None else run.off_cpu.finish(time.monotonic_ns())
     tasks = None if run.tasks is None else run.tasks.finish()
+    links = None if run.links is None else run.links.finish()
     run.end_ns = time.monotonic_ns()
     run.uses.stop()
     run.sampler.detach()
@@ -363,8 +369,7 @@ def _collect(run: Run) -> Observed:
         run.sampling.warning,
         run.sockets.warning,
         run.lookups.problem if run.lookups is not None else None,
-        off_cpu.problem if off_cpu is not None else None,
-        tasks.problem if tasks is not None else None,
+        *(one.problem for one in (off_cpu, tasks, links) if one is not None),
         short_walks(run.lookup_setup.programs if run.lookup_setup else None, lookups),
     )
     run.warnings += [problem for problem in problems if problem]
@@ -391,4 +396,5 @@ def _collect(run: Run) -> Observed:
         followed=run.followed.observed(),
         off_cpu=off_cpu,
         tasks=tasks,
+        links=links,
     )

@@ -24,6 +24,7 @@ from profiler.windows.budget import Governor
 
 if TYPE_CHECKING:
     from profiler.counting.lookups import LookupMeasurement
+    from profiler.links.measurement import LinkMeasurement
     from profiler.offcpu.measurement import OffCpuMeasurement
     from profiler.record.lookup_preparation import LookupSetup
     from profiler.tasks.measurement import TaskMeasurement
@@ -54,6 +55,7 @@ class Run:
     lookups: LookupMeasurement | None = None  # None until its programs are loaded
     off_cpu: OffCpuMeasurement | None = None  # the same
     tasks: TaskMeasurement | None = None  # None: nothing can be seen of tasks
+    links: LinkMeasurement | None = None  # None: nothing can be seen of links
     start_ns: int = 0
     until_ns: int = 0  # when it is over, unless something else ends it
     end_ns: int = 0

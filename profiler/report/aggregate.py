@@ -11,6 +11,7 @@ from operator import attrgetter
 from profiler.findings.ranking import find
 from profiler.model import profile as prof
 from profiler.model.cpu_share import Z_95
+from profiler.model.links import LinkProfile
 from profiler.model.recording import Container, Distribution, LookupGroup, Recording, Stack
 from profiler.model.task_profile import TaskProfile
 from profiler.report.alike_containers import join_alike
@@ -25,6 +26,7 @@ from profiler.report.distributions import (
 )
 from profiler.report.ended_threads import join_ended
 from profiler.report.frame_names import frame_names
+from profiler.report.link_uses import link_profile
 from profiler.report.off_cpu import off_cpu
 from profiler.report.operations import OperationSamples, seen_lookups_ratio
 from profiler.report.task_uses import task_uses
@@ -91,6 +93,7 @@ def aggregate(recording: Recording) -> prof.Profile:
         unnamed_files=unnamed_files(recording),
         off_cpu=waits,
         tasks=_tasks(recording, names, roles),
+        links=_links(recording, names, position),
     )
     return replace(profile, findings=find(profile))
 
@@ -109,6 +112,14 @@ def _tasks(
         return None
     threads = {use.tid: use.name for use in recording.threads}
     return task_uses(recording.tasks, names, roles, threads)
+
+
+def _links(
+    recording: Recording, names: Sequence[str], position: Mapping[int, int]
+) -> LinkProfile | None:
+    if recording.links is None:
+        return None
+    return link_profile(recording.links, recording.window, recording.stacks, names, position)
 
 
 def _why_not_measured(recording: Recording) -> str | None:

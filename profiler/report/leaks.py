@@ -18,6 +18,7 @@ from profiler.model.leaks import (
 from profiler.model.recording import CallSite
 from profiler.report.accounts import learn
 from profiler.report.frame_names import frame_names
+from profiler.report.growing_containers import growing_containers
 from profiler.report.histories import history_of
 from profiler.report.holders import with_holders
 from profiler.report.overdue import find_overdue
@@ -35,6 +36,7 @@ def leaks_profile(recording: LeaksRecording) -> LeaksProfile:
     learnt = learn(histories, recording.sites)
     middle_ns = (recording.window.start_ns + recording.window.end_ns) // 2
     held = with_holders(recording, find_overdue(learnt, middle_ns), learnt)
+    suspects = name_suspects(recording, held, summaries, names)
     fates = Counter(one.fate for one in recording.objects)
     births, changes = recording.birth_accounting, recording.change_accounting
     return LeaksProfile(
@@ -54,7 +56,8 @@ def leaks_profile(recording: LeaksRecording) -> LeaksProfile:
         changes=changes.fired,
         changes_lost=changes.lost,
         types=tuple(sorted(summaries.values(), key=lambda one: (-one.alive, -one.born, one.name))),
-        suspects=name_suspects(recording, held, summaries, names),
+        suspects=suspects,
+        containers=growing_containers(recording, names, suspects),
         cost_ratio=(recording.cost.sampling_ns + recording.cost.lookups_ns)
         / recording.window.duration_ns,
         budget_ratio=recording.cost.budget_ratio,

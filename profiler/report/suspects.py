@@ -11,6 +11,7 @@ from profiler.model.leaks import GivenBack, LeaksRecording, Suspect, TypeSummary
 from profiler.report.histories import BIRTH, History, Step
 from profiler.report.holders import Held
 from profiler.report.overdue import AGREEING_MIN, Overdue
+from profiler.report.watched_containers import container_labels
 
 # Nodes of containers are objects of ao2's own: they live as long as what they hold is linked.
 _OWN_SOURCES = "astobj2"
@@ -144,7 +145,7 @@ def _suspect(
         held_min_ns=min(opening.open_ns for opening in overdue.agreeing),
         closed_max_ns=overdue.closed_max_ns,
         stack=_frames(recording, stacks.most_common(1)[0][0], names) if stacks else (),
-        containers=_containers(recording, held, names),
+        containers=_containers(recording, held),
         held_by=None,
         holds=(),
     )
@@ -165,16 +166,9 @@ def _frames(recording: LeaksRecording, stack: int, names: Names) -> tuple[str, .
     return tuple(names.frames[frame] for frame in recording.stacks[stack].frames)
 
 
-def _containers(
-    recording: LeaksRecording, addresses: Collection[int | None], names: Names
-) -> tuple[str, ...]:
-    return tuple(
-        f"{one.kind} of {names.frames[one.comparator]}"
-        if one.comparator is not None
-        else f"{one.kind} at {one.address:#x}"
-        for one in recording.containers
-        if one.address in addresses
-    )
+def _containers(recording: LeaksRecording, addresses: Collection[int | None]) -> tuple[str, ...]:
+    labels = container_labels(recording)
+    return tuple(label for address, label in labels.items() if address in addresses)
 
 
 def _given_back(

@@ -15,11 +15,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Part of the budget that flows into the bucket, and part that flows into a second one, for what is
-# measured beside lookups: samples, waits, tasks. What these take beyond is taken out of the first.
-# Both buckets' depths are the rest of one horizon's budget, so that full buckets and all that flows
-# in meanwhile stay within the budget. A deep bucket pays for walks along long chains; what flows
-# less leaves room for what cannot be charged.
+# Part of the budget that flows into the bucket, and part that flows into a second one, for what
+# is measured beside lookups: samples, waits, tasks, links. What these take beyond is taken out of
+# the first. Both buckets' depths are the rest of one horizon's budget, so that full buckets and
+# all that flows in meanwhile stay within the budget. A deep bucket pays for walks along long
+# chains; what flows less leaves room for what cannot be charged.
 PLANNED_RATIO = 0.4
 BESIDE_RATIO = 0.3
 _BESIDE_DEPTH_RATIO = 0.1

@@ -45,11 +45,12 @@ ROOMS = {
     "windows": "probes process linux wire model",
     "offcpu": "windows waits unwind asterisk process linux wire model",
     "tasks": "windows probes asterisk process binary linux wire model",
+    "links": "windows probes process binary linux wire model",
     "sampling": "windows unwind process linux wire model",
     "counting": "windows estimate probes asterisk process linux wire model",
     "leaks": "windows unwind probes asterisk process binary linux wire model",
-    "record": "counting sampling offcpu tasks leaks windows waits names estimate probes unwind "
-    "asterisk process binary linux wire model",
+    "record": "counting sampling offcpu tasks links leaks windows waits names estimate probes "
+    "unwind asterisk process binary linux wire model",
     "findings": "model",
     "report": "findings model",
     "files": "model",
@@ -68,6 +69,10 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(
         ("tasks/programs.py", "tasks/measurement.py", "record/task_preparation.py"),
         "tests/live/test_tasks.py sees tasks of a real Asterisk through them",
+    ),
+    **dict.fromkeys(
+        ("links/programs.py", "links/measurement.py", "record/link_preparation.py"),
+        "tests/bpf/test_link_programs.py and tests/live/test_links.py count real links",
     ),
     "leaks/measurement.py": "tests/live/test_leaks.py follows objects of real Asterisks",
     "leaks/programs.py": "tests/live/test_leaks.py does so in every way to attach",

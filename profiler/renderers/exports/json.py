@@ -14,6 +14,7 @@ from typing import TextIO
 
 from profiler.files.serializer import Json, encode
 from profiler.model.completeness import Completeness, lookup_completeness, sample_completeness
+from profiler.model.links import LinkProfile
 from profiler.model.off_cpu_profile import OffCpuProfile
 from profiler.model.profile import Profile, StackQuality
 from profiler.model.recording import Accounting
@@ -43,8 +44,9 @@ def document(profile: Profile) -> dict[str, Json]:
         "samples": _accounting(profile.sample_accounting, sample_completeness(profile)),
         "lookups": _accounting(profile.lookup_accounting, lookup_completeness(profile)),
     }
-    if profile.tasks is not None:
-        fields["tasks"] = _tasks(profile.tasks)
+    for name, counted in (("tasks", profile.tasks), ("links", profile.links)):
+        if counted is not None:
+            fields[name] = _counted(counted)
     fields["stacks"] = _quality(profile.stack_quality)
     fields["lookup_stacks"] = _quality(profile.lookup_stack_quality)
     containers = fields["containers"]
@@ -92,11 +94,11 @@ def _accounting(accounting: Accounting, known: Completeness) -> Json:
     return fields | {"seen": known.seen, "missed": known.lost}
 
 
-def _tasks(tasks: TaskProfile) -> Json:
-    fields, accounting = encode(tasks), encode(tasks.accounting)
+def _counted(counted: TaskProfile | LinkProfile) -> Json:
+    fields, accounting = encode(counted), encode(counted.accounting)
     assert isinstance(fields, dict)
     assert isinstance(accounting, dict)
-    sums = {"seen": tasks.accounting.seen, "missed": tasks.accounting.missed}
+    sums = {"seen": counted.accounting.seen, "missed": counted.accounting.missed}
     return fields | {"accounting": accounting | sums}
 
 

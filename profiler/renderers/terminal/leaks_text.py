@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from profiler.model.leaks import LeaksProfile, Suspect, TypeSummary
+from profiler.renderers.terminal.leak_containers_text import containers
 from profiler.renderers.terminal.text import write
 from profiler.renderers.words import numbers
 from profiler.renderers.words.labels import clip
+from profiler.renderers.words.leaks import called_by, name, some
 from profiler.renderers.words.lines import Line, heading, table, wrapped
 
 _SUSPECTS_MAX = 10
 _TYPES_MAX = 12
 _PLACES_MAX = 3
-_FRAMES_MAX = 8
 _HELD_MAX = 6
-_NAME_MAX = 120
 _INDENT = "    "
 # What every allocation passes through tells nothing.
 _ALLOCATION = "__ao2_"
@@ -40,6 +40,8 @@ def report(profile: LeaksProfile) -> list[Line]:
         lines += wrapped("  ", f"{left_out} more: see --json", "dim")
     if not roots:
         lines += _nothing(profile)
+    ranks = {suspect.summary.name: rank for rank, suspect in enumerate(roots, 1)}
+    lines += containers(profile.containers, ranks)
     return [*lines, *_types(profile.types), *_accounting(profile)]
 
 
@@ -64,21 +66,21 @@ def _nothing(profile: LeaksProfile) -> list[Line]:
 
 def _suspect(rank: int, suspect: Suspect) -> list[Line]:
     summary = suspect.summary
-    title = f"{_name(summary.name)}, allocated at {_name(summary.allocated_at)}"
+    title = f"{name(summary.name)}, allocated at {name(summary.allocated_at)}"
     lines = wrapped(f"{rank:>2}. ", title, "bad")
     for text in (_fates(summary), _kept(suspect)):
         lines += wrapped(_INDENT, text)
-    taken = " or ".join(_some(suspect.taken_at, _PLACES_MAX))
+    taken = " or ".join(some(suspect.taken_at, _PLACES_MAX))
     lines += wrapped(_INDENT + "  ", f"taken at {taken}")
     lines += wrapped(_INDENT + "  ", _path(suspect.stack))
-    given = [f"{_name(one.site)} ({one.others_have:.2g} each)" for one in suspect.given_back_at]
+    given = [f"{name(one.site)} ({one.others_have:.2g} each)" for one in suspect.given_back_at]
     if given:
-        text = f"others gave it back at {'; '.join(_some(given, _PLACES_MAX))}"
+        text = f"others gave it back at {'; '.join(some(given, _PLACES_MAX))}"
     else:
         text = "no object was seen to give it back"
     lines += wrapped(_INDENT + "  ", text)
     if suspect.containers:
-        held = "; ".join(_some(suspect.containers, _PLACES_MAX))
+        held = "; ".join(some(suspect.containers, _PLACES_MAX))
         lines += wrapped(_INDENT, f"linked into {held}, which grows")
     return lines + wrapped(_INDENT, _held(suspect))
 
@@ -104,24 +106,13 @@ def _kept(suspect: Suspect) -> str:
 
 def _path(stack: Iterable[str]) -> str:
     """Return who called, the nearest caller first; "" if it is not known."""
-    names = [_name(name) for name in stack if not name.startswith(_ALLOCATION)]
-    shown = _some(names[1:], _FRAMES_MAX)
-    return f"called by {' <- '.join(shown)}" if shown else ""
+    frames = [frame for frame in stack if not frame.startswith(_ALLOCATION)]
+    return called_by(frames[1:])
 
 
 def _held(suspect: Suspect) -> str:
-    held = [f"{one.count:,} of {_name(one.name)}" for one in suspect.holds]
-    return f"with it live on: {', '.join(_some(held, _HELD_MAX))}" if held else ""
-
-
-def _some(texts: Iterable[str], at_most: int) -> list[str]:
-    listed = [_name(text) for text in texts]
-    left_out = len(listed) - at_most
-    return [*listed[:at_most], f"{left_out:,} more"] if left_out > 0 else listed
-
-
-def _name(text: str) -> str:
-    return clip(text, _NAME_MAX)
+    held = [f"{one.count:,} of {name(one.name)}" for one in suspect.holds]
+    return f"with it live on: {', '.join(some(held, _HELD_MAX))}" if held else ""
 
 
 def _types(types: Iterable[TypeSummary]) -> list[Line]:
@@ -131,7 +122,7 @@ def _types(types: Iterable[TypeSummary]) -> list[Line]:
     titles = ("allocated at", "born", "freed", "alive", "freed after", "oldest")
     rows = [
         (
-            _name(one.allocated_at),
+            name(one.allocated_at),
             f"{one.born:,}",
             f"{one.freed:,}",
             f"{one.alive:,}",

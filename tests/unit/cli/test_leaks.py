@@ -46,7 +46,7 @@ def test_what_became_of_objects_is_shown(capsys: pytest.CaptureFixture[str]) -> 
 def test_what_was_followed_is_written_and_no_other_file_is_replaced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("run.leaks", "run.leaks-2"):
+    for name in ("run.leaks", "run-2.leaks"):
         show(str(tmp_path / "run.leaks"))
         assert capsys.readouterr().err == f"results: {tmp_path / name}\n"
         assert read_leaks(tmp_path / name) == RECORDING

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import json
+import os
 import threading
 from dataclasses import replace
 from functools import partial
@@ -11,8 +14,13 @@ import pytest
 from profiler.cli import reports
 from profiler.cli.destination import Destination
 from profiler.errors import UsageError
+from profiler.files.leaks_file import write_leaks
 from profiler.files.recording_file import write_recording
 from profiler.model.recording import Frame, MappedFile, Recording
+from profiler.renderers.exports import leaks_json
+from profiler.renderers.terminal import leaks_text
+from profiler.report.leaks import leaks_profile
+from tests import leak_examples
 from tests.compiled import build, symbols_of
 from tests.examples import recording
 
@@ -174,3 +182,69 @@ def test_the_newest_recording_here_is_shown_and_named(
     named, hint = errors.splitlines()
     assert named == "the newest recording here: '\\x1b[2Jx/recording'"
     assert hint.startswith("for names: ") and hint.endswith("/\\x1b[2Jx/recording'")
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> Path:
+    """Return a recording of 'ebpf-prof leaks'."""
+    path = tmp_path / "run.leaks"
+    with path.open("wb") as out:
+        write_leaks(leak_examples.RECORDING, out)
+    return path
+
+
+def test_what_leaks_recorded_is_shown_as_then(
+    objects: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = leaks_profile(leak_examples.RECORDING)
+    for as_json, renderer in ((False, leaks_text), (True, leaks_json)):
+        shown = io.StringIO()
+        renderer.render(profile, shown)
+        reports.report(objects, None, None, as_json)
+        assert capsys.readouterr() == (shown.getvalue(), "")
+
+
+def test_the_newest_may_be_of_either_kind(
+    objects: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(objects.parent)
+    save(objects.parent / "recording", recording())
+    os.utime(objects, (1, 1))
+    reports.report(None, None, None, False)
+    assert "the newest recording here: 'recording'" in capsys.readouterr().err
+    os.utime(objects.parent / "recording", (0, 0))
+    reports.report(None, None, None, False)
+    out, errors = capsys.readouterr()
+    assert errors == "the newest recording here: 'run.leaks'\n"
+    assert "MOST ALIVE" in out
+
+
+def test_symbols_name_what_leaks_recorded(
+    program: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unnamed = replace(
+        leak_examples.RECORDING,
+        files=(MappedFile("/usr/sbin/asterisk", BUILD_ID),),
+        frames=(Frame(1, 0, symbols_of(program)["main"], None, None, None),),
+    )
+    path = program.parent / "x.leaks"
+    with path.open("wb") as file:
+        write_leaks(unnamed, file)
+    folder = program.parent / "debug/.build-id/00"
+    folder.mkdir(parents=True)
+    program.rename(folder / "112233445566.debug")
+    reports.report(path, None, program.parent / "debug", True)
+    out, errors = capsys.readouterr()
+    assert json.loads(out)["types"][0]["name"] == "main"
+    assert "1 of 1 files matched" in errors
+
+
+def test_of_what_leaks_recorded_no_file_is_written(objects: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="-o writes nothing of that") as raised:
+        reports.report(objects, Destination(tmp_path / "x"), None, False)
+    assert raised.value.hint == f"ebpf-prof report {objects} --json"
+
+
+def test_what_leaks_recorded_is_not_compared(objects: Path) -> None:
+    with pytest.raises(UsageError, match="holds what 'ebpf-prof leaks' recorded"):
+        reports.read_renamed(objects)

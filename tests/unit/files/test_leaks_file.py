@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from collections.abc import Callable
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 
 from profiler.errors import UsageError
-from profiler.files.leaks_file import parse_leaks, read_leaks, write_leaks
+from profiler.files.leaks_file import parse_leaks, read_any, read_leaks, write_leaks
+from profiler.files.recording_file import write_recording
 from profiler.files.serializer import encode
 from profiler.model.leaks import LeaksRecording
+from tests import examples
 from tests.leak_examples import ALIVE, FREED, RECORDING
 
 
@@ -53,6 +56,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
         (lambda d: d["frames"][0].update(file=9), "frames.file"),
         (lambda d: d["stacks"][0].update(frames=[3]), "stacks.frames"),
         (lambda d: d["window"].update(end_ns=0), "ends before it starts"),
+        (lambda d: d["containers"][0].update(elements=[[9, 3], [8, 5]]), "elements: not by time"),
         (lambda d: d.pop("objects"), "misses field"),
     ],
 )
@@ -82,3 +86,23 @@ def test_the_examples_balance() -> None:
     assert ALIVE.balance == ALIVE.references
     assert RECORDING.birth_accounting.balanced() and RECORDING.change_accounting.balanced()
     assert replace(FREED, lost_changes=1).is_whole is False
+
+
+def test_a_recording_of_either_kind_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    path.write_bytes(packed(RECORDING))
+    assert read_any(path) == RECORDING
+    with path.open("wb") as out:
+        write_recording(examples.recording(), out)
+    assert read_any(path) == examples.recording()
+    assert read_any(tmp_path) == examples.recording()
+
+
+@pytest.mark.parametrize("content", [b"", b"x", gzip.compress(b"{}"), gzip.compress(b"x")])
+def test_what_is_of_no_kind_says_which_there_are(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "recording"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as raised:
+        read_any(path)
+    assert "'ebpf-prof asterisk'" in raised.value.hint
+    assert "'ebpf-prof leaks -o FILE'" in raised.value.hint

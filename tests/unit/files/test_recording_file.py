@@ -167,6 +167,21 @@ def test_an_index_that_points_nowhere_is_refused(field: str, row: dict, name: st
 
 
 @pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"container": 1}, "links.stacks.container: 1 is not below 1"),
+        ({"stack": 3}, "links.stacks.stack: 3 is not below 3"),
+        ({"links": -1}, "links.stacks.links: is below zero"),
+    ],
+)
+def test_links_that_no_run_writes_are_refused(change: dict, problem: str) -> None:
+    links = json.loads(document())["links"]
+    links["stacks"][0] |= change
+    with pytest.raises(ValueError, match=f"is not a valid recording: {problem}"):
+        parse_recording(document(links=links))
+
+
+@pytest.mark.parametrize(
     ("changes", "problem"),
     [
         ({"containers": [{"container": 1, "elements": []}]}, ".containers: 1 is not below 1"),
@@ -289,7 +304,7 @@ def test_a_changed_byte_is_read_or_refused_never_a_crash(data: st.DataObject) ->
 
 def test_the_newest_of_the_recordings_here_is_found(tmp_path: Path) -> None:
     assert find_newest(tmp_path) is None
-    names = ("recording", "x.recording", "a/recording", "a/2/recording")
+    names = ("recording", "x.recording", "x.leaks", "a/recording", "a/2/recording")
     for place, name in enumerate((*names, "a/b/recording", "report.html")):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

@@ -7,6 +7,7 @@ from profiler.model.finding import Severity
 from profiler.model.profile import Chain, NamedStack, Thread
 from profiler.model.recording import Sample, Socket
 from profiler.model.search import Search
+from profiler.model.time_line import ContainerSizes, TimeLine
 from tests.example_times import SECOND_NS, START_NS
 from tests.examples import empty, looked_up, looking_up, with_threads
 
@@ -31,6 +32,12 @@ def test_the_order_is_that_of_what_it_means_whatever_its_id_or_cost() -> None:
     samples = tuple(Sample(START_NS + number * SECOND_NS // 20, 2, 0) for number in range(200))
     profile = replace(profile, samples=samples, stacks=(NamedStack(("main",), 0, None),))
     containers = (warming, growing, burning)
+    seconds = range(0, 601, 10)
+    line = TimeLine(
+        tuple(START_NS + second * SECOND_NS for second in seconds),
+        containers=tuple(ContainerSizes(at, tuple(seconds)) for at in (0, 1)),
+    )
+    profile = replace(profile, time_line=line)
     findings = find(replace(profile, containers=containers, sockets=LOSING * 12_345))
     assert [(finding.id, finding.severity) for finding in findings] == [
         ("udp-backlog", Severity.LOST),

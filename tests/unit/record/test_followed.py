@@ -21,6 +21,16 @@ def followed(*looks: tuple[int, int], with_lookups: bool) -> Followed:
     return run.observed()
 
 
+def test_the_sizes_of_a_container_are_those_at_each_look() -> None:
+    run = FollowedRun()
+    for at, elements in ((5, {KEY: 10}), (6, {}), (7, {KEY: 12})):
+        containers = SimpleNamespace(elements=lambda: elements)  # noqa: B023
+        lookups: Any = SimpleNamespace(verified=0, comparisons=0, containers=containers)
+        known: Any = SimpleNamespace(spent_ns=0, queue_bytes=0, drops=0)
+        run.look(at, known, known, lookups)
+    assert list(run.sizes()) == [(0x1000, [(5, 10), (7, 12)])]
+
+
 def test_everything_that_is_known_at_a_moment_is_in_one_interval() -> None:
     assert followed((0, 10), (500, 11), with_lookups=True) == Followed(
         ends_ns=(0, 1),

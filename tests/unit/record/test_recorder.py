@@ -104,14 +104,15 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
         lookups=Part(calls, "lookups", problem=None),
         off_cpu=Part(calls, "off_cpu", finish=lambda _: calls.append("off_cpu.finish")),
         tasks=Part(calls, "tasks", finish=lambda: finished(calls)),
+        links=Part(calls, "links", finish=lambda: calls.append("links.finish")),
         process=Part(calls, "process", code=Part(calls, "code")),
         governor=SimpleNamespace(spent_ns=0),
         sampling=Part(calls, "sampling", charged_ns=0),
     )
     observed = collected(monkeypatch, run, SECOND_NS // 8)
     assert observed.window.end_ns == 10 * SECOND_NS + SECOND_NS // 8
-    assert calls[:3] == ["lookups.finish", "off_cpu.finish", "tasks.finish"]
-    assert calls[3:5] == ["uses.stop", "sampler.detach"]
+    assert calls[:4] == ["lookups.finish", "off_cpu.finish", "tasks.finish", "links.finish"]
+    assert calls[4:6] == ["uses.stop", "sampler.detach"]
     assert calls.index("sockets.sample") < calls.index("followed.look")
 
 
@@ -175,6 +176,7 @@ def test_only_code_of_the_target_ends_the_waiting(is_of_target: bool) -> None:
         calls,
         lookups=None,
         tasks=None,
+        links=None,
         mappings=SimpleNamespace(descriptor=mapped, has_mapped=has_mapped),
         events=Part(calls, "events", exit_descriptor=ended),
         code_due_ns=0,
@@ -199,6 +201,7 @@ def test_a_restart_is_told_from_an_end(restarted: bool, stopped_by: str) -> None
         start_ns=0,
         lookups=None,
         tasks=None,
+        links=None,
         events=SimpleNamespace(has_restarted=lambda: restarted),
     )
     recorder.run_until_end(run, Stop(), lambda _: None)

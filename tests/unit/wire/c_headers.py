@@ -13,7 +13,7 @@ from profiler.linux.bcc import bpf_directory
 HEADERS = (
     *("wire.h", "unwind_wire.h", "cpu_wire.h"),
     *("exits_wire.h", "births_wire.h", "present_threads_wire.h"),
-    *("offcpu_wire.h", "tasks_wire.h", "leaks_wire.h"),
+    *("offcpu_wire.h", "tasks_wire.h", "leaks_wire.h", "links_wire.h"),
 )
 _TEXTS = ((bpf_directory() / name).read_text() for name in HEADERS)
 _WITHOUT_COMMENTS = re.sub(r"/\*.*?\*/", "", "\n".join(_TEXTS), flags=re.DOTALL)

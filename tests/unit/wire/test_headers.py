@@ -10,7 +10,7 @@ import pytest
 
 from profiler.asterisk.abi import ENTRY_FUNCTIONS
 from profiler.process import present_threads, thread_births, thread_exits
-from profiler.wire import leaks, lookups, offcpu, tasks, unwind
+from profiler.wire import leaks, links, lookups, offcpu, tasks, unwind
 from tests.unit.wire.c_headers import ENUMS, STRUCTS, evaluate
 
 RECORDS: dict[str, type[lookups.Record]] = {
@@ -53,6 +53,9 @@ FORMATS = {
     "task_event": tasks.EVENT,
     "task_control": tasks.CONTROL,
     "task_state": tasks.STATE,
+    "link_control": links.CONTROL,
+    "link_state": links.STATE,
+    "link_stack": links.LINK_STACK,
 }
 MIRRORS = {
     # in C: what its names begin with, and the mirror

@@ -35,7 +35,7 @@ def test_the_shipped_schema_accepts_it(make: Callable[[], LeaksProfile]) -> None
 def parts(kind: str) -> dict[str, Any]:
     """Return an object that the schema calls so."""
     whole = written(examples.leaking())
-    suspect = whole["suspects"][0]
+    suspect, container = whole["suspects"][0], whole["containers"][0]
     found: dict[str, Any] = {
         "profile": whole,
         "target": whole["target"],
@@ -44,6 +44,9 @@ def parts(kind: str) -> dict[str, Any]:
         "type": suspect["summary"],
         "given_back": suspect["given_back_at"][0],
         "held": suspect["holds"][0],
+        "container": container,
+        "link_place": container["linked_at"][0],
+        "element_type": container["elements"][0],
     }
     return found[kind]
 

@@ -40,7 +40,7 @@ def test_a_suspect_shows_where_its_reference_went() -> None:
 def test_where_none_was_given_back_it_says_so() -> None:
     text = shown(profile(LINKED))
     assert "no object was seen to give it back" in text
-    assert "linked into hash of ~state_cmp, which grows" in text
+    assert "linked into container of state.c (~state_cmp), which grows" in text
     assert "others kept it" not in text
 
 

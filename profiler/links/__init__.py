@@ -1,0 +1,1 @@
+"""Who links into containers that grow: counted in windows within a share of the budget."""
