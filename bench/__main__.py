@@ -13,7 +13,17 @@ from types import ModuleType
 from bench.tables import Table, replace_between
 from lab.instance import start
 
-NAMES = ("budget", "story", "counting", "sampling", "latency", "tool", "startup", "estimates")
+NAMES = (
+    "budget",
+    "story",
+    "counting",
+    "sampling",
+    "latency",
+    "tool",
+    "startup",
+    "estimates",
+    "waits",
+)
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "overhead.md"
 
 
