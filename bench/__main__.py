@@ -15,7 +15,7 @@ from lab.instance import start
 
 NAMES = (
     *("budget", "story", "counting", "sampling", "latency"),
-    *("tool", "startup", "estimates", "following"),
+    *("tool", "startup", "estimates", "following", "waits"),
 )
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "overhead.md"
 

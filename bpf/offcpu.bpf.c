@@ -126,18 +126,12 @@ int offcpu_continue(struct bpf_raw_tracepoint_args *ctx)
     return 0;
 }
 
-/* A thread of the target runs again. */
-static __always_inline void offcpu_end(void *task)
+/* Reports a wait that has ended. */
+static __always_inline void offcpu_report(struct offcpu_wait *wait, u32 tid, u64 ended_ns)
 {
-    u32 tid;
-    if (bpf_probe_read_kernel(&tid, sizeof(tid), task + TASK_TID))
-        return;
-    struct offcpu_wait *wait = offcpu_waits.lookup(&tid);
-    if (!wait)
-        return;
     struct offcpu_event *event = offcpu_events.ringbuf_reserve(sizeof(struct offcpu_event));
     if (event) {
-        event->ended_ns = bpf_ktime_get_ns();
+        event->ended_ns = ended_ns;
         event->tid = tid;
         event->zero = 0;
         __builtin_memcpy(event->wait, wait, sizeof(event->wait));
@@ -147,6 +141,32 @@ static __always_inline void offcpu_end(void *task)
         offcpu_count(OFFCPU_LOST);
     }
     offcpu_waits.delete(&tid);
+}
+
+/* A thread of the target runs again. */
+static __always_inline void offcpu_end(void *task)
+{
+    u32 tid;
+    if (bpf_probe_read_kernel(&tid, sizeof(tid), task + TASK_TID))
+        return;
+    struct offcpu_wait *wait = offcpu_waits.lookup(&tid);
+    if (wait)
+        offcpu_report(wait, tid, bpf_ktime_get_ns());
+}
+
+/* The current thread leaves its CPU: ends a wait of which the kernel has not told that it ended.
+ * Some tasks leave their CPUs without the tracepoint (seen on Linux 6.18), so who runs behind them
+ * comes unseen. The scheduler knows for how long it has run; only of realtime threads it does not. */
+static __always_inline void offcpu_end_unseen(void *task, u32 tid, u64 now)
+{
+    u64 ran = 0, before = 0;
+    struct offcpu_wait *wait = offcpu_waits.lookup(&tid);
+    if (!wait)
+        return;
+    bpf_probe_read_kernel(&ran, 8, task + TASK_CPU);
+    bpf_probe_read_kernel(&before, 8, task + TASK_CPU_BEFORE);
+    ran -= before;
+    offcpu_report(wait, tid, ran < now - wait->began_ns ? now - ran : now);
 }
 
 /* Whether a wait that begins now is to be seen, which has to do with the window. */
@@ -171,6 +191,7 @@ static __always_inline void offcpu_begin(void *ctx, void *task)
     struct offcpu_state *state = offcpu_state.lookup(&zero);
     struct offcpu_wait wait = {.began_ns = bpf_ktime_get_ns()};
     struct pt_regs regs;
+    offcpu_end_unseen(task, tid, wait.began_ns);
     if (!control || !state || !offcpu_is_open(control, state, wait.began_ns) ||
         bpf_probe_read_kernel(&state_bits, sizeof(state_bits), task + TASK_STATE) ||
         bpf_probe_read_kernel(&regs, sizeof(regs), saved_registers(current_task())))
@@ -193,8 +214,6 @@ static __always_inline void offcpu_begin(void *ctx, void *task)
         return;
     }
     __sync_fetch_and_add(&state->spent_ns, OFFCPU_WAIT_NS);
-    if (offcpu_waits.lookup(&tid))
-        offcpu_count(OFFCPU_REPLACED);
     if (offcpu_waits.update(&tid, &wait))
         offcpu_count(OFFCPU_FULL);
     else if (state_bits && (regs.cs & 3) == 3)

@@ -16,11 +16,10 @@ enum offcpu_counter {
     OFFCPU_FULL = 2,     /* no room to note that it began */
     OFFCPU_LOST = 3,     /* or that it ended */
     OFFCPU_REPORTED = 4,
-    OFFCPU_REPLACED = 5, /* its end was not seen: the thread left a CPU again */
-    OFFCPU_UNWOUND = 6,  /* stacks */
-    OFFCPU_FOUND = 7,    /* threads that had waited already when the window was opened */
-    OFFCPU_LOCKS = 8,    /* of those that were seen: they look like waits for a mutex */
-    OFFCPU_COUNTERS = 9,
+    OFFCPU_UNWOUND = 5, /* stacks */
+    OFFCPU_FOUND = 6,   /* threads that had waited already when the window was opened */
+    OFFCPU_LOCKS = 7,   /* of those that were seen: they look like waits for a mutex */
+    OFFCPU_COUNTERS = 8,
 };
 
 /* Flags of a wait. */

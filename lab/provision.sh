@@ -27,10 +27,10 @@ if [ "$purpose" = test ]; then
     # chromium, its driver and npm: the pages and pictures are opened in a browser.
     # qemu, busybox, cpio, zstd: guests with other kernels.
     # fish, zsh, man-db: completion, and the man page.
-    # musl-tools: a C library without call frame information.
+    # musl-tools: a C library without call frame information. clang: its stacks.
     # bpfcc-tools, bpftrace: what bench/startup.py starts beside ours.
     packages+=(binutils bpfcc-tools bpftool bpftrace busybox-static chromium chromium-driver
-        clang-format cpio fish gdb iproute2 libssl3 linux-perf man-db musl-tools procps
+        clang clang-format cpio fish gdb iproute2 libssl3 linux-perf man-db musl-tools procps
         qemu-system-x86 util-linux vagrant zsh zstd)
     # A Node.js that came another way brings its own npm, and Debian's conflicts with it.
     command -v npm >/dev/null || packages+=(nodejs npm)

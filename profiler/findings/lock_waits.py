@@ -130,8 +130,8 @@ def _contention(profile: Profile, waits: OffCpuProfile, lock: LockUse) -> Findin
         title,
         (
             total,
-            *(f"held by {_place(one)}" for one in lock.holders[1:_PLACES]),
-            *(f"waiting: {_place(one)}" for one in lock.call_sites[:_PLACES]),
+            *(f"held by {_place(one)}" for one in _of_roles(lock.holders)[1:_PLACES]),
+            *(f"waiting: {_place(one)}" for one in _of_roles(lock.call_sites)[:_PLACES]),
         ),
         None,
         f"{CONTENTION_ADVICE} While it happens: {_picture(profile)}",
@@ -142,6 +142,14 @@ def _contention(profile: Profile, waits: OffCpuProfile, lock: LockUse) -> Findin
 
 def _waits(count: float) -> str:
     return f"{count:,.0f} wait{'' if round(count) == 1 else 's'}"
+
+
+def _of_roles(places: Iterable[LockPlace]) -> list[LockPlace]:
+    """Return the worst place of each role: who waits is said before where else they do."""
+    worst: dict[str, LockPlace] = {}
+    for one in places:
+        worst.setdefault(one.role, one)
+    return list(worst.values())
 
 
 def _place(place: LockPlace) -> str:

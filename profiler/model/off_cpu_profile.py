@@ -85,6 +85,8 @@ class LockPlace:
     @property
     def label(self) -> str:
         """In words: "session_do -> ast_channel_get_by_name -> internal_ao2_traverse"."""
+        if not self.path:
+            return f"{self.role} (its stack is not known)"
         started = self.role.partition(" (")[0]  # "do_monitor (chan_sip.so)"
         return " -> ".join((self.role, *(name for name in self.path if name != started)))
 

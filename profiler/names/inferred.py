@@ -20,7 +20,8 @@ Shown with a leading "~". Three rules, measured on builds with symbols (docs/nam
    - a function whose address is taken is a callback. Its name must end like one (`..._cb`, or as
      the members of the tables that Asterisk registers, like ast_channel_tech, do). Otherwise at
      most three direct calls that pass no name come before it, and it begins like one
-     (`handle_...`) or occurs in the function's first 100 bytes or its first tenth.
+     (`handle_...`) or occurs in the function's first 100 bytes or its first tenth. Where it does
+     the latter in eight lines or more it is taken as well, but after rule 3.
    A name that is an exported function's, or that but for underscores in front, is taken without
    these conditions when that function calls this one: it is a part of it (`.part.0`), or behind it.
 3. Roles (roles.py) for functions that are handed over, where no rule gives a name.
@@ -49,6 +50,7 @@ LATEST_RATIO = 0.8  # of the function's bytes
 SURE_RATIO, SURE_LINES = 0.3, 4
 LATEST_TAKEN_RATIO, LATEST_TAKEN_BYTES = 0.1, 100
 MAX_CALLS_BEFORE = 3
+SPARE_LINES = 8
 _NEVER = re.compile(r"_dtor_|(.*_)?complete_")
 _HANDLER = re.compile(r"(handle|action|manager|cli|acf|load|ari|on)_|(un|re)load")
 _CALLBACK = re.compile(
@@ -86,6 +88,7 @@ class InferredNames:
         self._image = image
         self._references = CodeReferences(image)
         self._names: dict[int, str | None] = {}
+        self._spare: dict[int, str] = {}  # by start: where nothing else gives a name
         self._registered = RegisteredNames(image, self._references)
         self._roles = Roles(image, self._references)
         self._c_library = CLibraryNames(image, self._references)
@@ -105,7 +108,7 @@ class InferredNames:
             name = self._registered.name(start) or self._by_caller_names(function)
         else:
             name = self._c_library.name(start)
-        name = name or self._roles.role(start)
+        name = name or self._roles.role(start) or self._spare.get(start)
         return None if name is None else f"~{name}"
 
     def _by_caller_names(self, function: Function) -> str | None:
@@ -199,6 +202,8 @@ class InferredNames:
         if _CALLBACK.match(name):
             return True
         at_once = first - function.start <= LATEST_TAKEN_BYTES or ratio <= LATEST_TAKEN_RATIO
+        if at_once and len(evidence.lines) >= SPARE_LINES:
+            self._spare[function.start] = name
         return silent <= MAX_CALLS_BEFORE and (at_once or _HANDLER.match(name) is not None)
 
     def _is_silent_call(self, instruction: Instruction) -> bool:

@@ -85,7 +85,7 @@ class OffCpuMeasurement:
             covered_ns=self._windows.covered_ns,
             seen=counts["seen"] + counts["found"],
             left_out=counts["left_out"],
-            lost=counts["full"] + counts["lost"] + counts["replaced"],
+            lost=counts["full"] + counts["lost"],
             cost_ns=self._windows.cost_ns,
             problem=self._windows.problem,
         )

@@ -246,9 +246,9 @@ class _Recorded:
 
     def _note_call(self, lock: int, frames: tuple[int, ...]) -> None:
         """Note what the source calls a lock where a thread waits for it."""
-        at = self._functions.lock_call(frames) if frames else None
-        if at is not None:
-            self._calls[lock].add(self._functions.call(frames, at))
+        wanted = self._functions.wanted(frames)
+        if wanted is not None:
+            self._calls[lock].add(wanted[1:])
 
     def _named_lock(self, lock: SeenLock) -> WaitLock:
         calls = self._calls[lock.address]

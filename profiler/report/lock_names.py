@@ -10,6 +10,7 @@ from profiler.report.asterisk_words import container_name
 
 # What AST_LIST_LOCK, AST_RWLIST_WRLOCK and so on make of a list (include/asterisk/linkedlists.h).
 _LIST_LOCK = re.compile(r"&\((&[\w.>-]+|\w+)\)->lock")
+_CONTAINER_CODE = "astobj2"  # its files take the locks of all containers, whatever is in them
 _NAME_MAX = 200  # characters; the target's names are not ours to trust
 # What objects are, by their destructor: channel_internal_api.c, bridge.c, bridge_channel.c and so
 # on in Asterisk 16 to 22.
@@ -70,7 +71,8 @@ def _subject(lock: Lock) -> str:
     """Return what it belongs to; "" if that is not known."""
     if lock.object is not None and lock.object.container is not None:
         container = lock.object.container
-        return container_name(set(lock.files), container.comparator) or container.kind
+        users = {file for file in lock.files if not file.startswith(_CONTAINER_CODE)}
+        return container_name(users, container.comparator) or container.kind
     if lock.place is not None and (": " in lock.place or not lock.variables):
         return lock.place
     destructor = lock.object.destructor if lock.object is not None else None

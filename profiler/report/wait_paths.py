@@ -8,7 +8,9 @@ from profiler.model.recording import Recording
 from profiler.model.wait_words import is_telling
 from profiler.report.thread_roles import Role, own_frames
 
-_CALLS_MAX = 4  # the innermost ones: who asks, and in what
+_OUTERMOST, _INNERMOST = 3, 4  # calls of a path: who asks for what, and where in it
+_LEFT_OUT = "..."
+_NAMED_LEAST = 2  # with so many names, calls without one tell nothing more
 
 
 class WaitPaths:
@@ -17,6 +19,7 @@ class WaitPaths:
     def __init__(
         self, recording: Recording, names: Sequence[str], roles: Mapping[int, Role]
     ) -> None:
+        self._frames = recording.frames
         self._stacks = recording.stacks
         self._names = names
         self._own = own_frames(recording)
@@ -38,6 +41,18 @@ class WaitPaths:
 
     def _calls(self, stack: int) -> tuple[str, ...]:
         found = self._stacks[stack]
-        user = found.frames[found.kernel_count :]
-        told = [self._names[at] for at in user if self._own[at] and is_telling(self._names[at])]
-        return tuple(reversed(told[:_CALLS_MAX]))
+        user = reversed(found.frames[found.kernel_count :])
+        told = [at for at in user if self._own[at] and is_telling(self._names[at])]
+        named = [at for at in told if self._frames[at].symbol is not None]
+        shown = named if len(named) >= _NAMED_LEAST else self._in_files(told)
+        return _shortened(tuple(self._names[at] for at in shown))
+
+    def _in_files(self, frames: Sequence[int]) -> list[int]:
+        """Return those that are in a file: an address elsewhere tells nobody anything."""
+        return [at for at in frames if self._frames[at].file is not None]
+
+
+def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) <= _OUTERMOST + _INNERMOST:
+        return names
+    return (*names[:_OUTERMOST], _LEFT_OUT, *names[-_INNERMOST:])

@@ -52,14 +52,15 @@ class WaitReader:
         self._session.pin()
         self._rules = Rules(self._target.code, self._library)
         self._frames = Frames(self._session)
-        read_settled(self._read_threads, self._target, self._rules)
+        self._read = read_settled(self._read_threads, self._target, self._rules)
 
     def read(self) -> Snapshot:
         """Return the threads of this moment."""
         if self._target.code.refresh():
             self._begin_anew()
         start_ns = time.monotonic_ns()
-        read = read_settled(self._read_threads, self._target, self._rules)
+        read = read_settled(self._read_threads, self._target, self._rules, self._read)
+        self._read = read
         end_ns = time.monotonic_ns()
         self._frames.name(address for one in read for address in one.stack.frames)
         pid = self._target.pid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from profiler.process.present_threads import RDI, RDX, RSI, PresentThread
@@ -58,8 +58,17 @@ class ReadThread:
     moved: bool
 
 
-def read_settled(read: ReadThreads, target: TargetProcess, rules: Rules) -> list[ReadThread]:
-    """Return the target's threads of this moment, by tid."""
+def read_settled(
+    read: ReadThreads,
+    target: TargetProcess,
+    rules: Rules,
+    before: Iterable[ReadThread] = (),
+) -> list[ReadThread]:
+    """Return the target's threads of this moment, by tid.
+
+    Who has rested since it was read `before` has the same stack, which is not read again.
+    """
+    known = {one.thread.tid: one for one in before if not one.moved}
     until_ns = time.monotonic_ns() + _MOST_NS
     found: dict[int, ReadThread] = {}
     threads = {thread.tid: thread for thread in read()}
@@ -67,7 +76,7 @@ def read_settled(read: ReadThreads, target: TargetProcess, rules: Rules) -> list
         open_ones = [t for tid, t in threads.items() if tid not in found or found[tid].moved]
         if not open_ones or time.monotonic_ns() > until_ns:
             break
-        once = _read_once(open_ones, target, rules)
+        once = _read_once(open_ones, target, rules, known)
         threads = {thread.tid: thread for thread in read()}
         for one in once:
             later = threads.get(one.thread.tid)
@@ -96,18 +105,23 @@ def _has_rested(before: PresentThread, after: PresentThread) -> bool:
 
 
 def _read_once(
-    threads: Iterable[PresentThread], target: TargetProcess, rules: Rules
+    threads: Iterable[PresentThread],
+    target: TargetProcess,
+    rules: Rules,
+    known: Mapping[int, ReadThread],
 ) -> list[ReadThread]:
     off_cpu = [thread for thread in threads if not thread.is_on_cpu]
     futexes = _read_futexes(off_cpu, target)
+    stacks = {
+        thread.tid: known[thread.tid].stack
+        for thread in off_cpu
+        if thread.tid in known and _has_rested(known[thread.tid].thread, thread)
+    }
+    new = [thread for thread in off_cpu if thread.tid not in stacks]
+    for thread, memory in read_stacks(target.memory, new):
+        stacks[thread.tid] = walk(rules, memory.word, thread.ip, thread.registers)
     return [
-        ReadThread(
-            thread,
-            walk(rules, stack.word, thread.ip, thread.registers),
-            futexes.get(thread.tid),
-            False,
-        )
-        for thread, stack in read_stacks(target.memory, off_cpu)
+        ReadThread(thread, stacks[thread.tid], futexes.get(thread.tid), False) for thread in off_cpu
     ] + [ReadThread(thread, _NOTHING, None, False) for thread in threads if thread.is_on_cpu]
 
 

@@ -18,7 +18,6 @@ COUNTERS = (
     "full",
     "lost",
     "reported",
-    "replaced",
     "unwound",
     "found",
     "locks",

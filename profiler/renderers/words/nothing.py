@@ -25,13 +25,21 @@ def without_findings(profile: Profile) -> tuple[str, str] | None:
         return (
             f"Asterisk was idle: {used} of a CPU, {_lookups(profile)} in "
             f"{numbers.seconds(profile.window.duration_s)}. Run again while the problem is "
-            "happening. If it does not answer, its threads may wait for each other."
+            f"happening. {_waits(profile)}"
         ), "bad"
     if profile.findings:
         return None
     if profile.samples or profile.containers:
         return "Nothing stands out.", "good"
     return f"No sample was taken, {_lookups(profile)}.", "bad"
+
+
+def _waits(profile: Profile) -> str:
+    """Return whether its threads wait for each other, as far as that is known."""
+    waits = profile.off_cpu
+    if waits is None or any(wait.lock is not None for wait in waits.long_waits):
+        return "If it does not answer, its threads may wait for each other."
+    return "No thread waited for a lock for half a second or longer."
 
 
 def without_lookups(profile: Profile) -> str:

@@ -14,7 +14,7 @@ static pthread_mutex_t stuck = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
 static sem_t held, done;
-static int has_work, ends[2], quiet[2];
+static int wants_it, has_work, ends[2], quiet[2];
 static pthread_barrier_t begin;
 
 static long now_ns(void)
@@ -45,6 +45,7 @@ __attribute__((noinline)) void want_rwlock(void)
 __attribute__((noinline)) void want_work(void)
 {
     pthread_mutex_lock(&guard);
+    wants_it = 1;
     while (!has_work)
         pthread_cond_wait(&condition, &guard);
     has_work = 0;
@@ -138,6 +139,12 @@ static void *giver(void *none)
     for (int round = 0; round < ROUNDS; round++) {
         usleep(WAIT_US);
         pthread_mutex_lock(&guard);
+        while (!wants_it) { /* each round has its wait, however late this machine is */
+            pthread_mutex_unlock(&guard);
+            usleep(WAIT_US / 10);
+            pthread_mutex_lock(&guard);
+        }
+        wants_it = 0;
         has_work = 1;
         pthread_mutex_unlock(&guard);
         pthread_cond_signal(&condition);

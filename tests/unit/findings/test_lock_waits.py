@@ -58,6 +58,18 @@ def test_a_lock_that_was_waited_for_a_second_is_contended_and_its_holder_is_name
     assert found([group(30, o.LOCK, 0, 999 * MS, **HELD)]) == []
 
 
+def test_who_waits_for_it_is_said_once_for_each_role() -> None:
+    (finding,) = found(
+        [
+            group(30, o.LOCK, 0, 1_000 * MS),
+            group(31, o.LOCK, 1, 900 * MS),
+            group(40, o.LOCK, 2, 800 * MS),
+        ]
+    )
+    waiting = [line.split(" -> ")[0] for line in finding.evidence if "waiting" in line]
+    assert waiting == ["waiting: session_do", "waiting: pbx_thread"]
+
+
 def test_a_lock_for_which_a_thread_waits_at_any_moment_is_contended() -> None:
     def many(count: int) -> list[o.WaitGroup]:
         return [group(tid, o.LOCK, 0, *(100 * MS,) * count, **HELD) for tid in range(30, 35)]

@@ -197,6 +197,25 @@ static NEVER_INLINE int plain_and_talkative(int value)
 }
 
 /* Says nothing; two others are inlined into it, one after the other. */
+/* Calls much else before it shows its name, but shows it soon and in many lines. */
+static int talkative_session(void *object, void *argument)
+{
+    silent_part(1);
+    silent_part(2);
+    silent_part(3);
+    silent_part(4);
+    silent_part(5);
+    log("1");
+    log("2");
+    log("3");
+    log("4");
+    log("5");
+    log("6");
+    log("7");
+    log("8");
+    return count += object == argument;
+}
+
 static int two_steps(void *object, void *argument)
 {
     ast_log(1, "module.c", 30, "first_step_cb", "x");
@@ -309,10 +328,10 @@ static int unload_module(void)
 }
 
 callback table[] = {
-    request_cb,        silent_outer,   first_user,      second_user_cb, outer_handler,
-    wraps_exported_cb, header_user_cb, header_first_cb, two_files_cb,   early_in_source_cb,
-    show_peers,        late_callback,  busy_callback,   surprising,     two_steps,
-    outer_first_cb,    split_cb,
+    request_cb,        silent_outer,   first_user,        second_user_cb, outer_handler,
+    wraps_exported_cb, header_user_cb, header_first_cb,   two_files_cb,   early_in_source_cb,
+    show_peers,        late_callback,  busy_callback,     surprising,     two_steps,
+    outer_first_cb,    split_cb,       talkative_session,
 };
 
 static struct ast_module_info info = {

@@ -56,6 +56,7 @@ def names(
         "header_first_cb",
         "outer_first_cb",
         "split_cb",
+        "talkative_session",
         "plain_and_straight",
         "plain_and_talkative",
         "_behind",

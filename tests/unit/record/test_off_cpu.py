@@ -3,6 +3,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from profiler.asterisk.container_calls import NamedCall, SourcePlace
 from profiler.model import offcpu
 from profiler.model.observed import UnwindStack
 from profiler.model.observed_offcpu import (
@@ -22,6 +23,8 @@ from profiler.wire.unwind import CAUSES, WHOLE
 
 WINDOW = Window(0, 1_000)
 LOCK, WAIT, WORKER, UNLOCK = 0x1000, 0x1100, 0x2000, 0x1200
+INSIDE, STORAGE = 0x2100, 0x2200  # a container's own code, and who called it
+SOURCES = {INSIDE: "astobj2_container.c", STORAGE: "channelstorage_ao2_legacy.c"}
 SYMBOLS = {
     LOCK: "pthread_mutex_lock",
     WAIT: "pthread_cond_wait",
@@ -32,6 +35,7 @@ STACKS = {
     1: UnwindStack(WHOLE, (LOCK, WORKER), ()),
     2: UnwindStack(WHOLE, (WAIT, WORKER), ()),
     3: UnwindStack(CAUSES.index("no table"), (UNLOCK, WORKER), ()),
+    4: UnwindStack(WHOLE, (LOCK, INSIDE, STORAGE, WORKER), ()),
 }
 
 
@@ -40,10 +44,23 @@ def named(address: int) -> Frame:
     return Frame(address, file, address, address, SYMBOLS.get(address), None)
 
 
+def calls_at(address: int) -> Any:
+    """Return what is called at an address inside a call, as far as the source is known."""
+    file = SOURCES.get(address + 1)
+    if file is None:
+        return None
+    calls = SimpleNamespace(
+        before=lambda _: NamedCall(address, "__ao2_lock"),
+        place=lambda _: SourcePlace(file, 69, None),
+        text=lambda *_: None,
+    )
+    return calls, address
+
+
 NAMES: Any = SimpleNamespace(
     path=lambda _: "/lib/libc.so.6",
     kernel_function=lambda _: None,
-    calls_at=lambda _: None,
+    calls_at=calls_at,
     frames=lambda addresses: tuple(map(named, addresses)),
     files=lambda: (MappedFile("/lib/libc.so.6", None), MappedFile("asterisk", None)),
     variable={FUTEX: "asterisk: lock"}.get,
@@ -101,6 +118,11 @@ def test_a_lock_with_who_gave_it_back() -> None:
     assert (lock.place, lock.object, lock.container) == ("asterisk: lock", 0x5000, "hash")
     assert (lock.comparator, lock.elements, lock.buckets) == ("pthread_cond_wait", 8, 4)
     assert (made.covered_ratio, made.cost_ns) == (0.25, 77)
+
+
+def test_a_containers_lock_is_wanted_by_who_called_the_container() -> None:
+    made, _ = recorded(waits(4))
+    assert [lock.files for lock in made.locks] == [("channelstorage_ao2_legacy.c",)]
 
 
 def test_waits_for_work_have_no_holder() -> None:

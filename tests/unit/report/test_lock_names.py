@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from profiler.model.waits import Lock, LockedContainer, LockedObject, LockKind
@@ -20,6 +22,10 @@ def of(destructor: str | None, **more: object) -> Lock:
     [
         (channels(1), "channels (ast_channel_cmp_cb) (mutex at 0x7f1000000480)"),
         (mutex(8, 1, object=LockedObject(9, "x", 1, CONTAINER)), "rbtree (mutex at 0x8)"),
+        (
+            replace(channels(1), files=("astobj2_container.c", "channel.c")),
+            "channels (ast_channel_cmp_cb) (mutex at 0x7f1000000480)",
+        ),
         (channel(1), "channel (mutex at 0x7f1000000080)"),
         (of("~topic_dtor"), "stasis topic (mutex at 0x80)"),
         (of("my_destroy"), "object (my_destroy) (mutex at 0x80)"),

@@ -54,6 +54,11 @@ def test_who_still_waits_at_the_end_is_counted() -> None:
     assert lock.waiting == 1
 
 
+def test_a_place_without_a_stack_is_said_to_be_none() -> None:
+    (lock,) = uses(off_cpu([group(30, o.LOCK, None, 5 * MS)]))
+    assert [one.label for one in lock.call_sites] == ["session_do (its stack is not known)"]
+
+
 def test_who_was_woken_by_nobody_known_has_no_holder() -> None:
     (lock,) = uses(off_cpu([group(30, o.LOCK, 0, 5 * MS)]))
     assert lock.holders == ()

@@ -45,10 +45,10 @@ class Waiting:
 
 
 @contextmanager
-def start_waiting(folder: Path, *flags: str) -> Iterator[Waiting]:
+def start_waiting(folder: Path, *flags: str, compiler: str = "gcc") -> Iterator[Waiting]:
     """Yield the program, built with these flags, when each thread is where it stays."""
     source = Path(__file__).with_name("waiting.c").read_text()
-    path = build(folder, source, "-w", "-pthread", *flags)
+    path = build(folder, source, "-w", "-pthread", *flags, compiler=compiler)
     with subprocess.Popen([path], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         tids = {"main": process.pid}

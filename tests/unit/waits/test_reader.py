@@ -209,9 +209,23 @@ def test_without_the_kernels_program_is_said(snapshot: Snapshot, way: str) -> No
     assert [warning.startswith(begin) for warning in snapshot.warnings] == [True] * (way == "proc")
 
 
-@pytest.mark.parametrize("flags", [("-O0",), ("-O2",), ("-Os", "-fcf-protection=none")])
-def test_stacks_equal_gdbs(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    with start_waiting(tmp_path, *flags) as program, reading(program) as reader:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "gcc -O0",
+        "gcc -O2",
+        "gcc -Os -fcf-protection=none",
+        "clang -O0",
+        "clang -O2 -fomit-frame-pointer",
+        "clang -O2 -fno-omit-frame-pointer",
+    ],
+)
+def test_stacks_equal_gdbs(tmp_path: Path, words: str) -> None:
+    compiler, *flags = words.split()
+    with (
+        start_waiting(tmp_path, *flags, compiler=compiler) as program,
+        reading(program) as reader,
+    ):
         snapshot = reader.read()
         stacks = gdb_stacks(program.pid, tmp_path, program.path)
     compared = [thread for thread in snapshot.threads if thread.kind is not WaitKind.RUNNING]

@@ -47,18 +47,32 @@ def thread(tid: int, syscall: int | None = POLL, **registers: int) -> PresentThr
     return PresentThread(tid, 0x10, tuple(values), 0, False, syscall, 1, 5)
 
 
-def read(*moments: Sequence[PresentThread]) -> list[settled.ReadThread]:
+def read(
+    *moments: Sequence[PresentThread], before: Sequence[settled.ReadThread] = ()
+) -> list[settled.ReadThread]:
     """Read what is there at each of these moments; the last one stays."""
     left = list(moments)
     target: Any = SimpleNamespace(memory=Memory())
     rules: Any = None
-    return read_settled(lambda: tuple(left.pop(0) if len(left) > 1 else left[0]), target, rules)
+    return read_settled(
+        lambda: tuple(left.pop(0) if len(left) > 1 else left[0]), target, rules, before
+    )
 
 
 def test_threads_that_rest_are_read_once(stacks: list[int]) -> None:
     found = read([thread(2), thread(1)])
     assert [(one.thread.tid, one.moved) for one in found] == [(1, False), (2, False)]
     assert stacks == [2, 1]
+
+
+def test_of_who_has_rested_since_the_stack_is_not_read_again(stacks: list[int]) -> None:
+    before = read([thread(1), thread(2), thread(3)])
+    before[2] = replace(before[2], moved=True)
+    ran = replace(thread(2), switches=6)
+    found = read([thread(1), ran, thread(3), thread(4)], before=before)
+    assert stacks == [1, 2, 3, 2, 3, 4]
+    assert [one.stack for one in found] == [before[0].stack] * 4
+    assert [one.thread.switches for one in found] == [5, 6, 5, 5]
 
 
 def test_a_thread_that_ran_is_read_again(stacks: list[int]) -> None:

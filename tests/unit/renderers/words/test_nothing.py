@@ -50,6 +50,24 @@ def test_an_idle_process_is_said_to_be_idle(profile: Profile, words: str) -> Non
     assert said[1] == "bad"
 
 
+@pytest.mark.parametrize(
+    ("long_waits", "words"),
+    [
+        (False, "No thread waited for a lock for half a second or longer."),
+        (True, "If it does not answer, its threads may wait for each other."),
+    ],
+)
+def test_whether_threads_of_an_idle_process_wait_for_each_other(
+    long_waits: bool, words: str
+) -> None:
+    waits = examples.contended().off_cpu
+    assert waits is not None and waits.long_waits
+    waits = waits if long_waits else replace(waits, long_waits=())
+    said = nothing.without_findings(replace(idle(), off_cpu=waits))
+    assert said is not None
+    assert said[0].endswith(f"is happening. {words}")
+
+
 def found(profile: Profile, severity: Severity) -> Profile:
     return replace(profile, findings=(Finding("growth", 1, "grew", (), None, "wait", severity),))
 
