@@ -2,7 +2,7 @@
 # make test    install what the tests need and run all of them (root)
 # make check   lint, types, spelling and unit tests, in seconds
 # make kernels try each feature on the kernels that users have, in qemu; writes docs/kernels.md (root)
-# make bench   measure the tables of docs/overhead.md (root, an hour)
+# make bench   measure the tables of docs/overhead.md and docs/leaks.md (root, hours)
 
 PYTHON := .venv/bin/python
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
