@@ -72,6 +72,9 @@ HEALTHY = (
 )
 LEAKY = Kind("leaky", ALL, 0.1, 0.8)
 OWNER = Kind("owner", (), 0, 0)
+# One for each phone stays in a container of its own; others come and go in another one.
+ENTRY = Kind("entry", ("link",), 0.004, 0.004)
+PHONES = 0x6000  # that container
 
 
 @dataclass
@@ -83,14 +86,18 @@ class World:
     rate: float
     forgets: str | None = None
     share: float = 0.0
+    phones_until_s: float = 0.0  # an entry is kept for each phone that registers until then
     kinds: tuple[Kind, ...] = HEALTHY
     sites: list[CallSite] = field(default_factory=list)
     objects: list[FollowedObject] = field(default_factory=list)
     links: list[tuple[float, int]] = field(default_factory=list)
+    phones: list[tuple[float, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-        self.kinds = (*self.kinds, *((LEAKY,) if self.forgets else ()), OWNER)
+        leaky = (LEAKY,) if self.forgets else ()
+        entry = (ENTRY,) if self.phones_until_s else ()
+        self.kinds = (*self.kinds, *leaky, *entry, OWNER)
 
     def site(self, function: str, file: str = "references.c") -> int:
         """Return the index of a place; each function has one for taking and giving back."""
@@ -107,6 +114,12 @@ class World:
             births = int((self.duration_s + 70) * self.rate)
             for number in range(births):
                 self.live(kind, number / self.rate - 70 + self.random.random() / self.rate)
+        for number in range(int(self.phones_until_s * self.rate)):
+            born = (number + self.random.random()) / self.rate
+            self.phones.append((born, 1))
+            link = (born + 1e-5, ChangeKind.LINK, 0, "enlist")
+            taken = (born + 2e-5, ChangeKind.REFERENCE, 1, "enlist")
+            self.see(ENTRY, born, [link, taken, (born + 1e-3, ChangeKind.REFERENCE, -1, "let_go")])
 
     def live(self, kind: Kind, born: float) -> None:
         """One object's life: what takes a reference gives it back, or forgets it."""
@@ -156,7 +169,9 @@ class World:
         freed = 1 + sum(delta for _, _, delta, _ in steps) == 0
         died = steps[-1][0] if freed else self.duration_s
         is_alive = died >= self.duration_s
-        history = tuple(self.history(born, [one for one in steps if one[0] < self.duration_s]))
+        seen = [one for one in steps if one[0] < self.duration_s]
+        container = PHONES if kind is ENTRY and is_alive else INDEX
+        history = tuple(self.history(born, seen, container))
         count = 1 + sum(delta for time, _, delta, _ in steps if time < self.duration_s)
         is_exact = died % PERIOD_S < WINDOW_S
         ended = self.duration_s if is_alive else died if is_exact else died + LOOK_S
@@ -177,7 +192,7 @@ class World:
         )
 
     def history(
-        self, born: float, steps: list[tuple[float, ChangeKind, int, str]]
+        self, born: float, steps: list[tuple[float, ChangeKind, int, str]], linked: int
     ) -> Iterator[Change]:
         window, missed, before = born // PERIOD_S, 0, 1
         for time, kind, delta, function in steps:
@@ -191,7 +206,7 @@ class World:
             node = function == "hash_ao2_node_destructor"
             site = self.site(function, "astobj2_hash.c" if node else "references.c")
             stack = len(self.kinds) if function == "owner_destroy" else None
-            container = INDEX if kind is not ChangeKind.REFERENCE else None
+            container = linked if kind is not ChangeKind.REFERENCE else None
             tid = 101 if function == "run_task" else 100
             time_ns = round(time * SECOND)
             yield Change(time_ns, kind, delta, before, site, stack, tid, container)
@@ -202,13 +217,13 @@ class World:
     def gap(self, time: float, delta: int, before: int) -> Change:
         return Change(round(time * SECOND), ChangeKind.GAP, delta, before, None, None, 0)
 
-    def elements(self) -> tuple[tuple[int, int], ...]:
-        """Return the size of the container once a second."""
+    def elements(self, links: list[tuple[float, int]]) -> tuple[tuple[int, int], ...]:
+        """Return the size of a container once a second."""
         sizes, at, size = [], 0, 0
-        self.links.sort()
+        links.sort()
         for second in range(int(self.duration_s) + 1):
-            while at < len(self.links) and self.links[at][0] <= second:
-                size += self.links[at][1]
+            while at < len(links) and links[at][0] <= second:
+                size += links[at][1]
                 at += 1
             sizes.append((second * SECOND, size))
         return tuple(sizes)
@@ -251,7 +266,11 @@ def record(world: World) -> LeaksRecording:
         objects=tuple(sorted(world.objects, key=lambda one: one.born_ns)),
         births=tuple(BirthCount(at, born) for at in range(len(types))),
         links=(),
-        containers=(WatchedContainer(INDEX, "hash", len(frames) - 1, None, world.elements()),),
+        containers=tuple(
+            WatchedContainer(address, "hash", len(frames) - 1, None, world.elements(links))
+            for address, links in ((INDEX, world.links), (PHONES, world.phones))
+            if links
+        ),
         windows=windows,
         free_windows=windows,
         birth_accounting=Accounting(born, born),

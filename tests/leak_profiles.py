@@ -12,6 +12,7 @@ from profiler.model.leaks import (
     Held,
     LeaksProfile,
     LinkPlace,
+    Receiver,
     Suspect,
     TypeSummary,
 )
@@ -40,6 +41,11 @@ LEAKING = Suspect(
     held_min_ns=30 * SECOND,
     closed_max_ns=1_500_000,
     stack=("__ao2_ref", "~parse_register_contact", "~register_verify", "~do_monitor"),
+    receiver=Receiver(
+        "~register_verify",
+        ("~register_verify", "~handle_request_invite"),
+        ("chan_sip.c:17300 register_verify",),
+    ),
     containers=(),
     held_by=None,
     holds=(Held("~endpoint_dtor", 350), Held("~tps_taskprocessor_dtor", 1_050)),
@@ -53,6 +59,7 @@ LINKED = replace(
     compared=5,
     held_min_ns=91 * SECOND,
     stack=(),
+    receiver=None,
     containers=("container of state.c (~state_cmp)",),
     holds=(),
 )
@@ -128,6 +135,7 @@ def hostile() -> LeaksProfile:
         taken_at=(bad,) * 9,
         given_back_at=(GivenBack(bad, 1.0, 0.0),) * 9,
         stack=(bad,) * 99,
+        receiver=Receiver(bad, (bad,) * 9, (bad,) * 9),
         containers=(bad,) * 9,
         holds=(Held(bad, 3),) * 99,
     )

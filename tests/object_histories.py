@@ -5,6 +5,7 @@ from __future__ import annotations
 from profiler.model.leaks import Change, ChangeKind, Fate, FollowedObject
 from profiler.model.recording import CallSite
 from profiler.report.histories import History, history_of
+from profiler.report.places import Places
 
 SECOND = 1_000_000_000
 SITES = (
@@ -17,6 +18,7 @@ SITES = (
     CallSite("astobj2_hash.c", 7, "hash_ao2_node_destructor"),
     CallSite("a.c", 8, "let_go"),
 )
+PLACES = Places(SITES, {})
 TAKE, GIVE, OTHER_TAKE, OTHER_GIVE, BOTH_TAKE, BOTH_GIVE, NODE, LET_GO = range(len(SITES))
 
 

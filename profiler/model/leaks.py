@@ -190,6 +190,15 @@ class GivenBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Receiver:
+    """Who got a reference from those who took it: seen where others got it so and gave it back."""
+
+    name: str  # of the function that does not give back what the survivors lack
+    others: tuple[str, ...]  # functions that do; the same one, where it does so sometimes
+    releases: tuple[str, ...]  # places at which it gives back other references to such objects
+
+
+@dataclass(frozen=True, slots=True)
 class TypeSummary:
     """Objects of one type: born = freed + alive + lost."""
 
@@ -224,6 +233,7 @@ class Suspect:
     held_min_ns: int  # how long the survivors have kept the reference, at least
     closed_max_ns: int | None  # the longest that it was kept and given back; None: it never was
     stack: tuple[str, ...]  # of the place where it was taken, leaf first; empty: not unwound
+    receiver: Receiver | None  # None: not known, the reference need not have been passed on
     containers: tuple[str, ...]  # that hold the survivors
     held_by: str | None  # the suspect that should give it back, but is not freed itself
     holds: tuple[Held, ...]  # what lives on with the survivors

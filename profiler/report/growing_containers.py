@@ -18,7 +18,7 @@ from profiler.model.leaks import (
     Suspect,
     WatchedContainer,
 )
-from profiler.report.suspects import Names
+from profiler.report.leak_names import Names
 from profiler.report.watched_containers import container_labels, links_of
 
 _LEAST_GROWTH = 10

@@ -7,15 +7,16 @@ The holder leaks, although others of its type may live long for good reasons.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from profiler.model.leaks import Fate, LeaksRecording
-from profiler.report.accounts import Learnt
 from profiler.report.frame_names import frame_names
 from profiler.report.histories import History
-from profiler.report.overdue import Overdue, use_of
+from profiler.report.holdings import use_of
+from profiler.report.overdue import Overdue
+from profiler.report.ways import Way
 
 # A holder is made by the same thread, just before or after it takes the reference.
 _SAME_TIME_NS = 1_000_000
@@ -31,27 +32,37 @@ class Held:
 
 
 def with_holders(
-    recording: LeaksRecording, overdue: Sequence[Overdue], learnt: Sequence[Learnt]
+    recording: LeaksRecording, overdue: Sequence[Overdue], every: Iterable[Way]
 ) -> tuple[Held, ...]:
     """Return what is overdue, and the holders that were not among it."""
     names = frame_names(recording)
-    alike = {one.type: one for one in reversed(learnt)}  # as those that were freed, if any was
+    ways: dict[int, list[Way]] = defaultdict(list)
+    for way in every:
+        ways[way.type].append(way)
     makers = {recording.sites[recording.types[one.type].site].function: one for one in overdue}
     found: list[Held] = []
-    added: dict[int, Overdue] = {}
+    added = {one.type: one for one in overdue}
     for one in overdue:
         holder = _made_within(recording, one, makers, names)
-        for kind in _destroyed(recording, one, names) if holder is None else ():
-            made = _made_with(one, alike[kind].histories) if kind in alike else set()
-            if kind == one.type or len(made) < _SHARE_MIN * len(one.agreeing):
-                continue
-            lacking = _lacking(kind, made, alike[kind])
-            if lacking:
-                holder = kind
-                added.setdefault(kind, lacking)
+        for lacking in _destroyed_with(recording, one, ways, names) if holder is None else ():
+            holder = lacking.type
+            if holder not in added:
+                added[holder] = lacking
+                found.append(Held(lacking, None))
         found.append(Held(one, holder))
-    known = {one.type for one in overdue}
-    return (*found, *(Held(one, None) for kind, one in added.items() if kind not in known))
+    return tuple(found)
+
+
+def _destroyed_with(
+    recording: LeaksRecording, overdue: Overdue, ways: Mapping[int, list[Way]], names: Sequence[str]
+) -> Iterator[Overdue]:
+    """Yield what is open in the holders that would give the reference back when they end."""
+    for kind in _destroyed(recording, overdue, names):
+        made = _made_with(overdue, ways.get(kind, ()))
+        if kind != overdue.type and len(made) >= _SHARE_MIN * len(overdue.agreeing):
+            lacking = _lacking(kind, made, ways[kind])
+            if lacking:
+                yield lacking
 
 
 def _made_within(
@@ -80,8 +91,8 @@ def _destroyed(recording: LeaksRecording, overdue: Overdue, names: Sequence[str]
     """
     stacks = {
         step.stack
-        for history in overdue.closed
-        for step in history.steps
+        for holding in overdue.closed
+        for step in holding.history.steps
         if not step.is_taken and step.place in overdue.account.gives and step.stack is not None
     }
     callers = {
@@ -93,12 +104,12 @@ def _destroyed(recording: LeaksRecording, overdue: Overdue, names: Sequence[str]
             yield kind
 
 
-def _made_with(overdue: Overdue, histories: Collection[History]) -> set[History]:
+def _made_with(overdue: Overdue, ways: Iterable[Way]) -> set[History]:
     """Return the survivors that were born when those that are overdue were taken."""
-    births: dict[int, list[History]] = {}
-    for history in histories:
+    births: dict[int, list[History]] = defaultdict(list)
+    for history in (history for way in ways for history in way.histories):
         if history.of.fate is Fate.ALIVE:
-            births.setdefault(history.of.tid, []).append(history)
+            births[history.of.tid].append(history)
     return {
         history
         for opening in overdue.agreeing
@@ -107,14 +118,22 @@ def _made_with(overdue: Overdue, histories: Collection[History]) -> set[History]
     }
 
 
-def _lacking(kind: int, made: Collection[History], learnt: Learnt) -> Overdue | None:
+def _lacking(kind: int, made: Collection[History], ways: Iterable[Way]) -> Overdue | None:
     """Return the account that is open in most of the holders."""
-    best: Overdue | None = None
-    for account in learnt.accounts:
-        use = use_of(account, learnt.histories)
-        agreeing = tuple(opening for opening in use.openings if opening.history in made)
-        if agreeing and (best is None or len(agreeing) > len(best.agreeing)):
-            best = Overdue(
-                kind, account, agreeing, agreeing, len(made), use.closed, use.closed_max_ns
-            )
-    return best
+    found = (
+        Overdue(
+            kind,
+            account,
+            agreeing,
+            agreeing,
+            len(made),
+            use.closed,
+            tuple((account, one) for one in use.closed),
+        )
+        for way in ways
+        for account in way.accounts
+        for use in [use_of(account, way.histories)]
+        for agreeing in [tuple(one for one in use.openings if one.history in made)]
+        if agreeing
+    )
+    return max(found, key=lambda one: len(one.agreeing), default=None)

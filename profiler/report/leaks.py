@@ -12,30 +12,28 @@ from profiler.model.leaks import (
     FollowedObject,
     LeaksProfile,
     LeaksRecording,
-    ObjectType,
     TypeSummary,
 )
-from profiler.model.recording import CallSite
-from profiler.report.accounts import learn
-from profiler.report.frame_names import frame_names
 from profiler.report.growing_containers import growing_containers
 from profiler.report.histories import history_of
 from profiler.report.holders import with_holders
+from profiler.report.leak_names import Names, names_of
 from profiler.report.overdue import find_overdue
-from profiler.report.suspects import Names, name_suspects
-
-_ARGUMENT = "@"  # in names that were inferred from what a function was given: many share one
+from profiler.report.pace import Pace
+from profiler.report.places import Places
+from profiler.report.suspects import name_suspects
+from profiler.report.ways import learn
 
 
 def leaks_profile(recording: LeaksRecording) -> LeaksProfile:
     """Return what a report of leaks shows."""
     recording = _join_sizes(recording)
-    names = _names(recording)
+    names = names_of(recording)
     summaries = _summaries(recording, names)
     histories = (history_of(one, recording.sites) for one in recording.objects)
-    learnt = learn(histories, recording.sites)
-    middle_ns = (recording.window.start_ns + recording.window.end_ns) // 2
-    held = with_holders(recording, find_overdue(learnt, middle_ns), learnt)
+    ways = learn(histories, Places.of(recording, names.frames))
+    overdue = tuple(find_overdue(ways, Pace.of(recording)))
+    held = with_holders(recording, overdue, ways)
     suspects = name_suspects(recording, held, summaries, names)
     fates = Counter(one.fate for one in recording.objects)
     births, changes = recording.birth_accounting, recording.change_accounting
@@ -73,27 +71,6 @@ def _join_sizes(recording: LeaksRecording) -> LeaksRecording:
     joined = [first[one.destructor, one.site] for one in recording.types]
     objects = tuple(replace(one, type=joined[one.type]) for one in recording.objects)
     return replace(recording, objects=objects)
-
-
-def _names(recording: LeaksRecording) -> Names:
-    frames = frame_names(recording)
-    types = tuple(_type_name(recording, one, frames) for one in recording.types)
-    return Names(frames, tuple(map(site_name, recording.sites)), types)
-
-
-def _type_name(recording: LeaksRecording, one: ObjectType, frames: Sequence[str]) -> str:
-    """Return the destructor's name, or who makes such objects where that tells nothing."""
-    if one.destructor is None or _ARGUMENT in frames[one.destructor]:
-        return f"objects of {recording.sites[one.site].function}"
-    return frames[one.destructor]
-
-
-def site_name(site: CallSite) -> str:
-    """Return "file:line function"."""
-    if site.file is None:
-        return site.function
-    line = "" if site.line is None else f":{site.line}"
-    return f"{site.file}{line} {site.function}"
 
 
 def _summaries(recording: LeaksRecording, names: Names) -> dict[int, TypeSummary]:

@@ -7,12 +7,15 @@ how long an account stays open: for the objects in which it was closed, and for 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from profiler.model.leaks import Fate
-from profiler.report.accounts import Account, Learnt
-from profiler.report.histories import History, Step
+from profiler.report.accounts import Account
+from profiler.report.holdings import Holding, Use, comparable, use_of
+from profiler.report.pace import Pace
+from profiler.report.ways import Way
 
 # Survivors accuse together, by two laws for healthy times. Under both, what is seen must be rarer
 # than once in 10,000 runs. Times may have no typical length (Pareto's law with exponent 1): each
@@ -20,31 +23,13 @@ from profiler.report.histories import History, Step
 # was closed. Or they may be longer than the recording, and few are closed by chance: with the rate
 # at which they are closed, so many should have been since the longest.
 _EVIDENCE = math.log(10_000)
-AGREEING_MIN = 3  # two may be by chance
+_AGREEING_MIN = 3  # two may be by chance
 # Where some are short by design and some long, the long ones are not seen to be closed so soon.
 _OPEN_MIN_NS = 30_000_000_000
 # The shortest time that is compared with: we look at objects several times a second.
 _CLOSED_MIN_NS = 500_000_000
 # Where none was ever closed nobody knows when it should be.
 _NEVER_CLOSED_NS = 90_000_000_000
-# What is kept by design is mostly made at the start, by a reload, or when a phone registers at
-# first. Then it ends. A leak goes on: as much is kept from the second half of the recording, but
-# for chance.
-_GOES_ON = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """An account of one object that is open, and since when."""
-
-    history: History
-    since_ns: int
-    container: int | None  # that holds the reference
-
-    @property
-    def open_ns(self) -> int:
-        """Return for how long, as far as the object was seen."""
-        return self.history.of.ended_ns - self.since_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,120 +38,115 @@ class Overdue:
 
     type: int
     account: Account
-    agreeing: tuple[Opening, ...]
-    openings: tuple[Opening, ...]  # all that are open, also those that are young
+    agreeing: tuple[Holding, ...]
+    openings: tuple[Holding, ...]  # all that are open, also those that are young
     compared: int  # survivors of that age
-    closed: tuple[History, ...]  # in which the same account was closed
-    closed_max_ns: int | None  # None: it was closed in no object
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What became of one account in all objects of a type."""
-
-    openings: tuple[Opening, ...]  # of survivors
-    closed: tuple[History, ...]
-    closed_ns: tuple[int, ...]  # for how long it was open each time
+    closed: tuple[Holding, ...]  # what they are compared with
+    # What was taken there and given back: the same, or where there is none, by other accounts.
+    examples: tuple[tuple[Account, Holding], ...]
 
     @property
     def closed_max_ns(self) -> int | None:
         """Return the longest that it was open; None: it was closed in no object."""
-        return max(self.closed_ns, default=None)
+        return max((one.open_ns for one in self.closed), default=None)
 
 
-def find_overdue(learnt: Iterable[Learnt], middle_ns: int) -> tuple[Overdue, ...]:
-    """Return what is overdue, for each type and account; middle_ns halves the recording."""
-    found = (
-        _overdue(one.type, account, one.histories, middle_ns)
-        for one in learnt
-        for account in one.accounts
-    )
-    return tuple(one for one in found if one)
+def find_overdue(every: Iterable[Way], pace: Pace) -> Iterator[Overdue]:
+    """Yield what is overdue, for each type and account."""
+    types: dict[int, list[Way]] = defaultdict(list)
+    for way in every:
+        types[way.type].append(way)
+    for ways in types.values():
+        for way in ways:
+            for account in way.accounts:
+                for use in comparable(use_of(account, way.histories)):
+                    elsewhere = tuple(_elsewhere(account, way, ways))
+                    agreeing = _agreeing(use, elsewhere, pace)
+                    if agreeing:
+                        yield _overdue(account, use, agreeing, elsewhere, ways)
 
 
-def use_of(account: Account, histories: Iterable[History]) -> Use:
-    """Return what became of an account."""
-    openings, closed, longest = [], [], []
-    for history in histories:
-        times, since = _times(history, account)
-        longest += times
-        if times and history.is_known:
-            closed.append(history)
-        if since is not None and history.of.fate is Fate.ALIVE and history.is_known:
-            openings.append(Opening(history, since, _holder(history, account)))
-    return Use(tuple(openings), tuple(closed), tuple(longest))
+def _elsewhere(account: Account, own: Way, ways: Iterable[Way]) -> Iterator[tuple[Account, Use]]:
+    """Yield what became of what objects that went other ways took at the same places."""
+    for way in ways:
+        for other in way.accounts:
+            if way is not own and other.takes & account.takes:
+                yield other, use_of(other, way.histories)
 
 
 def _overdue(
-    kind: int, account: Account, histories: Sequence[History], middle_ns: int
-) -> Overdue | None:
-    use = use_of(account, histories)
-    if use.closed_max_ns is None:
-        limit_ns = _NEVER_CLOSED_NS
-    else:
-        limit_ns = max(_CLOSED_MIN_NS, use.closed_max_ns)
-    held_ns = max(limit_ns, _OPEN_MIN_NS)
-    agreeing = tuple(opening for opening in use.openings if opening.open_ns > held_ns)
-    if len(agreeing) < AGREEING_MIN:
-        return None
-    if not _goes_on(use, agreeing, middle_ns):
-        return None
-    if use.closed_ns and not _is_evident(use, agreeing, limit_ns):
-        return None
-    compared = sum(
-        history.of.fate is Fate.ALIVE and history.is_known and history.of.age_ns > held_ns
-        for history in histories
+    account: Account,
+    use: Use,
+    agreeing: tuple[Holding, ...],
+    elsewhere: Iterable[tuple[Account, Use]],
+    ways: Sequence[Way],
+) -> Overdue:
+    held_ns = _held_ns(use)
+    examples = [(account, one) for one in use.closed]
+    return Overdue(
+        type=ways[0].type,
+        account=account,
+        agreeing=agreeing,
+        openings=use.openings,
+        compared=sum(
+            one.is_known and one.of.fate is Fate.ALIVE and one.of.age_ns > held_ns
+            for way in ways
+            for one in way.histories
+        ),
+        closed=use.closed,
+        examples=tuple(
+            examples or ((other, one) for other, its in elsewhere for one in its.closed)
+        ),
     )
-    return Overdue(kind, account, agreeing, use.openings, compared, use.closed, use.closed_max_ns)
 
 
-def _is_evident(use: Use, agreeing: Sequence[Opening], limit_ns: int) -> bool:
-    ratios = sum(math.log(opening.open_ns / limit_ns) for opening in agreeing)
-    open_ns = sum(use.closed_ns) + sum(opening.open_ns for opening in use.openings)
-    since_ns = sum(opening.open_ns - limit_ns for opening in agreeing)
-    return min(ratios, len(use.closed_ns) * since_ns / open_ns) >= _EVIDENCE
+def _agreeing(
+    use: Use, elsewhere: Iterable[tuple[Account, Use]], pace: Pace
+) -> tuple[Holding, ...]:
+    """Return the survivors that keep it for too long, if they are evident and go on."""
+    unusual = _unusual(use)
+    growing = _growing(unusual, pace)
+    held_ns = _held_ns(use)
+    agreeing = tuple(one for one in unusual if one.open_ns > held_ns and one.container in growing)
+    if len(agreeing) < _AGREEING_MIN or not _is_evident(use, agreeing):
+        return ()
+    if None in growing:  # the leak may go on by another way
+        unusual += [one for _, other in elsewhere for one in _unusual(other)]
+    usual_ns = use.closed_max_ns or 0
+    kept_ns = [one.since_ns for one in unusual if one.open_ns > usual_ns]
+    return agreeing if pace.goes_on(kept_ns, pace.end_ns - usual_ns) else ()
 
 
-def _goes_on(use: Use, agreeing: Iterable[Opening], middle_ns: int) -> bool:
-    """Return whether as much is opened in the second half as is overdue from the first."""
-    before = sum(opening.since_ns < middle_ns for opening in agreeing)
-    return sum(opening.since_ns >= middle_ns for opening in use.openings) >= _GOES_ON * before
+def _unusual(use: Use) -> list[Holding]:
+    """Return what is open for longer than it ever was until it was closed."""
+    usual_ns = use.closed_max_ns or 0
+    return [one for one in use.openings if one.open_ns > usual_ns]
 
 
-def _times(history: History, account: Account) -> tuple[list[int], int | None]:
-    """Return for how long the account was open each time, and since when it is open.
-
-    What was open when nobody looked was closed when the object was freed, at the latest.
-    """
-    times, since, balance = [], history.of.born_ns, 0
-    for step in history.steps:
-        change = _change(step, account)
-        if not balance and change > 0:
-            since = step.time_ns
-        if balance > 0 and balance + change <= 0:
-            times.append(step.time_ns - since)
-        balance += change
-    if balance <= 0:
-        return times, None
-    if history.is_freed:
-        return [*times, history.of.ended_ns - since], None
-    return times, since
+def _growing(unusual: Iterable[Holding], pace: Pace) -> set[int | None]:
+    """Return the containers that grow, and None if some are held by none."""
+    linked: dict[int | None, list[int]] = defaultdict(list)
+    for one in unusual:
+        linked[one.container].append(one.since_ns)
+    return {at for at, since in linked.items() if at is None or pace.grows(at, since)}
 
 
-def _holder(history: History, account: Account) -> int | None:
-    """Return the container into which the object was linked last and that it is still in."""
-    linked: list[int] = []
-    for step in history.steps:
-        if step.is_taken and step.place in account.takes and step.container is not None:
-            linked.append(step.container)
-        elif not step.is_taken and step.container in linked:
-            linked.remove(step.container)
-        elif step.is_by_container and linked:
-            linked.pop()
-    return linked[-1] if linked else None
+def _limit_ns(use: Use) -> int:
+    if use.closed_max_ns is None:
+        return _NEVER_CLOSED_NS
+    return max(_CLOSED_MIN_NS, use.closed_max_ns)
 
 
-def _change(step: Step, account: Account) -> int:
-    if step.is_taken:
-        return step.count if step.place in account.takes else 0
-    return -step.count if step.place in account.gives else 0
+def _held_ns(use: Use) -> int:
+    return max(_limit_ns(use), _OPEN_MIN_NS)
+
+
+def _is_evident(use: Use, agreeing: Sequence[Holding]) -> bool:
+    """Return whether they are no chance, where it is known how long others keep it."""
+    if not use.closed:
+        return True
+    limit_ns = _limit_ns(use)
+    ratios = sum(math.log(one.open_ns / limit_ns) for one in agreeing)
+    open_ns = sum(one.open_ns for one in (*use.closed, *use.openings))
+    since_ns = sum(one.open_ns - limit_ns for one in agreeing)
+    return min(ratios, len(use.closed) * since_ns / open_ns) >= _EVIDENCE

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from profiler.model import leaks as model
 from profiler.model.leaks import GivenBack, LeaksRecording, Suspect, TypeSummary
 from profiler.report.histories import BIRTH, History, Step
 from profiler.report.holders import Held
-from profiler.report.overdue import AGREEING_MIN, Overdue
+from profiler.report.holdings import Holding
+from profiler.report.leak_names import Names
+from profiler.report.overdue import Overdue
+from profiler.report.receivers import receiver_of
 from profiler.report.watched_containers import container_labels
 
 # Nodes of containers are objects of ao2's own: they live as long as what they hold is linked.
 _OWN_SOURCES = "astobj2"
 # Where a proxy's reference is given back when the object goes that it stands for.
 _WITH_OBJECT = "astobj2.c"
-# A leak goes on: in the second half a container grows at least by this share of the survivors that
-# were linked in the first half.
-_GOES_ON = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What frames, sites and types are called, by index."""
-
-    frames: tuple[str, ...]
-    sites: tuple[str, ...]
-    types: tuple[str, ...]
 
 
 def name_suspects(
@@ -38,7 +29,7 @@ def name_suspects(
     names: Names,
 ) -> tuple[Suspect, ...]:
     """Return the suspects, those first that nobody else holds."""
-    kept = _without_repeats(_accused(recording, overdue))
+    kept = _without_repeats(one for one in overdue if not _is_of_ao2(recording, one.overdue))
     roots = {one.overdue.type: _root(one.overdue.type, kept) for one in kept}
     suspects = []
     for one in kept:
@@ -69,40 +60,12 @@ def _root(kind: int, kept: Sequence[Held]) -> int:
     return way[-1]
 
 
-def _accused(recording: LeaksRecording, held: Iterable[Held]) -> Iterator[Held]:
-    """Yield what neither ao2 itself nor a container that does not grow explains."""
-    for one in held:
-        overdue = one.overdue
-        if _is_of_ao2(recording, overdue):
-            continue
-        growing = {
-            container: container is None or _goes_on(recording, overdue, container)
-            for container in {opening.container for opening in overdue.agreeing}
-        }
-        agreeing = tuple(one for one in overdue.agreeing if growing[one.container])
-        if len(agreeing) >= AGREEING_MIN:
-            yield replace(one, overdue=replace(overdue, agreeing=agreeing))
-
-
 def _is_of_ao2(recording: LeaksRecording, overdue: Overdue) -> bool:
     """Return whether these are nodes of containers, or proxies that go with their objects."""
     sites = recording.sites
     allocated = sites[recording.types[overdue.type].site].file or ""
     gives = (sites[place].file for place in overdue.account.gives if place >= 0)
     return allocated.startswith(_OWN_SOURCES) or _WITH_OBJECT in gives
-
-
-def _goes_on(recording: LeaksRecording, overdue: Overdue, container: int) -> bool:
-    middle_ns = (recording.window.start_ns + recording.window.end_ns) // 2
-    linked = sum(
-        opening.container == container and opening.since_ns < middle_ns
-        for opening in overdue.agreeing
-    )
-    for watched in recording.containers:
-        if watched.address == container:
-            later = [count for time_ns, count in watched.elements if time_ns >= middle_ns]
-            return len(later) > 1 and later[-1] - later[0] >= max(1, _GOES_ON * linked)
-    return False
 
 
 def _without_repeats(overdue: Iterable[Held]) -> list[Held]:
@@ -128,10 +91,11 @@ def _objects(overdue: Overdue) -> set[tuple[int, int]]:
 def _suspect(
     recording: LeaksRecording, overdue: Overdue, summary: TypeSummary, names: Names
 ) -> Suspect:
-    survivors = [opening.history for opening in overdue.agreeing]
+    survivors = _histories(overdue.agreeing)
     taken = [step for step in _steps(survivors, overdue.account.takes) if step.is_taken]
     places = Counter(step.place for step in taken)
     stacks = _stacks(overdue, {place for place, _ in places.most_common(1)})
+    stack = _frames(recording, stacks.most_common(1)[0][0], names) if stacks else ()
     held = {opening.container for opening in overdue.agreeing}
     return Suspect(
         summary=summary,
@@ -144,11 +108,16 @@ def _suspect(
         compared=overdue.compared,
         held_min_ns=min(opening.open_ns for opening in overdue.agreeing),
         closed_max_ns=overdue.closed_max_ns,
-        stack=_frames(recording, stacks.most_common(1)[0][0], names) if stacks else (),
+        stack=stack,
+        receiver=receiver_of(recording, overdue, stack, names),
         containers=_containers(recording, held),
         held_by=None,
         holds=(),
     )
+
+
+def _histories(holdings: Iterable[Holding]) -> list[History]:
+    return list({id(one.history): one.history for one in holdings}.values())
 
 
 def _stacks(overdue: Overdue, places: Collection[int]) -> Counter[int]:
@@ -175,7 +144,7 @@ def _given_back(
     overdue: Overdue, survivors: Sequence[History], names: Names
 ) -> tuple[GivenBack, ...]:
     """Return where the others gave the reference back more often, most often first."""
-    others = _mean_gives(overdue.closed, overdue.account.gives)
+    others = _mean_gives(_histories(overdue.closed), overdue.account.gives)
     own = _mean_gives(survivors, overdue.account.gives)
     given = (
         GivenBack(names.sites[place], mean, own.get(place, 0.0))

@@ -48,6 +48,15 @@ def test_it_is_named_where_no_object_is_ever_freed(site: str) -> None:
     assert (name, taken) == expected(site)[:2]
 
 
+@pytest.mark.parametrize(
+    ("duration_s", "until_s"), [(45, 45), (85, 85), (120, 40), (120, 80), (300, 60), (300, 200)]
+)
+def test_what_is_kept_for_each_phone_is_not_accused(duration_s: float, until_s: float) -> None:
+    for seed in range(3):
+        found = record(World(seed, duration_s, 5, phones_until_s=until_s))
+        assert leaks_profile(found).suspects == (), seed
+
+
 @pytest.mark.parametrize("duration_s", [10, 20, 31, 45, 65, 90, 120, 300])
 def test_healthy_types_are_never_accused(duration_s: float) -> None:
     for seed in range(5):

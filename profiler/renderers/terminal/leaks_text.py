@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TextIO
 
-from profiler.model.leaks import LeaksProfile, Suspect, TypeSummary
+from profiler.model.leaks import LeaksProfile, Receiver, Suspect, TypeSummary
 from profiler.renderers.terminal.leak_containers_text import containers
 from profiler.renderers.terminal.text import write
 from profiler.renderers.words import numbers
@@ -16,7 +16,8 @@ from profiler.renderers.words.lines import Line, heading, table, wrapped
 _SUSPECTS_MAX = 10
 _TYPES_MAX = 12
 _PLACES_MAX = 3
-_HELD_MAX = 6
+_OTHERS_MAX = 2
+_HELD_MAX = 5
 _INDENT = "    "
 # What every allocation passes through tells nothing.
 _ALLOCATION = "__ao2_"
@@ -73,6 +74,8 @@ def _suspect(rank: int, suspect: Suspect) -> list[Line]:
     taken = " or ".join(some(suspect.taken_at, _PLACES_MAX))
     lines += wrapped(_INDENT + "  ", f"taken at {taken}")
     lines += wrapped(_INDENT + "  ", _path(suspect.stack))
+    if suspect.receiver:
+        lines += wrapped(_INDENT + "  ", _received(suspect.receiver))
     given = [f"{name(one.site)} ({one.others_have:.2g} each)" for one in suspect.given_back_at]
     if given:
         text = f"others gave it back at {'; '.join(some(given, _PLACES_MAX))}"
@@ -80,7 +83,7 @@ def _suspect(rank: int, suspect: Suspect) -> list[Line]:
         text = "no object was seen to give it back"
     lines += wrapped(_INDENT + "  ", text)
     if suspect.containers:
-        held = "; ".join(some(suspect.containers, _PLACES_MAX))
+        held = "; ".join(some(suspect.containers, _OTHERS_MAX))
         lines += wrapped(_INDENT, f"linked into {held}, which grows")
     return lines + wrapped(_INDENT, _held(suspect))
 
@@ -108,6 +111,20 @@ def _path(stack: Iterable[str]) -> str:
     """Return who called, the nearest caller first; "" if it is not known."""
     frames = [frame for frame in stack if not frame.startswith(_ALLOCATION)]
     return called_by(frames[1:])
+
+
+def _received(receiver: Receiver) -> str:
+    """Return who should have given it back."""
+    others = [other for other in receiver.others if other != receiver.name]
+    text = f"{name(receiver.name)} got it, and did not give it back"
+    if len(others) < len(receiver.others):
+        text += " each time"
+    if others:
+        text += f"; {', '.join(some(others, _OTHERS_MAX))} got it so, too, and did"
+    if receiver.releases:
+        places = "; ".join(some(receiver.releases, 1))
+        text += f". It gives back other references to them at {places}"
+    return text
 
 
 def _held(suspect: Suspect) -> str:

@@ -2,85 +2,41 @@
 
 from __future__ import annotations
 
-from profiler.report.accounts import Account, learn
-from profiler.report.histories import BIRTH, History
-from tests.object_histories import (
-    BOTH_GIVE,
-    BOTH_TAKE,
-    GIVE,
-    LET_GO,
-    OTHER_GIVE,
-    OTHER_TAKE,
-    SITES,
-    TAKE,
-    changed,
-    history,
-)
+from profiler.report.accounts import Account, accounts_of, columns_of, pairs_of, split
+from profiler.report.histories import BIRTH
+from tests.object_histories import GIVE, LET_GO, OTHER_GIVE, PLACES, TAKE, changed, history
 
 
-def pair(take: int, give: int) -> Account:
-    return Account(frozenset([take]), frozenset([give]))
-
-
-def freed(*places: tuple[int, int], kind: int = 0) -> History:
-    """An object that was taken and given back at these places, and then let go."""
-    changes = [
-        change
-        for at, (take, give) in enumerate(places)
-        for change in (changed(1 + at, 1, take), changed(1.5 + at, -1, give))
-    ]
-    return history(*changes, changed(50, -1, LET_GO), ended_s=50, kind=kind)
-
-
-def accounts(*histories: History, kind: int = 0) -> set[Account]:
-    learnt = [one for one in learn(histories, SITES) if one.type == kind]
-    return {account for one in learnt for account in one.accounts}
-
-
-def test_places_that_are_even_in_all_objects_belong_together() -> None:
-    found = accounts(freed((TAKE, GIVE)), freed((OTHER_TAKE, OTHER_GIVE)), freed())
-    assert found == {pair(TAKE, GIVE), pair(OTHER_TAKE, OTHER_GIVE), pair(BIRTH, LET_GO)}
-
-
-def test_what_is_alike_in_each_object_of_a_type_is_told_apart_by_other_types() -> None:
-    same = freed((TAKE, GIVE), (OTHER_TAKE, OTHER_GIVE))
-    assert len(accounts(same)) == 1
-    found = accounts(same, freed((TAKE, GIVE), kind=1), freed(kind=2))
-    assert found == {pair(TAKE, GIVE), pair(OTHER_TAKE, OTHER_GIVE), pair(BIRTH, LET_GO)}
-
-
-def test_what_is_alike_is_told_apart_by_function() -> None:
-    assert accounts(freed((BOTH_TAKE, BOTH_GIVE))) == {
-        pair(BOTH_TAKE, BOTH_GIVE),
-        pair(BIRTH, LET_GO),
+def test_columns_count_each_pattern_once() -> None:
+    one = history(changed(1, 2, TAKE), changed(2, -1, GIVE))
+    other = history(changed(1, -1, LET_GO))
+    columns = columns_of([one, other, one])
+    assert columns == {
+        (BIRTH, True): (1, 1),
+        (TAKE, True): (2, 0),
+        (GIVE, False): (1, 0),
+        (LET_GO, False): (0, 1),
     }
 
 
-def test_one_place_may_be_followed_by_one_of_several() -> None:
-    found = accounts(freed((TAKE, GIVE)), freed((TAKE, OTHER_GIVE)), freed())
-    both = Account(frozenset([TAKE]), frozenset([GIVE, OTHER_GIVE]))
-    assert found == {both, pair(BIRTH, LET_GO)}
+def test_a_place_and_the_two_that_add_up_to_it_are_one_account() -> None:
+    columns = {(TAKE, True): (1, 2, 1), (GIVE, False): (1, 1, 0), (OTHER_GIVE, False): (0, 1, 1)}
+    (account,) = accounts_of(columns, columns, PLACES)
+    assert account == Account(frozenset([TAKE]), frozenset([GIVE, OTHER_GIVE]))
 
 
-def test_a_take_that_no_freed_object_has_is_an_account_of_its_own() -> None:
-    survivor = history(changed(1, 1, TAKE), changed(2, -1, LET_GO))
-    assert Account(frozenset([TAKE]), frozenset()) in accounts(survivor, freed())
+def test_what_adds_up_to_nothing_is_one_account() -> None:
+    columns = {(TAKE, True): (1, 2), (GIVE, False): (1, 1)}
+    (account,) = accounts_of(columns, columns, PLACES)
+    assert account == Account(frozenset([TAKE]), frozenset([GIVE]))
 
 
-def test_a_survivor_that_gives_back_elsewhere_is_of_another_way() -> None:
-    survivor = history(changed(1, 1, TAKE), changed(2, -1, OTHER_GIVE))
-    alike, other = learn([survivor, freed((TAKE, GIVE)), freed()], SITES)
-    assert survivor not in alike.histories
-    assert other.histories == (survivor,)
-    assert other.accounts == (Account(frozenset([BIRTH, TAKE]), frozenset([OTHER_GIVE])),)
+def test_pairs_have_something_in_common_and_are_alone_with_it() -> None:
+    columns = {(TAKE, True): (1,), (GIVE, False): (1,), (OTHER_GIVE, False): (2,)}
+    assert pairs_of(columns, lambda _: "same") == [(TAKE, GIVE)]
+    assert pairs_of(columns, lambda _: None) == []
+    assert pairs_of({**columns, (OTHER_GIVE, False): (1,)}, lambda _: "same") == []
 
 
-def test_each_other_way_is_told_apart() -> None:
-    one = history(changed(1, 1, TAKE), changed(2, -1, OTHER_GIVE))
-    other = history(changed(1, 1, OTHER_TAKE), changed(2, -1, OTHER_GIVE))
-    _, *ways = learn([one, other, one, freed((TAKE, GIVE)), freed()], SITES)
-    assert [way.histories for way in ways] == [(one, one), (other,)]
-
-
-def test_nothing_is_learnt_of_nothing() -> None:
-    assert learn([], SITES) == ()
+def test_places_are_split_by_what_they_do() -> None:
+    assert split([(TAKE, True), (GIVE, False)]) == (frozenset([TAKE]), frozenset([GIVE]))

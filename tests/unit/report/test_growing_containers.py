@@ -20,7 +20,7 @@ from profiler.model.leaks import (
 )
 from profiler.model.recording import CallSite, Frame, Stack
 from profiler.report.growing_containers import growing_containers
-from profiler.report.suspects import Names
+from profiler.report.leak_names import Names
 from tests.leak_examples import ALIVE, RECORDING
 from tests.leak_profiles import LEAKING, PEERS
 

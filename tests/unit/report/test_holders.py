@@ -8,18 +8,24 @@ import pytest
 
 from profiler.model.leaks import LeaksRecording
 from profiler.model.recording import Frame, Stack
-from profiler.report.accounts import learn
+from profiler.report.frame_names import frame_names
 from profiler.report.histories import history_of
 from profiler.report.holders import Held, with_holders
 from profiler.report.overdue import find_overdue
+from profiler.report.pace import Pace
+from profiler.report.places import Places
+from profiler.report.ways import learn
 from tests.followed_objects import World, record
 
 
 def held(recording: LeaksRecording) -> dict[str, str | None]:
     """Return of each type that is overdue by which it is held."""
-    learnt = learn((history_of(one, recording.sites) for one in recording.objects), recording.sites)
-    middle_ns = recording.window.end_ns // 2
-    found = with_holders(recording, find_overdue(learnt, middle_ns), learnt)
+    ways = learn(
+        (history_of(one, recording.sites) for one in recording.objects),
+        Places.of(recording, frame_names(recording)),
+    )
+    overdue = tuple(find_overdue(ways, Pace.of(recording)))
+    found = with_holders(recording, overdue, ways)
 
     def name(kind: int) -> str:
         destructor = recording.types[kind].destructor

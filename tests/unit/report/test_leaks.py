@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from profiler.model.leaks import Fate
-from profiler.model.recording import CallSite
-from profiler.report.leaks import leaks_profile, site_name
+from profiler.report.leaks import leaks_profile
 from tests.followed_objects import World, record
 
 RECORDING = record(World(1, 60, 5, "attach", 0.5))
@@ -37,18 +36,6 @@ def test_sizes_of_one_type_are_joined() -> None:
     assert joined.types == leaks_profile(RECORDING).types
 
 
-def test_types_without_a_destructor_are_called_by_who_makes_them() -> None:
-    kinds = tuple(replace(one, destructor=None) for one in RECORDING.types)
-    names = {one.name for one in leaks_profile(replace(RECORDING, types=kinds)).types}
-    assert "objects of leaky_alloc" in names
-
-
 def test_a_recording_without_objects_has_nothing() -> None:
     profile = leaks_profile(replace(RECORDING, objects=()))
     assert (profile.types, profile.suspects, profile.followed) == ((), (), 0)
-
-
-def test_a_place_without_a_file_is_its_function() -> None:
-    assert site_name(CallSite(None, None, "f")) == "f"
-    assert site_name(CallSite("a.c", None, "f")) == "a.c f"
-    assert site_name(CallSite("a.c", 3, "f")) == "a.c:3 f"

@@ -43,6 +43,7 @@ def parts(kind: str) -> dict[str, Any]:
         "suspect": suspect,
         "type": suspect["summary"],
         "given_back": suspect["given_back_at"][0],
+        "receiver": suspect["receiver"],
         "held": suspect["holds"][0],
         "container": container,
         "link_place": container["linked_at"][0],

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from profiler.model.leaks import LeaksProfile
+from profiler.model.leaks import LeaksProfile, Receiver
 from profiler.renderers.terminal.leaks_text import report
 from profiler.renderers.words.lines import WIDTH
 from tests import leak_profiles as examples
@@ -32,9 +32,25 @@ def test_a_suspect_shows_where_its_reference_went() -> None:
     assert "1. ~sip_destroy_peer, allocated at chan_sip.c:31698 build_peer" in text
     assert "350 of 352 survivors of that age keep one reference for 30 s or more" in text
     assert "taken at chan_sip.c:17102 parse_register_contact" in text
-    assert "called by ~register_verify <- ~do_monitor others" in text
+    assert "called by ~register_verify <- ~do_monitor ~register_verify got it" in text
     assert "others gave it back at chan_sip.c:17160 parse_register_contact (1 each)" in text
     assert "with it live on: 350 of ~endpoint_dtor, 1,050 of ~tps_taskprocessor_dtor" in text
+
+
+@pytest.mark.parametrize(
+    ("others", "releases", "text"),
+    [
+        (("~give",), (), "~f got it, and did not give it back; ~give got it so, too, and did"),
+        (("~f",), (), "~f got it, and did not give it back each time others gave it back"),
+        (("~g", "~f"), (), "did not give it back each time; ~g got it so, too, and did others"),
+        (("~g",), ("a.c:1 f",), "and did. It gives back other references to them at a.c:1 f o"),
+    ],
+)
+def test_who_got_it_is_said_with_those_who_gave_it_back(
+    others: tuple[str, ...], releases: tuple[str, ...], text: str
+) -> None:
+    receiver = Receiver("~f", others, releases)
+    assert text in shown(profile(replace(LEAKING, receiver=receiver)))
 
 
 def test_where_none_was_given_back_it_says_so() -> None:
