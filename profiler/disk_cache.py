@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 MAX_BYTES = 256 << 20
 MAX_ENTRIES = 4_096
-_VARIABLE = "EBPF_PROF_CACHE"
+VARIABLE = "EBPF_PROF_CACHE"
 _MAX_ENTRY_BYTES = 64 << 20
 _DIGEST_BYTES = 32
 _NAME = re.compile(r"\.?[a-z]+-[0-9a-f]{64}(\.[0-9]+)?")  # of our entries, and those being written
@@ -35,7 +35,7 @@ def folder() -> Path | None:
 
     EBPF_PROF_CACHE is another absolute path, or empty for none.
     """
-    chosen = os.environ.get(_VARIABLE)
+    chosen = os.environ.get(VARIABLE)
     if chosen is not None:
         return Path(chosen) if chosen.startswith("/") else None
     if os.geteuid() == 0:
@@ -49,7 +49,7 @@ def folder() -> Path | None:
 
 def switch_off() -> None:
     """Keep and find nothing from now on: for who asks what is true at this moment."""
-    os.environ[_VARIABLE] = ""
+    os.environ[VARIABLE] = ""
 
 
 def this_kernel() -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from lab import cache
+from profiler import disk_cache
 from profiler.linux.btf import offsets
 from profiler.linux.task_registers import has_task_registers
 from profiler.probes.attach import variants_here
@@ -142,6 +143,7 @@ def main(folder: Path) -> None:
     print(json.dumps(describe_kernel()), flush=True)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
         os.environ[cache.ENVIRONMENT] = memory
+        os.environ[disk_cache.VARIABLE] = f"{memory}/compiled"
         subprocess.run(["tar", "-x", "-C", memory, "-f", folder / LAB], check=True)
         before = {kind: set(shown(kind)) for kind in ("prog", "map", "link")}
         place = Place(Path(tempfile.mkdtemp()), folder / FRAMES, before)
