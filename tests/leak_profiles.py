@@ -12,6 +12,7 @@ from profiler.model.leaks import (
     Held,
     LeaksProfile,
     LinkPlace,
+    NameCount,
     Receiver,
     Suspect,
     TypeSummary,
@@ -30,6 +31,8 @@ PEERS = TypeSummary(
     freed_age_p99_ns=800_000_000,
     alive_age_min_ns=2 * SECOND,
     alive_age_max_ns=118 * SECOND,
+    names_read=64,
+    names=(NameCount("N", 61),),
 )
 MESSAGES = TypeSummary("~dtor", "stasis_message.c:148 create", 5_000, 4_990, 10, 0, 40_000, 1, 900)
 LEAKING = Suspect(
@@ -81,7 +84,10 @@ GROWING = GrowingContainer(
     left=240,
     unknown=7,
     elements=(
-        ElementType("~tps_taskprocessor_dtor", 1_050, "~sip_destroy_peer"),
+        ElementType(
+            *("~tps_taskprocessor_dtor", 1_050, "~sip_destroy_peer", 64),
+            (NameCount("SIP/N-N", 40), NameCount("stasis/p:endpoint:SIP/N-N", 20)),
+        ),
         ElementType("objects of other_alloc", 3, None),
     ),
 )
@@ -128,7 +134,7 @@ def healthy() -> LeaksProfile:
 def hostile() -> LeaksProfile:
     """Return one in which every name that comes from the target is bad."""
     bad = "\x1b[2J<script>alert(1)</script>\u202e" + "x" * 5_000
-    summary = replace(PEERS, name=bad, allocated_at=bad)
+    summary = replace(PEERS, name=bad, allocated_at=bad, names=(NameCount(bad, 1),) * 9)
     suspect = replace(
         LINKED,
         summary=summary,
@@ -145,7 +151,7 @@ def hostile() -> LeaksProfile:
         linked_at=(LinkPlace(bad, 1),) * 99,
         unlinked_at=(LinkPlace(bad, 1),) * 99,
         stack=(bad,) * 99,
-        elements=(ElementType(bad, 1, bad),) * 99,
+        elements=(ElementType(bad, 1, bad, 64, (NameCount(bad, 1),)),) * 9,
     )
     target = examples.target(version=bad)
     return profile(

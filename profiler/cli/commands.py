@@ -45,6 +45,11 @@ Exit codes:
 FULL = click.option(
     "--full", is_flag=True, help="Print the whole report, not only what fits on a screen."
 )
+SYMBOLS = click.option(
+    "--symbols",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder with debug symbol files, found by build id.",
+)
 FORMAT = click.option(
     "-f",
     "--format",
@@ -107,11 +112,7 @@ def commands() -> None:
 @click.option("--list-probes", is_flag=True, help="Show where probes would go, and place none.")
 @click.option("-U", "--user", "user_only", is_flag=True, help="Leave kernel frames out.")
 @click.option("-K", "--kernel", "kernel_only", is_flag=True, help="Leave user frames out.")
-@click.option(
-    "--symbols",
-    type=click.Path(exists=True, file_okay=False),
-    help="Folder with debug symbol files, found by build id.",
-)
+@SYMBOLS
 @click.option("--strict", is_flag=True, help="Exit with 7 when anything was lost or truncated.")
 @click.option("-q", "--quiet", is_flag=True, help="Only write files, and print where they are.")
 def asterisk(
@@ -253,11 +254,7 @@ def diff_command(before: Path, after: Path, output: str | None, as_json: bool) -
     show_default=True,
     help="Who waits so long for a lock is stuck.",
 )
-@click.option(
-    "--symbols",
-    type=click.Path(exists=True, file_okay=False),
-    help="Folder with debug symbol files, found by build id.",
-)
+@SYMBOLS
 def waits(
     pid: int | None,
     every: float | None,
@@ -301,11 +298,8 @@ def waits(
     type=click.Path(),
     help="Write what was followed into this file, FILE.leaks: 'report' shows it again.",
 )
-@click.option(
-    "--symbols",
-    type=click.Path(exists=True, file_okay=False),
-    help="Folder with debug symbol files, found by build id.",
-)
+@SYMBOLS
+@click.option("--show-keys", is_flag=True, help="Show names of objects in full, not with N.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: see docs/leaks.schema.json.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def leaks(
@@ -314,6 +308,7 @@ def leaks(
     budget: float,
     output: str | None,
     symbols: str | None,
+    show_keys: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -334,6 +329,7 @@ def leaks(
             budget_ratio=None if budget == float("inf") else budget,
             command=tuple(sys.argv),
             symbols=symbols,
+            show_keys=show_keys,
         )
         shown.leaks(pid, options, destination, line, as_json)
 

@@ -87,6 +87,8 @@ def _references(recording: LeaksRecording) -> Iterator[tuple[str, int, int]]:
         for function in (container.comparator, container.hash_function):
             if function is not None:
                 yield "containers functions", function, frames
+    for called in recording.names:
+        yield "names.type", called.type, types
     for followed in recording.objects:
         yield "objects.type", followed.type, types
         if followed.stack is not None:

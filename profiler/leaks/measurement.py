@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from profiler.leaks.containers import ContainerSizes
 from profiler.leaks.histories import Histories, ObservedObject
+from profiler.leaks.object_names import object_names
 from profiler.leaks.plan import ObjectPlan
 from profiler.leaks.programs import ObjectPrograms
 from profiler.leaks.quota import Quota
@@ -253,6 +254,10 @@ class ObjectMeasurement:
         """Say of all that lived that it is not known what became of them: the target has ended."""
         for observed in self.histories.alive:
             self.histories.end(observed, Fate.LOST, now_ns, is_exact=False)
+
+    def names(self, objects: Sequence[ObservedObject]) -> tuple[str, ...]:
+        """Return what some of these living objects of one type are called."""
+        return object_names(self._target.memory, objects)
 
     def births(self) -> dict[ObjectTypeKey, int]:
         """Return how many objects of each type were born."""

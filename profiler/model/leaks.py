@@ -72,6 +72,26 @@ class ObjectType:
 
 
 @dataclass(frozen=True, slots=True)
+class NameCount:
+    """A name that objects carry, and how many do. With `--show-keys` it is as it stands there.
+
+    Else it has N for numbers, and is not there if fewer than three names that differ are alike so.
+    """
+
+    name: str  # "pjsip/registrar-N"
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TypeNames:
+    """What some living objects of a type are called."""
+
+    type: int  # index into types
+    read: int  # names in all, also such as are not listed
+    names: tuple[NameCount, ...]  # most frequent first
+
+
+@dataclass(frozen=True, slots=True)
 class FollowedObject:
     """One object, born while probes were open and chosen to be followed.
 
@@ -178,6 +198,7 @@ class LeaksRecording:
     cost: Cost
     warnings: tuple[str, ...]
     host: Host | None = None
+    names: tuple[TypeNames, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +232,8 @@ class TypeSummary:
     freed_age_p99_ns: int | None  # None: none was freed
     alive_age_min_ns: int | None
     alive_age_max_ns: int | None
+    names_read: int = 0  # of living ones
+    names: tuple[NameCount, ...] = ()  # what they have in common
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +277,8 @@ class ElementType:
     name: str
     count: int
     suspect: str | None  # that keeps them: their own type, or what holds them
+    names_read: int = 0
+    names: tuple[NameCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

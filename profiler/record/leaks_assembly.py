@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from profiler import __version__
@@ -11,6 +12,7 @@ from profiler.leaks.histories import ObservedObject, Step, steps
 from profiler.leaks.measurement import ObjectMeasurement, Totals
 from profiler.leaks.plan import ObjectPlan
 from profiler.model import leaks, recording
+from profiler.model.folded_names import folded
 from profiler.model.leaks import ChangeKind, LeaksRecording
 from profiler.model.observed import Calibration
 from profiler.names.session import NamingSession
@@ -28,6 +30,9 @@ _KINDS = {
     ObjectPlace.LINK: ChangeKind.LINK,
     ObjectPlace.UNLINK: ChangeKind.UNLINK,
 }
+_NAMED_TYPES = 128  # those with most living objects
+_NAMES = 10  # of each
+_ALIKE_MIN = 3  # a name of one phone says who that is; what three have in common does not
 _CONTAINER_KINDS = {Kind.HASH: "hash", Kind.RBTREE: "rbtree"}
 
 
@@ -45,6 +50,7 @@ class LeaksRun:
     plan: ObjectPlan
     calibration: Calibration
     warnings: tuple[str, ...]
+    show_keys: bool
 
 
 def assemble_leaks(
@@ -57,6 +63,7 @@ def assemble_leaks(
     links = tuple(index.link_count(link, count) for link, count in measurement.links())
     containers = tuple(index.containers())
     totals = measurement.totals()
+    called = tuple(_called(measurement, objects, tuple(index.types), run.show_keys))
     return LeaksRecording(
         schema=leaks.LEAKS_SCHEMA,
         tool_version=__version__,
@@ -100,7 +107,42 @@ def assemble_leaks(
         ),
         warnings=(*run.warnings, *_loss_warnings(totals), *names.problems()),
         host=read_host(run.started_at),
+        names=called,
     )
+
+
+def _called(
+    measurement: ObjectMeasurement,
+    objects: Sequence[leaks.FollowedObject],
+    types: Sequence[leaks.ObjectType],
+    show_keys: bool,
+) -> Iterator[leaks.TypeNames]:
+    """Yield what living objects of each type are called; sizes make no other type here."""
+    first: dict[tuple[int | None, int], int] = {}
+    alive: dict[tuple[int | None, int], list[ObservedObject]] = defaultdict(list)
+    for one, observed in zip(objects, measurement.histories.objects, strict=True):
+        key = types[one.type].destructor, types[one.type].site
+        first.setdefault(key, one.type)
+        if one.fate is leaks.Fate.ALIVE:
+            alive[key].append(observed)
+    most = sorted(alive.items(), key=lambda item: -len(item[1]))
+    for key, alike in most[:_NAMED_TYPES]:
+        names = measurement.names(alike)
+        if names:
+            yield leaks.TypeNames(first[key], len(names), name_counts(names, show_keys))
+
+
+def name_counts(names: Sequence[str], show_keys: bool) -> tuple[leaks.NameCount, ...]:
+    """Return names and how many there are, or what they have in common without `show_keys`."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[name if show_keys else folded(name)].append(name)
+    counts = [
+        leaks.NameCount(name, len(each))
+        for name, each in alike.items()
+        if show_keys or len(set(each)) >= _ALIKE_MIN
+    ]
+    return tuple(sorted(counts, key=lambda one: (-one.count, one.name))[:_NAMES])
 
 
 def _births(totals: Totals, followed: int) -> recording.Accounting:

@@ -57,6 +57,7 @@ class LeaksOptions:
     command: tuple[str, ...] = ()
     symbols: str | None = None
     variants: tuple[Variant, ...] = VARIANTS
+    show_keys: bool = False  # names of objects as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def record_leaks(
             plan=setup.plan,
             calibration=setup.calibration,
             warnings=setup.warnings,
+            show_keys=options.show_keys,
         )
         return assemble_leaks(target, run, measurement, setup.names)
 

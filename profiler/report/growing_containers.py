@@ -16,6 +16,7 @@ from profiler.model.leaks import (
     LeaksRecording,
     LinkPlace,
     Suspect,
+    TypeNames,
     WatchedContainer,
 )
 from profiler.report.leak_names import Names
@@ -88,7 +89,9 @@ def _element_type(
     count: int,
 ) -> ElementType:
     name, allocated_at = names.types[kind], names.sites[recording.types[kind].site]
-    return ElementType(name, count, suspects.get((name, allocated_at)))
+    called = names.called.get(kind, TypeNames(kind, 0, ()))
+    suspect = suspects.get((name, allocated_at))
+    return ElementType(name, count, suspect, called.read, called.names)
 
 
 def _places(

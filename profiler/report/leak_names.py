@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from profiler.model.leaks import LeaksRecording, ObjectType
+from profiler.model.leaks import LeaksRecording, ObjectType, TypeNames
 from profiler.model.recording import CallSite, Frame, Stack
 from profiler.report.frame_names import frame_names, frame_path
 
@@ -28,6 +28,7 @@ class Names:
     frames: tuple[str, ...]
     sites: tuple[str, ...]
     types: tuple[str, ...]
+    called: Mapping[int, TypeNames]  # of types: what their objects are called
 
 
 def names_of(recording: LeaksRecording) -> Names:
@@ -39,7 +40,8 @@ def names_of(recording: LeaksRecording) -> Names:
         _with_content(name, contents.get((frame.file, frame.function_offset)))
         for name, frame in zip(frames, recording.frames, strict=True)
     )
-    return Names(tuple(shown), tuple(map(site_name, recording.sites)), types)
+    called = {one.type: one for one in recording.names}
+    return Names(tuple(shown), tuple(map(site_name, recording.sites)), types, called)
 
 
 def _with_content(name: str, functions: Mapping[str, Collection[int]] | None) -> str:

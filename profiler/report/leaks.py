@@ -12,6 +12,7 @@ from profiler.model.leaks import (
     FollowedObject,
     LeaksProfile,
     LeaksRecording,
+    TypeNames,
     TypeSummary,
 )
 from profiler.report.growing_containers import growing_containers
@@ -78,12 +79,19 @@ def _summaries(recording: LeaksRecording, names: Names) -> dict[int, TypeSummary
     for one in recording.objects:
         by_type[one.type].append(one)
     return {
-        kind: _summary(names.types[kind], names.sites[recording.types[kind].site], objects)
+        kind: _summary(
+            names.types[kind],
+            names.sites[recording.types[kind].site],
+            objects,
+            names.called.get(kind, TypeNames(kind, 0, ())),
+        )
         for kind, objects in by_type.items()
     }
 
 
-def _summary(name: str, allocated_at: str, objects: Sequence[FollowedObject]) -> TypeSummary:
+def _summary(
+    name: str, allocated_at: str, objects: Sequence[FollowedObject], called: TypeNames
+) -> TypeSummary:
     fates = Counter(one.fate for one in objects)
     freed = sorted(one.age_ns for one in objects if one.fate is Fate.FREED)
     alive = [one.age_ns for one in objects if one.fate is Fate.ALIVE]
@@ -97,6 +105,8 @@ def _summary(name: str, allocated_at: str, objects: Sequence[FollowedObject]) ->
         freed_age_p99_ns=_p99(freed),
         alive_age_min_ns=min(alive, default=None),
         alive_age_max_ns=max(alive, default=None),
+        names_read=called.read,
+        names=called.names,
     )
 
 

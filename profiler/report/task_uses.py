@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from profiler.model.folded_names import folded
 from profiler.model.task_profile import (
     QueueLengths,
     TaskFunction,
@@ -27,11 +27,6 @@ _LEAST_LOOKS = 3  # that found tasks: with fewer, chance explains that a queue w
 _POOL_START = "worker_start"  # what threads of a pool begin in: threadpool.c of Asterisk
 _NO_NAME = "task processor without a name"
 _UNKNOWN = "not known"
-# What tells one task processor from the next of its kind: a UUID, the sequence number that
-# ast_taskprocessor_build_name() ends names with, of channels too, and any other number.
-_NUMBERS = re.compile(
-    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=-)[0-9a-f]{8}(?![0-9a-zA-Z])|[0-9]+"
-)
 
 
 def task_uses(
@@ -55,15 +50,10 @@ def task_uses(
     )
 
 
-def folded(name: str) -> str:
-    """Return the name of a task processor with N for what only counts."""
-    return _NUMBERS.sub("N", name) or _NO_NAME
-
-
 def _queues(tasks: Tasks, names: Sequence[str]) -> tuple[TaskQueue, ...]:
     alike: dict[str, list[int]] = defaultdict(list)
     for index, processor in enumerate(tasks.processors):
-        alike[folded(processor.name)].append(index)
+        alike[folded(processor.name) or _NO_NAME].append(index)
     by_processor = _by(tasks.groups, lambda group: group.processor)
     queues = [
         _queue(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from profiler.model.leaks import ElementType, GrowingContainer, LinkPlace
-from profiler.renderers.words.leaks import called_by, name, some
+from profiler.renderers.words.leaks import called_by, common_names, name, some
 from profiler.renderers.words.lines import Line, heading, wrapped
 
 _CONTAINERS_MAX = 3
@@ -46,6 +46,9 @@ def _about(one: GrowingContainer, ranks: Mapping[str, int]) -> Iterator[str]:
     types = (_type(element, ranks) for element in one.elements)
     if one.elements:
         yield f"these are {'; '.join(some(types, _TYPES_MAX))}"
+    for element in one.elements[:_TYPES_MAX]:
+        names = common_names(element.names, element.names_read)
+        yield f"{name(element.name)}: {names}" if names else ""
 
 
 def _callers(one: GrowingContainer) -> Sequence[str]:

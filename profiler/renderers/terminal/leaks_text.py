@@ -10,7 +10,7 @@ from profiler.renderers.terminal.leak_containers_text import containers
 from profiler.renderers.terminal.text import write
 from profiler.renderers.words import numbers
 from profiler.renderers.words.labels import clip
-from profiler.renderers.words.leaks import called_by, name, some
+from profiler.renderers.words.leaks import called_by, common_names, name, some
 from profiler.renderers.words.lines import Line, heading, table, wrapped
 
 _SUSPECTS_MAX = 10
@@ -69,7 +69,8 @@ def _suspect(rank: int, suspect: Suspect) -> list[Line]:
     summary = suspect.summary
     title = f"{name(summary.name)}, allocated at {name(summary.allocated_at)}"
     lines = wrapped(f"{rank:>2}. ", title, "bad")
-    for text in (_fates(summary), _kept(suspect)):
+    names = common_names(summary.names, summary.names_read)
+    for text in (_fates(summary), names, _kept(suspect)):
         lines += wrapped(_INDENT, text)
     taken = " or ".join(some(suspect.taken_at, _PLACES_MAX))
     lines += wrapped(_INDENT + "  ", f"taken at {taken}")

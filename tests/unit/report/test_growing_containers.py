@@ -27,7 +27,7 @@ from tests.leak_profiles import LEAKING, PEERS
 SECOND = 1_000_000_000
 HERE, ELSEWHERE = 0x9000, 0x9100
 FRAMES = ("destroy", "~new_node", "__ao2_link", "~adds", "~main")
-NAMES = Names(FRAMES, ("one.c:11 make", "two.c:22 adds"), ("~destroy",))
+NAMES = Names(FRAMES, ("one.c:11 make", "two.c:22 adds"), ("~destroy",), {})
 LINK = Change(15, ChangeKind.LINK, 0, 1, 1, None, 7, HERE)
 TAKEN = Change(16, ChangeKind.REFERENCE, 1, 1, 1, 0, 7)
 UNLINK = replace(LINK, time_ns=20, kind=ChangeKind.UNLINK)

@@ -48,6 +48,7 @@ def parts(kind: str) -> dict[str, Any]:
         "container": container,
         "link_place": container["linked_at"][0],
         "element_type": container["elements"][0],
+        "name_count": suspect["summary"]["names"][0],
     }
     return found[kind]
 

@@ -24,7 +24,7 @@ def test_lines_are_printable_and_fit_into_eighty_columns(make: Callable[[], Leak
     lines = [line.text for line in report(make())]
     assert all(line.isprintable() for line in lines)
     assert max(map(len, lines)) <= WIDTH
-    assert len(lines) < 600
+    assert len(lines) < 700
 
 
 def test_a_suspect_shows_where_its_reference_went() -> None:
