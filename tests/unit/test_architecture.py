@@ -76,7 +76,6 @@ TESTED_ELSEWHERE = {
     ),
     "leaks/measurement.py": "tests/live/test_leaks.py follows objects of real Asterisks",
     "leaks/programs.py": "tests/live/test_leaks.py does so in every way to attach",
-    "record/leaks_assembly.py": "tests/live/test_leaks.py checks what is recorded",
     "record/leaks_recorder.py": "tests/live/test_leaks.py begins and ends such recordings",
     "__main__.py": "tests/unit/cli/test_commands.py and tests/live start it as users do",
     "offcpu/switches.py": "tests/bpf/test_off_cpu.py sees real waits",
