@@ -158,6 +158,7 @@ class _Child:
                     (os.POSIX_SPAWN_DUP2, file, at)
                     for at, file in enumerate((theirs, answer, self._said))
                 ],
+                setsigmask=[signal.SIGXCPU],  # of priority.py: Python and clang may take long
             )
             _write(ours, request)
         finally:
@@ -237,7 +238,6 @@ def serve(parent: int) -> None:
     with suppress(OSError):
         os.setsid()  # it is not the one whom a terminal interrupts
     _end_with(parent)
-    signal.signal(signal.SIGXCPU, signal.SIG_IGN)  # of priority.py: clang may take long
     text, flags = json.load(sys.stdin)
     try:
         found = _compile(text, flags)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import select
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from profiler.linux.cpus import online_cpus
 from profiler.linux.perf_events import open_code_mappings
@@ -37,19 +37,18 @@ class MappingEvents:
 
     def _listen(self, cpu: int) -> None:
         event = open_code_mappings(cpu)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, event)
             ring = PerfRing(event)
-        except OSError:
-            os.close(event)
-            raise
-        self._listened[cpu] = event, ring
-        self._poll.register(event, select.EPOLLIN)
+            undo.callback(ring.close)
+            self._poll.register(event, select.EPOLLIN)
+            self._listened[cpu] = event, ring
+            undo.pop_all()
 
     def _leave(self, cpu: int) -> None:
         event, ring = self._listened.pop(cpu)
-        self._poll.unregister(event)
         ring.close()
-        os.close(event)
+        os.close(event)  # which ends that it is polled
 
     def has_mapped(self) -> bool:
         """Return whether the target mapped code since the last call, or may have."""

@@ -135,6 +135,30 @@ def test_without_locked_memory_nothing_stays_open(machine: Machine) -> None:
     events.close()
 
 
+class Refusing:
+    """Something to poll with that takes no event."""
+
+    def fileno(self) -> int:
+        return 0
+
+    def register(self, _event: int, _mask: int) -> None:
+        raise OSError(errno.EPERM, "refused")
+
+    def close(self) -> None:
+        pass
+
+
+def test_where_nothing_may_be_polled_nothing_stays_open(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(select, "epoll", Refusing)
+    events = MappingEvents(TARGET)
+    assert [ring.is_closed for ring in machine.rings] == [True, True]
+    assert not any(is_open(event) for _, event in machine.opened)
+    assert not events.has_mapped()
+    events.close()
+
+
 LOADER = r"""
 #include <dlfcn.h>
 #include <pthread.h>
