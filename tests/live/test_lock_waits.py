@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,13 @@ def test_a_contended_lock_has_its_true_waits_waiters_and_holders(
 ) -> None:
     if box:
         asterisk.groundtruth("make fought hash 7 10")
-    with started(asterisk.pid, tmp_path / "result", "--budget", "off", seconds=9) as running:
+    with started(asterisk.pid, tmp_path / "result", "--budget", "off", seconds=300) as running:
         running.wait_recording(2.0)
         began_ns = time.monotonic_ns()
         contention.start(asterisk, f"threads=6 turns=30 hold=15000 pause=5000 {box}")
         truth = contention.end(asterisk)
         during = Window(began_ns, time.monotonic_ns())
+        running.send(signal.SIGINT)
         result = running.finish()
     if box:
         asterisk.groundtruth("free fought")
