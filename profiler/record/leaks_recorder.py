@@ -35,7 +35,9 @@ from profiler.windows.budget import DEPTH_RATIO, PLANNED_RATIO, Governor
 
 _FOLLOWED = 16_384  # objects that live at the same time
 _LEAST_THREADS = 1_024
-_RING_BYTES = 1 << 22
+_STACKS_BYTES = 1 << 22
+# A second in which eight threads change what is followed as fast as they can, with long histories.
+_EVENTS_BYTES = 1 << 25
 _REPORT_NS = 200_000_000
 _CODE_NS = 5_000_000_000
 # What may be saved for one stretch is the budget of a part of the run: few long stretches show more
@@ -150,8 +152,8 @@ def _prepare(
     prepare("loading programs into the kernel")
     sizes = {
         **library.map_sizes(),
-        "unwind_stacks": _RING_BYTES,
-        "object_events": _RING_BYTES,
+        "unwind_stacks": _STACKS_BYTES,
+        "object_events": _EVENTS_BYTES,
         "followed_objects": _FOLLOWED,
         "object_threads": max(_LEAST_THREADS, 4 * len(read_tids(process.pid))),
     }

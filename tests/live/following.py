@@ -72,7 +72,7 @@ def check(recording: LeaksRecording) -> None:
     births, changes = recording.birth_accounting, recording.change_accounting
     fates = Counter(one.fate for one in recording.objects)
     assert births.balanced() and births.kept == sum(fates.values()) > 0
-    assert births.lost <= _LOST_RATIO * births.fired, births
+    assert births.lost == 0, births
     assert births.fired == sum(born.born for born in recording.births)
     assert changes.balanced()
     seen = [c for one in recording.objects for c in one.history if c.kind is not ChangeKind.GAP]
