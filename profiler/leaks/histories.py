@@ -134,6 +134,19 @@ def steps(observed: ObservedObject, windows: Sequence[WatchWindow]) -> Iterator[
         yield Step(observed.ended_ns, left - balance, balance, None)
 
 
+def lost_changes(observed: ObservedObject, windows: Sequence[WatchWindow]) -> int:
+    """Return how many changes of an object were lost, at least.
+
+    Who watched it without a break until it was gone, and did not see it end, has lost that event.
+    """
+    is_unseen = observed.fate is Fate.FREED and not observed.is_end_exact
+    last_ns = max(ObjectEvent.decode(record).time_ns for record in observed.events)
+    ends = [window.end_ns for window in windows]
+    if is_unseen and not _is_interrupted(ends, last_ns, observed.ended_ns):
+        return observed.changes_lost + 1
+    return observed.changes_lost
+
+
 def _is_interrupted(ends: Sequence[int], start_ns: int, end_ns: int) -> bool:
     """Return whether nobody looked at some time between two moments."""
     at = bisect_left(ends, start_ns)

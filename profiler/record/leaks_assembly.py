@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from profiler import __version__
 from profiler.asterisk.find import FoundTarget
-from profiler.leaks.histories import ObservedObject, Step, steps
+from profiler.leaks.histories import ObservedObject, Step, lost_changes, steps
 from profiler.leaks.measurement import ObjectMeasurement, Totals
 from profiler.leaks.plan import ObjectPlan
 from profiler.model import leaks, recording
@@ -187,7 +187,7 @@ class _Index:
             ended_ns=observed.ended_ns,
             is_end_exact=observed.is_end_exact,
             references=observed.references,
-            lost_changes=observed.changes_lost,
+            lost_changes=lost_changes(observed, self._windows),
             history=tuple(self._change(step) for step in steps(observed, self._windows)),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.leaks.histories import Histories, ObservedObject, steps
+from profiler.leaks.histories import Histories, ObservedObject, lost_changes, steps
 from profiler.model.leaks import Fate, WatchWindow
 from profiler.wire.leaks import ObjectPlace
 from tests.unit.leaks.observing import birth, event, freed
@@ -95,3 +95,18 @@ def test_of_a_lost_object_nothing_is_said_after_its_last_change() -> None:
 def test_changes_that_found_no_room_are_known_at_the_latest_at_its_end() -> None:
     _, observed = of(birth(10), event(40, delta=-1, before=1), freed(41, lost=3))
     assert (observed.ended_ns, observed.changes_lost) == (40, 3)
+
+
+def test_an_end_that_nobody_saw_while_all_was_watched_was_lost() -> None:
+    histories, observed = of(birth(10), event(20, delta=1, before=1))
+    assert lost_changes(observed, (FIRST, SECOND)) == 0
+    histories.end(observed, Fate.FREED, 50, is_exact=False)
+    assert lost_changes(observed, (FIRST, SECOND)) == 1
+
+
+def test_an_end_while_nobody_looked_is_no_loss_nor_one_that_was_seen() -> None:
+    histories, unseen = of(birth(10), event(20, delta=1, before=1))
+    histories.end(unseen, Fate.FREED, 150, is_exact=False)
+    _, seen = of(birth(10), freed(50, lost=3))
+    assert lost_changes(unseen, (FIRST, SECOND)) == 0
+    assert lost_changes(seen, (FIRST, SECOND)) == 3
