@@ -45,6 +45,13 @@ Exit codes:
 FULL = click.option(
     "--full", is_flag=True, help="Print the whole report, not only what fits on a screen."
 )
+BUDGET = click.option(
+    "--budget",
+    type=Budget(),
+    default="1%",
+    show_default=True,
+    help="Maximum overhead, as a share of one CPU: 0.1% to 100%, or off.",
+)
 SYMBOLS = click.option(
     "--symbols",
     type=click.Path(exists=True, file_okay=False),
@@ -86,13 +93,7 @@ def commands() -> None:
     show_default=True,
     help="Samples per second of CPU time.",
 )
-@click.option(
-    "--budget",
-    type=Budget(),
-    default="1%",
-    show_default=True,
-    help="Maximum overhead, as a share of one CPU: 0.1% to 100%, or off.",
-)
+@BUDGET
 @click.option(
     "-o",
     "--output",
@@ -285,13 +286,7 @@ def waits(
 @click.option(
     "-d", "--duration", type=Duration(), default="2m", show_default=True, help="10m, 90s, 90."
 )
-@click.option(
-    "--budget",
-    type=Budget(),
-    default="1%",
-    show_default=True,
-    help="Maximum overhead, as a share of one CPU: 0.1% to 100%, or off.",
-)
+@BUDGET
 @click.option(
     "-o",
     "--output",

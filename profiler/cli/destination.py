@@ -81,7 +81,7 @@ def parse_recording(output: str | None) -> Destination | None:
     if output is None:
         return None
     if output in ("", "-") or output.endswith("/") or os.path.isdir(output):  # noqa: PTH112
-        raise UsageError(f"-o {output!r} names no file", "-o leaks.recording")
+        raise UsageError(f"-o {output!r} names no file", "-o run.leaks")
     return Destination(Path(output), RECORDING)
 
 
