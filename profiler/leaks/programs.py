@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Sequence
 
@@ -85,20 +84,8 @@ class ObjectPrograms:
         self, path: str, file_offset: int, with_return: bool, pid: int | None = None
     ) -> list[int]:
         """Attach a program that does nothing to a site of a process of ours, for a trial."""
-        points = [AttachPoint(path, file_offset, 0, 0, with_return)]
-        pid = pid or os.getpid()
-        links: list[ProbeLink] = []
-        if with_return:
-            links += self._probe_links(self._idle, points, pid, is_return=True)
-        links += self._probe_links(self._idle, points, pid, is_return=False)
-        opened: list[int] = []
-        try:
-            for link in links:
-                opened.append(link.open())
-        except OSError:
-            bpf.close_all(opened)
-            raise
-        return opened
+        idle = self._idle.descriptor
+        return self.variant.links.link_idle(idle, path, file_offset, with_return, pid)
 
     def close(self) -> None:
         """Take all probes away, and give up the programs and their maps."""
@@ -120,8 +107,7 @@ def load_object_programs(
             return ObjectPrograms(module, variant)
         except VerifierError as error:
             module.close()
-            lines = [line for line in error.log.splitlines() if not line.startswith("processed")]
-            failures.append(f"{variant.links.value}: {error.strerror}: {(lines or [''])[-1][:120]}")
+            failures.append(f"{variant.links.value}: {error.strerror}: {error.reason}")
         except BaseException:
             module.close()
             raise

@@ -72,6 +72,12 @@ class VerifierError(OSError):
         super().__init__(number, os.strerror(number))
         self.log = log
 
+    @property
+    def reason(self) -> str:
+        """Return the last line that says why; "" if there is none."""
+        lines = [one for one in self.log.splitlines() if one and not one.startswith("processed")]
+        return lines[-1][:120] if lines else ""
+
 
 def _bpf(command: int, attributes: bytes) -> int:
     """Call bpf(2), which answers EAGAIN or EINTR while a signal is pending.

@@ -59,6 +59,24 @@ class ProbeLinkKind(Enum):
             return [SingleProbeLink(program, path, s.file_offset, pid, is_return) for s in sites]
         return [MultiProbeLink(program, self.attach_type, path, tuple(sites), pid, is_return)]
 
+    def link_idle(
+        self, program: int, path: str, file_offset: int, with_return: bool, pid: int | None = None
+    ) -> list[int]:
+        """Attach a program that does nothing to a site of a process of ours, for a trial.
+
+        Returns the descriptors of the links; raises OSError, and then none is left.
+        """
+        sites = [UprobeSite(file_offset, 0)]
+        opened: list[int] = []
+        try:
+            for is_return in (True, False) if with_return else (False,):
+                for link in self.probe_links(program, path, sites, pid or os.getpid(), is_return):
+                    opened.append(link.open())
+        except OSError:
+            bpf.close_all(opened)
+            raise
+        return opened
+
 
 def open_own_probe() -> int:
     """Open a probe without a program on our own process; return its descriptor. Raises OSError."""

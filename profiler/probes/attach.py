@@ -207,20 +207,8 @@ class UprobePrograms:
         self, path: str, file_offset: int, with_return: bool, pid: int | None = None
     ) -> list[int]:
         """Attach a program that does nothing to a site of a process of ours, for a trial."""
-        points = [AttachPoint(path, file_offset, 0, 0, with_return)]
-        pid = pid or os.getpid()
-        links: list[ProbeLink] = []
-        if with_return:
-            links += self._links(self._idle, path, points, pid, is_return=True)
-        links += self._links(self._idle, path, points, pid, is_return=False)
-        opened: list[int] = []
-        try:
-            for link in links:
-                opened.append(link.open())
-        except OSError:
-            bpf.close_all(opened)
-            raise
-        return opened
+        idle = self._idle.descriptor
+        return self.variant.links.link_idle(idle, path, file_offset, with_return, pid)
 
 
 def load_programs(
@@ -242,7 +230,7 @@ def load_programs(
             programs.rejected = tuple(rejected)
             return programs
         except VerifierError as error:
-            failures.append(f"{variant.links.value}: {error.strerror}: {_last_line(error.log)}")
+            failures.append(f"{variant.links.value}: {error.strerror}: {error.reason}")
             # Ours to mend: the way that is left works, but slower.
             rejected.append(f"programs refused by the verifier, {failures[-1]}")
     raise KernelError(
@@ -279,8 +267,3 @@ def _load_once(base: BpfModule, macros: Mapping[str, int], variant: Variant) -> 
     except BaseException:
         module.close()
         raise
-
-
-def _last_line(log: str) -> str:
-    lines = [line for line in log.splitlines() if line and not line.startswith("processed")]
-    return lines[-1][:120] if lines else ""
