@@ -70,7 +70,14 @@ class Pace:
 
 def _at_most(found: int, tries: int, share: float) -> float:
     """Return how likely no more than that are found, by the binomial law."""
-    return sum(
-        math.comb(tries, few) * share**few * (1 - share) ** (tries - few)
-        for few in range(found + 1)
-    )
+    if found >= tries or share <= 0:
+        return 1.0
+    if share >= 1:
+        return 0.0
+    return sum(math.exp(_log_likely(few, tries, share)) for few in range(found + 1))
+
+
+def _log_likely(found: int, tries: int, share: float) -> float:
+    """Return the logarithm of how likely just so many are: of thousands, factors overflow."""
+    ways = math.lgamma(tries + 1) - math.lgamma(found + 1) - math.lgamma(tries - found + 1)
+    return ways + found * math.log(share) + (tries - found) * math.log1p(-share)

@@ -44,6 +44,13 @@ def test_it_has_ended_where_none_came_for_long(kept: tuple[int, ...], goes_on: b
     assert pace().goes_on(kept, END) is goes_on
 
 
+@pytest.mark.parametrize(("kept_until", "goes_on"), [(15_000, True), (9_000, False)])
+def test_of_thousands_that_are_kept_it_is_told_as_well(kept_until: int, goes_on: bool) -> None:
+    many = Pace(15_000, tuple(range(15_000)), {})
+    kept = (*range(0, kept_until, 3), 14_990)
+    assert many.goes_on(kept, 15_000) is goes_on
+
+
 @pytest.mark.parametrize(
     ("elements", "grows"),
     [
