@@ -139,12 +139,11 @@ def lost_changes(observed: ObservedObject, windows: Sequence[WatchWindow]) -> in
 
     Who watched it without a break until it was gone, and did not see it end, has lost that event.
     """
-    is_unseen = observed.fate is Fate.FREED and not observed.is_end_exact
-    last_ns = max(ObjectEvent.decode(record).time_ns for record in observed.events)
-    ends = [window.end_ns for window in windows]
-    if is_unseen and not _is_interrupted(ends, last_ns, observed.ended_ns):
-        return observed.changes_lost + 1
-    return observed.changes_lost
+    if observed.fate is not Fate.FREED or observed.is_end_exact:
+        return observed.changes_lost
+    last_ns = observed.ordered()[-1].time_ns
+    is_watched = not _is_interrupted([one.end_ns for one in windows], last_ns, observed.ended_ns)
+    return observed.changes_lost + is_watched
 
 
 def _is_interrupted(ends: Sequence[int], start_ns: int, end_ns: int) -> bool:
