@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,8 @@ from lab.instance import Instance
 from profiler.files.leaks_file import read_leaks
 from profiler.model.leaks import Fate
 from profiler.probes.attach import VARIANTS, Variant, variants_here
+from profiler.renderers.terminal import leaks_text
+from profiler.report.leaks import leaks_profile
 from tests.live.following import busy, check, followed, of_function
 from tests.live.running import run
 from tests.ways import way_name
@@ -94,8 +97,12 @@ def test_the_command_writes_what_was_followed(sip: Instance, tmp_path: Path) -> 
         words = ["leaks", "-p", str(sip.pid), "-d", "2", "--budget", "off", "-o", str(path)]
         result = run(words, tmp_path, 2)
     assert result.code == 0, result.errors
-    check(read_leaks(path))
-    assert "hash_ao2_new_node" in result.out
+    recording = read_leaks(path)
+    check(recording)
+    assert of_function(recording, "hash_ao2_new_node")
+    shown = io.StringIO()
+    leaks_text.render(leaks_profile(recording), shown)
+    assert result.out == shown.getvalue()
 
 
 def test_a_target_that_ends_is_said_and_nothing_of_it_is_guessed(

@@ -22,6 +22,7 @@ from tests.bpf.unwinding import gdb_stacks
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
 LEAST_THREADS = 20
+LOOKS = 3
 
 
 @pytest.fixture(scope="module", params=["16", "22"])
@@ -74,17 +75,27 @@ def test_without_bpf_most_are(idle: Instance) -> None:
 
 
 def test_frames_equal_gdbs(idle: Instance, tmp_path: Path) -> None:
+    """A thread may go on before gdb looks. A stack that we read wrongly differs each time."""
+    differing = differing_from_gdb(idle, tmp_path)
+    for _ in range(LOOKS - 1):
+        if differing:
+            differing &= differing_from_gdb(idle, tmp_path)
+    assert differing == set()
+
+
+def differing_from_gdb(idle: Instance, tmp_path: Path) -> set[int]:
+    """Return the threads that wait at the same place for us and for gdb, by other ways."""
     snapshot = settled(idle.pid)
     program = idle.root / "usr/sbin/asterisk"
     stacks = gdb_stacks(idle.pid, tmp_path, program, idle.root)
-    compared = 0
+    equal: dict[int, bool] = {}
     for thread in snapshot.threads:
         known = [address for address, _ in stacks.get(thread.tid, ())]
         frames = [frame.address + (at > 0) for at, frame in enumerate(thread.frames)]
         if known and known[0] == frames[0]:
-            assert frames == known
-            compared += 1
-    assert compared >= LEAST_THREADS
+            equal[thread.tid] = frames == known
+    assert len(equal) >= LEAST_THREADS
+    return {tid for tid, is_equal in equal.items() if not is_equal}
 
 
 def test_what_a_debugger_has_interrupted_is_still_known(idle: Instance, tmp_path: Path) -> None:
