@@ -39,7 +39,7 @@ struct object_state {
     u64 spent_ns;        /* the same, with what programs are expected to take */
     u64 used_up_ns;      /* the allowance that was used up last, of which user space was told */
     u64 births;          /* objects that began to be allocated */
-    u64 births_filtered; /* of these: not chosen */
+    u64 births_filtered; /* of these: not chosen, or not done when the stretch ended */
     u64 births_lost;     /* chosen, but there was no room, or nothing was allocated */
     u64 changes;         /* of objects that are followed */
     u64 changes_lost;    /* no room in the ring, or in the object's history */

@@ -58,8 +58,8 @@ static __always_inline void allocating(struct pt_regs *ctx, struct object_contro
         __sync_fetch_and_add(&s->births_lost, 1);
         return;
     }
-    if (t->entry_sp) /* its return was not seen */
-        __sync_fetch_and_add(&s->births_lost, 1);
+    if (t->entry_sp) /* its return came after a stretch */
+        __sync_fetch_and_add(&s->births_filtered, 1);
     t->entry_sp = sp;
     t->has_stacks = chosen == CHOSEN_STACKS;
     t->type = type;
@@ -85,8 +85,8 @@ static __always_inline void allocated(struct pt_regs *ctx)
     t->entry_sp = 0;
     u64 object = ctx->ax;
     struct followed_object followed = {.id = new_object_id(), .has_stacks = t->has_stacks};
-    if (!object || !c->window || followed_objects.update(&object, &followed)) {
-        __sync_fetch_and_add(&s->births_lost, 1);
+    if (!c->window || !object || followed_objects.update(&object, &followed)) {
+        __sync_fetch_and_add(c->window ? &s->births_lost : &s->births_filtered, 1);
         forget_object_thread(t);
         return;
     }

@@ -7,7 +7,7 @@ def main() -> None:
     """Run the command line and exit; Ctrl-C while its modules are loaded is no bug either."""
     try:
         # On a busy machine, loading its modules takes long, too.
-        if sys.argv[1:2] in (["asterisk"], ["waits"]):
+        if sys.argv[1:2] in (["asterisk"], ["waits"], ["leaks"]):
             from profiler.linux.priority import raise_priority
 
             raise_priority()

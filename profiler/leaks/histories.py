@@ -113,14 +113,13 @@ def steps(observed: ObservedObject, windows: Sequence[WatchWindow]) -> Iterator[
     `windows`: those in which references were watched, by time. In a gap, what its references became
     meanwhile is known: from the next change, from its end, or from the last look at it.
     """
-    ends = [window.end_ns for window in windows]
     balance, last_ns = 1, observed.born_ns
     for event in observed.ordered():
         if event.place == ObjectPlace.ALLOC:
             continue
         is_free = event.place == ObjectPlace.FREE
         now = 0 if is_free else event.before
-        if _is_interrupted(ends, last_ns, event.time_ns) and (balance != now or not is_free):
+        if _is_interrupted(windows, last_ns, event.time_ns) and (balance != now or not is_free):
             yield Step(event.time_ns, now - balance, balance, None)
             balance = now
         last_ns = event.time_ns
@@ -130,23 +129,30 @@ def steps(observed: ObservedObject, windows: Sequence[WatchWindow]) -> Iterator[
     if observed.references is None and observed.fate is Fate.LOST:
         return
     left = observed.references or 0
-    if _is_interrupted(ends, last_ns, observed.ended_ns):
+    if _is_interrupted(windows, last_ns, observed.ended_ns):
         yield Step(observed.ended_ns, left - balance, balance, None)
 
 
 def lost_changes(observed: ObservedObject, windows: Sequence[WatchWindow]) -> int:
     """Return how many changes of an object were lost, at least.
 
-    Who watched it without a break until it was gone, and did not see it end, has lost that event.
+    What is gone has no reference left. Where its end was not seen and its history says otherwise,
+    though it was watched without a break, one was lost.
     """
     if observed.fate is not Fate.FREED or observed.is_end_exact:
         return observed.changes_lost
-    last_ns = observed.ordered()[-1].time_ns
-    is_watched = not _is_interrupted([one.end_ns for one in windows], last_ns, observed.ended_ns)
-    return observed.changes_lost + is_watched
+    left = 1 + sum(step.delta for step in steps(observed, windows))
+    return max(observed.changes_lost, int(left != 0))
 
 
-def _is_interrupted(ends: Sequence[int], start_ns: int, end_ns: int) -> bool:
-    """Return whether nobody looked at some time between two moments."""
-    at = bisect_left(ends, start_ns)
-    return at == len(ends) or ends[at] < end_ns
+def _is_interrupted(windows: Sequence[WatchWindow], start_ns: int, end_ns: int) -> bool:
+    """Return whether nobody looked at some time between two moments.
+
+    What a program saw while its window was closed on another CPU is behind that window's end.
+    """
+    if start_ns == end_ns:
+        return False
+    at = bisect_left(windows, start_ns, key=lambda window: window.end_ns)
+    if at == len(windows):
+        return True
+    return start_ns < windows[at].start_ns or windows[at].end_ns < end_ns

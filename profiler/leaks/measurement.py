@@ -77,7 +77,7 @@ class ObjectMeasurement:
         self._events = module.ring_buffer("object_events")
         self._stops = module.ring_buffer("object_stops")
         self._stack_ring = module.ring_buffer("unwind_stacks")
-        priority = RealtimePriority()
+        self._priority = RealtimePriority()
         self.frees = Stretch(
             ObjectWatch.FREES,
             programs,
@@ -86,7 +86,7 @@ class ObjectMeasurement:
             calibration,
             governor,
             governor.share(_FREES_SHARE),
-            priority,
+            self._priority,
         )
         self.all = Stretch(
             ObjectWatch.ALL,
@@ -96,7 +96,7 @@ class ObjectMeasurement:
             calibration,
             governor,
             governor,
-            priority,
+            self._priority,
         )
         depth_ns = governor.depth_ns
         self.all.least_level_ns = depth_ns * _FIRST_FULL
@@ -121,8 +121,10 @@ class ObjectMeasurement:
     def step(self, now_ns: int) -> int:
         """Do what is due; return when to call again. Raises OSError."""
         self._stops.drain()
-        self.drain()
         next_ns = min(self.frees.step(now_ns), self._step_all(now_ns))
+        if not (self.frees.is_young(now_ns) or self.all.is_young(now_ns)):
+            self._priority.end()
+        self.drain()
         if now_ns >= self._next_look_ns:
             self._next_look_ns = now_ns + _LOOK_NS
             self._look()
@@ -180,12 +182,14 @@ class ObjectMeasurement:
 
     def _keep_contents(self, other: Stretch) -> None:
         """Keep what objects hold before nobody watches any more."""
+        if other.is_open:
+            return
         self.drain()
         now_ns = time.monotonic_ns()
         for seen in look(self._target.memory, self.histories.alive):
             if seen.state is not State.GONE:
                 seen.observed.references, seen.observed.ended_ns = seen.references, now_ns
-                seen.observed.content = None if other.is_open else seen.content
+                seen.observed.content = seen.content
 
     def _compare_contents(self, other: Stretch) -> None:
         """See what became of objects while nobody watched."""
@@ -234,6 +238,7 @@ class ObjectMeasurement:
         self._look()
         self.all.close()
         self.frees.close()
+        self._priority.end()
         self.drain()
         self._look_at_containers(time.monotonic_ns())
         self._read_losses()
@@ -242,6 +247,7 @@ class ObjectMeasurement:
         """Take all probes away."""
         self.all.abort()
         self.frees.abort()
+        self._priority.end()
 
     def _read_losses(self) -> None:
         alive = {observed.id: observed for observed in self.histories.alive}
@@ -279,8 +285,8 @@ class ObjectMeasurement:
         )
         return Totals(
             births=every.births,
-            births_filtered=every.births_filtered,
-            births_lost=every.births_lost + unfinished,
+            births_filtered=every.births_filtered + unfinished,
+            births_lost=every.births_lost,
             changes=every.changes,
             changes_lost=every.changes_lost,
             links_lost=every.links_lost,

@@ -24,6 +24,7 @@ _PROGRAM_NS = 250  # one run of a program; only plans depend on it
 _STACK_SHARE = 32
 _LEAST_PAUSE_NS = 5_000_000
 _BLOCKED_NS = 50_000_000
+_YOUNG_NS = 50_000_000
 _NO_LIMIT_NS = 1 << 62
 
 
@@ -76,6 +77,10 @@ class Stretch:
         """Return since when it is open."""
         return self._opened_ns
 
+    def is_young(self, now_ns: int) -> bool:
+        """Return whether it was just opened: where events are many, it will be closed soon."""
+        return self._opened_ns is not None and now_ns < self._opened_ns + _YOUNG_NS
+
     def state(self) -> ObjectState:
         """Return what the programs counted so far."""
         value = self._programs.module.map("object_state").get(self._key)
@@ -89,7 +94,7 @@ class Stretch:
             return self._open(now_ns) if may_open else now_ns + _BLOCKED_NS
         is_used_up = self.state().used_up_ns == self._allowance_ns
         if not is_used_up and now_ns < self._grant.until_ns:
-            return self._grant.until_ns
+            return self._next_ns(now_ns)
         self._charge(closed=False)
         is_overdrawn = self._governor.level_ns(now_ns) < -LEAST_SHARED_DEPTH_NS
         grant = None
@@ -99,14 +104,14 @@ class Stretch:
             self.close()
             return now_ns
         self._allow(grant)
-        return grant.until_ns
+        return self._next_ns(now_ns)
 
     def close(self) -> None:
         """Watch no more, and take the probes away."""
         if self._opened_ns is None:
             return
-        self.before_close()
         with self._priority.during():
+            self.before_close()
             end_ns = time.monotonic_ns()  # from here on something may be missed
             self._set(is_open=False)
             self._programs.detach(self._watch)
@@ -126,13 +131,19 @@ class Stretch:
         if grant is None:
             return now_ns + max(self._limit.wait_ns(now_ns), _LEAST_PAUSE_NS)
         self._opened_cost_ns = self._charged_ns
-        with self._priority.during():
-            # Nobody is born before all that happens to him is seen.
-            self._programs.attach(self._watch, self._probes, self._pid)
-            self._allow(grant)
+        self._priority.begin()  # who calls step() ends it
+        # Nobody is born before all that happens to him is seen.
+        self._programs.attach(self._watch, self._probes, self._pid)
         self._opened_ns = time.monotonic_ns()
+        self._allow(grant)
         self.after_open()
-        return grant.until_ns
+        return self._next_ns(now_ns)
+
+    def _next_ns(self, now_ns: int) -> int:
+        until_ns = self._grant.until_ns
+        if self._opened_ns is not None and self.is_young(now_ns):
+            until_ns = min(until_ns, self._opened_ns + _YOUNG_NS)
+        return until_ns
 
     def _allow(self, grant: Grant) -> None:
         self._grant = grant

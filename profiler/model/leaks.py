@@ -170,7 +170,8 @@ class WatchWindow:
 class LeaksRecording:
     """Everything that one run of `ebpf-prof leaks` observed.
 
-    births: fired = kept (followed) + filtered (not chosen) + lost (no room).
+    births: fired = kept (followed) + filtered (not chosen, or not done when a stretch ended)
+    + lost (no room).
     changes: those of followed objects that probes saw; fired = kept + lost.
     """
 

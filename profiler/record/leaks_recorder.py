@@ -17,6 +17,7 @@ from profiler.leaks.plan import ObjectPlan, plan_objects
 from profiler.leaks.programs import ObjectPrograms, load_object_programs
 from profiler.linux.bpf import enable_program_statistics
 from profiler.linux.open_files import raise_open_files_limit
+from profiler.linux.priority import WithoutRealtime
 from profiler.model.leaks import LeaksRecording
 from profiler.model.observed import Calibration
 from profiler.model.recording import TARGET_EXIT, TARGET_RESTART, Window
@@ -100,12 +101,13 @@ def record_leaks(
         )
         stack.callback(measurement.abort)
         stop.has_begun = True
-        stopped_by = _follow(setup, measurement, governor, options, stop, report)
-        exited = stopped_by in (TARGET_EXIT, TARGET_RESTART)
-        if exited:
-            setup.process.memory.give_up()
-            measurement.give_up_alive(time.monotonic_ns())
-        measurement.finish()
+        with WithoutRealtime():
+            stopped_by = _follow(setup, measurement, governor, options, stop, report)
+            exited = stopped_by in (TARGET_EXIT, TARGET_RESTART)
+            if exited:
+                setup.process.memory.give_up()
+                measurement.give_up_alive(time.monotonic_ns())
+            measurement.finish()
         run = LeaksRun(
             command=options.command,
             started_at=started_at,

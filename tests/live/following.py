@@ -17,9 +17,6 @@ from profiler.record.leaks_recorder import LeaksOptions, record_leaks
 from profiler.record.progress import Stop
 
 SECOND_NS = 1_000_000_000
-_LOST_RATIO = (
-    0.005  # births are said to be lost where eight threads allocate at once: not yet known why
-)
 MOST_KEPT = 12  # containers of the module at the same time
 NUMBERS = count()  # their names
 

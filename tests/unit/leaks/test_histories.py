@@ -57,6 +57,12 @@ def test_a_gap_is_shown_though_the_number_is_the_same() -> None:
     assert deltas(observed, FIRST, SECOND) == [(250, 0, False), (250, 1, True)]
 
 
+def test_a_change_that_was_seen_while_its_window_was_closed_is_before_the_gap() -> None:
+    _, observed = of(birth(10), event(101, delta=1, before=1), event(250, delta=-1, before=5))
+    observed.references, observed.ended_ns = 4, 290
+    assert deltas(observed, FIRST, SECOND)[1:] == [(101, 1, True), (250, 3, False), (250, -1, True)]
+
+
 def test_a_look_after_the_last_window_ends_in_a_gap() -> None:
     _, observed = of(birth(10))
     observed.references, observed.ended_ns = 3, 900
@@ -102,6 +108,14 @@ def test_an_end_that_nobody_saw_while_all_was_watched_was_lost() -> None:
     assert lost_changes(observed, (FIRST, SECOND)) == 0
     histories.end(observed, Fate.FREED, 50, is_exact=False)
     assert lost_changes(observed, (FIRST, SECOND)) == 1
+
+
+def test_an_end_that_two_threads_did_not_see_coming_is_no_loss() -> None:
+    histories, observed = of(birth(10), event(20, delta=1, before=1))
+    for time in (30, 31):  # the second read the count before the first had changed it
+        histories.add(event(time, delta=-1, before=2))
+    histories.end(observed, Fate.FREED, 50, is_exact=False)
+    assert lost_changes(observed, (FIRST, SECOND)) == 0
 
 
 def test_an_end_while_nobody_looked_is_no_loss_nor_one_that_was_seen() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 
 from profiler.leaks import stretches
 from profiler.leaks.stretches import Stretch
-from profiler.linux.realtime import RealtimePriority
 from profiler.model.observed import Calibration
 from profiler.windows.budget import Governor
 from profiler.windows.costs import PLACING_NS
@@ -85,10 +85,9 @@ def stretch(target: Target, limit: Governor, probes: tuple[Any, ...] = (None,)) 
         run_time_ns=target.run_time_ns,
     )
     process: Any = SimpleNamespace(pid=7)
+    priority: Any = SimpleNamespace(begin=lambda: None, during=nullcontext)
     calibration = Calibration(700, 7_000, 500)
-    made = Stretch(
-        ObjectWatch.ALL, programs, probes, process, calibration, limit, limit, RealtimePriority()
-    )
+    made = Stretch(ObjectWatch.ALL, programs, probes, process, calibration, limit, limit, priority)
     made.before_close = lambda: target.events.append("before close")
     made.after_open = lambda: target.events.append("after open")
     return made
@@ -171,3 +170,11 @@ def test_probes_that_the_kernel_refuses_leave_it_closed(target: Target) -> None:
     with pytest.raises(OSError, match="no memory"):
         watched.step(target.now_ns)
     assert not watched.is_open and not target.control.window
+
+
+def test_it_is_young_for_a_moment_and_looked_at_then(target: Target) -> None:
+    watched = stretch(target, governor(None))
+    until_ns = watched.step(target.now_ns)
+    assert until_ns == SECOND_NS + 50_000_000
+    assert watched.is_young(until_ns - 1) and not watched.is_young(until_ns)
+    assert watched.step(until_ns) > until_ns
