@@ -69,6 +69,7 @@ FEATURES = (
     Feature("waits: all seen, with stacks", truths.check_off_cpu),
     Feature("tasks: programs for every register", lives.check_task_programs),
     Feature("tasks: all seen, from push to end", lives.check_tasks),
+    Feature("containers that grow: who links", lives.check_links),
     Feature("objects: followed from birth to end", lives.check_objects),
     Feature("Asterisk 22, `--verify`: counts that agree", runs.check_new_version),
     Feature("Asterisk 22: whole stacks", runs.check_new_stacks),

@@ -1,4 +1,4 @@
-"""What tasks and objects go through, beside what the lab's module does: nothing is missing."""
+"""What tasks, links and objects go through, beside what the lab's module does."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from itertools import product
 from profiler.model.leaks import Fate
 from tests.kernels.place import Place, asterisk
 from tests.live.following import busy, check, followed, of_function
+from tests.live.link_runs import linking_functions, recorded_growing
 from tests.live.task_runs import groups_of, recorded, tasks_of
 from tests.task_programs import REGISTERS, check_load
 
 _RATE, _PUSH_S = 20, 3
 _FOLLOW_S = 10.0
+_GROW_S = 40
 
 
 def check_task_programs(place: Place) -> str:
@@ -31,6 +33,13 @@ def check_tasks(place: Place) -> str:
     assert truth["executed"] == pushed, truth
     assert sum(group.pushed for group in groups) == ended == pushed, f"{ended} of {pushed}"
     return f"{ended} of {pushed}"
+
+
+def check_links(place: Place) -> str:
+    """Who links into a container that grows is counted, with whole stacks."""
+    counts = linking_functions(recorded_growing(asterisk("16"), _GROW_S, budget_ratio=None))
+    assert counts["enlist"] > _RATE, counts
+    return f"{counts['enlist']} of {counts.total()} by the module"
 
 
 def check_objects(place: Place) -> str:
