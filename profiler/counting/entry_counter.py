@@ -18,9 +18,10 @@ from profiler.linux.realtime import RealtimePriority
 from profiler.model.observed import CountingWindow
 from profiler.probes.attach import AttachPoint, UprobePrograms
 from profiler.process.target import TargetProcess
-from profiler.windows.budget import LEAST_SHARED_DEPTH_NS, Governor, Grant
+from profiler.windows.budget import Governor, Grant
 from profiler.windows.costs import PLACING_NS
 from profiler.windows.kept_windows import KeptWindows
+from profiler.windows.window_budget import WindowBudget
 from profiler.wire.lookups import CountingControl, CountingState
 
 SHARE = 0.5  # of the flow into the budget's bucket
@@ -28,7 +29,6 @@ _ZERO = struct.pack("<I", 0)
 _NONE = CountingState(0, 0, 0, 0)
 _PROGRAM_NS = 300  # one run of the program; only plans depend on it
 _PART_NS = 2_000_000_000  # windows that stay open are noted in parts of this length
-_LEAST_PAUSE_NS = 5_000_000
 _BLOCKED_NS = 50_000_000
 
 
@@ -60,14 +60,11 @@ class EntryCounter:
         self._counts = counts
         self._governor = governor
         self._priority = priority
-        self._limit = governor.share(SHARE)
+        self._budget = WindowBudget(governor, governor.share(SHARE), placing_ns=PLACING_NS)
         # Of the open window, or of the part of it that is not yet noted.
         self._begin: Snapshot | None = None
         self._end = self._snapshot()  # of the last one
-        self._grant = Grant(0, 0)
         self._allowance_ns = 0  # up to which `spent_ns` may grow
-        self._charged_ns = 0.0
-        self._granted_cost_ns = 0.0  # of the grant, so far
         self.windows: KeptWindows[CountingWindow] = KeptWindows()
 
     @property
@@ -85,13 +82,10 @@ class EntryCounter:
         if self._begin is None:
             return self._open(now_ns) if may_open else now_ns + _BLOCKED_NS
         is_used_up = self._counted().used_up_ns == self._allowance_ns
-        if not is_used_up and now_ns < self._grant.until_ns:
-            return self._grant.until_ns
+        if not is_used_up and now_ns < self._budget.grant.until_ns:
+            return self._budget.grant.until_ns
         self._charge(closed=False)
-        is_overdrawn = self._governor.level_ns(now_ns) < -LEAST_SHARED_DEPTH_NS
-        grant = None
-        if not (is_used_up or is_overdrawn):
-            grant = self._limit.grant(now_ns, is_open=True)
+        grant = None if is_used_up else self._budget.go_on(now_ns)
         if grant is None:
             self.close()
             return now_ns
@@ -129,10 +123,9 @@ class EntryCounter:
 
     def _open(self, now_ns: int) -> int:
         """Begin to count, if that is granted."""
-        has_room = self._governor.level_ns(now_ns) >= 0
-        grant = self._limit.grant(now_ns, is_open=False) if has_room else None
+        grant = self._budget.open(now_ns)
         if grant is None:
-            return now_ns + max(self._limit.wait_ns(now_ns), _LEAST_PAUSE_NS)
+            return self._budget.next_ns(now_ns)
         with self._priority.during():
             self._programs.count(self._points, self._pid)
             self._charge(closed=False)
@@ -141,8 +134,6 @@ class EntryCounter:
         return grant.until_ns
 
     def _allow(self, grant: Grant) -> None:
-        self._grant = grant
-        self._granted_cost_ns = 0.0
         self._allowance_ns = self._counted().spent_ns + grant.allowance_ns
         self._set(is_open=True)
 
@@ -162,13 +153,7 @@ class EntryCounter:
         """Charge what was taken since the last time."""
         program = self._programs.counting_program.statistics()
         taken_ns = self._counted().trap_ns + program.run_time_ns
-        cost_ns, self._charged_ns = taken_ns - self._charged_ns, taken_ns
-        if closed:
-            cost_ns += PLACING_NS
-        self._governor.charge(cost_ns)
-        left_ns = self._grant.allowance_ns - round(self._granted_cost_ns)
-        self._granted_cost_ns += cost_ns
-        self._limit.charge_window(cost_ns, left_ns, closed)
+        self._budget.charge(taken_ns, time.monotonic_ns(), closed)
 
     def _note(self, begin: Snapshot, end: Snapshot) -> None:
         """Keep what was counted between two snapshots."""

@@ -16,13 +16,13 @@ from profiler.linux.realtime import RealtimePriority
 from profiler.model.leaks import WatchWindow
 from profiler.model.observed import Calibration
 from profiler.process.target import TargetProcess
-from profiler.windows.budget import LEAST_SHARED_DEPTH_NS, Governor, Grant
+from profiler.windows.budget import Governor, Grant
 from profiler.windows.costs import PLACING_NS
+from profiler.windows.window_budget import WindowBudget
 from profiler.wire.leaks import ObjectControl, ObjectState, ObjectWatch
 
 _PROGRAM_NS = 250  # one run of a program; only plans depend on it
 _STACK_SHARE = 32
-_LEAST_PAUSE_NS = 5_000_000
 _BLOCKED_NS = 50_000_000
 _YOUNG_NS = 50_000_000
 _NO_LIMIT_NS = 1 << 62
@@ -48,14 +48,11 @@ class Stretch:
         self._probes = probes
         self._pid = target.pid
         self._calibration = calibration
-        self._governor = governor
         self._limit = limit
+        self._budget = WindowBudget(governor, limit, placing_ns=PLACING_NS)
         self._priority = priority
         self._key = struct.pack("<I", watch)
-        self._grant = Grant(0, 0)
         self._allowance_ns = 0  # up to which `spent_ns` may grow
-        self._charged_ns = 0.0
-        self._granted_cost_ns = 0.0
         self._opened_ns: int | None = None
         self._opened_cost_ns = 0.0
         self.round = 1  # objects of each type are chosen anew in each
@@ -93,13 +90,10 @@ class Stretch:
         if self._opened_ns is None:
             return self._open(now_ns) if may_open else now_ns + _BLOCKED_NS
         is_used_up = self.state().used_up_ns == self._allowance_ns
-        if not is_used_up and now_ns < self._grant.until_ns:
+        if not is_used_up and now_ns < self._budget.grant.until_ns:
             return self._next_ns(now_ns)
         self._charge(closed=False)
-        is_overdrawn = self._governor.level_ns(now_ns) < -LEAST_SHARED_DEPTH_NS
-        grant = None
-        if not (is_used_up or is_overdrawn):
-            grant = self._limit.grant(now_ns, is_open=True)
+        grant = None if is_used_up else self._budget.go_on(now_ns)
         if grant is None:
             self.close()
             return now_ns
@@ -116,7 +110,7 @@ class Stretch:
             self._set(is_open=False)
             self._programs.detach(self._watch)
         self._charge(closed=True)
-        cost_ns = round(self._charged_ns - self._opened_cost_ns)
+        cost_ns = round(self._budget.charged_ns - self._opened_cost_ns)
         self.windows.append(WatchWindow(self._opened_ns, end_ns, cost_ns))
         self._opened_ns = None
 
@@ -126,11 +120,10 @@ class Stretch:
 
     def _open(self, now_ns: int) -> int:
         has_room = self._limit.level_ns(now_ns) >= self.least_level_ns
-        has_room = has_room and self._governor.level_ns(now_ns) >= 0
-        grant = self._limit.grant(now_ns, is_open=False) if has_room else None
+        grant = self._budget.open(now_ns) if has_room else None
         if grant is None:
-            return now_ns + max(self._limit.wait_ns(now_ns), _LEAST_PAUSE_NS)
-        self._opened_cost_ns = self._charged_ns
+            return self._budget.next_ns(now_ns)
+        self._opened_cost_ns = self._budget.charged_ns
         self._priority.begin()  # who calls step() ends it
         # Nobody is born before all that happens to him is seen.
         self._programs.attach(self._watch, self._probes, self._pid)
@@ -140,14 +133,12 @@ class Stretch:
         return self._next_ns(now_ns)
 
     def _next_ns(self, now_ns: int) -> int:
-        until_ns = self._grant.until_ns
+        until_ns = self._budget.grant.until_ns
         if self._opened_ns is not None and self.is_young(now_ns):
             until_ns = min(until_ns, self._opened_ns + _YOUNG_NS)
         return until_ns
 
     def _allow(self, grant: Grant) -> None:
-        self._grant = grant
-        self._granted_cost_ns = 0.0
         self._allowance_ns = self.state().spent_ns + grant.allowance_ns
         self._set(is_open=True)
 
@@ -170,11 +161,5 @@ class Stretch:
 
     def _charge(self, closed: bool) -> None:
         """Charge what was taken since the last time."""
-        placing_ns = PLACING_NS * (len(self.windows) + closed)
-        taken_ns = self.state().trap_ns + self._programs.run_time_ns(self._watch) + placing_ns
-        cost_ns, self._charged_ns = taken_ns - self._charged_ns, taken_ns
-        left_ns = self._grant.allowance_ns - round(self._granted_cost_ns)
-        self._granted_cost_ns += cost_ns
-        if self._limit is not self._governor:
-            self._governor.charge(cost_ns)
-        self._limit.charge_window(cost_ns, left_ns, closed)
+        taken_ns = self.state().trap_ns + self._programs.run_time_ns(self._watch)
+        self._budget.charge(taken_ns, time.monotonic_ns(), closed)

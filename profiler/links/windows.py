@@ -13,12 +13,12 @@ from profiler.model.observed import Calibration
 from profiler.process.target import TargetProcess
 from profiler.windows.budget import Governor, Grant
 from profiler.windows.costs import PLACING_NS
+from profiler.windows.window_budget import WindowBudget
 
 SHARE = 0.1  # of what flows for lookups; it is paid beside that
 MAX_CONTAINERS = 64  # as many as the map in links.bpf.c holds
 # One run of the program, and the unwinding of one stack; only plans depend on it.
 _PROGRAM_NS, _UNWIND_NS = 400, 8_000
-_PAUSE_NS = 5_000_000
 _LOOK_NS = 100_000_000
 _NEVER_NS = 1 << 62
 
@@ -35,15 +35,12 @@ class LinkWindows:
     ) -> None:
         self._programs = programs
         self._pid = target.pid
-        self._governor = governor
-        self._limit = governor.share(SHARE)
+        self._budget = WindowBudget(governor, governor.share(SHARE), True, PLACING_NS)
         self._trap_ns = calibration.trap_ns
         self._watched: set[int] = set()
         self._begin_ns: int | None = None
-        self._grant = Grant(0, 0)
         self._allowance_ns = 0
-        self._charged_ns = 0
-        self.covered_ns = self.cost_ns = 0
+        self.covered_ns = 0
         self.problem: str | None = None  # why nothing more is counted
 
     @property
@@ -65,11 +62,11 @@ class LinkWindows:
         if self._begin_ns is None:
             return self._open(now_ns)
         is_used_up = self._programs.state().used_up_ns == self._allowance_ns
-        if not is_used_up and now_ns < self._grant.until_ns:
-            return self._grant.until_ns
+        if not is_used_up and now_ns < self._budget.grant.until_ns:
+            return self._budget.grant.until_ns
         self._charge(closed=False)
-        grant = None if is_used_up else self._limit.grant(now_ns, is_open=True)
-        if grant is None or self._governor.level_ns(now_ns) < 0:
+        grant = None if is_used_up else self._budget.go_on(now_ns)
+        if grant is None:
             self.close()
             return now_ns
         self._allow(grant)
@@ -90,10 +87,9 @@ class LinkWindows:
         self._programs.detach()
 
     def _open(self, now_ns: int) -> int:
-        has_room = self._governor.level_ns(now_ns) >= 0
-        grant = self._limit.grant(now_ns, is_open=False) if has_room else None
+        grant = self._budget.open(now_ns)
         if grant is None:
-            return now_ns + max(self._limit.wait_ns(now_ns), _PAUSE_NS)
+            return self._budget.next_ns(now_ns)
         try:
             self._programs.attach(self._pid)
         except OSError as error:
@@ -105,15 +101,10 @@ class LinkWindows:
         return grant.until_ns
 
     def _allow(self, grant: Grant) -> None:
-        self._grant = grant
         self._allowance_ns = self._programs.state().spent_ns + grant.allowance_ns
         self._programs.control(self._allowance_ns, self._trap_ns + _PROGRAM_NS, _UNWIND_NS)
 
     def _charge(self, closed: bool) -> None:
         """Charge what was taken since the last time."""
         taken_ns = self._programs.state().events * self._trap_ns + self._programs.run_time_ns()
-        cost_ns = taken_ns - self._charged_ns + (PLACING_NS if closed else 0)
-        self._charged_ns = taken_ns
-        self.cost_ns += cost_ns
-        self._governor.charge_beside(cost_ns, time.monotonic_ns())
-        self._limit.charge_window(cost_ns, self._grant.allowance_ns, closed)
+        self._budget.charge(taken_ns, time.monotonic_ns(), closed)

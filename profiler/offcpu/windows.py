@@ -14,7 +14,8 @@ from profiler.model.quantities import Window
 from profiler.offcpu.switches import Switches
 from profiler.offcpu.waits import Waits
 from profiler.windows.bounded_windows import bounded
-from profiler.windows.budget import LEAST_SHARED_DEPTH_NS, SECOND_NS, Governor, Grant
+from profiler.windows.budget import SECOND_NS, Governor, Grant
+from profiler.windows.window_budget import WindowBudget
 from profiler.wire.offcpu import Control
 
 SHARE = 0.3  # of what flows for lookups; it is paid beside that
@@ -43,31 +44,32 @@ class OffCpuWindows:
         self, switches: Switches, governor: Governor, clock: Callable[[], int] = time.monotonic_ns
     ) -> None:
         self._switches = switches
-        self._governor = governor
-        self._limit = governor.share(SHARE)
+        self._is_limited = governor.is_limited
+        self._budget = WindowBudget(governor, governor.share(SHARE), is_beside=True)
         self._clock = clock
         self._number = 0
         self._begin_ns: int | None = None  # of the open window
         self._until_ns = 0
         self._stopped_ns: int | None = None  # its programs refuse waits since then
-        self._grant = Grant(0, 0)
-        self._granted_cost_ns = 0
-        self._charged_ns = 0
         self._cost_rate = 0.0  # per nanosecond; 0: not known
         self._learnt_at_ns = 0
         self._learnt_cost_ns = 0
         self._learnt_counts: dict[str, int] = {}
-        self._shares = (1, _FIRST_OTHER_SHARE if governor.is_limited else 1)
+        self._shares = (1, _FIRST_OTHER_SHARE if self._is_limited else 1)
         self.waits = Waits()
         self.windows: list[Window] = []
         self.covered_ns = 0
-        self.cost_ns = 0
         self.problem: str | None = None  # why no window could be opened; then none is tried again
 
     @property
     def is_open(self) -> bool:
         """Return whether switches are being seen."""
         return self._begin_ns is not None
+
+    @property
+    def cost_ns(self) -> int:
+        """Return what was charged so far."""
+        return round(self._budget.charged_ns)
 
     def step(self, now_ns: int) -> int:
         """Open, go on or close if it is time; return when to call again, CLOCK_MONOTONIC."""
@@ -80,9 +82,7 @@ class OffCpuWindows:
             return self._until_ns
         self._learn(now_ns)
         self._charge(closed=False)
-        grant = None
-        if self._stopped_ns is None and self._governor.level_ns(now_ns) > -LEAST_SHARED_DEPTH_NS:
-            grant = self._limit.grant(now_ns, is_open=True)
+        grant = self._budget.go_on(now_ns) if self._stopped_ns is None else None
         if grant is None:
             self.close()
             return self._clock() + _LEAST_PAUSE_NS
@@ -90,10 +90,9 @@ class OffCpuWindows:
         return self._until_ns
 
     def _try_to_open(self, now_ns: int) -> int:
-        has_room = self._governor.level_ns(now_ns) >= 0
-        grant = self._limit.grant(now_ns, is_open=False) if has_room else None
+        grant = self._budget.open(now_ns)
         if grant is None:
-            return now_ns + max(self._limit.wait_ns(now_ns), _LEAST_PAUSE_NS)
+            return self._budget.next_ns(now_ns)
         try:
             self._switches.attach()
         except OSError as error:
@@ -110,10 +109,8 @@ class OffCpuWindows:
 
     def _allow(self, grant: Grant, now_ns: int) -> None:
         """Let the window be open as long as the grant pays for it, as far as is known."""
-        self._grant = grant
-        self._granted_cost_ns = 0
         length_ns = _FIRST_NS
-        if not self._governor.is_limited:
+        if not self._is_limited:
             length_ns = _PART_NS
         elif self._cost_rate:
             length_ns = min(round(grant.allowance_ns / self._cost_rate), _PART_NS)
@@ -182,10 +179,4 @@ class OffCpuWindows:
 
     def _charge(self, closed: bool) -> None:
         """Charge what was taken since the last time."""
-        taken_ns = self._taken_ns()
-        cost_ns, self._charged_ns = taken_ns - self._charged_ns, taken_ns
-        self.cost_ns += cost_ns
-        self._governor.charge_beside(cost_ns, self._clock())
-        left_ns = self._grant.allowance_ns - self._granted_cost_ns
-        self._granted_cost_ns += cost_ns
-        self._limit.charge_window(cost_ns, left_ns, closed)
+        self._budget.charge(self._taken_ns(), self._clock(), closed)

@@ -17,6 +17,7 @@ from profiler.tasks.seen_tasks import SeenTasks
 from profiler.windows.bounded_windows import bounded
 from profiler.windows.budget import Governor, Grant
 from profiler.windows.costs import PLACING_NS
+from profiler.windows.window_budget import WindowBudget
 
 SHARE = 0.25  # of what flows for lookups; it is paid beside that
 _PROGRAM_NS = 700  # one run of a program; only plans depend on it
@@ -39,23 +40,25 @@ class TaskWindows:
     ) -> None:
         self._programs = programs
         self._pid = target.pid
-        self._governor = governor
-        self._limit = governor.share(SHARE)
+        self._budget = WindowBudget(governor, governor.share(SHARE), True, PLACING_NS)
         self._trap_ns = calibration.trap_ns
         self._seen = seen
         self._begin_ns: int | None = None  # of the open window
         self._closed_ns: int | None = None  # of one whose tasks are still followed
-        self._grant = Grant(0, 0)
         self._allowance_ns = 0  # up to which `spent_ns` may grow
-        self._charged_ns = 0
         self.windows: list[Window] = []
-        self.covered_ns = self.cost_ns = 0
+        self.covered_ns = 0
         self.problem: str | None = None  # why nothing more is seen
 
     @property
     def is_open(self) -> bool:
         """Return whether a window is open."""
         return self._begin_ns is not None
+
+    @property
+    def cost_ns(self) -> int:
+        """Return what was charged so far."""
+        return round(self._budget.charged_ns)
 
     def step(self, now_ns: int) -> int:
         """Do what is due; return when to call again, CLOCK_MONOTONIC."""
@@ -69,14 +72,14 @@ class TaskWindows:
             self._close()
             return now_ns
         self._seen.note(self._programs.events())
-        if now_ns >= self._grant.until_ns:
+        if now_ns >= self._budget.grant.until_ns:
             self._charge(closed=False)
-            grant = self._limit.grant(now_ns, is_open=True)
-            if grant is None or self._governor.level_ns(now_ns) < 0:
+            grant = self._budget.go_on(now_ns)
+            if grant is None:
                 self._close()
                 return now_ns
             self._allow(grant)
-        return min(self._grant.until_ns, now_ns + _LOOK_NS)
+        return min(self._budget.grant.until_ns, now_ns + _LOOK_NS)
 
     def finish(self) -> None:
         """Close the window, follow its tasks for a while, and take the probes away."""
@@ -92,10 +95,9 @@ class TaskWindows:
         self._programs.detach()
 
     def _open(self, now_ns: int) -> int:
-        has_room = self._governor.level_ns(now_ns) >= 0
-        grant = self._limit.grant(now_ns, is_open=False) if has_room else None
+        grant = self._budget.open(now_ns)
         if grant is None:
-            return now_ns + max(self._limit.wait_ns(now_ns), _PAUSE_NS)
+            return self._budget.next_ns(now_ns)
         try:
             self._programs.attach(self._pid)
         except OSError as error:
@@ -108,7 +110,6 @@ class TaskWindows:
         return min(grant.until_ns, now_ns + _LOOK_NS)
 
     def _allow(self, grant: Grant) -> None:
-        self._grant = grant
         self._allowance_ns = self._programs.state().spent_ns + grant.allowance_ns
         self._programs.control(_NEVER_NS, self._allowance_ns, self._event_ns)
 
@@ -119,7 +120,8 @@ class TaskWindows:
         now_ns = time.monotonic_ns()
         # Pushes were refused from the moment on at which the allowance was spent.
         end_ns = state.stopped_ns if state.used_up_ns == self._allowance_ns else now_ns
-        self._programs.control(0, state.spent_ns + self._grant.allowance_ns, self._event_ns)
+        follow_ns = self._budget.grant.allowance_ns
+        self._programs.control(0, state.spent_ns + follow_ns, self._event_ns)
         self._seen.close(end_ns)
         self._seen.note(self._programs.events())
         self._keep(Window(self._begin_ns, end_ns))
@@ -134,7 +136,7 @@ class TaskWindows:
         self._seen.note(self._programs.events())
         is_over = now_ns - closed_ns > _FOLLOWED_NS or not self._seen.in_flight
         state = self._programs.state()
-        if not is_over and state.spent_ns < self._allowance_ns + self._grant.allowance_ns:
+        if not is_over and state.spent_ns < self._allowance_ns + self._budget.grant.allowance_ns:
             return now_ns + _PAUSE_NS
         self._programs.detach()
         self._seen.note(self._programs.events())
@@ -146,11 +148,7 @@ class TaskWindows:
     def _charge(self, closed: bool) -> None:
         """Charge what was taken since the last time."""
         taken_ns = self._programs.state().events * self._trap_ns + self._programs.run_time_ns()
-        cost_ns = taken_ns - self._charged_ns + (PLACING_NS if closed else 0)
-        self._charged_ns = taken_ns
-        self.cost_ns += cost_ns
-        self._governor.charge_beside(cost_ns, time.monotonic_ns())
-        self._limit.charge_window(cost_ns, self._grant.allowance_ns, closed)
+        self._budget.charge(taken_ns, time.monotonic_ns(), closed)
 
     def _keep(self, window: Window) -> None:
         self.covered_ns += window.duration_ns

@@ -185,7 +185,7 @@ class Governor:
             rest = self._cycle_ns - (now_ns - self._opened_ns)
         return max(math.ceil(missing / (self._ratio * PLANNED_RATIO)) + 1, math.ceil(rest), 0)
 
-    def charge_window(self, cost_ns: float, allowance_ns: int, closed: bool) -> None:
+    def charge_window(self, cost_ns: float, allowance_ns: float, closed: bool) -> None:
         """Charge a window; of one that was closed, learn what that costs beyond the allowance."""
         self.charge(cost_ns)
         if closed:
