@@ -35,7 +35,9 @@ class LinkWindows:
     ) -> None:
         self._programs = programs
         self._pid = target.pid
-        self._budget = WindowBudget(governor, governor.share(SHARE), True, PLACING_NS)
+        self._budget = WindowBudget(
+            governor, governor.share(SHARE), is_beside=True, placing_ns=PLACING_NS
+        )
         self._trap_ns = calibration.trap_ns
         self._watched: set[int] = set()
         self._begin_ns: int | None = None

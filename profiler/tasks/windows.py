@@ -40,7 +40,9 @@ class TaskWindows:
     ) -> None:
         self._programs = programs
         self._pid = target.pid
-        self._budget = WindowBudget(governor, governor.share(SHARE), True, PLACING_NS)
+        self._budget = WindowBudget(
+            governor, governor.share(SHARE), is_beside=True, placing_ns=PLACING_NS
+        )
         self._trap_ns = calibration.trap_ns
         self._seen = seen
         self._begin_ns: int | None = None  # of the open window
