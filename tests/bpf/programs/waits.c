@@ -1,8 +1,12 @@
 /* Threads that wait in known functions, and say how often and how long by their own clocks. */
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +18,7 @@ static pthread_mutex_t stuck = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
 static sem_t held, done;
+static atomic_int wanting; /* the thread that is about to want what is held */
 static int wants_it, has_work, ends[2], quiet[2];
 static pthread_barrier_t begin;
 
@@ -83,6 +88,18 @@ struct wait {
 static void until_held(void)
 {
     sem_wait(&held);
+    wanting = gettid();
+}
+
+static int sleeps(int tid)
+{
+    char path[64], stat[256] = "";
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+    int file = open(path, O_RDONLY);
+    read(file, stat, sizeof(stat) - 1);
+    close(file);
+    char *state = strrchr(stat, ')');
+    return state && state[1] && state[2] == 'S';
 }
 
 static void give_back(void)
@@ -123,6 +140,9 @@ static void *holder(void *is_rwlock)
         else
             pthread_mutex_lock(&mutex);
         sem_post(&held);
+        while (!wanting || !sleeps(wanting)) /* each round has its wait, however late it is */
+            usleep(WAIT_US / 20);
+        wanting = 0;
         usleep(WAIT_US);
         if (is_rwlock)
             pthread_rwlock_unlock(&rwlock);
