@@ -21,9 +21,9 @@ class Holding:
 
     @property
     def open_ns(self) -> int:
-        """Return for how long, as far as the object was seen."""
+        """Return for how long, as far as was seen; never below 0, whatever a file says."""
         until_ns = self.history.of.ended_ns if self.until_ns is None else self.until_ns
-        return until_ns - self.since_ns
+        return max(until_ns - self.since_ns, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,9 @@ def _of_module(recording: LeaksRecording, stack: Stack) -> Frame | None:
 
 def _is_of(site: CallSite, path: str | None) -> bool:
     """Return whether chan_sip.so is made of this source: chan_sip.c, or one in chan_sip/."""
-    source = PurePosixPath(site.file or "").with_suffix("")
-    return path is not None and PurePosixPath(path).stem in source.parts
+    source = PurePosixPath(site.file or "")  # none is known of callers of __ao2_cleanup
+    parts = (*source.parent.parts, source.stem)
+    return path is not None and PurePosixPath(path).stem in parts
 
 
 def _type_name(recording: LeaksRecording, one: ObjectType, frames: Sequence[str]) -> str:

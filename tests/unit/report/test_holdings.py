@@ -40,6 +40,11 @@ def test_an_account_may_be_open_several_times() -> None:
     assert times(one) == [(1, 2), (5, None)]
 
 
+def test_what_ends_before_it_begins_was_open_for_no_time() -> None:
+    use = use_of(ACCOUNT, [history(changed(5, 1, TAKE), changed(2, -1, GIVE))])
+    assert [held.open_ns for held in use.closed] == [0]
+
+
 def test_what_was_open_when_nobody_looked_was_closed_by_the_end() -> None:
     one = history(changed(1, 1, TAKE), ended_s=9)
     freed = replace(one, of=replace(one.of, fate=Fate.FREED, references=None), is_known=False)

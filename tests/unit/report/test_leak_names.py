@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from profiler.model.leaks import Change, ChangeKind
 from profiler.model.recording import CallSite, Frame, Stack
 from profiler.report.leak_names import names_of, site_name
@@ -30,7 +32,7 @@ CORE = Frame(0x9100, 1, 0x100, 0x100, "__ao2_link", "dynsym")
 MODULE = "/usr/lib/asterisk/modules/chan_x.so"
 
 
-def called(*lines: int, file: str = "chan_x.c", module: str = MODULE) -> str:
+def called(*lines: int, file: str | None = "chan_x.c", module: str = MODULE) -> str:
     """Return the name of the code from which a function changed references at those lines."""
     changes = [
         Change(at, ChangeKind.REFERENCE, 1, 1, at, 0, 7) for at in range(len(lines)) for _ in "ab"
@@ -52,6 +54,11 @@ def called(*lines: int, file: str = "chan_x.c", module: str = MODULE) -> str:
 def test_nameless_code_is_shown_with_the_functions_in_it() -> None:
     assert called(3, 5) == "chan_x.so+0x590 (f)"
     assert called(3, 5, file="chan_x/part.c") == "chan_x.so+0x590 (f)"
+
+
+@pytest.mark.parametrize("file", [None, "", ".", "/"])
+def test_a_place_in_no_file_tells_nothing_of_nameless_code(file: str | None) -> None:
+    assert called(3, 5, file=file) == "chan_x.so+0x590"
 
 
 def test_one_line_may_be_of_a_function_that_jumped() -> None:
