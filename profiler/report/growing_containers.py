@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from profiler.model.lasting_growth import lasting_growth
 from profiler.model.leaks import (
@@ -14,16 +15,36 @@ from profiler.model.leaks import (
     FollowedObject,
     GrowingContainer,
     LeaksRecording,
+    LinkCount,
     LinkPlace,
     Suspect,
     TypeNames,
     WatchedContainer,
 )
 from profiler.report.leak_names import Names
-from profiler.report.watched_containers import container_labels, links_of
+from profiler.report.watched_containers import container_labels, links_by_container
 
 _LEAST_GROWTH = 10
 _LINK = "__ao2_link"
+
+
+@dataclass(frozen=True, slots=True)
+class _Linked:
+    """What became of an object in a container, and the stacks from which it was linked."""
+
+    type: int
+    fate: Fate
+    stacks: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A container, what it is called, and what was seen of it."""
+
+    container: WatchedContainer
+    name: str
+    links: Sequence[LinkCount]
+    linked: Sequence[_Linked]
 
 
 def growing_containers(
@@ -35,8 +56,17 @@ def growing_containers(
         for one in suspects
     }
     labels = container_labels(recording)
+    links, linked = links_by_container(recording), _linked(recording)
     found = (
-        _growing(recording, names, known, one, labels[one.address], per_minute)
+        _growing(
+            _Seen(
+                one, labels[one.address], links.get(one.address, ()), linked.get(one.address, ())
+            ),
+            recording,
+            names,
+            known,
+            per_minute,
+        )
         for one in recording.containers
         if (per_minute := _per_minute(one)) is not None
     )
@@ -50,32 +80,30 @@ def _per_minute(container: WatchedContainer) -> float | None:
 
 
 def _growing(
+    seen: _Seen,
     recording: LeaksRecording,
     names: Names,
-    suspects: dict[tuple[str, str], str],
-    container: WatchedContainer,
-    name: str,
+    known: dict[tuple[str, str], str],
     per_minute: float,
 ) -> GrowingContainer:
-    linked = [one for one in recording.objects if _moves(one, container.address)]
-    fates = Counter(_fate(one, container.address) for one in linked)
-    kept = [one for one in linked if _fate(one, container.address) is Fate.ALIVE]
-    stacks = Counter(stack for one in linked for stack in _stacks(one, container.address))
-    types = Counter(one.type for one in kept)
+    elements = seen.container.elements
+    fates = Counter(one.fate for one in seen.linked)
+    stacks = Counter(stack for one in seen.linked for stack in one.stacks)
+    types = Counter(one.type for one in seen.linked if one.fate is Fate.ALIVE)
     return GrowingContainer(
-        name=name,
-        elements_start=container.elements[0][1],
-        elements_end=container.elements[-1][1],
+        name=seen.name,
+        elements_start=elements[0][1],
+        elements_end=elements[-1][1],
         per_minute=per_minute,
-        linked_at=_places(recording, names, container, ChangeKind.LINK),
-        unlinked_at=_places(recording, names, container, ChangeKind.UNLINK),
+        linked_at=_places(seen.links, names, ChangeKind.LINK),
+        unlinked_at=_places(seen.links, names, ChangeKind.UNLINK),
         stack=_callers(recording, names, stacks),
-        linked=len(linked),
+        linked=len(seen.linked),
         kept=fates[Fate.ALIVE],
         left=fates[Fate.FREED],
         unknown=fates[Fate.LOST],
         elements=tuple(
-            _element_type(recording, names, suspects, kind, count)
+            _element_type(recording, names, known, kind, count)
             for kind, count in types.most_common()
         ),
     )
@@ -94,38 +122,48 @@ def _element_type(
     return ElementType(name, count, suspect, called.read, called.names)
 
 
-def _places(
-    recording: LeaksRecording, names: Names, container: WatchedContainer, kind: ChangeKind
-) -> tuple[LinkPlace, ...]:
+def _places(links: Iterable[LinkCount], names: Names, kind: ChangeKind) -> tuple[LinkPlace, ...]:
     counts: Counter[str] = Counter()
-    for link in links_of(recording, container):
+    for link in links:
         if link.kind is kind:
             counts[names.sites[link.site]] += link.count
     return tuple(LinkPlace(site, count) for site, count in counts.most_common())
 
 
-def _moves(followed: FollowedObject, container: int) -> list[Change]:
-    """Return its links into a container and its unlinks."""
+def _linked(recording: LeaksRecording) -> Mapping[int, Sequence[_Linked]]:
+    """Return, by a container's address, the followed objects that were linked or unlinked there.
+
+    All histories are read once, however many containers grow.
+    """
+    found: dict[int, list[_Linked]] = defaultdict(list)
+    for one in recording.objects:
+        stacks = _stacks(one)
+        for container, last in _last_moves(one).items():
+            # Alive in there, freed or taken out, not known.
+            fate = Fate.FREED if last is ChangeKind.UNLINK else one.fate
+            found[container].append(_Linked(one.type, fate, stacks.get(container, ())))
+    return found
+
+
+def _last_moves(followed: FollowedObject) -> Mapping[int, ChangeKind]:
+    """Return for each container whether the object was linked there last, or unlinked."""
     kinds = (ChangeKind.LINK, ChangeKind.UNLINK)
-    return [one for one in followed.history if one.kind in kinds and one.container == container]
+    moves = (one for one in followed.history if one.kind in kinds)
+    return {one.container: one.kind for one in moves if one.container is not None}
 
 
-def _fate(followed: FollowedObject, container: int) -> Fate:
-    """Return what became of an element: alive in there, freed or taken out, not known."""
-    was_taken_out = _moves(followed, container)[-1].kind is ChangeKind.UNLINK
-    return Fate.FREED if was_taken_out else followed.fate
-
-
-def _stacks(followed: FollowedObject, container: int) -> Iterator[int]:
-    """Yield the stacks of links: of the reference that the container takes then."""
+def _stacks(followed: FollowedObject) -> Mapping[int, Sequence[int]]:
+    """Return the stacks of links: of the reference that the container takes then."""
+    found: dict[int, list[int]] = defaultdict(list)
     linking: Change | None = None
     for change in followed.history:
         if change.kind is ChangeKind.LINK:
             linking = change
         elif linking is not None and change.tid == linking.tid and change.delta > 0:
-            if change.stack is not None and linking.container == container:
-                yield change.stack
+            if change.stack is not None and linking.container is not None:
+                found[linking.container].append(change.stack)
             linking = None
+    return found
 
 
 def _callers(recording: LeaksRecording, names: Names, stacks: Counter[int]) -> tuple[str, ...]:

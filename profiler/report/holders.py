@@ -7,6 +7,7 @@ The holder leaks, although others of its type may live long for good reasons.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,16 +107,22 @@ def _destroyed(recording: LeaksRecording, overdue: Overdue, names: Sequence[str]
 
 def _made_with(overdue: Overdue, ways: Iterable[Way]) -> set[History]:
     """Return the survivors that were born when those that are overdue were taken."""
-    births: dict[int, list[History]] = defaultdict(list)
-    for history in (history for way in ways for history in way.histories):
-        if history.of.fate is Fate.ALIVE:
-            births[history.of.tid].append(history)
+    taken: dict[int, list[int]] = defaultdict(list)
+    for opening in sorted(overdue.agreeing, key=lambda one: one.since_ns):
+        taken[opening.history.of.tid].append(opening.since_ns)
     return {
         history
-        for opening in overdue.agreeing
-        for history in births.get(opening.history.of.tid, ())
-        if abs(history.of.born_ns - opening.since_ns) <= _SAME_TIME_NS
+        for way in ways
+        for history in way.histories
+        if history.of.fate is Fate.ALIVE
+        and _is_near(history.of.born_ns, taken.get(history.of.tid, ()))
     }
+
+
+def _is_near(time_ns: int, others_ns: Sequence[int]) -> bool:
+    """Return whether one of the others, which ascend, is at the same time."""
+    at = bisect_left(others_ns, time_ns - _SAME_TIME_NS)
+    return at < len(others_ns) and others_ns[at] <= time_ns + _SAME_TIME_NS
 
 
 def _lacking(kind: int, made: Collection[History], ways: Iterable[Way]) -> Overdue | None:

@@ -31,13 +31,14 @@ def name_suspects(
     """Return the suspects, those first that nobody else holds."""
     kept = _without_repeats(one for one in overdue if not _is_of_ao2(recording, one.overdue))
     roots = {one.overdue.type: _root(one.overdue.type, kept) for one in kept}
+    labels = container_labels(recording)
     suspects = []
     for one in kept:
         kind, root = one.overdue.type, roots[one.overdue.type]
         held = (other.overdue for other in kept if roots[other.overdue.type] == kind)
         suspects.append(
             replace(
-                _suspect(recording, one.overdue, summaries[kind], names),
+                _suspect(recording, one.overdue, summaries[kind], names, labels),
                 held_by=None if root == kind else names.types[root],
                 holds=tuple(
                     model.Held(names.types[other.type], len(other.agreeing))
@@ -71,10 +72,12 @@ def _is_of_ao2(recording: LeaksRecording, overdue: Overdue) -> bool:
 def _without_repeats(overdue: Iterable[Held]) -> list[Held]:
     """Return those of which most survivors are not in a clearer one already."""
     kept: list[Held] = []
+    objects: list[set[tuple[int, int]]] = []  # of these
     for one in sorted(overdue, key=lambda one: _clearness(one.overdue)):
         own = _objects(one.overdue)
-        if all(2 * len(own & _objects(other.overdue)) <= len(own) for other in kept):
+        if all(2 * len(own & others) <= len(own) for others in objects):
             kept.append(one)
+            objects.append(own)
     return kept
 
 
@@ -89,7 +92,11 @@ def _objects(overdue: Overdue) -> set[tuple[int, int]]:
 
 
 def _suspect(
-    recording: LeaksRecording, overdue: Overdue, summary: TypeSummary, names: Names
+    recording: LeaksRecording,
+    overdue: Overdue,
+    summary: TypeSummary,
+    names: Names,
+    labels: Mapping[int, str],
 ) -> Suspect:
     survivors = _histories(overdue.agreeing)
     taken = [step for step in _steps(survivors, overdue.account.takes) if step.is_taken]
@@ -110,7 +117,7 @@ def _suspect(
         closed_max_ns=overdue.closed_max_ns,
         stack=stack,
         receiver=receiver_of(recording, overdue, stack, names),
-        containers=_containers(recording, held),
+        containers=tuple(label for address, label in labels.items() if address in held),
         held_by=None,
         holds=(),
     )
@@ -133,11 +140,6 @@ def _steps(histories: Iterable[History], places: Collection[int]) -> Iterable[St
 
 def _frames(recording: LeaksRecording, stack: int, names: Names) -> tuple[str, ...]:
     return tuple(names.frames[frame] for frame in recording.stacks[stack].frames)
-
-
-def _containers(recording: LeaksRecording, addresses: Collection[int | None]) -> tuple[str, ...]:
-    labels = container_labels(recording)
-    return tuple(label for address, label in labels.items() if address in addresses)
 
 
 def _given_back(

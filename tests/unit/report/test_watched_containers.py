@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from profiler.model.leaks import ChangeKind, LinkCount
 from profiler.model.recording import CallSite
-from profiler.report.watched_containers import container_labels, links_of
+from profiler.report.watched_containers import container_labels, links_by_container
 from tests.leak_examples import RECORDING
 
 [HASH] = RECORDING.containers
@@ -31,4 +31,4 @@ def test_those_of_one_name_and_those_without_have_their_addresses() -> None:
 
 def test_links_are_those_of_one_container() -> None:
     both = replace(RECORDING, links=(LINK, replace(LINK, container=0x9100)))
-    assert list(links_of(both, HASH)) == [LINK]
+    assert links_by_container(both)[HASH.address] == [LINK]
