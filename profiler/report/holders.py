@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from profiler.model.leaks import Fate, LeaksRecording
 from profiler.report.frame_names import frame_names
 from profiler.report.histories import History
-from profiler.report.holdings import use_of
+from profiler.report.holdings import uses_of
 from profiler.report.overdue import Overdue
 from profiler.report.ways import Way
 
@@ -138,8 +138,7 @@ def _lacking(kind: int, made: Collection[History], ways: Iterable[Way]) -> Overd
             tuple((account, one) for one in use.closed),
         )
         for way in ways
-        for account in way.accounts
-        for use in [use_of(account, way.histories)]
+        for account, use in zip(way.accounts, uses_of(way.accounts, way.histories), strict=True)
         for agreeing in [tuple(one for one in use.openings if one.history in made)]
         if agreeing
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from profiler.model.leaks import Fate
 from profiler.report.accounts import Account
 from profiler.report.histories import History, Step
+
+_LINKED_MAX = 64  # containers that one object is in: each unlink looks through them
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,44 @@ class Use:
 
 def use_of(account: Account, histories: Iterable[History]) -> Use:
     """Return what became of an account."""
-    openings, closed = [], []
+    [use] = uses_of((account,), histories)
+    return use
+
+
+def uses_of(accounts: Sequence[Account], histories: Iterable[History]) -> list[Use]:
+    """Return what became of each account; no place takes in two of them, or gives in two."""
+    takers = {place: at for at, account in enumerate(accounts) for place in account.takes}
+    givers = {place: at for at, account in enumerate(accounts) for place in account.gives}
+    openings: list[list[Holding]] = [[] for _ in accounts]
+    closed: list[list[Holding]] = [[] for _ in accounts]
     for history in histories:
-        for holding in _holdings(history, account):
-            if holding.until_ns is not None:
-                closed.append(holding)
-            elif history.of.fate is Fate.ALIVE and history.is_known:
-                openings.append(holding)
-    return Use(tuple(openings), tuple(closed))
+        for at, steps in _parted(history.steps, takers, givers).items():
+            for holding in _holdings(history, steps, accounts[at]):
+                if holding.until_ns is not None:
+                    closed[at].append(holding)
+                elif history.of.fate is Fate.ALIVE and history.is_known:
+                    openings[at].append(holding)
+    return [Use(tuple(left), tuple(done)) for left, done in zip(openings, closed, strict=True)]
+
+
+def _parted(
+    steps: Iterable[Step], takers: Mapping[int, int], givers: Mapping[int, int]
+) -> Mapping[int, list[Step]]:
+    """Return the steps of each account, by its index, and those that unlink what it has linked."""
+    parts: dict[int, list[Step]] = defaultdict(list)
+    linking: set[int] = set()
+    for step in steps:
+        own = (takers if step.is_taken else givers).get(step.place)
+        if own is not None:
+            parts[own].append(step)
+        if step.container is None and not step.is_by_container:
+            continue
+        if not step.is_taken:
+            for at in linking - {own}:
+                parts[at].append(step)
+        elif own is not None:
+            linking.add(own)
+    return parts
 
 
 def comparable(use: Use) -> Iterator[Use]:
@@ -70,14 +103,14 @@ def comparable(use: Use) -> Iterator[Use]:
             yield Use(openings, tuple(closed))
 
 
-def _holdings(history: History, account: Account) -> Iterator[Holding]:
+def _holdings(history: History, steps: Iterable[Step], account: Account) -> Iterator[Holding]:
     """Yield the times in which the account was open, by time.
 
     What was open when nobody looked was closed when the object was freed, at the latest.
     """
     since_ns, balance, last = history.of.born_ns, 0, None
     linked: list[int] = []
-    for step in history.steps:
+    for step in steps:
         change = _change(step, account)
         if not balance and change > 0:
             since_ns, last = step.time_ns, None
@@ -95,6 +128,7 @@ def _follow_links(step: Step, account: Account, linked: list[int]) -> int | None
     """Keep the containers that an object is in; return the one that it comes into."""
     if step.is_taken and step.place in account.takes and step.container is not None:
         linked.append(step.container)
+        del linked[:-_LINKED_MAX]
         return step.container
     if not step.is_taken and step.container in linked:
         linked.remove(step.container)

@@ -19,11 +19,14 @@ from profiler.report.growing_containers import growing_containers
 from profiler.report.histories import history_of
 from profiler.report.holders import with_holders
 from profiler.report.leak_names import Names, names_of
+from profiler.report.most import most
 from profiler.report.overdue import find_overdue
 from profiler.report.pace import Pace
 from profiler.report.places import Places
 from profiler.report.suspects import name_suspects
 from profiler.report.ways import learn
+
+_OVERDUE_MAX = 256  # by their survivors: each is compared with each
 
 
 def leaks_profile(recording: LeaksRecording) -> LeaksProfile:
@@ -33,7 +36,8 @@ def leaks_profile(recording: LeaksRecording) -> LeaksProfile:
     summaries = _summaries(recording, names)
     histories = (history_of(one, recording.sites) for one in recording.objects)
     ways = learn(histories, Places.of(recording, names.frames))
-    overdue = tuple(find_overdue(ways, Pace.of(recording)))
+    found = find_overdue(ways, Pace.of(recording))
+    overdue = most(found, _OVERDUE_MAX, lambda one: len(one.agreeing))
     held = with_holders(recording, overdue, ways)
     suspects = name_suspects(recording, held, summaries, names)
     fates = Counter(one.fate for one in recording.objects)

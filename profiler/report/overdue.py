@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from profiler.model.leaks import Fate
 from profiler.report.accounts import Account
-from profiler.report.holdings import Holding, Use, comparable, use_of
+from profiler.report.holdings import Holding, Use, comparable, uses_of
 from profiler.report.pace import Pace
 from profiler.report.ways import Way
 
@@ -57,21 +58,50 @@ def find_overdue(every: Iterable[Way], pace: Pace) -> Iterator[Overdue]:
     for way in every:
         types[way.type].append(way)
     for ways in types.values():
-        for way in ways:
-            for account in way.accounts:
-                for use in comparable(use_of(account, way.histories)):
-                    elsewhere = tuple(_elsewhere(account, way, ways))
-                    agreeing = _agreeing(use, elsewhere, pace)
-                    if agreeing:
-                        yield _overdue(account, use, agreeing, elsewhere, ways)
+        seen = _Seen.of(ways)
+        for at, own in enumerate(seen.uses):
+            elsewhere = partial(seen.elsewhere, at)
+            for use in comparable(own.use):
+                agreeing = _agreeing(use, elsewhere, pace)
+                if agreeing:
+                    yield _overdue(own.account, use, agreeing, elsewhere(), ways)
 
 
-def _elsewhere(account: Account, own: Way, ways: Iterable[Way]) -> Iterator[tuple[Account, Use]]:
-    """Yield what became of what objects that went other ways took at the same places."""
-    for way in ways:
-        for other in way.accounts:
-            if way is not own and other.takes & account.takes:
-                yield other, use_of(other, way.histories)
+@dataclass(frozen=True, slots=True)
+class _AccountUse:
+    """What became of an account of a way."""
+
+    way: Way
+    account: Account
+    use: Use
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What became of all accounts of a type, and which of them take at each place."""
+
+    uses: Sequence[_AccountUse]
+    taking: Mapping[int, Sequence[int]]  # indices into uses
+
+    @classmethod
+    def of(cls, ways: Iterable[Way]) -> _Seen:
+        """Return that of a type."""
+        uses = [
+            _AccountUse(way, account, use)
+            for way in ways
+            for account, use in zip(way.accounts, uses_of(way.accounts, way.histories), strict=True)
+        ]
+        taking: dict[int, list[int]] = defaultdict(list)
+        for at, one in enumerate(uses):
+            for place in one.account.takes:
+                taking[place].append(at)
+        return cls(uses, taking)
+
+    def elsewhere(self, own: int) -> list[tuple[Account, Use]]:
+        """Return what became of what objects that went other ways took at the same places."""
+        places = self.uses[own].account.takes
+        others = (self.uses[at] for at in sorted({at for on in places for at in self.taking[on]}))
+        return [(one.account, one.use) for one in others if one.way is not self.uses[own].way]
 
 
 def _overdue(
@@ -101,7 +131,7 @@ def _overdue(
 
 
 def _agreeing(
-    use: Use, elsewhere: Iterable[tuple[Account, Use]], pace: Pace
+    use: Use, elsewhere: Callable[[], Iterable[tuple[Account, Use]]], pace: Pace
 ) -> tuple[Holding, ...]:
     """Return the survivors that keep it for too long, if they are evident and go on."""
     unusual = _unusual(use)
@@ -111,7 +141,7 @@ def _agreeing(
     if len(agreeing) < _AGREEING_MIN or not _is_evident(use, agreeing):
         return ()
     if None in growing:  # the leak may go on by another way
-        unusual += [one for _, other in elsewhere for one in _unusual(other)]
+        unusual += [one for _, other in elsewhere() for one in _unusual(other)]
     usual_ns = use.closed_max_ns or 0
     kept_ns = [one.since_ns for one in unusual if one.open_ns > usual_ns]
     return agreeing if pace.goes_on(kept_ns, pace.end_ns - usual_ns) else ()

@@ -7,9 +7,10 @@ Which one is seen where others gave it back in a function that had called the on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from profiler.model.leaks import LeaksRecording, Receiver
+from profiler.model.recording import Stack
 from profiler.report.accounts import Account
 from profiler.report.holdings import Holding
 from profiler.report.leak_names import Names
@@ -23,12 +24,14 @@ def receiver_of(
 
     `stack` is that from which most survivors took it.
     """
-    ways = Counter(
-        way
-        for account, holding in overdue.examples
-        for way in _ways(recording, account, holding, names)
-        if tuple(stack[: len(way) - 1]) == way[:-1] and len(way) <= len(stack)
+    calls = Counter(
+        call for account, one in overdue.examples for call in _calls(recording, account, one)
     )
+    ways: Counter[tuple[str, ...]] = Counter()
+    for (taken_from, givers), count in calls.items():
+        way = _way(recording.stacks[taken_from], givers, names)
+        if way and tuple(stack[: len(way) - 1]) == way[:-1] and len(way) <= len(stack):
+            ways[way] += count
     if not ways:
         return None
     depth = len(ways.most_common(1)[0][0]) - 1
@@ -40,23 +43,26 @@ def receiver_of(
     )
 
 
-def _ways(
-    recording: LeaksRecording, account: Account, holding: Holding, names: Names
-) -> Iterator[tuple[str, ...]]:
-    """Yield the calls from who took a reference up to who gave it back."""
+def _calls(
+    recording: LeaksRecording, account: Account, holding: Holding
+) -> Iterator[tuple[int, frozenset[str]]]:
+    """Yield the stacks from which a reference was taken, and the functions that gave it back."""
     steps = holding.history.steps
-    givers = {
+    givers = frozenset(
         recording.sites[step.place].function
         for step in steps
         if not step.is_taken and step.place in account.gives
-    }
+    )
     for step in steps:
-        if not step.is_taken or step.place not in account.takes or step.stack is None:
-            continue
-        stack = tuple(names.frames[frame] for frame in recording.stacks[step.stack].frames)
-        depth = next((at for at, name in enumerate(stack) if _bare(name) in givers), None)
-        if depth is not None:
-            yield stack[: depth + 1]
+        if step.is_taken and step.place in account.takes and step.stack is not None:
+            yield step.stack, givers
+
+
+def _way(stack: Stack, givers: Collection[str], names: Names) -> tuple[str, ...]:
+    """Return the calls from who took a reference up to who gave it back; () if that is not seen."""
+    called = tuple(names.frames[frame] for frame in stack.frames)
+    depth = next((at for at, name in enumerate(called) if _bare(name) in givers), None)
+    return () if depth is None else called[: depth + 1]
 
 
 def _releases(recording: LeaksRecording, overdue: Overdue, name: str) -> Iterator[int]:

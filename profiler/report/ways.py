@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 from profiler.report.accounts import Account, Column, Key, accounts_of, columns_of, pairs_of, split
 from profiler.report.histories import History, Step
+from profiler.report.most import most
 from profiler.report.places import Places
+
+_OTHERS_MAX = 100  # ways of one type besides that of the freed ones: each is compared with each
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def _ways(
         else:
             others[frozenset((step.place, step.is_taken) for step in history.steps)].append(history)
     yield Way(kind, tuple(alike), (*accounts, *_rest(alike, known, places)))
-    for way in others.values():
+    for way in most(others.values(), _OTHERS_MAX, len):
         yield Way(kind, tuple(way), tuple(_rest(way, {True: set(), False: set()}, places)))
 
 
