@@ -17,7 +17,7 @@ from profiler.model.leaks import LEAKS_SCHEMA, Change, LeaksRecording
 from profiler.model.recording import Accounting, Recording
 
 _BEGIN = f'{{"schema":"{LEAKS_SCHEMA}"'.encode()
-# Reading makes an object of each value, which takes up to 200 bytes. Of what one run keeps
+# Reading makes an object of each value; those of so many take 3 GB at most. Of what one run keeps
 # (profiler/leaks/quota.py), 2.4 million changes with 9 values are most.
 _VALUES_MAX = 30_000_000
 # Reports multiply some of these, and programs that read them get the products. Runs keep 4,096

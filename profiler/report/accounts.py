@@ -19,7 +19,7 @@ _SUMMANDS_MAX = 3  # places that share one account with a place
 _LEFTOVERS_MAX = 30  # places that are tried as summands: the number of trials grows fast
 
 Key = tuple[int, bool]  # place, is_taken
-Column = tuple[int, ...]  # how often, in each pattern
+Column = tuple[tuple[int, int], ...]  # (pattern, how often), of those in which it occurs
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ def accounts_of(
             gives = [place for place, is_taken in keys if not is_taken]
             if len(takes) == len(gives):
                 accounts += _of_one_function(takes, gives, places)
-                left = {key: column for key, column in left.items() if key not in keys}
+                for key in keys:
+                    del left[key]
     accounts += _sums(left)
     if left and columns:
         accounts.append(Account(*split(left)))
@@ -96,20 +97,26 @@ def columns_of(histories: Iterable[History]) -> dict[Key, Column]:
         patterns[frozenset(counts.items())] = None
         if len(patterns) == _PATTERNS_MAX:
             break
-    tables = [dict(pattern) for pattern in patterns]
-    keys = dict.fromkeys(key for table in tables for key in sorted(table))
-    return {key: tuple(table.get(key, 0) for table in tables) for key in keys}
+    columns: dict[Key, list[tuple[int, int]]] = defaultdict(list)
+    for at, pattern in enumerate(patterns):
+        for key, count in sorted(pattern):
+            columns[key].append((at, count))
+    return {key: tuple(column) for key, column in columns.items()}
 
 
 def _of_one_function(takes: list[int], gives: list[int], places: Places) -> Iterator[Account]:
     """Yield the accounts of as many takes as gives, by function where that tells them apart."""
     rest_takes, rest_gives = set(takes), set(gives)
+    same: dict[object, set[int]] = defaultdict(set)
+    for give in gives:
+        same[places.function(give)].add(give)
     for take in takes:
-        same = [give for give in rest_gives if places.function(take) == places.function(give)]
-        if len(takes) > 1 and len(same) == 1:
+        found = same[places.function(take)]
+        if len(takes) > 1 and len(found) == 1:
+            give = found.pop()
             rest_takes.remove(take)
-            rest_gives.remove(same[0])
-            yield Account(frozenset([take]), frozenset(same))
+            rest_gives.remove(give)
+            yield Account(frozenset([take]), frozenset([give]))
     if rest_takes:
         yield Account(frozenset(rest_takes), frozenset(rest_gives))
 
@@ -131,12 +138,23 @@ def _sums(left: dict[Key, Column]) -> Iterator[Account]:
 
 
 def _summands(column: Column, others: Mapping[Key, Column]) -> tuple[Key, ...]:
+    whole, totals = _total(column), {key: _total(other) for key, other in others.items()}
     for size in range(2, _SUMMANDS_MAX + 1):
         for chosen in combinations(others, size):
-            if all(map(_adds_up, column, *(others[key] for key in chosen))):
+            if whole == sum(totals[key] for key in chosen) and _adds_up(
+                column, (others[key] for key in chosen)
+            ):
                 return chosen
     return ()
 
 
-def _adds_up(whole: int, *parts: int) -> bool:
-    return whole == sum(parts)
+def _total(column: Column) -> int:
+    return sum(count for _, count in column)
+
+
+def _adds_up(column: Column, others: Iterable[Column]) -> bool:
+    sums: dict[int, int] = defaultdict(int)
+    for other in others:
+        for pattern, count in other:
+            sums[pattern] += count
+    return sums == dict(column)

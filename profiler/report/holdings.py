@@ -10,7 +10,7 @@ from profiler.model.leaks import Fate
 from profiler.report.accounts import Account
 from profiler.report.histories import History, Step
 
-_LINKED_MAX = 64  # containers that one object is in: each unlink looks through them
+_LINKED_MAX = 64  # links and accounts that link, of one object: each unlink looks through them
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _parted(
         if not step.is_taken:
             for at in linking - {own}:
                 parts[at].append(step)
-        elif own is not None:
+        elif own is not None and len(linking) < _LINKED_MAX:
             linking.add(own)
     return parts
 

@@ -12,30 +12,35 @@ def test_columns_count_each_pattern_once() -> None:
     other = history(changed(1, -1, LET_GO))
     columns = columns_of([one, other, one])
     assert columns == {
-        (BIRTH, True): (1, 1),
-        (TAKE, True): (2, 0),
-        (GIVE, False): (1, 0),
-        (LET_GO, False): (0, 1),
+        (BIRTH, True): ((0, 1), (1, 1)),
+        (TAKE, True): ((0, 2),),
+        (GIVE, False): ((0, 1),),
+        (LET_GO, False): ((1, 1),),
     }
 
 
 def test_a_place_and_the_two_that_add_up_to_it_are_one_account() -> None:
-    columns = {(TAKE, True): (1, 2, 1), (GIVE, False): (1, 1, 0), (OTHER_GIVE, False): (0, 1, 1)}
+    columns = {
+        (TAKE, True): ((0, 1), (1, 2), (2, 1)),
+        (GIVE, False): ((0, 1), (1, 1)),
+        (OTHER_GIVE, False): ((1, 1), (2, 1)),
+    }
     (account,) = accounts_of(columns, columns, PLACES)
     assert account == Account(frozenset([TAKE]), frozenset([GIVE, OTHER_GIVE]))
 
 
 def test_what_adds_up_to_nothing_is_one_account() -> None:
-    columns = {(TAKE, True): (1, 2), (GIVE, False): (1, 1)}
+    columns = {(TAKE, True): ((0, 1), (1, 2)), (GIVE, False): ((0, 1), (1, 1))}
     (account,) = accounts_of(columns, columns, PLACES)
     assert account == Account(frozenset([TAKE]), frozenset([GIVE]))
 
 
 def test_pairs_have_something_in_common_and_are_alone_with_it() -> None:
-    columns = {(TAKE, True): (1,), (GIVE, False): (1,), (OTHER_GIVE, False): (2,)}
+    once = ((0, 1),)
+    columns = {(TAKE, True): once, (GIVE, False): once, (OTHER_GIVE, False): ((0, 2),)}
     assert pairs_of(columns, lambda _: "same") == [(TAKE, GIVE)]
     assert pairs_of(columns, lambda _: None) == []
-    assert pairs_of({**columns, (OTHER_GIVE, False): (1,)}, lambda _: "same") == []
+    assert pairs_of({**columns, (OTHER_GIVE, False): once}, lambda _: "same") == []
 
 
 def test_places_are_split_by_what_they_do() -> None:
