@@ -18,7 +18,7 @@ import pytest
 
 from profiler.errors import UsageError
 from tests.counted import Program, build_program, running
-from tests.live.outside import changed_code, leftovers, shown
+from tests.live.outside import code_left, leftovers, shown
 from tests.live.running import Result, command, finished
 
 pytestmark = pytest.mark.root
@@ -121,12 +121,9 @@ def run(
     return finished(words, folder, 0.0, **changes)
 
 
-def check_target(target: Program, seconds: float = 60) -> None:
+def check_target(target: Program) -> None:
     """Assert that it still runs, and as itself, when there was time to take probes back."""
-    deadline = time.monotonic() + seconds
-    while (changed := changed_code(target.process.pid)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert changed == []
+    assert code_left(target.process.pid) == []
     assert target.process.poll() is None
 
 

@@ -21,7 +21,7 @@ from profiler.linux.probe_link_kinds import load_empty_program
 from profiler.linux.probe_links import ProbeLink, ProbeLinks
 from profiler.process.mappings import read_mappings
 from tests.compiled import build, image_of
-from tests.live.outside import changed_code
+from tests.live.outside import changed_code, code_left
 from tests.ways import plain_links
 
 pytestmark = pytest.mark.root
@@ -109,14 +109,6 @@ def await_change(pid: int, path: Path) -> None:
             assert time.monotonic() < deadline
 
 
-def left(pid: int, seconds: float = 60) -> list[str]:
-    """Return what is changed in the target's code when there was time to take it back."""
-    deadline = time.monotonic() + seconds
-    while (changed := changed_code(pid)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return changed
-
-
 def test_a_kill_while_probes_come_and_go_leaves_none(
     path: Path, program: int, target: subprocess.Popen[bytes]
 ) -> None:
@@ -131,7 +123,7 @@ def test_a_kill_while_probes_come_and_go_leaves_none(
     for _ in range(ROUNDS):
         with child(place_and_remove):
             await_change(target.pid, path)
-        assert left(target.pid) == []
+        assert code_left(target.pid) == []
 
 
 def test_probes_stay_as_long_as_they_are_wanted(
@@ -141,10 +133,10 @@ def test_probes_stay_as_long_as_they_are_wanted(
     keeper.attach("measure", links)
     assert len(changed_code(target.pid)) == FUNCTIONS
     keeper.detach("measure")
-    assert changed_code(target.pid) == []
+    assert code_left(target.pid) == []
     keeper.attach("measure", links)
     keeper.close()
-    assert changed_code(target.pid) == []
+    assert code_left(target.pid) == []
     with pytest.raises(OSError, match="closed"):
         keeper.attach("measure", links)
     keeper.detach("measure")  # nothing is left to be taken away
@@ -156,7 +148,7 @@ def test_what_the_kernel_refuses_is_reported(
     wrong = plain_links().probe_links(program, "/nowhere", [UprobeSite(0, 0)], 1, is_return=False)
     with pytest.raises(FileNotFoundError):
         keeper.attach("measure", [*everywhere(path, program, target.pid), *wrong])
-    assert changed_code(target.pid) == []
+    assert code_left(target.pid) == []
 
 
 def test_a_keeper_that_was_killed_is_an_error(keeper: Keeper) -> None:
@@ -198,8 +190,8 @@ def test_what_a_killed_process_has_left_goes_with_the_next_probes(
     for _ in range(4 * ROUNDS):  # nothing is left where the kernel has mended it
         with child(place_and_remove):
             await_change(target.pid, path)
-        if left(target.pid, seconds=0.2):
+        if code_left(target.pid, seconds=0.2):
             break
     keeper.attach("measure", links)
     keeper.detach("measure")
-    assert changed_code(target.pid) == []
+    assert code_left(target.pid) == []

@@ -17,7 +17,7 @@ from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 from profiler.wire.unwind import CAUSES
 from tests.counted import Program, check, counted, running
 from tests.counting import Counting
-from tests.live.outside import changed_code, leftovers, shown
+from tests.live.outside import code_left, leftovers, shown
 from tests.ways import way_name
 
 _FREQUENCY_HZ = 200.0
@@ -30,7 +30,7 @@ def check_way(program: Program, way: Variant) -> None:
     with Counting(pid, way) as counting:
         check(counted(program, counting))
         counting.check_accounting()
-        assert changed_code(pid) == []
+        assert code_left(pid) == []
         check_stacks(program, counting)
         ThreadExits(counting.base).close()
 

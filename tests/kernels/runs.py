@@ -17,7 +17,7 @@ from typing import Any
 
 from lab.instance import Instance
 from tests.kernels.place import WHOLE_RATIO, Partly, Place, asterisk
-from tests.live.outside import changed_code, leftovers
+from tests.live.outside import changed_code, code_left, leftovers
 from tests.live.running import LIMIT_S, REPOSITORY, Result, profile, run, started
 
 _REGISTERS_HZ = 5.0  # an emulated Asterisk answers some twenty
@@ -158,9 +158,7 @@ def check_killed(place: Place) -> str:
         running.wait_recording(1)
         running.send(signal.SIGKILL)
         running.process.wait(LIMIT_S)
-    deadline = time.monotonic() + _GONE_S
-    while changed_code(target.pid) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    code_left(target.pid, _GONE_S)
     return check_nothing_left(place)
 
 

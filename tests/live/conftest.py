@@ -14,7 +14,7 @@ from lab import instance
 from lab.instance import Instance, Options
 from profiler.wire.lookups import Place
 from tests.counting import Counting
-from tests.live.outside import changed_code, leftovers, shown
+from tests.live.outside import code_left, leftovers, shown
 
 _KEEP = bool(os.environ.get("EBPF_PROF_TEST_KEEP"))
 _PREFIX = "live" if _KEEP else f"live{os.getpid()}"
@@ -101,4 +101,4 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     assert not any(leftovers(before).values())
     for asterisk in asterisks:
-        assert changed_code(asterisk.pid) == []
+        assert code_left(asterisk.pid) == []

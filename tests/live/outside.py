@@ -114,6 +114,17 @@ def changed_code(pid: int) -> list[str]:
     return changed
 
 
+def code_left(pid: int, seconds: float = _GRACE_S) -> list[str]:
+    """Return the same when there was time to take probes back.
+
+    Who lists links, as bpftool does, holds each for a moment, and its probes with it.
+    """
+    deadline = time.monotonic() + seconds
+    while (changed := changed_code(pid)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return changed
+
+
 def _differences(found: bytes, expected: bytes) -> list[int]:
     if found == expected:
         return []

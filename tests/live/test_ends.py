@@ -13,7 +13,7 @@ import pytest
 
 from lab.instance import Instance
 from tests.live.load import storm
-from tests.live.outside import changed_code
+from tests.live.outside import changed_code, code_left
 from tests.live.running import FILES, LIMIT_S, Result, started
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
@@ -61,7 +61,7 @@ def test_a_signal_ends_early_and_writes_all(
     assert report["containers"]
     assert f"Ended early: {reason}" in result.out
     assert ("stopping, Ctrl-C again to abort" in result.errors) == (reason == "interrupt")
-    assert changed_code(busy.pid) == []
+    assert code_left(busy.pid) == []
     still_computes(busy)
 
 
@@ -76,7 +76,7 @@ def test_the_end_of_the_connection_writes_all_too(busy: Instance, tmp_path: Path
     assert {path.name for path in (tmp_path / "result").iterdir()} == set(FILES)
     report = json.loads((tmp_path / "result" / "profile.json").read_text())
     assert report["stopped_by"] == "hangup"
-    assert changed_code(busy.pid) == []
+    assert code_left(busy.pid) == []
 
 
 @pytest.mark.parametrize("step", ["looking", "reading call", "finding container lookups"])
@@ -92,7 +92,7 @@ def test_an_interrupt_before_the_recording_begins_ends_all(
     assert result.errors.endswith("ebpf-prof: aborted; no probe is left\r\n")
     assert result.out == ""
     assert not list(tmp_path.iterdir())
-    assert changed_code(busy.pid) == []
+    assert code_left(busy.pid) == []
 
 
 def test_a_second_interrupt_aborts(busy: Instance, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_second_interrupt_aborts(busy: Instance, tmp_path: Path) -> None:
     assert "ebpf-prof: aborted" in result.errors
     assert "Traceback" not in result.errors
     assert "Exception" not in result.errors
-    assert changed_code(busy.pid) == []
+    assert code_left(busy.pid) == []
     still_computes(busy)
 
 
@@ -131,10 +131,7 @@ def test_killed_it_leaves_nothing(busy: Instance, tmp_path: Path, moment: str) -
             running.wait_for(lambda: window_is_open(busy))
         running.send(signal.SIGKILL)
         running.process.wait(LIMIT_S)
-    deadline = time.monotonic() + 60
-    while changed_code(busy.pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert changed_code(busy.pid) == []
+    assert code_left(busy.pid) == []
     still_computes(busy)
 
 
@@ -186,4 +183,4 @@ def test_the_target_restarts_itself(short_lived: Callable[..., Instance], tmp_pa
     assert f"ebpf-prof asterisk -p {pid}" in result.out
     assert report["window"]["duration_s"] < LONG_S
     assert asterisk.pid == pid
-    assert changed_code(pid) == []
+    assert code_left(pid) == []

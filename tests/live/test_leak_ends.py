@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from lab.instance import Instance
 from profiler.files.leaks_file import read_leaks
 from tests.live.following import busy, check, followed
-from tests.live.outside import changed_code
+from tests.live.outside import changed_code, code_left
 from tests.live.running import LIMIT_S, Started, finished, run, run_as_nobody, started
 from tests.live.running import command as words_of
 
@@ -49,7 +48,7 @@ def test_an_interrupt_ends_early_and_shows_and_writes_all(used: Instance, tmp_pa
     recording = read_leaks(file)
     assert recording.stopped_by == "interrupt"
     check(recording)
-    assert changed_code(used.pid) == []
+    assert code_left(used.pid) == []
 
 
 def test_killed_while_probes_are_open_it_leaves_none(used: Instance, tmp_path: Path) -> None:
@@ -58,10 +57,7 @@ def test_killed_while_probes_are_open_it_leaves_none(used: Instance, tmp_path: P
         running.wait_for(lambda: bool(changed_code(used.pid)))
         running.send(signal.SIGKILL)
         running.process.wait(LIMIT_S)
-    deadline = time.monotonic() + 60
-    while changed_code(used.pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert changed_code(used.pid) == []
+    assert code_left(used.pid) == []
     assert "System uptime" in used.cli("core show uptime")
     assert not list(tmp_path.iterdir())
 
@@ -77,7 +73,7 @@ def test_a_target_that_restarts_itself_is_said(
     assert result.code == 0, result.errors
     assert "ended early: target restart" in result.out
     assert read_leaks(tmp_path / "run.leaks").target.exited
-    assert changed_code(asterisk.pid) == []
+    assert code_left(asterisk.pid) == []
 
 
 def test_a_target_in_namespaces_of_its_own_is_followed(

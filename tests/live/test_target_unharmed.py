@@ -14,7 +14,7 @@ from lab import traffic
 from lab.instance import Instance
 from tests.groundtruth import box
 from tests.live.load import storm
-from tests.live.outside import changed_code
+from tests.live.outside import changed_code, code_left
 from tests.live.running import profile_traffic, started
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
@@ -151,4 +151,4 @@ def test_in_namespaces_of_its_own_or_after_its_binary_was_replaced(
     frames = {frame for stack, _ in result.folded("cpu.folded") for frame in stack}
     assert {"start_thread", "ast_io_wait"} <= frames
     assert result.explained("stacks") >= 0.99 * report["stacks"]["samples"]
-    assert changed_code(asterisk.pid) == []
+    assert code_left(asterisk.pid) == []
