@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 
 from profiler.asterisk.find import FoundTarget, find_asterisk
 from profiler.cli import leak_reports
@@ -14,6 +15,7 @@ from profiler.cli.streams import say
 from profiler.errors import ProfilerError, UsageError
 from profiler.files.leaks_file import write_leaks
 from profiler.files.output_folder import OutputFolder
+from profiler.linux.priority import NOT_RAISED, is_refused
 from profiler.model.leaks import LeaksRecording
 from profiler.record.leaks_recorder import LeaksOptions, record_leaks
 
@@ -32,6 +34,8 @@ def leaks(
     with stopping(line.acknowledge) as stop, place as folder:
         recording = record_leaks(target, options, stop, line, line.prepare)
         line.end()
+        if is_refused():
+            recording = replace(recording, warnings=(*recording.warnings, NOT_RAISED))
         try:
             if folder is not None and destination is not None:
                 _write(recording, folder, destination)

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from lab.instance import Instance
+from profiler.files.leaks_file import read_leaks
 from profiler.linux.priority import HIGHEST, NOT_RAISED
 from profiler.process.procfs import parse_stat, read_pids, read_text, read_tids
 from tests.live.running import command, finished, started
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
+
+WITHOUT_NICE = ("setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice")
 
 
 def scheduled(pid: int) -> set[tuple[int, int]]:
@@ -52,7 +55,14 @@ def test_the_tool_and_its_keeper_run_first_and_the_target_as_before(
 
 def test_it_says_so_where_it_may_not(sip: Instance, tmp_path: Path) -> None:
     words = command("asterisk", "-p", str(sip.pid), "-d", "1s", "-o", str(tmp_path / "result"))
-    without = ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]
-    result = finished([*without, *words], tmp_path / "result")
+    result = finished([*WITHOUT_NICE, *words], tmp_path / "result")
     assert result.code == 0, result.errors
     assert NOT_RAISED in result.profile()["warnings"]
+
+
+def test_leaks_says_so_where_it_may_not(sip: Instance, tmp_path: Path) -> None:
+    file = tmp_path / "run.leaks"
+    words = command("leaks", "-p", str(sip.pid), "-d", "1s", "-o", str(file))
+    result = finished([*WITHOUT_NICE, *words], file)
+    assert result.code == 0, result.errors
+    assert NOT_RAISED in read_leaks(file).warnings
