@@ -61,11 +61,9 @@ class BpfMap:
 
     def clear(self) -> None:
         """Remove all entries; what is added meanwhile may stay."""
-        key = ctypes.create_string_buffer(self.key_size)
-        for _ in range(self.max_entries):
-            if not bpf.next_key(self.descriptor, None, key):
-                return
-            self.delete(key.raw)
+        # All keys first: to ask for the first one again and again passes all empty buckets.
+        for key in [key for key, _ in self.items()]:
+            self.delete(key)
 
     def values_of_cpus(self, key: bytes) -> tuple[bytes, ...]:
         """Return the value of each possible CPU of a per-CPU map; () when absent."""

@@ -73,6 +73,12 @@ def test_entries_are_stored_found_and_removed(opened: Callable[..., BpfMap]) -> 
     assert not things.delete(b"k1")
 
 
+def test_nothing_is_left_in_a_map_that_was_cleared(opened: Callable[..., BpfMap]) -> None:
+    kernel = Kernel({b"k1": b"four", b"k2": b"four", b"k3": b"four"})
+    opened(kernel).clear()
+    assert kernel.entries == {}
+
+
 def test_a_full_map_and_a_wrong_size_are_errors(opened: Callable[..., BpfMap]) -> None:
     things = opened(Kernel({b"k1": b"four", b"k2": b"four", b"k3": b"four"}))
     with pytest.raises(OSError, match="things: Argument list too long"):
