@@ -18,7 +18,7 @@ import pytest
 
 from profiler.errors import UsageError
 from tests.counted import Program, build_program, running
-from tests.live.outside import code_left, leftovers, shown
+from tests.live.outside import code_left, leftovers, present
 from tests.live.running import Result, command, finished
 
 pytestmark = pytest.mark.root
@@ -148,7 +148,7 @@ def measured(result: Result) -> bool:
 @pytest.fixture(scope="module", autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """No program, map or link outlives the runs; to look after each of them takes long."""
-    before = {kind: set(shown(kind)) for kind in ("prog", "map", "link")}
+    before = present()
     yield
     assert not any(leftovers(before).values())
 

@@ -29,7 +29,7 @@ from profiler.linux.task_registers import has_task_registers
 from profiler.probes.attach import variants_here
 from tests.kernels import lives, runs, truths
 from tests.kernels.place import Partly, Place
-from tests.live.outside import shown
+from tests.live.outside import present
 
 LAB, FRAMES = "lab.tar", "frames"  # files of FOLDER
 YES, PARTLY, NO = "yes", "partly", "no"
@@ -146,7 +146,7 @@ def main(folder: Path) -> None:
         os.environ[cache.ENVIRONMENT] = memory
         os.environ[disk_cache.VARIABLE] = f"{memory}/compiled"
         subprocess.run(["tar", "-x", "-C", memory, "-f", folder / LAB], check=True)
-        before = {kind: set(shown(kind)) for kind in ("prog", "map", "link")}
+        before = present()
         place = Place(Path(tempfile.mkdtemp()), folder / FRAMES, before)
         for feature in FEATURES:
             started = time.monotonic()

@@ -17,7 +17,7 @@ from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 from profiler.wire.unwind import CAUSES
 from tests.counted import Program, check, counted, running
 from tests.counting import Counting
-from tests.live.outside import code_left, leftovers, shown
+from tests.live.outside import code_left, leftovers, present
 from tests.ways import way_name
 
 _FREQUENCY_HZ = 200.0
@@ -53,7 +53,7 @@ def check_stacks(program: Program, counting: Counting) -> None:
 
 def main(path: Path) -> None:
     """Check every way, and that nothing is left of them."""
-    before = {kind: set(shown(kind)) for kind in ("prog", "map", "link")}
+    before = present()
     ways = variants_here()
     with running(path) as program:
         for way in ways:

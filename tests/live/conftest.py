@@ -14,7 +14,7 @@ from lab import instance
 from lab.instance import Instance, Options
 from profiler.wire.lookups import Place
 from tests.counting import Counting
-from tests.live.outside import code_left, leftovers, shown
+from tests.live.outside import code_left, leftovers, present
 
 _KEEP = bool(os.environ.get("EBPF_PROF_TEST_KEEP"))
 _PREFIX = "live" if _KEEP else f"live{os.getpid()}"
@@ -92,7 +92,7 @@ def short_lived() -> Iterator[Callable[..., Instance]]:
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """No program, map or link of ours outlives a test, and no Asterisk's code stays changed."""
-    before = {kind: set(shown(kind)) for kind in ("prog", "map", "link")}
+    before = present()
     asterisks = [
         request.getfixturevalue(name)
         for name in ("story", "sip", "peers", "pjsip", "asterisk")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
+import struct
 import subprocess
 import threading
 import time
@@ -18,6 +21,10 @@ _OUR_PROGRAMS = (
     *("cpu_", "lookup_", "count_", "calibrate_"),
     *("offcpu_", "task_", "thread_", "object_"),
 )
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_SYS_BPF = 321
+# BPF_PROG_GET_NEXT_ID and its like in enum bpf_cmd (include/uapi/linux/bpf.h, Linux 6.18)
+_NEXT_ID = {"prog": 11, "map": 12, "link": 31}
 _GRACE_S = 60.0
 _CHUNK = 1 << 20
 
@@ -32,9 +39,21 @@ def objects(kind: str) -> list[dict[str, Any]]:
     return found
 
 
-def shown(kind: str) -> dict[int, str]:
-    """Return the names of all programs, maps or links in the kernel, by id."""
-    return {item["id"]: item.get("name", "") for item in objects(kind)}
+def present() -> dict[str, set[int]]:
+    """Return the ids of all programs, maps and links in the kernel.
+
+    Asked of the kernel itself, because each test does so twice, and bpftool reads all of each.
+    """
+    return {kind: set(_ids(command)) for kind, command in _NEXT_ID.items()}
+
+
+def _ids(command: int) -> Iterator[int]:
+    attributes = ctypes.create_string_buffer(struct.calcsize("III"))  # id, the next one, flags
+    while _LIBC.syscall(_SYS_BPF, command, attributes, len(attributes)) == 0:
+        _, following, _ = struct.unpack("III", attributes)
+        yield following
+        struct.pack_into("I", attributes, 0, following)
+    assert ctypes.get_errno() == errno.ENOENT, os.strerror(ctypes.get_errno())
 
 
 def held() -> dict[str, set[int]]:
@@ -63,7 +82,7 @@ def leftovers(before: dict[str, set[int]]) -> dict[str, set[int]]:
     """
     deadline = time.monotonic() + _GRACE_S
     while True:
-        left = {kind: set(shown(kind)) - before[kind] for kind in before}
+        left = {kind: ids - before[kind] for kind, ids in present().items()}
         if any(left.values()):  # telling whose they are takes far longer
             left = _abandoned(left)
         if not any(left.values()) or time.monotonic() > deadline:
@@ -75,6 +94,8 @@ def _abandoned(new: dict[str, set[int]]) -> dict[str, set[int]]:
     """Return those of new ids that are ours and open in no process."""
     opened = held()
     left = {kind: ids - opened[kind] for kind, ids in new.items()}
+    if not any(left.values()):
+        return left
     programs = objects("prog")
     left["prog"] &= {p["id"] for p in programs if p.get("name", "").startswith(_OUR_PROGRAMS)}
     left["map"] -= _not_ours(programs, left["prog"])
