@@ -59,11 +59,15 @@ class Result:
     errors: str
     folder: Path
 
-    def explained(self, quality: str) -> int:
-        """Return how many stacks are whole, or were taken inside one of our own probes."""
+    def has_whole_stacks(self, quality: str) -> bool:
+        """Return whether stacks are whole, or were taken inside one of our own probes.
+
+        One in a thousand need not be, for single instructions have no description; nor one alone.
+        """
         found = self.profile()[quality]
         assert found["whole"] + sum(found["by_cause"].values()) == found["samples"]
-        return int(found["whole"] + found["by_cause"].get("inside a probe", 0))
+        others = found["samples"] - found["whole"] - found["by_cause"].get("inside a probe", 0)
+        return bool(others <= max(1, found["samples"] // 1000))
 
     def profile(self) -> dict[str, Any]:
         value: dict[str, Any] = json.loads((self.folder / "profile.json").read_text())

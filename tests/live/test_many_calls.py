@@ -42,7 +42,8 @@ def test_hundreds_of_calls_are_profiled_as_one_group(busy: Instance, tmp_path: P
         result = profile(busy.pid, tmp_path / "result", "--full", seconds=10)
     found = result.profile()
     assert sum(thread["count"] for thread in found["threads"]) > CHANNELS
-    assert result.explained("stacks") == found["stacks"]["samples"] > 50
+    assert found["stacks"]["samples"] > 50
+    assert result.has_whole_stacks("stacks")
 
     (cache,) = (use for use in found["containers"] if use["elements_end"] == CHANNELS)
     (dump,) = (s for s in cache["call_sites"] if s["function"] == "stasis_cache_dump_by_eid")
