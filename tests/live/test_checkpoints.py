@@ -70,9 +70,7 @@ def test_counts_are_those_of_the_comparator_without_a_walk_for_each(
         counting.check_accounting()
 
 
-@pytest.mark.parametrize(
-    ("churn", "predicts"), [(20, False), (1_000, False), (20_000, False), (1_000, True)]
-)
+@pytest.mark.parametrize(("churn", "predicts"), [(20, False), (20_000, False), (1_000, True)])
 @pytest.mark.parametrize("search", ["hit", "miss", "object", "unlink"])
 @pytest.mark.parametrize("kind", ["hash-one", "hash-three", "hash-begin"])
 def test_no_count_is_wrong_while_elements_come_and_go(

@@ -30,6 +30,7 @@ from tests.ways import walk_here, way_name
 pytestmark = [pytest.mark.live, pytest.mark.root]
 
 LOOKUPS = 211
+FEW_LOOKUPS = 53  # where the way is tried, not each element
 
 
 def check_accounting(counting: Counting) -> dict[LookupCounter, int]:
@@ -43,7 +44,7 @@ def check_kinds(asterisk: Instance, counting: Counting) -> None:
     for kind in ("hash", "hash-sorted", "list", "rbtree", "rbtree-proxies"):
         with box(asterisk, kind, KINDS[kind]) as target, counting.opened():
             searches = [search for search in SEARCHES if possible(search, kind, False)]
-            assert (kind, wrong_counts(counting, target, searches, LOOKUPS)) == (kind, {})
+            assert (kind, wrong_counts(counting, target, searches, FEW_LOOKUPS)) == (kind, {})
             check_accounting(counting)
 
 

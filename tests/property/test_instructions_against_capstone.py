@@ -1,10 +1,11 @@
-"""The decoder beside capstone on every function of large real files: equal everywhere."""
+"""The decoder beside capstone on every third function of large real files: equal everywhere."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import capstone
@@ -109,19 +110,19 @@ class Comparison:
 
 def check(path: Path, at_least: int) -> None:
     comparison = Comparison()
-    for start, code in bodies(path):
+    for start, code in islice(bodies(path), None, None, 3):
         comparison.compare(start, code)
     print(f"{path}: {comparison.count} instructions, {comparison.known} forms", file=sys.stderr)
     assert comparison.differences == []
     assert comparison.count >= at_least
 
 
-@pytest.mark.parametrize(("name", "at_least"), [("libc.so.6", 250_000), ("libcrypto.so", 400_000)])
+@pytest.mark.parametrize(("name", "at_least"), [("libc.so.6", 80_000), ("libcrypto.so", 130_000)])
 def test_system_libraries(name: str, at_least: int) -> None:
     check(library(name), at_least)
 
 
 @pytest.mark.live
-@pytest.mark.parametrize(("version", "at_least"), [("16", 400_000), ("22", 500_000)])
+@pytest.mark.parametrize(("version", "at_least"), [("16", 130_000), ("22", 160_000)])
 def test_packaged_asterisk(version: str, at_least: int) -> None:
     check(root.ensure(version) / "usr/sbin/asterisk", at_least)
