@@ -16,6 +16,7 @@ from profiler.cli.destination import parse_recording
 from profiler.cli.progress import ProgressLine
 from profiler.errors import TargetError, UsageError
 from profiler.files.leaks_file import read_leaks
+from profiler.linux.priority import NOT_RAISED
 from profiler.record.leaks_recorder import LeaksOptions
 from tests.leak_examples import RECORDING
 
@@ -27,6 +28,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     found: Any = SimpleNamespace(pid=7)
     monkeypatch.setattr(leaks, "find_asterisk", lambda _pid: found)
     monkeypatch.setattr(leaks, "record_leaks", lambda *_arguments: RECORDING)
+    monkeypatch.setattr(leaks, "is_refused", lambda: False)  # tests run as they are started
 
 
 def show(output: str | None = None) -> None:
@@ -50,6 +52,16 @@ def test_what_was_followed_is_written_and_no_other_file_is_replaced(
         show(str(tmp_path / "run.leaks"))
         assert capsys.readouterr().err == f"results: {tmp_path / name}\n"
         assert read_leaks(tmp_path / name) == RECORDING
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_priority_that_may_not_be_raised_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaks, "is_refused", lambda: True)
+    show(str(tmp_path / "run.leaks"))
+    assert read_leaks(tmp_path / "run.leaks").warnings == (NOT_RAISED,)
+    assert "CAP_SYS_NICE" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("recorded")
