@@ -30,6 +30,7 @@ _BPF_MAP_CREATE = 0
 _BPF_MAP_LOOKUP_ELEM = 1
 _BPF_MAP_UPDATE_ELEM = 2
 _BPF_MAP_DELETE_ELEM = 3
+_BPF_MAP_GET_NEXT_KEY = 4
 _BPF_PROG_LOAD = 5
 _BPF_OBJ_GET_INFO_BY_FD = 15
 _BPF_RAW_TRACEPOINT_OPEN = 17
@@ -232,6 +233,11 @@ def update_element(descriptor: int, key: Any, value: Any) -> None:
 def delete_element(descriptor: int, key: Any) -> bool:
     """Remove a key and its value; False: it was not there. Raises OSError."""
     return _element(_BPF_MAP_DELETE_ELEM, descriptor, key, None)
+
+
+def next_key(descriptor: int, key: Any, following: Any) -> bool:
+    """Read the key that follows one (None: the first) into a buffer; False: none. OSError."""
+    return _element(_BPF_MAP_GET_NEXT_KEY, descriptor, key, following)
 
 
 def lookup_batch(

@@ -62,8 +62,18 @@ class BpfMap:
     def clear(self) -> None:
         """Remove all entries; what is added meanwhile may stay."""
         # All keys first: to ask for the first one again and again passes all empty buckets.
-        for key in [key for key, _ in self.items()]:
+        for key in tuple(self._keys()):
             self.delete(key)
+
+    def _keys(self) -> Iterator[bytes]:
+        """Yield all keys, without their values, which may be large."""
+        key: Any = None
+        for _ in range(self.max_entries):
+            following = ctypes.create_string_buffer(self.key_size)
+            if not bpf.next_key(self.descriptor, key, following):
+                return
+            yield following.raw
+            key = following
 
     def values_of_cpus(self, key: bytes) -> tuple[bytes, ...]:
         """Return the value of each possible CPU of a per-CPU map; () when absent."""

@@ -40,6 +40,12 @@ class Kernel:
     def delete_element(self, _descriptor: int, key: Any) -> bool:
         return self.entries.pop(key.raw, None) is not None
 
+    def next_key(self, _descriptor: int, key: Any, following: Any) -> bool:
+        keys = list(self.entries)
+        place = keys.index(key.raw) + 1 if key is not None else 0
+        following[: len(following)] = (keys + [bytes(len(following))])[place]
+        return place < len(keys)
+
     def lookup_batch(
         self, _descriptor: int, _start: Any, _end: Any, keys: Any, values: Any, _most: int
     ) -> tuple[int, bool]:
@@ -56,7 +62,10 @@ class Kernel:
 def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., BpfMap]:
     def open_map(kernel: Kernel, map_type: int = HASH, value_size: int = 4) -> BpfMap:
         monkeypatch.setattr(bpf, "create_map", lambda *_: 9)
-        for name in ("look_up_element", "update_element", "delete_element", "lookup_batch"):
+        for name in (
+            *("look_up_element", "update_element", "delete_element"),
+            *("next_key", "lookup_batch"),
+        ):
             monkeypatch.setattr(bpf, name, getattr(kernel, name))
         monkeypatch.setattr(maps, "possible_cpus", lambda: 2)
         return BpfMap("things", MapShape(map_type, 2, value_size, 3, 0))
