@@ -1,6 +1,6 @@
 # make run     profile the running Asterisk, or the lab's own, for 60 seconds
 # make test    install what the tests need and run all of them (root)
-# make check   lint, types, spelling and unit tests, in seconds
+# make check   lint, types, spelling and unit tests, in minutes
 # make kernels try each feature on the kernels that users have, in qemu; writes docs/kernels.md (root)
 # make bench   measure the tables of docs/overhead.md and docs/leaks.md (root, hours)
 

@@ -164,7 +164,8 @@ def test_json_is_all_that_is_printed(sip: Instance, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["register", "options", "calls"])
 def test_the_newer_asterisk(pjsip: Instance, tmp_path: Path, kind: str) -> None:
     result, sent = profile_traffic(pjsip, tmp_path / "result", kind, 30, "-F", "499", seconds=8)
-    assert sent.successful > 20  # beside other work some calls fail
+    # Requests are sent again until they are answered; beside other work some calls fail.
+    assert sent.successful > 20 if kind == "calls" else sent.complete
     report = result.profile()
     assert report["target"]["version"].startswith("22.")
     assert report["containers"]
