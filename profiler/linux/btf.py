@@ -28,40 +28,94 @@ _MEMBER_BYTES = {4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12}
 # STRUCT, UNION, ENUM, FUNC_PROTO, DATASEC, ENUM64
 
 
-class _Types:
-    """All types of some BTF data; none of what is no BTF."""
+class Types:
+    """All types of some BTF data; none of what is no BTF. Reading them takes 0.1 s for a kernel."""
 
     def __init__(self, btf: bytes) -> None:
         self._btf = btf
-        self._at = self._end = 0
         self._strings = b""
+        # Of each type by its id, of which the first is 1: its place, its name's, and its kind.
+        self._places = array("Q", (0,))
+        self._names = array("I", (0,))
+        self._kinds = bytearray(1)
         if len(btf) < _HEADER.size:
             return
         fields = _HEADER.unpack_from(btf)
         magic, _, _, header, types_at, types_bytes, strings_at, strings_bytes = fields
         if magic == _MAGIC:
-            self._at = header + types_at
-            self._end = min(self._at + types_bytes, len(btf) - _TYPE.size + 1)
             self._strings = btf[header + strings_at : header + strings_at + strings_bytes]
+            self._read(header + types_at, types_bytes)
 
-    def name_at(self, name: str) -> int:
-        """Return the place by which types know a name; 0 where none has it."""
-        return self._strings.find(b"\0" + name.encode() + b"\0") + 1
-
-    def __iter__(self) -> Iterator[tuple[int, int, int]]:
-        """Yield place, name and kind of each type in the order of their ids, the first is 1."""
-        btf, at, end = self._btf, self._at, self._end
+    def _read(self, at: int, types_bytes: int) -> None:
+        btf, end = self._btf, min(at + types_bytes, len(self._btf) - _TYPE.size + 1)
         for _ in range(_MAX_TYPES):
             if at >= end:
                 return
             name_at, information, _ = _TYPE.unpack_from(btf, at)
             kind = information >> 24 & 31
-            yield at, name_at, kind
+            self._places.append(at)
+            self._names.append(name_at)
+            self._kinds.append(kind)
             at += _TYPE.size + _EXTRA_BYTES.get(kind, 0)
             if kind in _MEMBER_BYTES:
                 at += (information & 0xFFFF) * _MEMBER_BYTES[kind]
 
-    def members(self, at: int) -> Iterator[tuple[int, int, int]]:
+    def function_ids(self, names: frozenset[str]) -> dict[str, int]:
+        """Return the type id of each of these functions that is there; others are left out."""
+        wanted = {self._name_at(name): name for name in names}
+        wanted.pop(0, None)
+        found: dict[str, int] = {}
+        for type_id, (name_at, kind) in enumerate(zip(self._names, self._kinds, strict=True)):
+            if kind == _KIND_FUNC and name_at in wanted:
+                found.setdefault(wanted[name_at], type_id)
+        return found
+
+    def offsets(self, structure: str, paths: tuple[str, ...]) -> tuple[int, ...] | None:
+        """Return where members lie in a structure, in bytes; None unless all of them are there.
+
+        A path leads through structures in it: "se.sum_exec_runtime". Members of nameless ones are
+        found as C finds them.
+        """
+        wanted = self._name_at(structure)
+        root = 0
+        types = zip(self._places, self._names, self._kinds, strict=True)
+        for at, name_at, kind in types if wanted else ():
+            if kind == _KIND_STRUCT and name_at == wanted:
+                root = at
+        if not root:
+            return None
+        offsets = [self._offset(root, path.split(".")) for path in paths]
+        known = tuple(offset for offset in offsets if offset is not None)
+        return known if len(known) == len(paths) else None
+
+    def _name_at(self, name: str) -> int:
+        """Return the place by which types know a name; 0 where none has it."""
+        return self._strings.find(b"\0" + name.encode() + b"\0") + 1
+
+    def _offset(self, at: int, path: list[str]) -> int | None:
+        whole = 0
+        for name in path:
+            member = self._member(at, self._name_at(name), _MAX_DEPTH)
+            if member is None:
+                return None
+            offset, at = member
+            whole += offset
+        return whole
+
+    def _member(self, at: int, name_at: int, depth: int) -> tuple[int, int] | None:
+        """Return the offset of a member, and where its type is."""
+        for found_name_at, type_id, offset in self._members(at) if name_at and depth else ():
+            if type_id >= len(self._places):
+                return None
+            if found_name_at == name_at:
+                return offset, self._places[type_id]
+            if not found_name_at:
+                inner = self._member(self._places[type_id], name_at, depth - 1)
+                if inner is not None:
+                    return offset + inner[0], inner[1]
+        return None
+
+    def _members(self, at: int) -> Iterator[tuple[int, int, int]]:
         """Yield name, type and offset in bytes of each member of the structure at that place."""
         _, information, _ = _TYPE.unpack_from(self._btf, at)
         if information >> 24 & 31 not in (_KIND_STRUCT, _KIND_UNION):
@@ -76,80 +130,20 @@ class _Types:
             yield name_at, type_id, bits // 8
 
 
-def parse_function_ids(btf: bytes, names: frozenset[str]) -> dict[str, int]:
-    """Return the type id of each named function that the BTF data has; others are left out."""
-    types = _Types(btf)
-    wanted = {types.name_at(name): name for name in names}
-    wanted.pop(0, None)
-    found: dict[str, int] = {}
-    for type_id, (_, name_at, kind) in enumerate(types, 1):
-        if kind == _KIND_FUNC and name_at in wanted:
-            found[wanted[name_at]] = type_id
-            if len(found) == len(wanted):
-                break
-    return found
-
-
-def parse_offsets(btf: bytes, structure: str, paths: tuple[str, ...]) -> tuple[int, ...] | None:
-    """Return where members lie in a structure, in bytes; None unless the BTF data has all of them.
-
-    A path leads through structures in it: "se.sum_exec_runtime". Members of nameless ones are
-    found as C finds them.
-    """
-    types = _Types(btf)
-    places = array("Q", (0,))
-    root = 0
-    wanted = types.name_at(structure)
-    for at, name_at, kind in types:
-        places.append(at)
-        if kind == _KIND_STRUCT and wanted and name_at == wanted:
-            root = at
-    if not root:
-        return None
-    offsets = [_offset(types, places, root, path.split(".")) for path in paths]
-    known = tuple(offset for offset in offsets if offset is not None)
-    return known if len(known) == len(paths) else None
-
-
-def _offset(types: _Types, places: array[int], at: int, path: list[str]) -> int | None:
-    whole = 0
-    for name in path:
-        member = _member(types, places, at, types.name_at(name), _MAX_DEPTH)
-        if member is None:
-            return None
-        offset, at = member
-        whole += offset
-    return whole
-
-
-def _member(
-    types: _Types, places: array[int], at: int, name_at: int, depth: int
-) -> tuple[int, int] | None:
-    """Return the offset of a member, and where its type is."""
-    for found_name_at, type_id, offset in types.members(at) if name_at and depth else ():
-        if type_id >= len(places):
-            return None
-        if found_name_at == name_at:
-            return offset, places[type_id]
-        if not found_name_at:
-            inner = _member(types, places, places[type_id], name_at, depth - 1)
-            if inner is not None:
-                return offset + inner[0], inner[1]
-    return None
-
-
-def _kernel_btf() -> bytes:
+@lru_cache(maxsize=1)
+def _kernel_types() -> Types:
+    """Return the running kernel's types, read once: many ask in the first run after a boot."""
     try:
-        return Path("/sys/kernel/btf/vmlinux").read_bytes()
+        return Types(Path("/sys/kernel/btf/vmlinux").read_bytes())
     except OSError:
-        return b""
+        return Types(b"")
 
 
 @lru_cache(maxsize=16)
 def function_ids(names: frozenset[str]) -> dict[str, int]:
     """Return ids of the running kernel's functions; {} for a kernel without BTF."""
     return disk_cache.for_this_boot(
-        f"functions {sorted(names)}", lambda: parse_function_ids(_kernel_btf(), names)
+        f"functions {sorted(names)}", lambda: _kernel_types().function_ids(names)
     )
 
 
@@ -157,6 +151,6 @@ def function_ids(names: frozenset[str]) -> dict[str, int]:
 def offsets(structure: str, paths: tuple[str, ...]) -> tuple[int, ...] | None:
     """Return places of members in the running kernel; None where BTF does not have all of them."""
     found = disk_cache.for_this_boot(
-        f"offsets {structure} {paths}", lambda: parse_offsets(_kernel_btf(), structure, paths)
+        f"offsets {structure} {paths}", lambda: _kernel_types().offsets(structure, paths)
     )
     return tuple(found) if found else None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.linux import btf
-from profiler.linux.btf import parse_function_ids, parse_offsets
+from profiler.linux.btf import Types
 
 INT, STRUCT, UNION, FUNC = 1, 4, 5, 12
 BITS = 1 << 31  # kind_flag: offsets of members hold the sizes of bit fields, too
@@ -65,7 +65,7 @@ def made() -> Made:
 
 def test_members_of_inner_and_of_nameless_structures(made: Made) -> None:
     paths = ("state", "se", "se.runtime", "pid", "alias", "flag")
-    assert parse_offsets(made.data(), "task", paths) == (0, 16, 120, 264, 264, 268)
+    assert Types(made.data()).offsets("task", paths) == (0, 16, 120, 264, 264, 268)
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,16 @@ def test_members_of_inner_and_of_nameless_structures(made: Made) -> None:
 def test_one_member_that_is_not_there_makes_all_unknown(
     made: Made, structure: str, path: str
 ) -> None:
-    assert parse_offsets(made.data(), structure, ("state", path)) is None
+    assert Types(made.data()).offsets(structure, ("state", path)) is None
 
 
 def test_structures_that_hold_themselves_end(made: Made) -> None:
     made.structure("endless", [("", 7, 0)])
-    assert parse_offsets(made.data(), "endless", ("pid",)) is None
+    assert Types(made.data()).offsets("endless", ("pid",)) is None
 
 
 def test_functions_by_name(made: Made) -> None:
-    assert parse_function_ids(made.data(), frozenset(("works", "absent", "task"))) == {"works": 6}
+    assert Types(made.data()).function_ids(frozenset(("works", "absent", "task"))) == {"works": 6}
 
 
 @given(st.data())
@@ -103,8 +103,8 @@ def test_broken_data_tells_nothing_or_something_but_does_not_fail(data: st.DataO
     for at in data.draw(st.lists(st.integers(0, len(text) - 1), max_size=4)):
         text[at] = data.draw(st.integers(0, 255))
     broken = bytes(text[: data.draw(st.integers(0, len(text)))])
-    parse_offsets(broken, "task", ("state", "absent"))
-    parse_function_ids(broken, frozenset(("works",)))
+    Types(broken).offsets("task", ("state", "absent"))
+    Types(broken).function_ids(frozenset(("works",)))
 
 
 def test_the_running_kernel_tells_of_its_tasks() -> None:
