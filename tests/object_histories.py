@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from profiler.model.leaks import Change, ChangeKind, Fate, FollowedObject
 from profiler.model.recording import CallSite
+from profiler.report.accounts import Account
 from profiler.report.histories import History, history_of
+from profiler.report.holdings import Use, uses_of
 from profiler.report.places import Places
 
 SECOND = 1_000_000_000
@@ -57,3 +61,9 @@ def followed(
 
 def history(*changes: Change, **options: float) -> History:
     return history_of(followed(*changes, **options), SITES)  # type: ignore[arg-type]
+
+
+def use_of(account: Account, histories: Iterable[History]) -> Use:
+    """Return what became of one account."""
+    [use] = uses_of((account,), histories)
+    return use

@@ -69,11 +69,6 @@ class Stretch:
         """Return whether its probes are in place."""
         return self._opened_ns is not None
 
-    @property
-    def opened_ns(self) -> int | None:
-        """Return since when it is open."""
-        return self._opened_ns
-
     def is_young(self, now_ns: int) -> bool:
         """Return whether it was just opened: where events are many, it will be closed soon."""
         return self._opened_ns is not None and now_ns < self._opened_ns + _YOUNG_NS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from profiler.model.offcpu import CONDITION, LOCK, NETWORK, PIPE, SLEEP
+from profiler.model.offcpu import CONDITION, NETWORK, PIPE, SLEEP
 from profiler.model.quantities import Accounting, Quantiles
 
 # Who waits so waits for work, a packet or a time. That is no trouble by itself.
@@ -148,8 +148,3 @@ class OffCpuProfile:
     def is_estimated(self) -> bool:
         """Return whether windows saw only a part of the recording."""
         return self.covered_ratio < 1
-
-    @property
-    def lock_ns(self) -> float:
-        """The time that threads waited for locks."""
-        return sum(one.time_ns for one in self.kinds if one.kind == LOCK)

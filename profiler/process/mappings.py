@@ -110,11 +110,6 @@ def read_maps(pid: int, proc: Path = PROC) -> bytes:
         raise refused("the memory map", pid) from error
 
 
-def read_mappings(pid: int, proc: Path = PROC) -> tuple[Mapping, ...]:
-    """Return the target's executable mappings; TargetError when it is gone."""
-    return parse_maps(read_maps(pid, proc))
-
-
 def load_bias(elf: Elf, mapping: Mapping) -> int | None:
     """Return mapped address minus virtual address inside the file, None if no segment fits."""
     for load in elf.loads:

@@ -42,12 +42,6 @@ class Use:
         return max((one.open_ns for one in self.closed), default=None)
 
 
-def use_of(account: Account, histories: Iterable[History]) -> Use:
-    """Return what became of an account."""
-    [use] = uses_of((account,), histories)
-    return use
-
-
 def uses_of(accounts: Sequence[Account], histories: Iterable[History]) -> list[Use]:
     """Return what became of each account; no place takes in two of them, or gives in two."""
     takers = {place: at for at, account in enumerate(accounts) for place in account.takes}

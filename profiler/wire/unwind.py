@@ -51,7 +51,6 @@ ACTIVE = struct.Struct("<II")  # struct unwind_active
 # depth, 0
 STACK_HEAD = struct.Struct("<QQQIHBBII")
 STACK_NAME_BYTES = 16  # key and check
-STACK_BYTES = STACK_HEAD.size + 8 * (MAX_FRAMES + MAX_KERNEL_FRAMES)
 CPU_TIME = struct.Struct("<QQ")  # struct cpu_time: started_ns, taken_ns
 
 PUSH_IS_FIRST = 0x10000

@@ -19,7 +19,7 @@ from profiler.linux.bpf import UprobeSite
 from profiler.linux.probe_keeper import Keeper
 from profiler.linux.probe_link_kinds import load_empty_program
 from profiler.linux.probe_links import ProbeLink, ProbeLinks
-from profiler.process.mappings import read_mappings
+from profiler.process.mappings import parse_maps, read_maps
 from tests.compiled import build, image_of
 from tests.live.outside import changed_code, code_left
 from tests.ways import plain_links
@@ -101,7 +101,7 @@ def child(work: Callable[[], None]) -> Iterator[int]:
 
 def await_change(pid: int, path: Path) -> None:
     """Return when a probe was written: then others are being written, or removed."""
-    code = next(m for m in read_mappings(pid) if m.path == str(path))
+    code = next(m for m in parse_maps(read_maps(pid)) if m.path == str(path))
     at = [code.start + site.file_offset - code.offset for site in sites_of(path)]
     deadline = time.monotonic() + 60
     with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:

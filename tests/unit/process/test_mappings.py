@@ -18,7 +18,7 @@ from profiler.process.mappings import (
     executable_lines,
     load_bias,
     parse_maps,
-    read_mappings,
+    read_maps,
 )
 
 ASTERISK = "/usr/sbin/asterisk"
@@ -76,7 +76,7 @@ def test_a_process_that_is_gone() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
     with pytest.raises(TargetError, match=str(process.pid)):
-        read_mappings(process.pid)
+        read_maps(process.pid)
 
 
 @pytest.fixture

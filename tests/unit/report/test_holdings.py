@@ -9,7 +9,7 @@ import pytest
 from profiler.model.leaks import Change, ChangeKind, Fate
 from profiler.report.accounts import Account
 from profiler.report.histories import History
-from profiler.report.holdings import Holding, comparable, use_of
+from profiler.report.holdings import Holding, comparable
 from tests.object_histories import (
     GIVE,
     NODE,
@@ -20,6 +20,7 @@ from tests.object_histories import (
     changed,
     history,
     moved,
+    use_of,
 )
 
 ACCOUNT = Account(frozenset([TAKE]), frozenset([GIVE]))

@@ -8,12 +8,11 @@ from profiler.model.leaks import LeaksRecording, Receiver
 from profiler.model.recording import CallSite, Frame, Stack
 from profiler.report.accounts import Account
 from profiler.report.histories import BIRTH, History, history_of
-from profiler.report.holdings import use_of
 from profiler.report.leak_names import names_of
 from profiler.report.overdue import Overdue
 from profiler.report.receivers import receiver_of
 from tests.followed_objects import World, record
-from tests.object_histories import GIVE, OTHER_GIVE, SITES, TAKE, changed, followed
+from tests.object_histories import GIVE, OTHER_GIVE, SITES, TAKE, changed, followed, use_of
 
 FRAMES = ("build", "~find", "~give", "~forget", "~other_give", "main")
 BUILD, FIND, GIVER, FORGETFUL, OTHER, MAIN = range(len(FRAMES))
