@@ -19,7 +19,7 @@ from bench.tables import Table, estimate_cell, promise
 from lab import instance
 from lab.instance import Instance
 from profiler.model.recording import Recording
-from profiler.record.preparation import Options
+from profiler.record.preparation.sampling import Options
 
 ASTERISK = instance.Options("16")
 CHAINS = (10, 100, 1_000, 8_000, 50_000)

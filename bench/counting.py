@@ -29,7 +29,7 @@ from profiler.binary.probe_sites import Site, choose_site, site_at
 from profiler.linux.bcc import bpf_directory
 from profiler.probes.planner import ProbePlanner
 from profiler.process.mappings import TargetCode
-from profiler.record.preparation import Options
+from profiler.record.preparation.sampling import Options
 
 ASTERISK = instance.Options("22")  # functions begin with endbr64, as in all new packages
 CHAINS = (10, 100, 1_000, 8_000, 50_000)

@@ -22,7 +22,7 @@ from lab.instance import Instance
 from profiler.binary.elf import Elf
 from profiler.linux.bpf import UprobeSite, link_uprobes
 from profiler.probes.attach import UprobePrograms
-from profiler.record.preparation import Options
+from profiler.record.preparation.sampling import Options
 
 ASTERISK = instance.Options("16")
 CYCLES = 30

@@ -19,8 +19,8 @@ from profiler.cli.results import write_results
 from profiler.files.output_folder import output_folder
 from profiler.model import recording as rec
 from profiler.model.observed import Observed, ThreadAccount
-from profiler.record.assembly import assemble
-from profiler.record.preparation import Options
+from profiler.record.assembly.recording import assemble
+from profiler.record.preparation.sampling import Options
 from profiler.sampling.bounded_samples import SAMPLES_MAX
 from profiler.sampling.sampler import CpuSampler
 from profiler.wire.unwind import STACK_HEAD, WHOLE

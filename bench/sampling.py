@@ -19,7 +19,7 @@ from bench.storm import Reading, Storm
 from bench.tables import Table, promise
 from lab import instance
 from lab.instance import Instance
-from profiler.record.preparation import Options
+from profiler.record.preparation.sampling import Options
 from profiler.wire.unwind import STACK_HEAD
 
 ASTERISK = instance.Options("16")

@@ -10,9 +10,9 @@ from types import TracebackType
 from profiler.asterisk.find import FoundTarget, find_asterisk
 from profiler.model.recording import Recording
 from profiler.record import recorder
-from profiler.record.preparation import Options
+from profiler.record.preparation.run import Run
+from profiler.record.preparation.sampling import Options
 from profiler.record.progress import Progress, Stop
-from profiler.record.run import Run
 from profiler.sampling.sampling_programs import compile_sampling
 
 

@@ -19,7 +19,7 @@ from profiler.counting import entry_counter
 from profiler.counting.entry_counter import EntryCounter
 from profiler.estimate.totals import Span, Total, estimate_totals
 from profiler.model.observed import GroupCount
-from profiler.record.counted_groups import NOTHING_MEASURED
+from profiler.record.collection.counted_groups import NOTHING_MEASURED
 from profiler.windows.budget import Governor, Grant
 from profiler.wire.lookups import CountingControl, CountingState, GroupKey
 

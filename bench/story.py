@@ -21,7 +21,7 @@ from lab.instance import Instance
 from lab.traffic import Summary
 from profiler.model.recording import LookupGroup, Recording
 from profiler.process.cpu_clock import ProcessClock
-from profiler.record.preparation import Options
+from profiler.record.preparation.sampling import Options
 
 ASTERISK = instance.Options("16", buckets=7, taskprocessors=55_585)
 AT_ONCE = 8  # registrations that wait for their answer

@@ -1,4 +1,4 @@
-/* What births.bpf.c hands to user space. Mirror: profiler/process/thread_births.py. */
+/* What births.bpf.c hands to user space. Mirror: profiler/process/threads/thread_births.py. */
 #pragma once
 
 /* A thread of the target that is about to begin, and what it will run. */

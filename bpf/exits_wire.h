@@ -1,4 +1,4 @@
-/* What exits.bpf.c hands to user space. Mirror: profiler/process/thread_exits.py. */
+/* What exits.bpf.c hands to user space. Mirror: profiler/process/threads/thread_exits.py. */
 #pragma once
 
 /* A thread of the target that has ended, and what it used in its life. */

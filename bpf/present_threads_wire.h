@@ -1,4 +1,4 @@
-/* What present_threads.bpf.c hands to user space. Mirror: profiler/process/present_threads.py. */
+/* What present_threads.bpf.c hands to user space. Mirror: profiler/process/threads/present_threads.py. */
 #pragma once
 
 /* A thread of the target, and its registers when it left user mode; while it is on a CPU, those of

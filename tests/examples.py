@@ -12,9 +12,9 @@ from profiler.model import profile as p
 from profiler.model import recording as r
 from profiler.model.links import LinkProfile, Links, LinkStack, LinkUse
 from profiler.model.search import Search
-from profiler.report import distributions
 from profiler.report.aggregate import aggregate
-from profiler.report.thread_groups import thread_groups
+from profiler.report.basics import distributions
+from profiler.report.threads.thread_groups import thread_groups
 from profiler.report.time_line import sample_bins
 from tests import off_cpu_examples
 from tests import task_examples as t

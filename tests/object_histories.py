@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from profiler.model.leaks import Change, ChangeKind, Fate, FollowedObject
 from profiler.model.recording import CallSite
-from profiler.report.accounts import Account
-from profiler.report.histories import History, history_of
-from profiler.report.holdings import Use, uses_of
-from profiler.report.places import Places
+from profiler.report.references.accounts import Account
+from profiler.report.references.histories import History, history_of
+from profiler.report.references.holdings import Use, uses_of
+from profiler.report.references.places import Places
 
 SECOND = 1_000_000_000
 SITES = (

@@ -8,7 +8,7 @@ from dataclasses import replace
 from profiler.model import offcpu as o
 from profiler.model import recording as r
 from profiler.model.time_line import TimeLine
-from profiler.report.distributions import add
+from profiler.report.basics.distributions import add
 from tests.example_times import SECOND_NS, START_NS
 
 MS = 1_000_000

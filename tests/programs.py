@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from profiler.linux.bcc import compile_programs
 from profiler.linux.module import BpfModule
 from profiler.probes.attach import VARIANTS, UprobePrograms, Variant, load_programs
-from profiler.process import thread_exits
+from profiler.process.threads import thread_exits
 from profiler.sampling.sampling_programs import SOURCES, sampling_macros
 from profiler.unwind.kernel_tables import TableLibrary
 

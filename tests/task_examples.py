@@ -8,7 +8,7 @@ from profiler.model import recording as r
 from profiler.model.task_profile import TaskProfile
 from profiler.model.tasks import QueueLook, TaskGroup, TaskProcessor, Tasks, TaskThread
 from profiler.report.task_uses import task_uses
-from profiler.report.thread_roles import Role
+from profiler.report.threads.thread_roles import Role
 from tests.hostile_names import HOSTILE_NAME, LONG_NAME
 
 LOOKS = tuple(QueueLook(second * 1_000_000_000, 3, 3, 12, 9) for second in range(3))

@@ -18,7 +18,7 @@ from profiler.model.waits import (
     WaitingThread,
     WaitKind,
 )
-from profiler.report.wait_picture import picture
+from profiler.report.waits.wait_picture import picture
 from tests.examples import target
 from tests.hostile_names import HOSTILE_NAME, LONG_NAME
 

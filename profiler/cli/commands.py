@@ -160,7 +160,7 @@ def asterisk(
         with closing(compile_sampling(kernel_frames=not user_only)) as compilation:
             _require_able_host()
             from profiler.cli import profiling
-            from profiler.record.preparation import Options
+            from profiler.record.preparation.sampling import Options
 
             options = Options(
                 duration_ns=round(duration * 1e9),

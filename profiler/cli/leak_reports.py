@@ -6,7 +6,7 @@ from profiler.cli.streams import write_out
 from profiler.model.leaks import LeaksRecording
 from profiler.renderers.exports import leaks_json
 from profiler.renderers.terminal import leaks_text
-from profiler.report.leaks import leaks_profile
+from profiler.report.leaks.leaks_profile import leaks_profile
 
 
 def show(recording: LeaksRecording, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from profiler.cli.signals import stopping
 from profiler.errors import UsageError
 from profiler.linux.bcc import Compilation
 from profiler.linux.priority import NOT_RAISED, is_refused
-from profiler.record.preparation import Options
+from profiler.record.preparation.sampling import Options
 from profiler.record.progress import Progress
 from profiler.record.recorder import record
 

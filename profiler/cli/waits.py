@@ -16,7 +16,7 @@ from profiler.process.target import TargetProcess
 from profiler.record.progress import Stop
 from profiler.renderers.exports import waits_json
 from profiler.renderers.terminal import waits_text
-from profiler.report.wait_picture import picture
+from profiler.report.waits.wait_picture import picture
 from profiler.waits.reader import WaitReader
 from profiler.waits.sources import compile_reader, open_threads
 

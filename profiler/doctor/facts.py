@@ -26,9 +26,9 @@ from profiler.linux.probe_link_kinds import (
 )
 from profiler.linux.task_registers import kernel_samples_have_stacks
 from profiler.probes.attach import Variant, best_variant_here
-from profiler.process import thread_exits
 from profiler.process.procfs import in_initial_pid_namespace, parse_status, read_text
-from profiler.process.udp_sockets import UdpSockets
+from profiler.process.sockets.udp_sockets import UdpSockets
+from profiler.process.threads import thread_exits
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 _CLOCK_PERIOD_NS = 10_000_000

@@ -9,9 +9,9 @@ from profiler.model.observed_offcpu import SeenLongWait, SeenStack
 from profiler.model.waits import LockKind
 from profiler.offcpu.locks import SeenLocks
 from profiler.process.namespaces import outer_tids
-from profiler.process.present_threads import RDI, RDX, RSI, PresentThread
-from profiler.process.stack_memory import read_stacks
 from profiler.process.target import TargetProcess
+from profiler.process.threads.present_threads import RDI, RDX, RSI, PresentThread
+from profiler.process.threads.stack_memory import read_stacks
 from profiler.unwind.walk import Rules, walk
 from profiler.waits.system_calls import FUTEX, MUTEX_VALUE
 

@@ -12,8 +12,8 @@ from profiler.offcpu.long_waits import LongWaits
 from profiler.offcpu.switches import Switches
 from profiler.offcpu.waits import is_futex
 from profiler.offcpu.windows import OffCpuWindows
-from profiler.process.present_threads import PresentThreads
 from profiler.process.target import TargetProcess
+from profiler.process.threads.present_threads import PresentThreads
 from profiler.unwind.kernel_tables import TableLibrary
 from profiler.unwind.walk import Rules
 from profiler.waits.system_calls import SYSTEM_CALLS

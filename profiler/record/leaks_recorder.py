@@ -29,7 +29,7 @@ from profiler.probes.trap_cost import ASSUMED_COST, calibrate
 from profiler.process.events import ProcessEvents
 from profiler.process.procfs import is_running, read_tids
 from profiler.process.target import TargetProcess
-from profiler.record.leaks_assembly import LeaksRun, assemble_leaks
+from profiler.record.assembly.leaks import LeaksRun, assemble_leaks
 from profiler.record.progress import Progress, Stop
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 from profiler.windows.budget import DEPTH_RATIO, PLANNED_RATIO, Governor

@@ -24,14 +24,14 @@ from profiler.process.descriptors import OpenDescriptors
 from profiler.process.events import ProcessEvents
 from profiler.process.mapping_events import MappingEvents
 from profiler.process.procfs import is_running
+from profiler.process.sockets.udp_sockets import LOOKED_AT, UdpSockets
 from profiler.process.target import TargetProcess
-from profiler.process.threads import ThreadUses
-from profiler.process.udp_sockets import LOOKED_AT, UdpSockets
-from profiler.record.assembly import assemble
-from profiler.record.preparation import Options, prepare_sampling, untold
+from profiler.process.threads.thread_uses import ThreadUses
+from profiler.record.assembly.recording import assemble
+from profiler.record.assembly.warnings import short_walks
+from profiler.record.preparation.run import Run
+from profiler.record.preparation.sampling import Options, prepare_sampling, untold
 from profiler.record.progress import Progress, Stop
-from profiler.record.run import Run
-from profiler.record.warnings import short_walks
 from profiler.sampling.sample_cost import interrupt_cost_ns
 from profiler.sampling.sampling_budget import SampleBudget
 from profiler.windows.budget import Governor
@@ -138,7 +138,7 @@ def begin(
 def begin_off_cpu(stack: ExitStack, run: Run) -> None:
     """Load what sees when threads do not run, if this kernel lets us; the stack undoes it."""
     # Imported here, while samples come in already.
-    from profiler.record.off_cpu_preparation import prepare_off_cpu
+    from profiler.record.preparation.off_cpu import prepare_off_cpu
 
     run.off_cpu, warnings = prepare_off_cpu(stack, run.setup, run.process, run.governor)
     run.warnings += warnings
@@ -152,7 +152,7 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
     """
     # Imported here, while samples come in already.
     from profiler.counting.lookups import LookupMeasurement
-    from profiler.record.lookup_preparation import prepare_lookups
+    from profiler.record.preparation.lookups import prepare_lookups
 
     begun_cpu_ns = run.process.clock.read_ns()
     try:
@@ -180,8 +180,8 @@ def begin_lookups(stack: ExitStack, run: Run, target: FoundTarget, options: Opti
 def begin_tasks(stack: ExitStack, run: Run) -> None:
     """Load what sees task processors and links, as far as it can be; the stack undoes it."""
     # Imported here, while samples come in already.
-    from profiler.record.link_preparation import begin_links
-    from profiler.record.task_preparation import prepare_tasks
+    from profiler.record.preparation.links import begin_links
+    from profiler.record.preparation.tasks import prepare_tasks
 
     if run.lookup_setup is not None:
         run.tasks, warnings = prepare_tasks(stack, run)
@@ -357,7 +357,7 @@ def _collect(run: Run) -> Observed:
     starts = run.starts.end()
     lookups = None
     if run.lookups is not None and run.lookup_setup is not None:
-        from profiler.record.collect import collect_lookups
+        from profiler.record.collection.collect import collect_lookups
 
         lookups = collect_lookups(run.lookups, run.lookup_setup.planner, run.process)
     run.sampler.drain()

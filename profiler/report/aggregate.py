@@ -15,26 +15,26 @@ from profiler.model.links import LinkProfile
 from profiler.model.recording import Container, Distribution, LookupGroup, Recording, Stack
 from profiler.model.task_profile import TaskProfile
 from profiler.report.alike_containers import join_alike
-from profiler.report.asterisk_words import container_name, search_of
-from profiler.report.container_labels import told_apart
-from profiler.report.distributions import (
+from profiler.report.basics.asterisk_words import container_name, search_of
+from profiler.report.basics.distributions import (
     add,
     merge_below,
     quantile,
     quantiles,
     time_resolution_ns,
 )
-from profiler.report.ended_threads import join_ended
-from profiler.report.frame_names import frame_names
+from profiler.report.basics.frame_names import frame_names
+from profiler.report.container_labels import told_apart
 from profiler.report.link_uses import link_profile
-from profiler.report.off_cpu import off_cpu
 from profiler.report.operations import OperationSamples, seen_lookups_ratio
 from profiler.report.task_uses import task_uses
-from profiler.report.thread_groups import thread_groups
-from profiler.report.thread_paths import with_paths
-from profiler.report.thread_roles import Role, thread_roles
+from profiler.report.threads.ended_threads import join_ended
+from profiler.report.threads.thread_groups import thread_groups
+from profiler.report.threads.thread_paths import with_paths
+from profiler.report.threads.thread_roles import Role, thread_roles
 from profiler.report.time_line import placed, sample_bins
 from profiler.report.unnamed_frames import unnamed_files, unnamed_ratio
+from profiler.report.waits.off_cpu import off_cpu
 
 LEFT_OUT = "[... more calls]"
 

@@ -16,8 +16,8 @@ from profiler.model.task_profile import (
     TaskTimes,
 )
 from profiler.model.tasks import TaskGroup, TaskProcessor, Tasks
-from profiler.report.distributions import add, quantile, quantiles
-from profiler.report.thread_roles import Role
+from profiler.report.basics.distributions import add, quantile, quantiles
+from profiler.report.threads.thread_roles import Role
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")

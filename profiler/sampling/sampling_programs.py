@@ -8,7 +8,7 @@ from __future__ import annotations
 from profiler.linux.bcc import Compilation
 from profiler.linux.module import ITERATOR_FUNCTIONS, kernel_functions
 from profiler.linux.task_registers import register_definitions
-from profiler.process import present_threads, thread_births, thread_exits
+from profiler.process.threads import present_threads, thread_births, thread_exits
 
 SOURCES = ("cpu.bpf.c", "exits.bpf.c", "births.bpf.c", "present_threads.bpf.c", "offcpu.bpf.c")
 

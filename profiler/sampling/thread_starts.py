@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from profiler.process.present_threads import PresentThreads
-from profiler.process.thread_births import ThreadBirths
+from profiler.process.threads.present_threads import PresentThreads
+from profiler.process.threads.thread_births import ThreadBirths
 from profiler.unwind.beginnings import Beginnings
 
 # Frames that are kept. Before main() are two or three of the C library; before what a thread of

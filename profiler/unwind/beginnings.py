@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from profiler.process.present_threads import PresentThread
 from profiler.process.target import TargetProcess
+from profiler.process.threads.present_threads import PresentThread
 from profiler.unwind.kernel_tables import TableLibrary
 from profiler.unwind.walk import Rules, walk
 

@@ -9,8 +9,8 @@ from profiler.asterisk.containers import read_container
 from profiler.asterisk.objects import object_behind
 from profiler.model.observed import ContainerState
 from profiler.model.waits import Lock, LockedContainer, LockedObject, LockKind, WaitKind
-from profiler.process.present_threads import PresentThread
 from profiler.process.target import TargetProcess
+from profiler.process.threads.present_threads import PresentThread
 from profiler.waits.glibc_locks import (
     MUTEX_BYTES,
     RWLOCK_BYTES,

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from profiler.process.present_threads import RDI, RDX, RSI, PresentThread
-from profiler.process.stack_memory import read_stacks
 from profiler.process.target import TargetProcess
+from profiler.process.threads.present_threads import RDI, RDX, RSI, PresentThread
+from profiler.process.threads.stack_memory import read_stacks
 from profiler.unwind.walk import Rules, WalkedStack, walk
 from profiler.waits.system_calls import FUTEX, FUTEX_WAIT, RESTART
 

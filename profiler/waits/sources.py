@@ -9,10 +9,10 @@ from profiler.errors import KernelError
 from profiler.linux.bcc import Compilation
 from profiler.linux.module import BpfModule
 from profiler.linux.task_registers import register_definitions
-from profiler.process import present_threads, thread_births, thread_exits
-from profiler.process.present_threads import PresentThread, PresentThreads
-from profiler.process.proc_threads import read_proc_threads
 from profiler.process.procfs import in_initial_pid_namespace
+from profiler.process.threads import present_threads, thread_births, thread_exits
+from profiler.process.threads.present_threads import PresentThread, PresentThreads
+from profiler.process.threads.proc_threads import read_proc_threads
 
 SOURCES = ("present_threads.bpf.c",)
 WITHOUT_BPF = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from profiler.model.waits import WaitKind
 from profiler.process.memory import TargetMemory
-from profiler.process.present_threads import R8, R9, R10, RDI, RDX, RSI, PresentThread
 from profiler.process.procfs import PROC
+from profiler.process.threads.present_threads import R8, R9, R10, RDI, RDX, RSI, PresentThread
 from profiler.waits.frames import Frames
 from profiler.waits.futexes import kind_of, restarted_kind
 from profiler.waits.glibc_locks import (

@@ -20,10 +20,10 @@ from profiler.model.quantities import Window
 from profiler.model.recording import Frame
 from profiler.names.session import NamingSession
 from profiler.offcpu.measurement import OffCpuMeasurement
-from profiler.process.present_threads import PresentThreads
 from profiler.process.target import TargetProcess
-from profiler.record.off_cpu import recorded_off_cpu
-from profiler.record.stacks import StackIndex
+from profiler.process.threads.present_threads import PresentThreads
+from profiler.record.assembly.off_cpu import recorded_off_cpu
+from profiler.record.assembly.stacks import StackIndex
 from profiler.sampling.sampling_programs import SOURCES
 from profiler.windows.budget import Governor
 from tests.bpf.unwinding import TestProgram, Unwinding, compile_program, running, unwinding

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from profiler.probes.attach import Variant, variants_here
-from profiler.process.thread_exits import ThreadExits
+from profiler.process.threads.thread_exits import ThreadExits
 from profiler.sampling.sampler import CpuSampler
 from profiler.unwind.kernel_tables import TableLibrary, UnwindTables
 from profiler.wire.unwind import CAUSES

@@ -18,10 +18,10 @@ from profiler.model.recording import Target
 from profiler.names.session import NamingSession
 from profiler.offcpu.switches import Switches
 from profiler.probes.attach import variants_here
-from profiler.process.present_threads import PresentThreads
 from profiler.process.target import TargetProcess
-from profiler.process.thread_births import ThreadBirths, find_start_routine_offset
-from profiler.process.thread_exits import ThreadExits
+from profiler.process.threads.present_threads import PresentThreads
+from profiler.process.threads.thread_births import ThreadBirths, find_start_routine_offset
+from profiler.process.threads.thread_exits import ThreadExits
 from profiler.unwind.beginnings import Beginnings
 from profiler.unwind.kernel_tables import TableLibrary
 from profiler.waits.reader import WaitReader

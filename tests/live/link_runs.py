@@ -10,9 +10,9 @@ from profiler.asterisk.find import find_asterisk
 from profiler.links import measurement
 from profiler.model.recording import Recording
 from profiler.record import recorder
-from profiler.record.preparation import Options
+from profiler.record.preparation.sampling import Options
 from profiler.record.progress import Stop
-from profiler.report.frame_names import frame_names
+from profiler.report.basics.frame_names import frame_names
 from profiler.sampling.sampling_programs import compile_sampling
 
 LONG_S = 60  # until programs were compiled on a machine that has much else to do

@@ -12,7 +12,7 @@ from bench.storm import Storm
 from lab.instance import Instance
 from profiler.counting import traversal_frames
 from profiler.counting.lookups import LookupMeasurement
-from profiler.record import preparation
+from profiler.record.preparation import sampling as preparation
 from profiler.wire.lookups import LookupCounter, Verdict
 from tests.groundtruth import KINDS, box
 from tests.live.load import meanwhile

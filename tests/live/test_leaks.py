@@ -17,7 +17,7 @@ from profiler.files.leaks_file import read_leaks
 from profiler.model.leaks import Fate
 from profiler.probes.attach import VARIANTS, Variant, variants_here
 from profiler.renderers.terminal import leaks_text
-from profiler.report.leaks import leaks_profile
+from profiler.report.leaks.leaks_profile import leaks_profile
 from tests.live.following import busy, check, followed, of_function
 from tests.live.running import run
 from tests.ways import way_name

@@ -12,9 +12,9 @@ from lab.instance import Instance
 from profiler.asterisk.find import find_asterisk
 from profiler.model.recording import LookupGroup, Recording
 from profiler.record import recorder
-from profiler.record.preparation import Options
+from profiler.record.preparation.run import Run
+from profiler.record.preparation.sampling import Options
 from profiler.record.progress import Progress, Stop
-from profiler.record.run import Run
 from profiler.sampling.sampling_programs import compile_sampling
 from tests.groundtruth import Box, box
 

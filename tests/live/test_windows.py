@@ -11,7 +11,7 @@ from bench.session import recorded
 from bench.storm import Reading, Storm
 from lab.instance import Instance
 from profiler.model.recording import LookupGroup, Recording
-from profiler.record.preparation import Options
+from profiler.record.preparation.sampling import Options
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from profiler.model.leaks import LeaksProfile
-from profiler.report.leaks import leaks_profile
+from profiler.report.leaks.leaks_profile import leaks_profile
 from tests.followed_objects import PLACES, SITES, World, record
 
 

@@ -19,7 +19,7 @@ from profiler.files.leaks_file import parse_leaks
 from profiler.files.serializer import encode
 from profiler.renderers.exports import leaks_json
 from profiler.renderers.terminal import leaks_text
-from profiler.report.leaks import leaks_profile
+from profiler.report.leaks.leaks_profile import leaks_profile
 from tests.followed_objects import SITES, World, record
 from tests.leak_examples import RECORDING
 

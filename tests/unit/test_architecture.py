@@ -36,23 +36,35 @@ ROOMS = {
     "linux": "",
     "binary": "",
     "process": "linux binary model",
-    "unwind": "process linux binary wire model",
+    "process/threads": "process linux binary model",
+    "process/sockets": "process model",
+    "unwind": "process/threads process linux binary wire model",
     "asterisk": "process binary model wire",
     "names": "asterisk process binary model",
-    "waits": "names unwind asterisk process linux binary wire model",
+    "waits": "names unwind asterisk process/threads process linux binary wire model",
     "probes": "asterisk process binary linux wire model",
     "estimate": "model wire",
     "windows": "probes process linux wire model",
-    "offcpu": "windows waits unwind asterisk process linux wire model",
+    "offcpu": "windows waits unwind asterisk process/threads process linux wire model",
     "tasks": "windows probes asterisk process binary linux wire model",
     "links": "windows probes process binary linux wire model",
-    "sampling": "windows unwind process linux wire model",
+    "sampling": "windows unwind process/threads process linux wire model",
     "counting": "windows estimate probes asterisk process linux wire model",
     "leaks": "windows unwind probes asterisk process binary linux wire model",
-    "record": "counting sampling offcpu tasks links leaks windows waits names estimate probes "
-    "unwind asterisk process binary linux wire model",
+    "record/collection": "counting windows probes asterisk process/sockets process wire model",
+    "record/preparation": "record/collection counting sampling offcpu tasks links windows names "
+    "probes unwind asterisk process/threads process/sockets process binary linux wire model",
+    "record/assembly": "record/preparation record/collection sampling offcpu leaks waits names "
+    "estimate probes unwind asterisk process linux wire model",
+    "record": "record/assembly record/preparation record/collection counting sampling leaks "
+    "windows names probes unwind asterisk process/threads process/sockets process linux model",
     "findings": "model",
-    "report": "findings model",
+    "report/basics": "model",
+    "report/threads": "report/basics model",
+    "report/waits": "report/threads report/basics findings model",
+    "report/references": "model",
+    "report/leaks": "report/references report/basics model",
+    "report": "report/waits report/threads report/basics findings model",
     "files": "model",
     "renderers/assets": "",
     "renderers/words": "files model",
@@ -60,18 +72,18 @@ ROOMS = {
     "renderers/page": "renderers/graphs renderers/words files model",
     "renderers/terminal": "renderers/words files model",
     "renderers/exports": "renderers/page renderers/graphs renderers/words files model",
-    "doctor": "sampling probes process linux",
+    "doctor": "sampling probes process/threads process/sockets process linux",
 }
 FOR_ALL = {"background", "disk_cache", "errors", "libc"}
 
 # Modules without a file of tests of their own in tests/unit, and where else they are tested.
 TESTED_ELSEWHERE = {
     **dict.fromkeys(
-        ("tasks/programs.py", "tasks/measurement.py", "record/task_preparation.py"),
+        ("tasks/programs.py", "tasks/measurement.py", "record/preparation/tasks.py"),
         "tests/live/test_tasks.py sees tasks of a real Asterisk through them",
     ),
     **dict.fromkeys(
-        ("links/programs.py", "links/measurement.py", "record/link_preparation.py"),
+        ("links/programs.py", "links/measurement.py", "record/preparation/links.py"),
         "tests/bpf/test_link_programs.py and tests/live/test_links.py count real links",
     ),
     "leaks/measurement.py": "tests/live/test_leaks.py follows objects of real Asterisks",
@@ -192,7 +204,7 @@ DOORS = {
         f"cli/{name}.py" for name in ("commands", "completion", "errors", "manual", "options")
     },
     "iced_x86": {"binary/instructions.py"},
-    "pyroute2": {"process/sock_diag.py"},
+    "pyroute2": {"process/sockets/sock_diag.py"},
     "rich": {"renderers/terminal/text.py"},
 }
 
@@ -203,7 +215,7 @@ def test_a_package_has_few_doors(package: str) -> None:
 
 
 def test_pure_stages_touch_no_process() -> None:
-    for path in (*(PACKAGE / "report").glob("*.py"), *(PACKAGE / "estimate").glob("*.py")):
+    for path in (*(PACKAGE / "report").rglob("*.py"), *(PACKAGE / "estimate").glob("*.py")):
         touched = {name.split(".")[0] for name in imports(path)} & {"os", "subprocess", "ctypes"}
         assert not touched, f"{path.name} imports {touched}"
 

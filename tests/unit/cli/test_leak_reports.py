@@ -8,7 +8,7 @@ import pytest
 from profiler.cli import leak_reports
 from profiler.renderers.exports import leaks_json
 from profiler.renderers.terminal import leaks_text
-from profiler.report.leaks import leaks_profile
+from profiler.report.leaks.leaks_profile import leaks_profile
 from tests.leak_examples import RECORDING
 
 

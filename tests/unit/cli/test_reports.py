@@ -19,7 +19,7 @@ from profiler.files.recording_file import write_recording
 from profiler.model.recording import Frame, MappedFile, Recording
 from profiler.renderers.exports import leaks_json
 from profiler.renderers.terminal import leaks_text
-from profiler.report.leaks import leaks_profile
+from profiler.report.leaks.leaks_profile import leaks_profile
 from tests import leak_examples
 from tests.compiled import build, symbols_of
 from tests.examples import recording

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from profiler.estimate.totals import Span, Total, estimate_totals
 from profiler.model.observed import CountingWindow, GroupCount
-from profiler.record.counted_groups import NOTHING_MEASURED
+from profiler.record.collection.counted_groups import NOTHING_MEASURED
 from profiler.wire.lookups import Group, GroupKey
 from tests.unit.estimate.windows import KEY, MS, window
 

@@ -12,7 +12,7 @@ from profiler.model.waits import LockKind
 from profiler.offcpu import long_waits
 from profiler.offcpu.locks import SeenLocks
 from profiler.offcpu.long_waits import LONG_NS, LongWaits, is_mutex_wait
-from profiler.process.present_threads import RDI, RDX, RSI, PresentThread
+from profiler.process.threads.present_threads import RDI, RDX, RSI, PresentThread
 
 NOW = 10_000_000_000
 MUTEX = 0x7F00

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from profiler.model.observed import ThreadAccount
 from profiler.model.recording import ThreadUse
-from profiler.process import threads
 from profiler.process.target import TargetProcess
-from profiler.process.thread_exits import ThreadExit, ThreadTime
-from profiler.process.threads import ThreadSums, ThreadUses
+from profiler.process.threads import thread_uses as threads
+from profiler.process.threads.thread_exits import ThreadExit, ThreadTime
+from profiler.process.threads.thread_uses import ThreadSums, ThreadUses
 
 
 def thread_uses(

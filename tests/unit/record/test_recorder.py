@@ -11,10 +11,12 @@ import pytest
 
 from profiler.errors import TargetError
 from profiler.model.observed import Observed
-from profiler.record import collect, lookup_preparation, recorder
-from profiler.record.preparation import Options
+from profiler.record import recorder
+from profiler.record.collection import collect
+from profiler.record.preparation import lookups as lookup_preparation
+from profiler.record.preparation.run import Run
+from profiler.record.preparation.sampling import Options
 from profiler.record.progress import Progress, Stop
-from profiler.record.run import Run
 from profiler.sampling.bounded_samples import BoundedSamples
 
 SECOND_NS = 1_000_000_000

@@ -17,12 +17,12 @@ from profiler.model.leaks import (
     WatchedContainer,
 )
 from profiler.model.recording import CallSite, Window
-from profiler.report.accounts import Account
-from profiler.report.holdings import uses_of
-from profiler.report.leaks import leaks_profile
-from profiler.report.overdue import find_overdue
-from profiler.report.pace import Pace
-from profiler.report.ways import Way, learn
+from profiler.report.leaks.leaks_profile import leaks_profile
+from profiler.report.references.accounts import Account
+from profiler.report.references.holdings import uses_of
+from profiler.report.references.overdue import find_overdue
+from profiler.report.references.pace import Pace
+from profiler.report.references.ways import Way, learn
 from tests.leak_examples import ALIVE, RECORDING
 from tests.object_histories import PLACES, SITES, TAKE, changed, history
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from profiler.linux.module import ITERATOR_FUNCTIONS
-from profiler.process import present_threads, thread_births, thread_exits
+from profiler.process.threads import present_threads, thread_births, thread_exits
 from profiler.sampling import sampling_programs
 from profiler.sampling.sampling_programs import SOURCES, compile_sampling, sampling_macros
 

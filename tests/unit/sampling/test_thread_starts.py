@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from profiler.process.present_threads import PresentThread
+from profiler.process.threads.present_threads import PresentThread
 from profiler.sampling import thread_starts
 from profiler.sampling.thread_starts import ThreadStarts
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from profiler.process.present_threads import RBP, RSP, PresentThread, PresentThreads
 from profiler.process.procfs import read_tids
 from profiler.process.target import TargetProcess
-from profiler.process.thread_births import find_start_routine_offset
+from profiler.process.threads.present_threads import RBP, RSP, PresentThread, PresentThreads
+from profiler.process.threads.thread_births import find_start_routine_offset
 from profiler.unwind.beginnings import Beginnings
 from profiler.unwind.kernel_tables import TableLibrary
 from profiler.unwind.table import EMPTY_TABLE

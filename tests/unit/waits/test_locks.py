@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from profiler.model.waits import Lock, LockedContainer, LockedObject, LockKind, WaitKind
-from profiler.process.present_threads import RBX, PresentThread
+from profiler.process.threads.present_threads import RBX, PresentThread
 from profiler.waits.glibc_locks import MutexState, RwlockState
 from profiler.waits.locks import FoundLock, LockNames, find_lock
 from profiler.waits.settled import WINDOW_BEFORE, WINDOW_BYTES, Futex

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from profiler.process.present_threads import RDI, RDX, RSI, PresentThread
+from profiler.process.threads.present_threads import RDI, RDX, RSI, PresentThread
 from profiler.unwind.walk import WalkedStack
 from profiler.waits import settled
 from profiler.waits.settled import WINDOW_BEFORE, WINDOW_BYTES, Futex, read_settled

@@ -42,7 +42,7 @@ def test_without_the_kernels_program_proc_is_read(error: Exception, reason: str)
 
 
 def test_a_kernel_that_does_not_describe_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("profiler.process.present_threads.definitions", dict)
+    monkeypatch.setattr("profiler.process.threads.present_threads.definitions", dict)
     assert compile_reader() is None
     (warning,) = opened(None)
     assert "no BTF" in warning

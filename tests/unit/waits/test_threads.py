@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from profiler.model.waits import WaitKind
-from profiler.process.present_threads import R10, RDI, RDX, RSI, PresentThread
+from profiler.process.threads.present_threads import R10, RDI, RDX, RSI, PresentThread
 from profiler.unwind.walk import WalkedStack
 from profiler.waits.settled import WINDOW_BEFORE, WINDOW_BYTES, Futex, ReadThread
 from profiler.waits.threads import Descriptors, Wait, Waits, state_letter

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from profiler.estimate.totals import Span, Total, estimate_totals
 from profiler.model.observed import CountingWindow, GroupCount
-from profiler.record.counted_groups import NOTHING_MEASURED
+from profiler.record.collection.counted_groups import NOTHING_MEASURED
 from profiler.windows.kept_windows import MAX_STRETCHES, WHOLE_WINDOWS, KeptWindows
 from profiler.wire.lookups import GroupKey
 

@@ -9,7 +9,7 @@ from dataclasses import fields
 import pytest
 
 from profiler.asterisk.abi import ENTRY_FUNCTIONS
-from profiler.process import present_threads, thread_births, thread_exits
+from profiler.process.threads import present_threads, thread_births, thread_exits
 from profiler.wire import leaks, links, lookups, offcpu, tasks, unwind
 from tests.unit.wire.c_headers import ENUMS, STRUCTS, evaluate
 

@@ -1,0 +1,1 @@
+"""The UDP sockets of a process: queues and drops."""

@@ -1,0 +1,1 @@
+"""The threads of a process: those that there are, births, ends, CPU time, stacks."""

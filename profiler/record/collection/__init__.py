@@ -1,0 +1,1 @@
+"""What is read while a recording goes on, and at its end."""

@@ -1,0 +1,1 @@
+"""What all of report needs: quantiles, names of frames, words of Asterisk."""

@@ -1,0 +1,1 @@
+"""Objects that are never freed: suspects, who holds them, containers that grow."""

@@ -1,0 +1,1 @@
+"""References to objects: who took them, who gives them back, which are overdue."""

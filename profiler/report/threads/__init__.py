@@ -1,0 +1,1 @@
+"""What threads do: roles, groups, their heaviest paths."""

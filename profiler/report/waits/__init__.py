@@ -1,0 +1,1 @@
+"""Who waits for whom, for which lock, and for how long."""
