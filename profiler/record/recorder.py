@@ -193,10 +193,12 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
     """Open windows, drain, and look at the target until its end, the duration's, or a stop."""
     end_ns = run.until_ns
     next_drain = next_slow = run.start_ns
-    next_lookup = run.start_ns if run.lookups else end_ns
-    next_off_cpu = run.start_ns if run.off_cpu else end_ns
-    next_task = run.start_ns if run.tasks else end_ns
-    next_link = run.start_ns if run.links else end_ns
+    # What this run does not have is never due: nobody would move it on.
+    next_lookup, next_off_cpu, next_task, next_link = (
+        run.start_ns if part else end_ns
+        for part in (run.lookups, run.off_cpu, run.tasks, run.links)
+    )
+    wakers = (run.lookups, run.tasks, run.links)
     while not run.exited:
         now = time.monotonic_ns()
         if stop.reason is not None:
@@ -224,12 +226,10 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
             next_link = run.links.step(now)
         if now >= run.code_due_ns and not is_brief:
             _follow_code(run)
-        wake = min(end_ns, next_lookup, now + _DRAIN_NS)
-        if not is_brief:
-            due = (next_drain, next_slow, next_off_cpu, next_task, next_link, run.code_due_ns)
-            wake = min(wake, *due)
+        due = (next_drain, next_slow, next_off_cpu, next_task, next_link, run.code_due_ns)
+        wake = min(end_ns, next_lookup, now + _DRAIN_NS, *(() if is_brief else due))
         if _wait(run, wake):
-            next_lookup = next_task = next_link = now
+            next_lookup, next_task, next_link = (now if part else end_ns for part in wakers)
     if run.exited:
         has_restarted = run.events.has_restarted()
         run.stopped_by = rec.TARGET_RESTART if has_restarted else rec.TARGET_EXIT

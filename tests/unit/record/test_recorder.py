@@ -118,6 +118,31 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
     assert calls.index("sockets.sample") < calls.index("followed.look")
 
 
+@pytest.mark.parametrize("there", ["lookups", "tasks", "links"])
+def test_the_recorder_sleeps_also_where_parts_are_missing(
+    monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    """Where it did not, it used a whole CPU on targets whose task processors are not understood."""
+    calls: list[str] = []
+    part = Part(calls, there, step=lambda now: now + SECOND_NS, is_brief=False, gone=False)
+    parts = {"lookups": None, "tasks": None, "links": None, "off_cpu": None, there: part}
+    times = {"start_ns": SECOND_NS, "until_ns": 60 * SECOND_NS, "code_due_ns": 60 * SECOND_NS}
+    run = run_of(calls, **parts, **times)
+    slept: list[int] = []
+
+    def wait(run: Run, until_ns: int) -> bool:
+        slept.append(until_ns - SECOND_NS)
+        run.exited = len(slept) == 3
+        return True  # a window has to be closed
+
+    monkeypatch.setattr(time, "monotonic_ns", lambda: SECOND_NS)
+    monkeypatch.setattr(recorder, "_wait", wait)
+    monkeypatch.setattr(recorder, "_drain", lambda *_: None)
+    monkeypatch.setattr(recorder, "_observe", lambda *_: None)
+    recorder.run_until_end(run, Stop(), lambda _: None)
+    assert min(slept) > 0
+
+
 @pytest.mark.parametrize("error", [TargetError("gone", ""), ProcessLookupError(3, "gone")])
 def test_a_target_that_ends_while_lookups_are_prepared_keeps_its_samples(
     monkeypatch: pytest.MonkeyPatch, error: Exception
