@@ -201,12 +201,12 @@ def run_until_end(run: Run, stop: Stop, report: Callable[[Progress], None]) -> N
     wakers = (run.lookups, run.tasks, run.links)
     while not run.exited:
         now = time.monotonic_ns()
-        if stop.reason is not None:
-            run.stopped_by = stop.reason
+        run.stopped_by = stop.reason or run.stopped_by
+        if stop.reason is not None or now >= end_ns:
             break
-        if now >= end_ns:
-            break
-        if run.lookups is not None and now >= next_lookup:
+        # The first look and the first report take long: no window is open before they are over.
+        has_looked = next_slow > run.start_ns
+        if run.lookups is not None and has_looked and now >= next_lookup:
             next_lookup = run.lookups.step(now)
             run.exited |= run.lookups.gone
         # Nothing slow while a window is open that soon has to be closed, unless it is long overdue.

@@ -118,21 +118,30 @@ def test_samples_and_cpu_time_end_together_once_the_probes_are_gone(
     assert calls.index("sockets.sample") < calls.index("followed.look")
 
 
+def run_with(calls: list[str], there: str) -> Run:
+    """Return a run that has this one part of the measurement, which is due each second."""
+
+    def step(now_ns: int) -> int:
+        calls.append(f"{there}.step")
+        return now_ns + SECOND_NS
+
+    part = Part(calls, there, step=step, is_brief=False, gone=False)
+    parts = {"lookups": None, "tasks": None, "links": None, "off_cpu": None, there: part}
+    times = {"start_ns": SECOND_NS, "until_ns": 60 * SECOND_NS, "code_due_ns": 60 * SECOND_NS}
+    return run_of(calls, **parts, **times)
+
+
 @pytest.mark.parametrize("there", ["lookups", "tasks", "links"])
 def test_the_recorder_sleeps_also_where_parts_are_missing(
     monkeypatch: pytest.MonkeyPatch, there: str
 ) -> None:
     """Where it did not, it used a whole CPU on targets whose task processors are not understood."""
-    calls: list[str] = []
-    part = Part(calls, there, step=lambda now: now + SECOND_NS, is_brief=False, gone=False)
-    parts = {"lookups": None, "tasks": None, "links": None, "off_cpu": None, there: part}
-    times = {"start_ns": SECOND_NS, "until_ns": 60 * SECOND_NS, "code_due_ns": 60 * SECOND_NS}
-    run = run_of(calls, **parts, **times)
+    run = run_with([], there)
     slept: list[int] = []
 
     def wait(run: Run, until_ns: int) -> bool:
         slept.append(until_ns - SECOND_NS)
-        run.exited = len(slept) == 3
+        run.exited = len(slept) == 4
         return True  # a window has to be closed
 
     monkeypatch.setattr(time, "monotonic_ns", lambda: SECOND_NS)
@@ -140,7 +149,26 @@ def test_the_recorder_sleeps_also_where_parts_are_missing(
     monkeypatch.setattr(recorder, "_drain", lambda *_: None)
     monkeypatch.setattr(recorder, "_observe", lambda *_: None)
     recorder.run_until_end(run, Stop(), lambda _: None)
-    assert min(slept) > 0
+    assert min(slept[1:]) > 0  # the first time what is slow is done at once, and only that
+
+
+def test_what_is_slow_is_over_before_the_first_window_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first report loads modules for 0.2 s: a window open meanwhile cost all of the budget."""
+    calls: list[str] = []
+    run = run_with(calls, "lookups")
+
+    def wait(run: Run, _: int) -> bool:
+        run.exited = "lookups.step" in calls
+        return False
+
+    monkeypatch.setattr(time, "monotonic_ns", lambda: SECOND_NS)
+    monkeypatch.setattr(recorder, "_wait", wait)
+    for slow in ("_drain", "_observe"):
+        monkeypatch.setattr(recorder, slow, lambda *_, slow=slow: calls.append(slow))
+    recorder.run_until_end(run, Stop(), lambda _: None)
+    assert calls[:3] == ["_drain", "_observe", "lookups.step"]
 
 
 @pytest.mark.parametrize("error", [TargetError("gone", ""), ProcessLookupError(3, "gone")])
