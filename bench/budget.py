@@ -90,12 +90,19 @@ def run(asterisk: Instance) -> Table:
                 with Session(asterisk.pid, options) as session:
                     found = rounds(storm, session, ROUNDS, ROUND_SECONDS)
                 recording, truth = recorded_storm(storm, asterisk.pid, RECORD_SECONDS)
-            group = max(recording.lookups, key=lambda group: group.measured)
-            exact = round(group.verified * 60 / RECORD_SECONDS)
-            off = group.estimated_total / truth.lookups
+            groups = [
+                group
+                for group in recording.lookups
+                if recording.containers[group.container].address == storm.address
+            ]
+            exact = round(sum(group.verified for group in groups) * 60 / RECORD_SECONDS)
+            estimated = sum(group.estimated_total for group in groups)
+            is_limit = any(group.estimated_variance is None for group in groups)
+            variance = sum(group.estimated_variance or 0.0 for group in groups)
+            off = estimated / truth.lookups
             by_cpu.append(found.by_cpu)
             fewest = min(fewest, exact)
-            if group.estimated_variance is None:
+            if is_limit:
                 highest = max(highest, off)
             else:
                 furthest = max(furthest, abs(off - 1))
@@ -108,7 +115,7 @@ def run(asterisk: Instance) -> Table:
                     str(found.by_clock.ratio()),
                     f"{100 * found.charged_ratio:.2f} %",
                     f"{exact:,}",
-                    estimate_cell(group.estimated_total, group.estimated_variance, truth.lookups),
+                    estimate_cell(estimated, None if is_limit else variance, truth.lookups),
                 )
             )
             print("budget", *rows[-1], flush=True)

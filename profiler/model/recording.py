@@ -155,6 +155,7 @@ class CallSite:
 class LookupGroup:
     """Lookups that share container, call site, entry function and flags, measured or only counted.
 
+    Those that began before the container's layout was known are a group of their own.
     `measured` = verified + unverifiable + contradicted + truncated. Only verified lookups enter
     `comparisons` and `sort_calls`; every measured one enters `duration_ns`.
     """

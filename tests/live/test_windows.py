@@ -20,7 +20,8 @@ CHAINS = {"moderate": 1_000, "long": 50_000}
 
 
 def largest(recording: Recording) -> LookupGroup:
-    return max(recording.lookups, key=lambda group: group.measured)
+    """Return the group of the storm; its lookups before its layout was known are another one."""
+    return max(recording.lookups, key=lambda group: (group.verified, group.measured))
 
 
 def measured_storm(
