@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,6 +63,21 @@ def test_what_waits_is_added_up_and_kept_by_name(monkeypatch: pytest.MonkeyPatch
         "queue 2000": SeenQueue(1, ((5, 1),)),
         "queue 3000": SeenQueue(2, ((2, 2),)),
     }
+
+
+def test_waiting_for_a_cpu_puts_off_no_look_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Memory({1000: 1})
+    looked = looks(monkeypatch, memory)
+
+    def kept_waiting(*_: object) -> tuple[int, tuple[int, ...]]:
+        time.sleep(0.05)
+        return len(memory.lengths), tuple(memory.lengths)
+
+    monkeypatch.setattr(queues, "task_processors", kept_waiting)
+    looked.look(SECOND_NS)
+    memory.lengths[2000] = 1
+    looked.look(10 * SECOND_NS)
+    assert [look.processors for look in looked.looks()] == [1, 2]
 
 
 def test_of_many_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
