@@ -51,9 +51,14 @@ def test_a_peer_that_a_register_forgets_is_named_with_what_it_holds() -> None:
         instance.start(forgetful) as asterisk,
         load.meanwhile(lambda: traffic.run("register", asterisk, rate=25, count=250)),
     ):
-        suspects = leaks(asterisk)["suspects"]
-    (peer,) = (one for one in suspects if one["held_by"] is None)
+        # On a busy machine what these peers hold may not be followed in one time.
+        for _ in range(3):
+            suspects = leaks(asterisk)["suspects"]
+            (peer,) = (one for one in suspects if one["held_by"] is None)
+            names = " ".join(one["name"] for one in peer["holds"])
+            if "tps_taskprocessor" in names:
+                break
     assert peer["summary"]["allocated_at"].split()[1] == "build_peer"
     assert "register_verify" in " ".join(peer["stack"])
     assert peer["receiver"] is None or peer["receiver"]["name"].endswith("register_verify")
-    assert any("tps_taskprocessor" in one["name"] for one in peer["holds"])
+    assert "tps_taskprocessor" in names
