@@ -25,7 +25,7 @@ _MOST_NAME_BYTES = 80  # AST_TASKPROCESSOR_MAX_NAME is 70 (include/asterisk/task
 _MOST_LOOKED_AT = 4_000
 _MOST_LENGTH = 10_000_000  # more is not a queue's length
 _WALK_NS = 30_000_000
-_FIND_SHARE = 200  # looking for them may use so small a part of a CPU
+_FIND_SHARE = 200  # looking for them may use one part in so many of a CPU
 _MOST_LOOKS = 3_600
 _MOST_QUEUES = 10_000
 

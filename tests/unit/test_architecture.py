@@ -53,7 +53,7 @@ ROOMS = {
     "leaks": "windows unwind probes asterisk process binary linux wire model",
     "record/collection": "counting windows probes asterisk process/sockets process wire model",
     "record/preparation": "record/collection counting sampling offcpu tasks links windows names "
-    "probes unwind asterisk process/threads process/sockets process binary linux wire model",
+    "probes unwind asterisk process/threads process/sockets process binary linux model",
     "record/assembly": "record/preparation record/collection sampling offcpu leaks waits names "
     "estimate probes unwind asterisk process linux wire model",
     "record": "record/assembly record/preparation record/collection counting sampling leaks "

@@ -1,7 +1,7 @@
 """Gets everything ready to sample one target: loads the programs, fills the tables.
 
 Nothing of the target is touched or measured yet when this is done. What it takes to measure lookups
-comes behind, in lookup_preparation.py, while samples are being taken.
+comes behind, in lookups.py, while samples are being taken.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ def test_the_recorder_sleeps_also_where_parts_are_missing(
 def test_what_is_slow_is_over_before_the_first_window_opens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first report loads modules for 0.2 s: a window open meanwhile cost all of the budget."""
+    """The first report loads modules for 0.2 s: an open window cost all that lookups may."""
     calls: list[str] = []
     run = run_with(calls, "lookups")
 
