@@ -11,6 +11,9 @@ from profiler.unwind.walk import Rules, walk
 
 _SELF = 16  # struct pthread begins with tcbhead_t: glibc, sysdeps/x86_64/nptl/tls.h
 _ADDRESS = struct.Struct("<Q")
+# clone3(), start_thread() and the start routine: with fewer, a thread has not come to it yet. On a
+# busy machine a new one waits for a CPU in clone3(), perhaps for long.
+_BEGUN_FRAMES = 3
 
 
 class Beginnings:
@@ -30,11 +33,12 @@ class Beginnings:
         """Return the outermost frames of a thread, outermost first; () if they are not known.
 
         They are where execution was, or addresses inside the calls. A thread that has run again
-        meanwhile has another stack, but it began in the same frames. Of one that runs, and where
-        the stack is not whole, the start routine is what there is.
+        meanwhile has another stack, but it began in the same frames. Of one that runs or has not
+        begun yet, and where the stack is not whole, the start routine is what there is.
         """
         frames = () if thread.is_on_cpu else self._frames(thread)
-        return frames[: -most - 1 : -1] or self._routine(thread.fs_base)
+        routine = self._routine(thread.fs_base) if len(frames) < _BEGUN_FRAMES else ()
+        return routine or frames[: -most - 1 : -1]
 
     def _routine(self, descriptor: int) -> tuple[int, ...]:
         # What it was handed is not looked at: it may have been freed since, and used again.
@@ -42,7 +46,7 @@ class Beginnings:
         if self._routine_at is None or not is_own:
             return ()
         routine = self._word(descriptor + self._routine_at)
-        return () if routine is None else (routine,)
+        return (routine,) if routine else ()  # the main thread has none
 
     def _frames(self, thread: PresentThread) -> tuple[int, ...]:
         stack = walk(self._rules, self._word, thread.ip, thread.registers)

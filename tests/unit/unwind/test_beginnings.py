@@ -86,8 +86,12 @@ class Named:
 
     def began_in(self, thread: PresentThread) -> list[str]:
         """Return the names of the program's own frames, outermost first."""
-        names = map(self._name, self._beginnings.of(thread, FRAMES))
+        names = map(self._name, self.frames(thread))
         return [name for name in names if name is not None]
+
+    def frames(self, thread: PresentThread) -> tuple[int, ...]:
+        """Return the outermost frames, outermost first."""
+        return self._beginnings.of(thread, FRAMES)
 
     def _name(self, address: int) -> str | None:
         code = self._target.code.at(address)
@@ -146,6 +150,17 @@ def test_of_a_thread_that_runs_only_the_routine_is_known(
     assert Named(program, pid, knows_routines=False).began_in(running) == []
     assert Named(program, pid).began_in(replace(running, fs_base=running.fs_base + 8)) == []
     assert Named(program, pid).began_in(replace(running, fs_base=0)) == []
+
+
+def test_of_a_thread_that_has_not_begun_yet_only_the_routine_is_known(
+    program: Path, pid: int, threads: dict[str, PresentThread]
+) -> None:
+    named = Named(program, pid)
+    clone, *_ = named.frames(threads["steady"])
+    born = replace(threads["steady"], ip=clone)
+    assert named.began_in(born) == ["steady"]
+    assert Named(program, pid, knows_routines=False).frames(born) == (clone,)
+    assert named.frames(replace(threads["main"], is_on_cpu=True)) == ()  # nobody started it
 
 
 def test_registers_that_are_wrong_say_nothing(
