@@ -28,6 +28,8 @@ class ObservedObject:
     ended_ns: int = 0
     is_end_exact: bool = False
     references: int | None = 1  # when it was last seen alive
+    left: int = 1  # references by its changes since it is watched without a break
+    changed_ns: int = 0  # when anything happened to it for the last time
     changes_lost: int = 0
     content: bytes | None = None  # its first bytes, when nobody watched any more
 
@@ -56,8 +58,13 @@ class Histories:
         """Return those that are not known to have ended."""
         return list(self._alive.values())
 
-    def add(self, record: bytes) -> None:
-        """Take in one event."""
+    @property
+    def changed(self) -> list[ObservedObject]:
+        """Return those of them to which something happened after the last look at them."""
+        return [observed for observed in self.alive if observed.changed_ns == observed.ended_ns]
+
+    def add(self, record: bytes, watched_since_ns: int = 0) -> None:
+        """Take in one event, from a stretch in which all was watched since then."""
         event = ObjectEvent.decode(record)
         if event.place == ObjectPlace.ALLOC:
             self._add_birth(event, record)
@@ -73,10 +80,14 @@ class Histories:
         found.events.append(record)
         self.changes += 1
         found.ended_ns = max(found.ended_ns, event.time_ns)
-        # Who gives back the last reference is alone with the object, so `before` is right there.
-        is_last = event.place == ObjectPlace.REFERENCE and event.before + event.delta == 0
-        if is_last or event.place == ObjectPlace.FREE:
-            self.end(found, Fate.FREED, event.time_ns, is_exact=True)
+        if found.changed_ns < watched_since_ns:
+            found.left = event.before
+        found.left += event.delta
+        found.changed_ns = max(found.changed_ns, event.time_ns)
+        if event.place == ObjectPlace.FREE or (
+            event.place == ObjectPlace.REFERENCE and _is_last(found, event)
+        ):
+            self.end(found, Fate.FREED, found.ended_ns, is_exact=True)
 
     def _add_birth(self, event: ObjectEvent, record: bytes) -> None:
         before = self._alive.get(event.object)
@@ -85,7 +96,7 @@ class Histories:
         born = ObservedObject(
             event.id, event.object, event.time_ns, event.container, event.size, [record]
         )
-        born.ended_ns = event.time_ns
+        born.ended_ns = born.changed_ns = event.time_ns
         self.objects.append(born)
         self._by_id[event.id] = born
         self._alive[event.object] = born
@@ -95,6 +106,16 @@ class Histories:
         if self._alive.get(which.address) is which:
             del self._alive[which.address]
             which.end(fate, time_ns, is_exact)
+
+
+def _is_last(observed: ObservedObject, event: ObjectEvent) -> bool:
+    """Return whether no reference is left.
+
+    Two threads that give back at the same time may both see what there was before; then only the
+    sum of all changes tells. Else what comes to this address next would be taken for the object.
+    """
+    is_known = not observed.changes_lost
+    return event.before + event.delta == 0 or (is_known and observed.left == 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ class ObjectMeasurement:
         self.drain()
         if now_ns >= self._next_look_ns:
             self._next_look_ns = now_ns + _LOOK_NS
-            self._look()
+            self._look(self.histories.alive)
         if now_ns >= self._next_sizes_ns:
             self._next_sizes_ns = now_ns + _SIZES_NS
             self._look_at_containers(now_ns)
@@ -161,7 +161,7 @@ class ObjectMeasurement:
         for record in self._stack_ring.drain():
             self.stacks.add(stack_name(record), record)
         for record in self._events.drain():
-            self.histories.add(record)
+            self.histories.add(record, self.all.since_ns)
             event = ObjectEvent.decode(record)
             self._read_text(event.file)
             self._read_text(event.function)
@@ -194,14 +194,14 @@ class ObjectMeasurement:
     def _compare_contents(self, other: Stretch) -> None:
         """See what became of objects while nobody watched."""
         if not other.is_open:
-            self._look()
+            self._look(self.histories.alive)
             for observed in self.histories.alive:
                 observed.content = None
 
-    def _look(self) -> None:
-        """Look at all that are not known to have ended."""
+    def _look(self, which: Iterable[ObservedObject]) -> None:
+        """Look at some that are not known to have ended."""
         now_ns = time.monotonic_ns()
-        seen = list(look(self._target.memory, self.histories.alive))
+        seen = list(look(self._target.memory, which))
         self.drain()  # what a probe saw end is not gone unseen
         for found in seen:
             if found.observed.fate is not Fate.ALIVE:
@@ -235,11 +235,12 @@ class ObjectMeasurement:
 
     def finish(self) -> None:
         """Take all probes away, and look for the last time."""
-        self._look()
+        self._look(self.histories.alive)
         self.all.close()
         self.frees.close()
         self._priority.end()
         self.drain()
+        self._look(self.histories.changed)  # since then
         self._look_at_containers(time.monotonic_ns())
         self._read_losses()
 

@@ -54,6 +54,7 @@ class Stretch:
         self._key = struct.pack("<I", watch)
         self._allowance_ns = 0  # up to which `spent_ns` may grow
         self._opened_ns: int | None = None
+        self.since_ns = 0  # when it was opened for the last time
         self._opened_cost_ns = 0.0
         self.round = 1  # objects of each type are chosen anew in each
         self.birth_quota = 0
@@ -122,7 +123,7 @@ class Stretch:
         self._priority.begin()  # who calls step() ends it
         # Nobody is born before all that happens to him is seen.
         self._programs.attach(self._watch, self._probes, self._pid)
-        self._opened_ns = time.monotonic_ns()
+        self._opened_ns = self.since_ns = time.monotonic_ns()
         self._allow(grant)
         self.after_open()
         return self._next_ns(now_ns)

@@ -36,9 +36,41 @@ def test_what_comes_of_its_destruction_is_no_change() -> None:
     assert (observed.ended_ns, deltas(observed, FIRST)) == (40, [(40, -1, True)])
 
 
+def test_an_object_has_ended_where_two_threads_give_back_at_the_same_time() -> None:
+    histories, observed = of(birth(10), event(20, delta=1, before=1), event(30, delta=-1, before=2))
+    histories.add(event(31, delta=-1, before=2))
+    assert (histories.alive, observed.fate, observed.ended_ns) == ([], Fate.FREED, 31)
+    histories.add(event(50, delta=1, before=1))  # of another object at the address
+    assert [time for time, _, _ in deltas(observed, FIRST)] == [20, 30, 31]
+
+
+def test_so_it_has_after_a_time_in_which_nobody_looked() -> None:
+    histories, observed = of(birth(10))
+    for time_ns in (250, 251):
+        histories.add(event(time_ns, delta=-1, before=2), watched_since_ns=SECOND.start_ns)
+    assert (observed.fate, observed.ended_ns) == (Fate.FREED, 251)
+    assert sum(delta for _, delta, _ in deltas(observed, FIRST, SECOND)) == -1
+
+
+def test_an_object_of_which_changes_were_lost_may_live_on() -> None:
+    _, observed = of(birth(10), event(30, delta=-1, before=2, size=1))
+    assert observed.fate is Fate.ALIVE
+
+
 def test_events_of_several_cpus_are_put_in_order() -> None:
     _, observed = of(birth(10), event(40, delta=-1, before=1), event(30, delta=-1, before=2))
     assert [time for time, _, _ in deltas(observed, FIRST)] == [30, 40]
+
+
+def test_what_has_changed_since_the_last_look_is_known() -> None:
+    histories, observed = of(birth(10))
+    assert histories.changed == [observed]
+    observed.ended_ns = 20  # a look
+    assert not histories.changed
+    histories.add(event(30, delta=1, before=1))
+    assert histories.changed == [observed]
+    histories.add(event(40, delta=-2, before=2))
+    assert not histories.changed
 
 
 def test_what_changed_while_nobody_looked_is_a_gap() -> None:
