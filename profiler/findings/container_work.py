@@ -51,8 +51,8 @@ _WORDS = {
 }
 _UNKNOWN = (
     _LOOKS_UP,
-    "None of these lookups was measured, so their chains are not known. Record again while it "
-    "happens, for longer or with a larger --budget.",
+    "In none of these lookups comparisons were counted, so it is not known how long their chains "
+    "are. Record again while it happens, for longer or with a larger --budget.",
 )
 _SHORT = (
     _LOOKS_UP,
@@ -77,7 +77,7 @@ def _is_much(profile: Profile, use: OperationUse) -> bool:
 
 
 def _finding(profile: Profile, use: OperationUse) -> Finding:
-    does, advice = _WORDS.get(use.name) or (_SHORT if _is_measured(profile, use) else _UNKNOWN)
+    does, advice = _WORDS.get(use.name) or (_SHORT if _is_counted(profile, use) else _UNKNOWN)
     return Finding(
         "container-work",
         0,
@@ -89,10 +89,10 @@ def _finding(profile: Profile, use: OperationUse) -> Finding:
     )
 
 
-def _is_measured(profile: Profile, use: OperationUse) -> bool:
-    """Return whether lookups from there were measured, and not only counted."""
+def _is_counted(profile: Profile, use: OperationUse) -> bool:
+    """Return whether comparisons were counted in lookups from there."""
     sites = (site for container in profile.containers for site in container.call_sites)
-    return any(site.measured for site in sites if place(site) == place(use))
+    return any(site.comparisons.mean is not None for site in sites if place(site) == place(use))
 
 
 def _where(use: OperationUse) -> Iterator[str]:

@@ -10,7 +10,7 @@ from profiler.model.profile import ContainerPart, OperationUse, Profile, Thread
 from profiler.model.recording import Sample
 from profiler.model.search import Search
 from profiler.model.subject import Subject
-from tests.examples import empty, looked_up, looking_up
+from tests.examples import empty, looked_up, looking_up, quantiles
 
 THINGS = (ContainerPart(0x1000, "things", 0.75), ContainerPart(0x2000, "others", 0.25))
 
@@ -70,10 +70,12 @@ def test_the_container_is_named_if_it_is_known() -> None:
     assert finding.subject == Subject((0x1000,), ("main.c:7 asks",))
 
 
-def test_lookups_that_were_measured_are_short_and_many() -> None:
+def test_lookups_with_few_comparisons_are_short_and_many() -> None:
+    """Of those in the first window all may be measured, and comparisons counted in none."""
     short = replace(looking_up(Search.KEY, 3), cpu=profiled().cpu_share(700))
-    for measured, words in ((1, "Each of these lookups is short"), (0, "None of these lookups")):
-        use = looked_up(replace(short, measured=measured))
+    uncounted = replace(short, comparisons=quantiles({}))
+    for site, words in ((short, "Each of these lookups is short"), (uncounted, "In none of these")):
+        use = looked_up(site)
         profile = replace(profiled(), containers=(use,))
         (finding,) = found(profile, operation(profile, 700, "ao2_find", *THINGS))
         assert finding.advice.startswith(words)
