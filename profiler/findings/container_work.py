@@ -51,7 +51,7 @@ _WORDS = {
 }
 _UNKNOWN = (
     _LOOKS_UP,
-    "In none of these lookups comparisons were counted, so it is not known how long their chains "
+    "The comparisons in these lookups were not counted, so it is not known how long their chains "
     "are. Record again while it happens, for longer or with a larger --budget.",
 )
 _SHORT = (

@@ -240,7 +240,7 @@ class ObjectMeasurement:
         self.frees.close()
         self._priority.end()
         self.drain()
-        self._look(self.histories.changed)  # since then
+        self._look(self.histories.changed)  # while the probes were taken away
         self._look_at_containers(time.monotonic_ns())
         self._read_losses()
 

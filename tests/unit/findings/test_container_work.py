@@ -74,7 +74,7 @@ def test_lookups_with_few_comparisons_are_short_and_many() -> None:
     """Of those in the first window all may be measured, and comparisons counted in none."""
     short = replace(looking_up(Search.KEY, 3), cpu=profiled().cpu_share(700))
     uncounted = replace(short, comparisons=quantiles({}))
-    for site, words in ((short, "Each of these lookups is short"), (uncounted, "In none of these")):
+    for site, words in ((short, "Each of these lookups is short"), (uncounted, "The comparisons")):
         use = looked_up(site)
         profile = replace(profiled(), containers=(use,))
         (finding,) = found(profile, operation(profile, 700, "ao2_find", *THINGS))
