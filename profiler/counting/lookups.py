@@ -39,7 +39,8 @@ _GRACE_NS = 2_000_000_000  # a lookup that takes longer than this after its wind
 # Walks that took longer than this in one window need all that can be saved for the next one.
 _LONG_WALKS_NS = 1_500_000
 _NEVER_NS = 1 << 62
-_LEARNING_WINDOWS = 8
+_LEARNING_WINDOWS = 8  # how many are short
+_UNVERIFIED_WINDOWS = 4  # after so many, it is no longer expected that lookups can be verified
 _LEARNING_NS = 50_000_000
 _LEAST_PAUSE_NS = 1_000_000
 
@@ -58,6 +59,7 @@ class LookupMeasurement:
     ) -> None:
         self._module = module = programs.module
         self._governor = governor
+        governor.learns = True
         self._clock = target.clock
         self._stops = module.ring_buffer("window_stops")
         self._priority = RealtimePriority()
@@ -134,6 +136,7 @@ class LookupMeasurement:
         self.probes.remove()
         self.counter.close()
         self._priority.end()
+        self._governor.give_up()
 
     def _may_count(self) -> bool:
         """Return whether no window is open that slows lookups down."""
@@ -145,6 +148,7 @@ class LookupMeasurement:
         if self._open is None:
             grant = self._governor.grant(now_ns, is_open=False)
             if grant is None:
+                self._governor.claim()
                 return now_ns + max(self._governor.wait_ns(now_ns), _LEAST_PAUSE_NS)
             self._open = self._begin(grant)
         elif self._is_over(self._open):
@@ -288,7 +292,10 @@ class LookupMeasurement:
         self._planner.learn(measured, self._counts, window.predicts)
         begin = window.begin.state
         is_long = end.state.walk_ns - begin.walk_ns > _LONG_WALKS_NS
-        self._governor.saves = end.state.put_off > begin.put_off or is_long
+        is_put_off = end.state.put_off > begin.put_off
+        self._governor.saves = is_put_off or is_long
+        is_known = self.verified and not is_put_off
+        self._governor.learns = self._number < _UNVERIFIED_WINDOWS and not is_known
 
 
 def _entry_points(plan: ProbePlan) -> tuple[AttachPoint, ...]:

@@ -38,6 +38,11 @@ MIN_CYCLE_NS = 200_000_000
 # An open window is charged this often; one that only counts, at its end.
 MAX_WINDOW_NS = 250_000_000
 UNLIMITED_NS = 1 << 62
+# While it is learned what containers there are, a window need not pay for more than this.
+_LEARNING_ALLOWANCE_NS = 500_000
+# Other windows open as soon as the bucket is not empty. Where it hardly fills, lookups, which need
+# more, would never have one: after this long, each of the others has to wait for them.
+_LONGEST_WAIT_NS = 2_000_000_000
 _FORGET = 0.85
 # Of what a window costs beyond its allowance and LATE_NS, it may measure at least this part.
 _WORTH_RATIO = 0.25
@@ -74,7 +79,11 @@ class Governor:
         self._opened_ns: int | None = None
         self._beside_ns = 0.0
         self._beside_at_ns = start_ns
+        self.granted = 0  # how often a window was granted, or went on
+        self._granted_ns = start_ns  # when that was last
+        self._is_claimed = False
         self.saves = False  # wait until the bucket is full: long chains were not walked
+        self.learns = False  # windows are short, and come soon: little is known yet
 
     @property
     def is_limited(self) -> bool:
@@ -145,29 +154,59 @@ class Governor:
         """Return leave to open a window now, or to keep the open one open; None: not now."""
         if self._ratio is None:
             return Grant(now_ns + MAX_WINDOW_NS, UNLIMITED_NS)
-        level = self.level_ns(now_ns)
-        if is_open:
-            # What closing costs stays in the bucket.
-            allowance = level - self._reserve_ns()
-            if allowance < MIN_ALLOWANCE_NS:
-                return None
-            return Grant(now_ns + MAX_WINDOW_NS, round(allowance))
+        allowance = self._going_on_ns(now_ns) if is_open else self._opening_ns(now_ns)
+        if allowance is None:
+            return None
+        self._is_claimed = False
+        self.granted += 1
+        self._granted_ns = now_ns
+        return Grant(now_ns + MAX_WINDOW_NS, round(allowance))
+
+    def _going_on_ns(self, now_ns: int) -> float | None:
+        """Return what the open window may cost; what closing costs stays in the bucket."""
+        allowance = self.level_ns(now_ns) - self._reserve_ns()
+        return None if allowance < MIN_ALLOWANCE_NS else allowance
+
+    def _opening_ns(self, now_ns: int) -> float | None:
+        """Return what a new window may cost."""
         if self._opened_ns is not None and now_ns - self._opened_ns < self._cycle_ns:
             return None
+        level = self.level_ns(now_ns)
         if level < self._wanted_ns():
             return None
         self._opened_ns = now_ns
         self._chance = self._draw()
         # Where placing and removing probes is expensive, they have to be worth it.
         least = max(MIN_ALLOWANCE_NS, _WORTH_RATIO * (self._late_ns - LATE_NS))
-        return Grant(now_ns + MAX_WINDOW_NS, round(max(level - self._late_ns, least)))
+        most = _LEARNING_ALLOWANCE_NS if self._is_learning else math.inf
+        return max(min(level - self._late_ns, most), least)
+
+    @property
+    def _is_learning(self) -> bool:
+        return self.learns and not self.saves
+
+    def claim(self) -> None:
+        """Let other kinds of windows wait until one is granted here: see `goes_first`."""
+        self._is_claimed = True
+
+    def give_up(self) -> None:
+        """Let them wait no more: no window will be asked for."""
+        self._is_claimed = False
+
+    def goes_first(self, now_ns: int, granted: int) -> bool:
+        """Return whether a window has to be granted here before another kind may have its next.
+
+        `granted`: how many had been granted here when that kind had its last one.
+        """
+        is_long = now_ns - self._granted_ns > _LONGEST_WAIT_NS
+        return self._is_claimed and (self.learns or (is_long and granted == self.granted))
 
     def _reserve_ns(self) -> float:
         return min(self._late_ns, self.depth_ns / 2)
 
     def _wanted_ns(self) -> float:
         """The level at which a window pays: it measures longer than it closes."""
-        if self._opened_ns is None:
+        if self._opened_ns is None or self._is_learning:
             return min(self._late_ns + MIN_ALLOWANCE_NS, self.depth_ns)
         return self.depth_ns * (0.98 if self.saves else 0.5 + 0.48 * self._chance)
 

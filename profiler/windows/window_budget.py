@@ -22,6 +22,7 @@ class WindowBudget:
         self._limit = limit
         self._is_beside = is_beside
         self._placing_ns = placing_ns
+        self._whole_granted = -1  # how many windows the whole had granted when this had its last
         self._closed = 0
         self._charged_ns = 0.0
         self._granted_cost_ns = 0.0
@@ -40,7 +41,12 @@ class WindowBudget:
     def open(self, now_ns: int) -> Grant | None:
         """Return leave to open a window now; None: ask again at `next_ns`."""
         has_room = self._whole.level_ns(now_ns) >= 0
-        return self._begun(self._limit.grant(now_ns, is_open=False) if has_room else None)
+        if not has_room or self._whole.goes_first(now_ns, self._whole_granted):
+            return None
+        grant = self._begun(self._limit.grant(now_ns, is_open=False))
+        if grant is not None:
+            self._whole_granted = self._whole.granted
+        return grant
 
     def next_ns(self, now_ns: int) -> int:
         """Return when to ask again for leave to open one."""

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jsonschema
@@ -74,6 +75,20 @@ def test_the_first_finding_on_what_burns_the_cpu_names_the_container(
     functions = {site["function"] for site in container["call_sites"]}
     assert "ast_taskprocessor_create_with_listener" in functions
     assert len(field_story.out.splitlines()) <= 22
+
+
+def test_chains_are_counted_where_samples_need_most_of_the_budget(
+    story: Instance, tmp_path: Path
+) -> None:
+    """A CPU that is always busy is sampled all the time, and few windows are left for lookups."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(traffic.run, "register", story, 100, 1_600)
+        result = profile(story.pid, tmp_path / "result", seconds=12)
+    (container,) = (
+        one for one in result.profile()["containers"] if one["name"].startswith("taskprocessors ")
+    )
+    chain = TASKPROCESSORS / 7
+    assert abs(container["comparisons"]["p50"] - chain) < 0.05 * chain
 
 
 def test_elements_are_those_of_the_console(story: Instance, tmp_path: Path) -> None:

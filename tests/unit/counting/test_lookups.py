@@ -50,7 +50,7 @@ class Refusing:
         return ()
 
 
-def measurement(programs: Any) -> LookupMeasurement:
+def measurement(programs: Any, governor: Governor | None = None) -> LookupMeasurement:
     planner: Any = None
     return LookupMeasurement(
         programs,
@@ -58,7 +58,7 @@ def measurement(programs: Any) -> LookupMeasurement:
         PLAN,
         TargetProcess.open(os.getpid(), 0),
         Calibration(700, 10_000, 500),
-        Governor(None, 0),
+        governor or Governor(None, 0),
     )
 
 
@@ -85,3 +85,14 @@ def test_where_counting_is_refused_no_probe_is_left_in_place() -> None:
     one.step(1_000_000_000)
     assert one.problem == "probes could not be placed: refused"
     assert placed == ["placed", "removed"]
+
+
+def test_others_wait_for_the_first_windows_but_not_for_what_is_refused() -> None:
+    governor = Governor(0.01, 0)
+    one = measurement(Refusing(errno.EINVAL), governor)
+    assert not governor.goes_first(0, -1)
+    one.step(0)
+    assert governor.goes_first(0, -1)
+    one.step(1_000_000_000)
+    assert one.problem is not None
+    assert not governor.goes_first(1_000_000_000, -1)

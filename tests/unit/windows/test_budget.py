@@ -159,6 +159,24 @@ def test_the_first_window_opens_within_the_first_half_second_and_is_small() -> N
     assert grant.allowance_ns == MIN_ALLOWANCE_NS
 
 
+def test_windows_that_learn_are_small_and_come_soon() -> None:
+    governor = Governor(0.01, 0, lambda: 1.0)
+    governor.learns = True
+    now_ns = SECOND_NS
+    for _ in range(3):
+        grant = governor.grant(now_ns, is_open=False)
+        assert grant is not None
+        assert grant.allowance_ns <= 0.5 * MS
+        governor.charge_window(1.5 * MS, grant.allowance_ns, closed=True)
+        wait_ns = governor.wait_ns(now_ns)
+        assert wait_ns <= 2 * MIN_CYCLE_NS
+        now_ns += wait_ns
+    governor.saves = True  # long chains were met: they are walked in the next one
+    grant = governor.grant(now_ns + governor.wait_ns(now_ns), is_open=False)
+    assert grant is not None
+    assert grant.allowance_ns > 4.5 * MS
+
+
 def test_nothing_is_saved_beyond_the_depth() -> None:
     governor = Governor(0.01, 0)
     assert governor.level_ns(3600 * SECOND_NS) == governor.depth_ns == pytest.approx(6 * MS)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+
 import pytest
 
 from profiler.windows.budget import Governor
@@ -76,3 +79,72 @@ def test_without_a_budget_all_is_granted() -> None:
     budget = WindowBudget(whole, whole.share(0.5))
     budget.charge(1e12, SECOND_NS, closed=True)
     assert budget.open(SECOND_NS) is not None and budget.go_on(SECOND_NS) is not None
+
+
+SHARES = {"counted": 0.5, "waits": 0.3, "tasks": 0.25, "links": 0.1}
+MS = 1_000_000
+
+
+def windows_of_a_minute(sampling: float, seed: int) -> Counter[str]:
+    """Return how many windows of each kind opened; each spends what it is granted, and closes.
+
+    `sampling`: of one CPU, what samples cost.
+    """
+    whole = Governor(0.01, 0, random.Random(seed).random)
+    kinds = {
+        name: WindowBudget(whole, whole.share(share), is_beside=name != "counted")
+        for name, share in SHARES.items()
+    }
+    opened: Counter[str] = Counter()
+    taken = dict.fromkeys(kinds, 0.0)
+    for now_ns in range(0, 60 * SECOND_NS, 5 * MS):
+        if now_ns % (200 * MS) == 0:
+            whole.charge_sampling(200 * MS * sampling, now_ns)
+        grant = whole.grant(now_ns, is_open=False)
+        if grant is None:
+            whole.claim()
+        else:
+            opened["lookups"] += 1
+            whole.charge_window(grant.allowance_ns + MS / 2, grant.allowance_ns, closed=True)
+        for name, budget in kinds.items():
+            grant = budget.open(now_ns)
+            if grant is not None:
+                opened[name] += 1
+                taken[name] += grant.allowance_ns + MS / 2
+                budget.charge(taken[name], now_ns, closed=True)
+    return opened
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("sampling", [0.001, 0.004, 0.006])
+def test_no_kind_of_window_starves_however_expensive_samples_are(
+    sampling: float, seed: int
+) -> None:
+    opened = windows_of_a_minute(sampling, seed)
+    assert min(opened[name] for name in ("lookups", *SHARES)) >= 4, opened
+
+
+def test_all_others_wait_until_it_is_known_what_lookups_there_are() -> None:
+    whole = governor()
+    budget = WindowBudget(whole, whole.share(0.5))
+    whole.learns = True
+    assert whole.grant(SECOND_NS, is_open=False) is not None
+    whole.claim()
+    assert budget.open(SECOND_NS) is None
+    whole.learns = False
+    assert budget.open(SECOND_NS) is not None
+
+
+def test_a_kind_has_one_window_in_the_time_that_lookups_wait_for_long() -> None:
+    whole = governor()
+    budget = WindowBudget(whole, whole.share(0.5))
+    whole.claim()
+    assert budget.open(4 * SECOND_NS) is not None
+    assert budget.open(8 * SECOND_NS) is None
+    assert whole.grant(8 * SECOND_NS, is_open=False) is not None
+    assert budget.open(8 * SECOND_NS) is not None
+    whole.claim()
+    assert budget.open(9 * SECOND_NS) is not None  # they do not wait for long
+    assert budget.open(12 * SECOND_NS) is None
+    whole.give_up()
+    assert budget.open(12 * SECOND_NS) is not None
