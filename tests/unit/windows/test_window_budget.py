@@ -117,7 +117,7 @@ def windows_of_a_minute(sampling: float, seed: int) -> Counter[str]:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("sampling", [0.001, 0.004, 0.006])
-def test_no_kind_of_window_starves_however_expensive_samples_are(
+def test_no_kind_of_window_starves_while_samples_leave_something(
     sampling: float, seed: int
 ) -> None:
     opened = windows_of_a_minute(sampling, seed)
