@@ -40,7 +40,8 @@ _GRACE_NS = 2_000_000_000  # a lookup that takes longer than this after its wind
 _LONG_WALKS_NS = 1_500_000
 _NEVER_NS = 1 << 62
 _LEARNING_WINDOWS = 8  # how many are short
-_UNVERIFIED_WINDOWS = 4  # after so many, it is no longer expected that lookups can be verified
+# So many go before all others. Fewer may have seen only chains that do not matter.
+_FIRST_WINDOWS = 4
 _LEARNING_NS = 50_000_000
 _LEAST_PAUSE_NS = 1_000_000
 
@@ -294,8 +295,7 @@ class LookupMeasurement:
         is_long = end.state.walk_ns - begin.walk_ns > _LONG_WALKS_NS
         is_put_off = end.state.put_off > begin.put_off
         self._governor.saves = is_put_off or is_long
-        is_known = self.verified and not is_put_off
-        self._governor.learns = self._number < _UNVERIFIED_WINDOWS and not is_known
+        self._governor.learns = self._number < _FIRST_WINDOWS
 
 
 def _entry_points(plan: ProbePlan) -> tuple[AttachPoint, ...]:
