@@ -296,6 +296,8 @@ class LookupMeasurement:
         is_put_off = end.state.put_off > begin.put_off
         self._governor.saves = is_put_off or is_long
         self._governor.learns = self._number < _FIRST_WINDOWS
+        if closed:
+            self._governor.claim()  # before another kind opens in between
 
 
 def _entry_points(plan: ProbePlan) -> tuple[AttachPoint, ...]:

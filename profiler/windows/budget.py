@@ -225,12 +225,8 @@ class Governor:
         return max(math.ceil(missing / (self._ratio * PLANNED_RATIO)) + 1, math.ceil(rest), 0)
 
     def charge_window(self, cost_ns: float, allowance_ns: float, closed: bool) -> None:
-        """Charge a window; of one that was closed, learn what that costs beyond the allowance.
-
-        When one was closed, the next one is waited for.
-        """
+        """Charge a window; of one that was closed, learn what that costs beyond the allowance."""
         self.charge(cost_ns)
         if closed:
-            self.claim()  # before another kind opens in between
             beyond = max(cost_ns - allowance_ns, 0.0)
             self._late_ns = max(beyond, _FORGET * self._late_ns + (1 - _FORGET) * beyond)

@@ -135,19 +135,6 @@ def test_all_others_wait_until_it_is_known_what_lookups_there_are() -> None:
     assert budget.open(SECOND_NS) is not None
 
 
-def test_none_opens_between_two_of_the_first_windows_on_lookups() -> None:
-    whole = governor()
-    budget = WindowBudget(whole, whole.share(0.5))
-    whole.learns = True
-    grant = whole.grant(SECOND_NS, is_open=False)
-    assert grant is not None
-    whole.charge_window(grant.allowance_ns, grant.allowance_ns, closed=False)
-    assert budget.open(SECOND_NS) is not None  # beside one that is open
-    budget.charge(MS / 2, SECOND_NS, closed=True)
-    whole.charge_window(grant.allowance_ns, grant.allowance_ns, closed=True)
-    assert budget.open(2 * SECOND_NS) is None
-
-
 def test_a_kind_has_one_window_in_the_time_that_lookups_wait_for_long() -> None:
     whole = governor()
     budget = WindowBudget(whole, whole.share(0.5))
