@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from profiler.counting.lookups import LookupMeasurement
+from profiler.linux.bpf import ProgramStatistics
 from profiler.model.observed import Calibration
 from profiler.probes.planner import ProbePlan
 from profiler.process.target import TargetProcess
 from profiler.windows.budget import Governor
+from profiler.wire.lookups import NO_WINDOW
 from tests.unit.fake_maps import Module
 
+SECOND_NS = 1_000_000_000
 PLAN = ProbePlan((), True, ())
 
 
@@ -48,6 +53,27 @@ class Refusing:
 
     def entry_programs(self) -> tuple[()]:
         return ()
+
+
+class Placing(Refusing):
+    """Programs whose probes are placed; each window ends as soon as it is looked at."""
+
+    counting_program = SimpleNamespace(statistics=lambda: ProgramStatistics(0, 0))
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.module.ring_buffer = lambda _name: SimpleNamespace(drain=self._spend)
+
+    def _spend(self) -> list[bytes]:
+        state = replace(NO_WINDOW, closed_ns=1)
+        self.module.map("window_state").set(struct.pack("<I", 0), state.encode())
+        return []
+
+    def attach(self, *_: object) -> None:
+        pass
+
+    def count(self, *_: object) -> None:
+        pass
 
 
 def measurement(programs: Any, governor: Governor | None = None) -> LookupMeasurement:
@@ -96,3 +122,15 @@ def test_others_wait_for_the_first_windows_but_not_for_what_is_refused() -> None
     one.step(1_000_000_000)
     assert one.problem is not None
     assert not governor.goes_first(1_000_000_000, -1)
+
+
+def test_no_other_kind_has_a_window_between_the_first_four() -> None:
+    governor = Governor(0.5, 0)
+    one = measurement(Placing(), governor)
+    others_wait: list[bool] = []
+    for now_ns in range(SECOND_NS, 20 * SECOND_NS, SECOND_NS):
+        one.step(now_ns)
+        if one.windows.seen > len(others_wait):
+            others_wait.append(governor.goes_first(now_ns, -1))
+    one.finish()
+    assert others_wait[:5] == [True, True, True, False, False]
