@@ -132,7 +132,7 @@ def _lacking(kind: int, made: Collection[History], ways: Iterable[Way]) -> Overd
             kind,
             account,
             agreeing,
-            agreeing,
+            use.openings,
             len(made),
             use.closed,
             tuple((account, one) for one in use.closed),

@@ -128,10 +128,17 @@ def _histories(holdings: Iterable[Holding]) -> list[History]:
 
 
 def _stacks(overdue: Overdue, places: Collection[int]) -> Counter[int]:
-    """Return how often it was taken from each stack: young ones leave as the old ones did."""
-    alive = [opening.history for opening in overdue.openings]
-    taken = (step for step in _steps(alive, places) if step.is_taken)
-    return Counter(step.stack for step in taken if step.stack is not None)
+    """Return how often it was taken from each stack by those that agree.
+
+    Few objects are followed with their stacks. Where none of those was, all that are open tell: the
+    young ones leave as the old ones did.
+    """
+    for openings in (overdue.agreeing, overdue.openings):
+        taken = (step for step in _steps(_histories(openings), places) if step.is_taken)
+        stacks = Counter(step.stack for step in taken if step.stack is not None)
+        if stacks:
+            break
+    return stacks
 
 
 def _steps(histories: Iterable[History], places: Collection[int]) -> Iterable[Step]:

@@ -45,6 +45,19 @@ def test_the_holder_is_found_whose_destructor_gives_the_reference_back() -> None
     }
 
 
+def test_of_a_holder_that_is_added_all_that_are_open_are_known() -> None:
+    recording = record(World(1, 120, 10, "holder", 0.5))
+    ways = learn(
+        (history_of(one, recording.sites) for one in recording.objects),
+        Places.of(recording, frame_names(recording)),
+    )
+    owner, *leaky = sorted(find_overdue(ways, Pace.of(recording)), key=lambda one: -one.type)
+    added = with_holders(recording, leaky, ways)[0].overdue
+    assert added.type == owner.type
+    assert added.openings == owner.openings
+    assert set(added.agreeing) < set(added.openings)
+
+
 def test_a_destructor_that_is_on_no_stack_passes_its_name() -> None:
     recording = record(World(1, 120, 10, "holder", 0.5))
     assert held(replace(recording, stacks=(Stack((), 0, None),) * len(recording.stacks))) == {

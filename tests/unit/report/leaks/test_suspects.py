@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from profiler.model.leaks import LeaksRecording, Suspect
+import pytest
+
+from profiler.model.leaks import Fate, LeaksRecording, Suspect
 from profiler.model.recording import Frame, Stack
 from profiler.report.leaks.leaks_profile import leaks_profile
-from tests.followed_objects import World, record
+from tests.followed_objects import SECOND, World, record
+
+OLD_NS = 30 * SECOND  # younger ones accuse nobody
 
 
 def suspects(recording: LeaksRecording) -> tuple[Suspect, ...]:
@@ -76,3 +80,36 @@ def test_of_types_that_hold_each_other_one_is_named() -> None:
     first, second = suspects(replace(recording, frames=frames, stacks=stacks))
     assert first.held_by is None
     assert second.held_by == first.summary.name
+
+
+@pytest.mark.parametrize("forgets", ["birth", "holder"])
+@pytest.mark.parametrize(("stacked", "shown"), [(3, "old"), (0, "young")])
+def test_the_stack_is_of_those_that_agree_or_else_of_all_that_are_open(
+    forgets: str, stacked: int, shown: str
+) -> None:
+    recording = record(World(1, 120, 10, forgets, 0.5))
+    first = suspects(recording)[0]
+    (kind,) = (
+        at
+        for at, one in enumerate(recording.types)
+        if one.destructor is not None
+        and recording.frames[one.destructor].symbol == first.summary.name
+    )
+    frames = (*recording.frames, *(Frame(0, None, None, None, at, None) for at in ("old", "young")))
+    old, young = (len(recording.stacks) + at for at in range(2))
+    stacks = (
+        *recording.stacks,
+        *(Stack((len(recording.frames) + at,), 0, None) for at in range(2)),
+    )
+    left = stacked
+    objects = []
+    for one in recording.objects:
+        stack = one.stack
+        if one.type == kind and one.fate is Fate.ALIVE:
+            is_old = recording.window.end_ns - one.born_ns > OLD_NS
+            stack = young if not is_old else old if left > 0 else None
+            left -= is_old
+        objects.append(replace(one, stack=stack))
+    suspect = suspects(replace(recording, frames=frames, stacks=stacks, objects=tuple(objects)))[0]
+    assert suspect.summary.name == first.summary.name
+    assert suspect.stack == (shown,)
