@@ -14,16 +14,20 @@ from profiler.report.references.histories import history_of
 from profiler.report.references.overdue import find_overdue
 from profiler.report.references.pace import Pace
 from profiler.report.references.places import Places
-from profiler.report.references.ways import learn
+from profiler.report.references.ways import Way, learn
 from tests.followed_objects import World, record
+
+
+def ways_of(recording: LeaksRecording) -> tuple[Way, ...]:
+    return learn(
+        (history_of(one, recording.sites) for one in recording.objects),
+        Places.of(recording, frame_names(recording)),
+    )
 
 
 def held(recording: LeaksRecording) -> dict[str, str | None]:
     """Return of each type that is overdue by which it is held."""
-    ways = learn(
-        (history_of(one, recording.sites) for one in recording.objects),
-        Places.of(recording, frame_names(recording)),
-    )
+    ways = ways_of(recording)
     overdue = tuple(find_overdue(ways, Pace.of(recording)))
     found = with_holders(recording, overdue, ways)
 
@@ -47,10 +51,7 @@ def test_the_holder_is_found_whose_destructor_gives_the_reference_back() -> None
 
 def test_of_a_holder_that_is_added_all_that_are_open_are_known() -> None:
     recording = record(World(1, 120, 10, "holder", 0.5))
-    ways = learn(
-        (history_of(one, recording.sites) for one in recording.objects),
-        Places.of(recording, frame_names(recording)),
-    )
+    ways = ways_of(recording)
     owner, *leaky = sorted(find_overdue(ways, Pace.of(recording)), key=lambda one: -one.type)
     added = with_holders(recording, leaky, ways)[0].overdue
     assert added.type == owner.type
