@@ -103,12 +103,12 @@ def begin(
     uses = ThreadUses(process, setup.exits)
     sockets = UdpSockets(target.pid)
     stack.callback(sockets.close)
+    starts = setup.starts
+    starts.begin()  # first, so that also those are known that end as soon as recording begins
     governor = Governor(options.budget_ratio, time.monotonic_ns())
     start_ns = time.monotonic_ns()
     sampler.attach()
     uses.start()
-    starts = setup.starts
-    starts.begin()
     sampling = SampleBudget(
         sampler, governor, interrupt_cost_ns(), lambda: uses.cost_ns() + starts.cost_ns()
     )

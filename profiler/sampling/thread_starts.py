@@ -16,7 +16,7 @@ from profiler.unwind.beginnings import Beginnings
 # Asterisk is for are two, and dummy_start().
 _MOST_FRAMES = 6
 _ENOUGH_FRAMES = 2  # less is a start routine, which may only be dummy_start()
-# Frames are read one by one, of perhaps 20,000 threads, while samples wait to be fetched.
+# Frames are read one by one, of perhaps 20,000 threads, while recording waits to begin or to end.
 _MOST_NS = 500_000_000
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,20 @@ from typing import Any
 import pytest
 
 from lab.instance import Instance
+from profiler.asterisk.find import find_asterisk
+from profiler.process.threads.thread_uses import ThreadUses
+from profiler.record.preparation.sampling import Options
+from profiler.record.progress import Stop
+from profiler.record.recorder import record
+from profiler.report.threads.thread_roles import thread_roles
+from profiler.sampling.sampling_programs import compile_sampling
 from tests.compiled import build
 from tests.live.load import meanwhile
-from tests.live.running import profile, profile_traffic
+from tests.live.running import LIMIT_S, profile, profile_traffic
 
 pytestmark = [pytest.mark.live, pytest.mark.root]
+
+SECOND_NS = 1_000_000_000
 
 # Poses as an Asterisk: a thread for each request, some of them too short for any sample.
 SOURCE = r"""
@@ -47,6 +58,36 @@ int main(void)
 }
 """
 
+# Poses as an Asterisk: a thread that ends when it is told to, and the main one at the end of input.
+BRIEF = r"""
+#include <pthread.h>
+#include <unistd.h>
+void *__ao2_find(void *container, const void *key, int flags) { return 0; }
+void *ast_taskprocessor_get(const char *name, int options) { return 0; }
+static void *request(void *argument)
+{
+    char told;
+    read(0, &told, 1);
+    return argument;
+}
+int main(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, 0, request, 0);
+    pthread_join(thread, 0);
+    char told;
+    while (read(0, &told, 1) > 0) {}
+}
+"""
+
+
+def wait_for_threads(folder: Path, count: int) -> None:
+    """Wait until that folder of /proc lists so many threads."""
+    until = time.monotonic() + LIMIT_S
+    while len(list(folder.iterdir())) != count:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
 
 def roles(report: dict[str, Any]) -> Counter[str | None]:
     """Return how many threads that used CPU time run what."""
@@ -69,6 +110,36 @@ def test_short_threads_and_idle_ones_are_known_without_a_sample(tmp_path: Path) 
     assert (found["main"], found["idle"]) == (1, 20)
     sampled = sum(one["samples"] for one in report["threads"] if one["role"] == "request")
     assert found["request"] - sampled > 50  # so many at least were never sampled
+
+
+def test_a_thread_is_known_that_ends_as_soon_as_recording_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    program = build(tmp_path / "bin", BRIEF, "-O2", "-w", "-rdynamic", "-pthread")
+    program = program.rename(program.with_name("asterisk"))
+    start = ThreadUses.start
+    with subprocess.Popen([program], stdin=subprocess.PIPE) as process:
+        threads = Path(f"/proc/{process.pid}/task")
+        assert process.stdin is not None
+        told = process.stdin.fileno()
+
+        def start_and_end_it(uses: ThreadUses) -> None:
+            start(uses)
+            os.write(told, b".")
+            wait_for_threads(threads, 1)
+
+        monkeypatch.setattr(ThreadUses, "start", start_and_end_it)
+        wait_for_threads(threads, 2)
+        target, options = find_asterisk(process.pid), Options(SECOND_NS, lookups=False)
+        recording = record(
+            target, options, compile_sampling(True), Stop(), lambda _: None, lambda _: None
+        )
+    assert {role.name for role in thread_roles(recording).values()} == {"main", "request"}
+    assert {use.tid == process.pid: use.exited for use in recording.threads} == {
+        True: False,
+        False: True,
+    }
 
 
 @pytest.mark.parametrize("version", ["sip", "pjsip"])
